@@ -1,0 +1,1 @@
+"""Raw text to documents, sentences, WordPiece tokens and shards on disk."""

@@ -1,0 +1,1 @@
+"""The Transformer encoder: sizes, layers, weights in Hugging Face's form."""

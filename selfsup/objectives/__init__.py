@@ -1,0 +1,1 @@
+"""Self-supervised objectives: what is hidden, and what is predicted."""

@@ -1,0 +1,1 @@
+"""Complete runs a person would type."""

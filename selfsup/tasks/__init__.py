@@ -1,0 +1,1 @@
+"""Supervised tasks: read, head, loss, decode, metric."""
