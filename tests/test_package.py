@@ -1,0 +1,19 @@
+"""What the installed package promises before any of its commands runs."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+import selfsup
+
+
+def test_the_installed_version_is_the_one_the_package_names():
+    assert metadata.version("selfsup") == selfsup.__version__
+
+
+@pytest.mark.parametrize("module", ["selfsup", "selfsup.corpus", "selfsup.errors"])
+def test_a_module_that_needs_no_torch_imports_none(module: str):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
