@@ -1,0 +1,71 @@
+"""Write files so that a reader, or a machine that loses power, sees the old or the new one whole."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from selfsup.errors import UserError
+
+_MENDS = {
+    errno.ENOSPC: "the disk is full: free some space and run the command again",
+    errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
+    errno.EROFS: "the disk is read-only: choose another folder",
+    errno.EACCES: "you may not write there: choose another folder",
+    errno.EPERM: "you may not write there: choose another folder",
+    errno.ENOTDIR: "a part of this path is a file: choose another folder",
+    errno.EEXIST: "a file of this name stands where a folder must go: choose another folder",
+}
+
+
+@contextlib.contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn what a disk refuses (full, read-only, not yours) into a ``UserError`` naming ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MENDS:
+            raise
+        raise UserError(f"cannot write {path}: {_MENDS[error.errno]}") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the name ``path`` when the block ends well.
+
+    The bytes are on the disk before the name is. When the block fails, the temporary file is
+    removed and what was at ``path`` stays.
+
+    Raises:
+        UserError: the disk is full, read-only or not yours.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing_to(path):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file at once, atomically."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` survive a loss of power (a no-op where folders cannot sync)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,157 @@
+"""Read token shards: flat arrays of token ids with sentence and document boundaries, memory-mapped.
+
+A shards folder holds ``manifest.json``, ``shard-00000.safetensors`` …, a copy of the tokenizer in
+``tokenizer/`` and, where the corpus had records that could not be read, ``problems.jsonl``.
+
+Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` its sentences, ``D`` its documents.
+"""
+
+import hashlib
+import json
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfsup.errors import UserError
+
+FORMAT = "selfsup-shards"
+FORMAT_VERSION = 1
+
+_DTYPES = {"U16": np.dtype("<u2"), "U32": np.dtype("<u4"), "I64": np.dtype("<i8")}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard; sentence ``s`` is ``tokens[sentence_offsets[s]:sentence_offsets[s + 1]]``.
+
+    Attributes:
+        tokens: uint16 or uint32 [T], without special tokens, memory-mapped and read-only.
+        sentence_offsets: int64 [S + 1], positions in ``tokens``.
+        document_offsets: int64 [D + 1], positions in the sentences.
+    """
+
+    tokens: np.ndarray
+    sentence_offsets: np.ndarray
+    document_offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shards:
+    """An opened shards folder."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    shards: tuple[Shard, ...]
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The copy of the tokenizer that made these shards."""
+        return self.folder / "tokenizer"
+
+    @property
+    def vocab_size(self) -> int:
+        """Every token id is below this."""
+        return self.manifest["vocab_size"]
+
+
+def open_shards(folder: str | Path, *, verify: bool = False) -> Shards:
+    """Open a shards folder without reading the tokens.
+
+    Args:
+        folder: what ``prepare`` wrote.
+        verify: also compare every shard with its checksum, which reads all of it.
+
+    Raises:
+        UserError: the folder is missing, unfinished, of another format version, or a shard is
+            missing, cut short or (with ``verify``) altered.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    return Shards(
+        folder=folder,
+        manifest=manifest,
+        shards=tuple(_open_shard(folder, entry, verify) for entry in manifest["shards"]),
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read ``manifest.json`` of a finished shards folder.
+
+    Raises:
+        UserError: there is none, it cannot be read, or it is of another format version.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(_why_no_manifest(folder)) from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): run prepare again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{path}: not a manifest of token shards: run prepare into another folder")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
+            f"{FORMAT_VERSION}: run prepare again into another folder"
+        )
+    return manifest
+
+
+def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | None:
+    """Say what is wrong with the shard that a manifest's entry names, or None.
+
+    Args:
+        folder: the shards folder.
+        entry: one of the manifest's ``shards``: ``file``, ``bytes``, ``sha256``.
+        verify: also compare the checksum.
+    """
+    path = folder / entry["file"]
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return f"{path}: missing"
+    if size != entry["bytes"]:
+        return f"{path}: {size} bytes where the manifest says {entry['bytes']} (cut short?)"
+    if verify:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+                return f"{path}: its checksum is not the manifest's (altered or damaged)"
+    return None
+
+
+def _open_shard(folder: Path, entry: dict[str, Any], verify: bool) -> Shard:
+    damage = damage_of(folder, entry, verify=verify)
+    if damage:
+        raise UserError(f"{damage}: run prepare again, it makes this shard anew")
+    tensors = _map_safetensors(folder / entry["file"])
+    return Shard(tensors["tokens"], tensors["sentence_offsets"], tensors["document_offsets"])
+
+
+def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Memory-map the arrays of a safetensors file (its own reader would copy them).
+
+    The format: the header's length as a little-endian uint64, a JSON header, the arrays' bytes.
+    """
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = np.frombuffer(mapped, np.uint8)
+    (header_bytes,) = struct.unpack("<Q", data[:8])
+    header = json.loads(bytes(data[8 : 8 + header_bytes]))
+    body = data[8 + header_bytes :]
+    return {
+        name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def _why_no_manifest(folder: Path) -> str:
+    if not folder.exists():
+        return f"{folder}: no such folder: make the shards with `selfsup prepare`"
+    if (folder / "progress.json").exists():
+        return f"{folder}: prepare was interrupted: run the same prepare command again to finish it"
+    return f"{folder}: holds no token shards (no manifest.json): make them with `selfsup prepare`"

@@ -1,0 +1,166 @@
+"""Tokenizer folders in Hugging Face's form: train, save, load, and tell two apart.
+
+A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, as BERT's do, so
+``transformers.AutoTokenizer`` loads it too.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
+from tokenizers.trainers import WordPieceTrainer
+
+from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.errors import UserError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    *,
+    vocab_size: int = 30522,
+    lowercase: bool = True,
+    strip_accents: bool = False,
+    min_frequency: int = 2,
+) -> Tokenizer:
+    """Train a WordPiece tokenizer."""
+    tokenizer = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return wordpiece_tokenizer(
+        tokenizer.get_vocab(), lowercase=lowercase, strip_accents=strip_accents
+    )
+
+
+def wordpiece_tokenizer(
+    vocabulary: dict[str, int],
+    *,
+    lowercase: bool,
+    strip_accents: bool | None,
+    split_chinese_characters: bool = True,
+) -> Tokenizer:
+    """Assemble BERT's tokenizer around a vocabulary (token → id).
+
+    Args:
+        vocabulary: holds the five special tokens, at whatever ids.
+        lowercase: fold case before the vocabulary is searched.
+        strip_accents: decompose and drop combining marks, which also takes Hangul apart; None is
+            BERT's original rule, to do so whenever it lowercases.
+        split_chinese_characters: make every CJK ideograph a word of its own.
+    """
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=split_chinese_characters,
+        strip_accents=strip_accents,
+        lowercase=lowercase,
+    )
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder(prefix="##")
+    if vocabulary:
+        tokenizer.add_special_tokens(
+            [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+        )
+        tokenizer.post_processor = BertProcessing(
+            ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+        )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
+    """Write the three files of a tokenizer folder, each atomically.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    folder = Path(folder)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    normalizer = json.loads(tokenizer.to_str())["normalizer"]
+    config = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": normalizer["lowercase"],
+        "strip_accents": normalizer["strip_accents"],
+        "tokenize_chinese_chars": normalizer["handle_chinese_chars"],
+        "model_max_length": 512,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    tokens = _tokens_in_order(tokenizer)
+    write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())
+    write_bytes(folder / "tokenizer_config.json", (json.dumps(config, indent=2) + "\n").encode())
+    write_bytes(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """Load a tokenizer folder: ``tokenizer.json``, or ``vocab.txt`` with ``tokenizer_config.json``.
+
+    Raises:
+        UserError: the folder is missing, holds neither file, or cannot be read.
+    """
+    folder = Path(folder)
+    path = folder / "tokenizer.json"
+    try:
+        if path.exists():
+            return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        path = folder / "vocab.txt"
+        if path.exists():
+            return _from_vocabulary_file(path)
+    except Exception as error:  # tokenizers raises bare Exception
+        raise UserError(f"{path}: not a tokenizer that can be read ({error})") from None
+    what = "holds no tokenizer.json or vocab.txt" if folder.is_dir() else "no such folder"
+    raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
+
+
+def tokenizer_sha256(tokenizer: Tokenizer) -> str:
+    """A hash of what decides the ids: vocabulary, model and normaliser, not the files' layout."""
+    parts = json.loads(tokenizer.to_str())
+    normalizer = parts["normalizer"] or {}
+    if normalizer.get("type") == "BertNormalizer" and normalizer["strip_accents"] is None:
+        normalizer["strip_accents"] = normalizer["lowercase"]
+    identity = {
+        "vocabulary": _tokens_in_order(tokenizer),
+        "model": {key: value for key, value in parts["model"].items() if key != "vocab"},
+        "normalizer": normalizer,
+        "pre_tokenizer": parts["pre_tokenizer"],
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _tokens_in_order(tokenizer: Tokenizer) -> list[str]:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def _from_vocabulary_file(path: Path) -> Tokenizer:
+    tokens = path.read_text(encoding="utf-8").split("\n")
+    if tokens and not tokens[-1]:
+        tokens.pop()
+    vocabulary = {token.rstrip("\r"): index for index, token in enumerate(tokens)}
+    missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} not in the vocabulary")
+    config_path = path.with_name("tokenizer_config.json")
+    config = json.loads(config_path.read_bytes()) if config_path.exists() else {}
+    return wordpiece_tokenizer(
+        vocabulary,
+        lowercase=config.get("do_lower_case", True),
+        strip_accents=config.get("strip_accents"),
+        split_chinese_characters=config.get("tokenize_chinese_chars", True),
+    )
