@@ -1,0 +1,25 @@
+"""What each command may be told: one frozen dataclass a command. No torch in here.
+
+A field is a flag of the command line and a key of the YAML; its help and its range stand beside it.
+"""
+
+from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
+from selfsup.settings.demo import DemoSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.settings.inspection import DoctorSettings, ReportSettings
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
+
+__all__ = [
+    "DemoSettings",
+    "DoctorSettings",
+    "EvaluateSettings",
+    "FillMaskSettings",
+    "FinetuneSettings",
+    "PredictSettings",
+    "PrepareSettings",
+    "PretrainSettings",
+    "ReportSettings",
+    "ResumeSettings",
+    "TrainTokenizerSettings",
+]

@@ -1,0 +1,107 @@
+"""Settings of the commands that turn raw text into token shards."""
+
+from dataclasses import dataclass
+
+from selfsup.settings.flag import argument, check_values, flag
+
+SOURCES = (
+    "text to read: .txt, .jsonl, .csv, .tsv or .parquet files (also .gz, .xz, .zst), folders and "
+    "globs of them, URLs, hf://NAME, or docs://installed"
+)
+
+
+def text_field() -> str:
+    return flag(
+        "the field or column that holds the text",
+        default="text",
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def language() -> str:
+    return flag(
+        "the language whose rules divide the text into sentences, as a code such as en or ko",
+        default="en",
+        group="Data",
+        metavar="CODE",
+    )
+
+
+def max_bad_fraction() -> float:
+    return flag(
+        "stop when more than this share of the documents cannot be read",
+        default=0.01,
+        group="Data",
+        at_least=0,
+        at_most=1,
+    )
+
+
+def workers() -> int | None:
+    return flag(
+        "processes that prepare text; all cores if not given",
+        default=None,
+        group="Run",
+        metavar="N",
+        at_least=1,
+    )
+
+
+def lowercase() -> bool:
+    return flag("make all text lower case before it is divided", default=True, group="Tokenizer")
+
+
+def strip_accents() -> bool:
+    return flag(
+        "take the accents off letters; this also takes Hangul syllables apart",
+        default=False,
+        group="Tokenizer",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTokenizerSettings:
+    """Learn a WordPiece vocabulary from raw text.
+
+    Example:
+      selfsup train-tokenizer my-texts/ --vocab-size 8192 --out my-tokenizer
+    """
+
+    corpus: tuple[str, ...] = argument(SOURCES, metavar="CORPUS")
+    out: str = flag("folder to write the tokenizer to", group="Run", metavar="DIR")
+    vocab_size: int = flag(
+        "entries in the vocabulary", default=30522, group="Tokenizer", metavar="N", at_least=64,
+        at_most=1_000_000,
+    )  # fmt: skip
+    lowercase: bool = lowercase()
+    strip_accents: bool = strip_accents()
+    text_field: str = text_field()
+    language: str = language()
+    max_bad_fraction: float = max_bad_fraction()
+    workers: int | None = workers()
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """Turn raw text into token shards, ready for pre-training.
+
+    An interrupted run continues where it stopped when the same command is given again.
+
+    Example:
+      selfsup prepare my-texts/ --tokenizer my-tokenizer --out my-shards
+    """
+
+    corpus: tuple[str, ...] = argument(SOURCES, metavar="CORPUS")
+    tokenizer: str = flag("folder of the tokenizer", group="Data", metavar="DIR")
+    out: str = flag("folder to write the shards to", group="Run", metavar="DIR")
+    text_field: str = text_field()
+    language: str = language()
+    max_bad_fraction: float = max_bad_fraction()
+    workers: int | None = workers()
+
+    def __post_init__(self) -> None:
+        check_values(self)

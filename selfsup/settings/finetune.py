@@ -1,0 +1,162 @@
+"""Settings of fine-tuning on a labelled task."""
+
+from dataclasses import dataclass
+
+from selfsup.errors import UserError
+from selfsup.settings import machine
+from selfsup.settings.flag import argument, check_values, flag
+
+TASKS = ("sequence-classification",)
+
+
+def text_column() -> str | None:
+    return flag(
+        "column or field that holds the text; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def label_column() -> str | None:
+    return flag(
+        "column or field that holds the label; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """Teach an encoder a task from labelled examples.
+
+    With --encoder NAME (bert-mini, …) instead of a model folder the encoder starts from random
+    weights: the comparison that shows what pre-training is worth.
+
+    Example:
+      selfsup finetune sequence-classification --encoder runs/mine \\
+          --train train.tsv --validation dev.tsv --out runs/task
+    """
+
+    task: str = argument("the task: " + ", ".join(TASKS), metavar="TASK")
+    encoder: str = flag(
+        "pre-trained model folder, or a size such as bert-mini to start from random weights",
+        group="Model",
+        metavar="MODEL|NAME",
+    )
+    train: str = flag("labelled examples to learn from", group="Data", metavar="FILE")
+    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE")
+    out: str = flag("run folder to write to", group="Run", metavar="RUN")
+
+    text_column: str | None = text_column()
+    label_column: str | None = label_column()
+    label_type: str | None = flag(
+        "class to choose among the labels, number to predict a quantity; class if not given",
+        default=None,
+        group="Data",
+        choices=("class", "number"),
+    )
+
+    tokenizer: str | None = flag(
+        "folder of the tokenizer for an encoder given by name; "
+        "one is trained on the texts if not given",
+        default=None,
+        group="Model",
+        metavar="DIR",
+    )
+    max_length: int = flag(
+        "longest sequence; what is over is cut", default=128, group="Model", metavar="TOKENS",
+        at_least=8, at_most=512,
+    )  # fmt: skip
+    freeze: str | None = flag(
+        "what stays as it was pre-trained: encoder, embeddings, or "
+        "embeddings and the first N layers",
+        default=None,
+        group="Model",
+        metavar="encoder|embeddings|N",
+    )
+    dropout: float | None = flag(
+        "dropout; as the model's own if not given",
+        default=None,
+        group="Model",
+        at_least=0,
+        below=1,
+    )
+
+    epochs: int = flag(
+        "times to go through the training examples", default=3, group="Optimisation", metavar="N",
+        at_least=1,
+    )  # fmt: skip
+    batch_size: int = flag(
+        "examples in a step", default=32, group="Optimisation", metavar="N", at_least=1
+    )
+    learning_rate: float | None = flag(
+        "highest learning rate of the encoder; by its size if not given",
+        default=None,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
+    head_learning_rate: float | None = flag(
+        "highest learning rate of the new head; the encoder's if not given",
+        default=None,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
+    layer_decay: float = flag(
+        "each layer's learning rate as a share of the one above it",
+        default=1.0,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+        at_most=1,
+    )
+    warmup: float = flag(
+        "share of the run in which the learning rate rises",
+        default=0.1,
+        group="Optimisation",
+        at_least=0,
+        below=1,
+    )
+    weight_decay: float = flag(
+        "AdamW's weight decay; none on biases and norms",
+        default=0.01,
+        group="Optimisation",
+        metavar="X",
+        at_least=0,
+    )
+    gradient_clip: float = flag(
+        "longest gradient that a step may take (its 2-norm)",
+        default=1.0,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
+
+    seeds: int = flag(
+        "runs to make, from --seed on; the result is their mean and standard deviation",
+        default=1,
+        group="Run",
+        metavar="K",
+        at_least=1,
+        at_most=100,
+    )
+    seed: int = machine.seed()
+    device: str = machine.device()
+    precision: str = machine.precision()
+    threads: int | None = machine.threads()
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if self.task not in TASKS:
+            raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
+        if self.freeze is not None and not _is_freezable(self.freeze):
+            raise UserError(
+                f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"
+            )
+
+
+def _is_freezable(freeze: str) -> bool:
+    return freeze in ("encoder", "embeddings") or (freeze.isdecimal() and int(freeze) >= 1)

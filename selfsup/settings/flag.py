@@ -1,0 +1,118 @@
+"""A setting as a dataclass field: its default, its help, and what it may hold."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from selfsup.errors import UserError
+
+# Flags that every command takes and that are no settings of its work.
+COMMON_FLAGS = {
+    "--config FILE": "take the settings from this YAML file; flags given beside it win",
+    "--print_config": "print the settings as YAML, and do nothing else",
+    "--json": "print one JSON object to standard output instead of the summary",
+    "--help": "print this page",
+}
+
+
+def argument(about: str, *, metavar: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field given by its place on the command line: `selfsup pretrain DATA...`."""
+    return dataclasses.field(
+        default=default, metadata={"help": about, "metavar": metavar, "positional": True}
+    )
+
+
+def flag(
+    about: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    group: str,
+    metavar: str | None = None,
+    choices: Iterable[str] | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A field given by name: `max_length` is `--max-length`, and `max_length:` in YAML.
+
+    about: its help.
+    group: the heading that it stands under in the command's help.
+    metavar: what stands for the value in the help; the choices, or X, if not given.
+    choices: the only values allowed (of each element, where the field is a tuple).
+    at_least, at_most, above, below: the range of a number; None is always in it.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": about,
+            "group": group,
+            "metavar": metavar,
+            "choices": tuple(choices) if choices is not None else None,
+            "at_least": at_least,
+            "at_most": at_most,
+            "above": above,
+            "below": below,
+        },
+    )
+
+
+def flag_name(field: dataclasses.Field) -> str:
+    """How the user writes the field: `--max-length`, or `DATA` where it is given by its place."""
+    if field.metadata.get("positional"):
+        return field.metadata["metavar"]
+    return "--" + field.name.replace("_", "-")
+
+
+def check_values(settings: Any) -> None:
+    """Hold every field of a settings dataclass against its range and its choices.
+
+    Raises UserError that names the flag, what is allowed and what was given.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            _check_range(field, value)
+        if field.metadata.get("choices"):
+            for choice in value if isinstance(value, tuple) else (value,):
+                _check_choice(field, choice)
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`: did you mean X?` where one of the known words is near, else nothing."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f": did you mean {matches[0]}?" if matches else ""
+
+
+def _check_range(field: dataclasses.Field, value: float) -> None:
+    at_least, at_most, above, below = (
+        field.metadata.get(bound) for bound in ("at_least", "at_most", "above", "below")
+    )
+    inside = (
+        math.isfinite(value)
+        and (at_least is None or value >= at_least)
+        and (at_most is None or value <= at_most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    if inside:
+        return
+    if at_least is not None and at_most is not None:
+        allowed = f"between {at_least:,} and {at_most:,}"
+    else:
+        bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+        named = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
+        allowed = " and ".join(named) or "a finite number"
+    raise UserError(f"{flag_name(field)} must be {allowed}, not {value}")
+
+
+def _check_choice(field: dataclasses.Field, value: object) -> None:
+    choices = field.metadata["choices"]
+    if value is None or value in choices:
+        return
+    allowed = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
+    raise UserError(
+        f"{flag_name(field)} must be {allowed}, not {value!r}{closest(str(value), choices)}"
+    )

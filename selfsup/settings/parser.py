@@ -1,0 +1,183 @@
+"""Read a command's settings from the command line and from YAML, through jsonargparse.
+
+Whatever is wrong with them ends in one UserError line that names the flag or file, and the mend.
+"""
+
+import argparse
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace, get_loader
+
+from selfsup.errors import UserError
+from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name
+from selfsup.settings.help_page import usage
+
+Settings = TypeVar("Settings")
+
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def parse_command(
+    command: str, settings_class: type[Settings], arguments: list[str]
+) -> tuple[Settings, bool]:
+    """The settings in the arguments after `selfsup COMMAND`, and whether --json is among them.
+
+    Raises UserError, one line, for whatever is wrong with them; SystemExit(0) after --print_config.
+    """
+    for file in _config_files(arguments):
+        _check_yaml(file, settings_class)
+    parser = command_parser(command, settings_class)
+    try:
+        parsed = parser.parse_args(arguments)
+    except argparse.ArgumentError as error:
+        raise UserError(_explain(error.message, command, settings_class)) from error
+    as_json = bool(parsed.pop("json", False))
+    parsed.pop("config", None)
+    return _build(settings_class, parsed), as_json
+
+
+def command_parser(command: str, settings_class: type) -> ArgumentParser:
+    """A parser with an argument for each field of the dataclass, and the common flags."""
+    # No help of its own: selfsup.settings.help_page writes one that shows groups and defaults.
+    parser = ArgumentParser(
+        prog=f"selfsup {command}", exit_on_error=False, allow_abbrev=False, add_help=False
+    )
+    hints = typing.get_type_hints(settings_class)
+    for field in dataclasses.fields(settings_class):
+        _add_argument(parser, field, hints[field.name])
+    parser.add_argument("--config", action="config")
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    return parser
+
+
+def to_yaml(settings: Any) -> str:
+    """The settings as YAML, as `--config` and `from_yaml` read it."""
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(settings).items()
+    }
+    return command_parser("", type(settings)).dump(Namespace(values))
+
+
+def from_yaml(settings_class: type[Settings], file: Path) -> Settings:
+    """The settings that `to_yaml` wrote to a file.
+
+    Raises UserError that names the file where it is missing or holds something else.
+    """
+    _check_yaml(file, settings_class)
+    try:
+        parsed = command_parser("", settings_class).parse_path(str(file))
+    except argparse.ArgumentError as error:
+        raise UserError(f"{file}: {_explain(error.message, '', settings_class)}") from error
+    return _build(settings_class, parsed)
+
+
+def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
+    required = field.default is dataclasses.MISSING
+    default: Any = None if required else field.default
+    if field.metadata.get("positional"):
+        nargs = "+" if _holds_many(hint) else None if required else "?"
+        parser.add_argument(field.name, type=str, nargs=nargs)
+    elif hint is bool:
+        # --lowercase and --no-lowercase
+        yes_no = ActionYesNo(yes_prefix="", no_prefix="no-")
+        parser.add_argument(flag_name(field), action=yes_no, default=default)
+    elif _holds_many(hint):
+        parser.add_argument(
+            flag_name(field), type=str, nargs="+", required=required, default=list(default)
+        )
+    else:
+        parser.add_argument(flag_name(field), type=hint, required=required, default=default)
+
+
+def _holds_many(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple
+
+
+def _build(settings_class: type[Settings], parsed: Namespace) -> Settings:
+    values = parsed.as_dict()
+    return settings_class(
+        **{
+            field.name: tuple(value) if isinstance(value := values[field.name], list) else value
+            for field in dataclasses.fields(settings_class)  # pyright: ignore[reportArgumentType]
+        }
+    )
+
+
+def _config_files(arguments: list[str]) -> Iterator[Path]:
+    for place, word in enumerate(arguments):
+        if word == "--":
+            return
+        if word.startswith("--config="):
+            yield Path(word.removeprefix("--config="))
+        elif word == "--config" and place + 1 < len(arguments):
+            yield Path(arguments[place + 1])
+
+
+def _check_yaml(file: Path, settings_class: type) -> None:
+    """Refuse a YAML file that is missing or broken, or that holds a setting there is not."""
+    try:
+        values = get_loader("yaml")(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is no YAML file of settings: it is not UTF-8 text") from error
+    except Exception as error:  # the YAML library's own errors, which jsonargparse chooses
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f"{file}, line {line + 1}" if line is not None else str(file)
+        reason = getattr(error, "problem", None) or "it cannot be parsed"
+        raise UserError(f"{where}: not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{file} holds no settings: write lines such as `seed: 1`")
+    hints = typing.get_type_hints(settings_class)
+    for name, value in values.items():
+        if name not in hints and name != "json":
+            raise UserError(f"{file}: unknown setting {name!r}{closest(str(name), hints)}")
+        if _holds_many(hints.get(name)) and not isinstance(value, list):
+            raise UserError(f"{file}: {name} takes a list: write [{value}]")
+
+
+def _explain(message: str, command: str, settings_class: type) -> str:
+    """One line in the user's terms for a message of argparse or jsonargparse."""
+    fields = {field.name: field for field in dataclasses.fields(settings_class)}
+    hints = typing.get_type_hints(settings_class)
+    if found := re.match(r"unrecognized arguments: (\S+)", message):
+        return _explain_unknown(found[1], command, list(fields.values()))
+    if found := re.match(r"the following arguments are required: (\w+)", message):
+        field = fields[found[1].replace("-", "_")]
+        if field.metadata.get("positional"):
+            return f"{flag_name(field)} is missing: {usage(command, settings_class)}"
+        metavar = field.metadata.get("metavar") or "VALUE"
+        return f"{flag_name(field)} is missing: add {flag_name(field)} {metavar}"
+    if found := re.match(r"argument (\S+?):? expected (at least )?one argument", message):
+        return f"{found[1].rstrip(':').split('/')[0]} needs a value after it"
+    if (found := re.match(r'Parser key "(\w+)"', message)) and found[1] in fields:
+        field = fields[found[1]]
+        kind = _KINDS.get(_inner_type(hints[field.name]), "another kind of value")
+        values = re.findall(r"(?:Got|Given) value: (.*)", message)
+        given = f", not {values[-1]}" if values else ""
+        return f"{flag_name(field)} takes {kind}{given}"
+    return " ".join(message.split())
+
+
+def _explain_unknown(word: str, command: str, fields: list[dataclasses.Field]) -> str:
+    where = f"selfsup {command} --help lists what it takes"
+    if not word.startswith("-"):
+        return f"unexpected argument {word!r}: {where}"
+    word = word.split("=")[0]
+    known = [flag_name(field) for field in fields if not field.metadata.get("positional")]
+    known += [flag.split()[0] for flag in COMMON_FLAGS]
+    return f"unknown flag {word}{closest(word.replace('_', '-'), known) or f': {where}'}"
+
+
+def _inner_type(hint: Any) -> Any:
+    """int of `int | None`, and any other type as it is."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint

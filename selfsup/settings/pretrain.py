@@ -1,0 +1,193 @@
+"""Settings of pre-training."""
+
+from dataclasses import dataclass
+
+from selfsup.errors import UserError
+from selfsup.settings import corpus, machine
+from selfsup.settings.duration import seconds_in
+from selfsup.settings.flag import argument, check_values, flag
+
+OBJECTIVES = ("mlm", "nsp")
+DEFAULT_BUDGET = "20m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """Pre-train an encoder on unlabelled text.
+
+    DATA may be raw text: the tokenizer is then trained and the shards are prepared first, inside
+    the run folder. Without --steps and --budget the budget is 20m. Ctrl-C saves a checkpoint.
+
+    Example:
+      selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m
+    """
+
+    data: tuple[str, ...] = argument(
+        "a folder of shards that `selfsup prepare` wrote, or " + corpus.SOURCES, metavar="DATA"
+    )
+    out: str = flag("run folder to write to", group="Run", metavar="RUN")
+
+    tokenizer: str | None = flag(
+        "folder of a tokenizer for raw text; trained on that text if not given",
+        default=None,
+        group="Data",
+        metavar="DIR",
+    )
+    vocab_size: int | None = flag(
+        "entries in the vocabulary of a new tokenizer; chosen by the amount of text if not given",
+        default=None,
+        group="Data",
+        metavar="N",
+        at_least=64,
+        at_most=1_000_000,
+    )
+    lowercase: bool = flag(
+        "make all text lower case (for a new tokenizer)", default=True, group="Data"
+    )
+    text_field: str = corpus.text_field()
+    language: str = corpus.language()
+    max_bad_fraction: float = corpus.max_bad_fraction()
+    held_out_fraction: float = flag(
+        "share of the documents that is never trained on, to measure with",
+        default=0.01,
+        group="Data",
+        above=0,
+        below=1,
+    )
+
+    encoder: str = flag(
+        "size of the encoder: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, bert-large",
+        default="bert-mini",
+        group="Objective",
+        metavar="NAME",
+    )
+    init: str | None = flag(
+        "model folder to start from instead of random weights",
+        default=None,
+        group="Objective",
+        metavar="MODEL",
+    )
+    objectives: tuple[str, ...] = flag(
+        "what to learn: masked language modelling, next-sentence prediction",
+        default=("mlm", "nsp"),
+        group="Objective",
+        choices=OBJECTIVES,
+    )
+    max_length: int = flag(
+        "longest sequence", default=128, group="Objective", metavar="TOKENS", at_least=16,
+        at_most=512,
+    )  # fmt: skip
+    mask_probability: float = flag(
+        "share of the tokens to predict", default=0.15, group="Objective", above=0, below=1
+    )
+    masking: str = flag(
+        "what is chosen together", default="token", group="Objective",
+        choices=("token", "whole-word", "span"),
+    )  # fmt: skip
+    dropout: float | None = flag(
+        "dropout in the encoder; by its size if not given",
+        default=None,
+        group="Objective",
+        at_least=0,
+        below=1,
+    )
+
+    steps: int | None = flag(
+        "train for so many steps", default=None, group="Optimisation", metavar="N", at_least=1
+    )
+    budget: str | None = flag(
+        "train for so much time, such as 90s, 20m or 1h30m; the schedule fits itself to it",
+        default=None,
+        group="Optimisation",
+        metavar="TIME",
+    )
+    batch_size: int | None = flag(
+        "sequences in a step; by the encoder's size if not given",
+        default=None,
+        group="Optimisation",
+        metavar="SEQUENCES",
+        at_least=1,
+    )
+    accumulate: int = flag(
+        "batches whose gradients are added up before each step",
+        default=1,
+        group="Optimisation",
+        metavar="N",
+        at_least=1,
+    )
+    learning_rate: float | None = flag(
+        "highest learning rate; by the encoder's size if not given",
+        default=None,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
+    schedule: str = flag(
+        "linear: warm up, then fall to 0; wsd: warm up, stay, fall at the end",
+        default="linear",
+        group="Optimisation",
+        choices=("linear", "wsd"),
+    )
+    warmup: float = flag(
+        "share of the run in which the learning rate rises",
+        default=0.1,
+        group="Optimisation",
+        at_least=0,
+        below=1,
+    )
+    weight_decay: float = flag(
+        "AdamW's weight decay; none on biases and norms",
+        default=0.01,
+        group="Optimisation",
+        metavar="X",
+        at_least=0,
+    )
+    gradient_clip: float = flag(
+        "longest gradient that a step may take (its 2-norm)",
+        default=1.0,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
+
+    evaluate_every: int | None = flag(
+        "measure on the held-out documents every so many steps; ten times a run if not given",
+        default=None,
+        group="Run",
+        metavar="STEPS",
+        at_least=1,
+    )
+    checkpoint_every: int | None = flag(
+        "save every so many steps; every few minutes if not given",
+        default=None,
+        group="Run",
+        metavar="STEPS",
+        at_least=1,
+    )
+    seed: int = machine.seed()
+    device: str = machine.device()
+    precision: str = machine.precision()
+    threads: int | None = machine.threads()
+    workers: int | None = corpus.workers()
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if not self.objectives:
+            raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
+        if self.steps is not None and self.budget is not None:
+            raise UserError("--steps and --budget both say when to stop: give only one of them")
+        if self.budget is not None:
+            seconds_in(self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeSettings:
+    """Continue a pre-training run from its last checkpoint.
+
+    The settings are those in the run's run.yaml.
+
+    Example:
+      selfsup resume runs/mine
+    """
+
+    run: str = argument("run folder of a `selfsup pretrain` that stopped", metavar="RUN")
