@@ -1,0 +1,105 @@
+"""BERT's encoder (Devlin et al. 2018, §3), over sequences laid end to end.
+
+Shapes: B sequences, T tokens in all, D width, F width of the feed-forward layer.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from selfsup.encoder.attention import SelfAttention
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.packing import Packing
+
+ACTIVATIONS = {
+    "gelu": nn.GELU(),
+    "gelu_new": nn.GELU(approximate="tanh"),
+    "gelu_pytorch_tanh": nn.GELU(approximate="tanh"),
+    "relu": nn.ReLU(),
+}
+
+
+class EncoderOutput(NamedTuple):
+    """What the encoder computes.
+
+    Attributes:
+        last_hidden_state: [T, D], a vector for every token.
+        pooler_output: [B, D], a vector for every sequence.
+    """
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor
+
+
+class BertEncoder(nn.Module):
+    """Embeddings, a stack of post-norm Transformer layers, and a pooler over ``[CLS]``."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = BertEmbeddings(config)
+        self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> EncoderOutput:
+        """Encode sequences laid end to end.
+
+        Args:
+            input_ids: int64 [T].
+            token_type_ids: int64 [T], 0 in the first segment and 1 in the second.
+            packing: where each sequence begins; none longer than ``max_position_embeddings``.
+        """
+        hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
+        for layer in self.layers:
+            hidden = layer(hidden, packing)
+        first_tokens = hidden.index_select(0, packing.first_rows)
+        return EncoderOutput(hidden, torch.tanh(self.pooler(first_tokens)))
+
+
+class BertEmbeddings(nn.Module):
+    """The sum of word, position and segment embeddings, normalised."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, position_ids: Tensor) -> Tensor:
+        """Three int64 [T] → [T, D], in the precision that the layers compute in."""
+        embedded = self.word(input_ids) + self.position(position_ids)
+        embedded = embedded + self.token_type(token_type_ids)
+        normalised = self.norm(embedded.to(_compute_dtype(embedded)))
+        return self.dropout(normalised)
+
+
+class BertLayer(nn.Module):
+    """Attention, then a feed-forward network; a residual sum and a norm after each (post-norm)."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.attention = SelfAttention(
+            width, config.num_attention_heads, config.attention_probs_dropout_prob
+        )
+        self.attention_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.intermediate = nn.Linear(width, config.intermediate_size)
+        self.activation = ACTIVATIONS[config.hidden_act]
+        self.output = nn.Linear(config.intermediate_size, width)
+        self.output_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        """x [T, D] → [T, D]."""
+        x = self.attention_norm(x + self.dropout(self.attention(x, packing)))
+        inner = self.activation(self.intermediate(x))  # [T, F]
+        return self.output_norm(x + self.dropout(self.output(inner)))
+
+
+def _compute_dtype(x: Tensor) -> torch.dtype:
+    """The precision of matrix products here: autocast's where it is on, else the tensor's own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

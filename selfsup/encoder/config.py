@@ -1,0 +1,63 @@
+"""The sizes of an encoder, under the names that Hugging Face's ``config.json`` gives them."""
+
+from dataclasses import dataclass
+
+from selfsup.errors import UserError
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Sizes and constants of a BERT encoder (Devlin et al. 2018, §3)."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_attention_heads:
+            raise UserError(
+                f"config.json: hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+
+
+# Layers, width and heads of the compact models of Turc et al. 2019, "Well-Read Students Learn
+# Better", Table 1, and of BERT's paper: a head is 64 wide, the feed-forward layer 4 × the width.
+BERT_SIZES: dict[str, tuple[int, int]] = {
+    "bert-tiny": (2, 128),
+    "bert-mini": (4, 256),
+    "bert-small": (4, 512),
+    "bert-medium": (8, 512),
+    "bert-base": (12, 768),
+    "bert-large": (24, 1024),
+}
+
+
+def bert_config(name: str, vocab_size: int, dropout: float = 0.1) -> EncoderConfig:
+    """The configuration of a BERT of a named size.
+
+    Raises:
+        UserError: if the name is not one of ``BERT_SIZES``.
+    """
+    if name not in BERT_SIZES:
+        raise UserError(f"no encoder is called {name!r}: choose one of {', '.join(BERT_SIZES)}")
+    layers, width = BERT_SIZES[name]
+    return EncoderConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        intermediate_size=4 * width,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )

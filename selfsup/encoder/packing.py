@@ -1,0 +1,93 @@
+"""Sequences laid end to end, and where each one begins.
+
+Shapes: B sequences, T tokens in all, L length of the longest sequence.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The boundaries of B sequences laid end to end in T rows.
+
+    Attributes:
+        cu_seqlens: int32 [B + 1]; sequence b is rows ``cu_seqlens[b]:cu_seqlens[b + 1]``.
+        max_seqlen: L, the length of the longest.
+        position_ids: int64 [T], counted from the start of each sequence.
+        padded_rows: int64 [T], the row each token takes in the padded [B × L] form, or None when
+            all lengths are equal and the two forms are the same.
+        padding_bias: float32 [B, 1, 1, L], 0 at tokens and -inf at padding, or None likewise.
+    """
+
+    cu_seqlens: Tensor
+    max_seqlen: int
+    position_ids: Tensor
+    padded_rows: Tensor | None
+    padding_bias: Tensor | None
+
+    @classmethod
+    def from_lengths(cls, lengths: Tensor) -> "Packing":
+        """Lay sequences of the given lengths, int64 [B], end to end."""
+        batch, longest = len(lengths), int(lengths.max())
+        ends = lengths.cumsum(0)
+        starts = ends - lengths
+        total = int(ends[-1])
+        position_ids = torch.arange(total, device=lengths.device)
+        position_ids -= starts.repeat_interleave(lengths, output_size=total)
+        cu_seqlens = torch.cat([ends.new_zeros(1), ends]).to(torch.int32)
+        if total == batch * longest:
+            return cls(cu_seqlens, longest, position_ids, None, None)
+        first_rows = torch.arange(batch, device=lengths.device) * longest
+        padded_rows = position_ids + first_rows.repeat_interleave(lengths, output_size=total)
+        is_padding = torch.arange(longest, device=lengths.device) >= lengths[:, None]
+        padding_bias = torch.zeros(is_padding.shape, device=lengths.device)
+        padding_bias.masked_fill_(is_padding, float("-inf"))
+        return cls(cu_seqlens, longest, position_ids, padded_rows, padding_bias[:, None, None, :])
+
+    @property
+    def first_rows(self) -> Tensor:
+        """The row of each sequence's first token, int64 [B]."""
+        return self.cu_seqlens[:-1].long()
+
+    def pad(self, x: Tensor) -> Tensor:
+        """[T, …] → [B, L, …], zeros at padding."""
+        batch = len(self.cu_seqlens) - 1
+        if self.padded_rows is not None:
+            x = _ScatterRows.apply(x, self.padded_rows, batch * self.max_seqlen)
+        return x.view(batch, self.max_seqlen, *x.shape[1:])
+
+    def unpad(self, x: Tensor) -> Tensor:
+        """[B, L, …] → [T, …]."""
+        x = x.reshape(-1, *x.shape[2:])
+        return x if self.padded_rows is None else _GatherRows.apply(x, self.padded_rows)
+
+
+class _ScatterRows(torch.autograd.Function):
+    """Rows to distinct places among zeros. Its gradient is a gather: no accumulation is needed."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rows: Tensor, total: int) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.new_zeros(total, *x.shape[1:]).index_copy_(0, rows, x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[override]
+        return gradient.index_select(0, ctx.saved_tensors[0]), None, None
+
+
+class _GatherRows(torch.autograd.Function):
+    """Distinct rows out of many. Its gradient is a scatter: no accumulation is needed."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.total = len(x)
+        return x.index_select(0, rows)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[override]
+        zeros = gradient.new_zeros(ctx.total, *gradient.shape[1:])
+        return zeros.index_copy_(0, ctx.saved_tensors[0], gradient), None

@@ -1,0 +1,66 @@
+"""Cross-entropy of a linear layer's scores, without keeping the scores in float32.
+
+Shapes: M rows, D width, V vocabulary.
+"""
+
+import torch
+from torch import Tensor
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean of ``-log softmax(hidden @ weight.T + bias)[label]``.
+
+    The scores are computed once in the precision of ``hidden`` and overwritten by their
+    exponentials, from which the backward pass has the gradient by matrix products alone: with
+    p = softmax(z), dL/dz = (p - onehot(label)) / M, so dL/dh = (p W - W[label]) / M and
+    dL/dW = (pᵀ h - scatter(h)) / M, and p is never formed. On a CPU, log-softmax's own backward
+    pass in float32 costs more than all of this (docs/log.md).
+
+    Args:
+        hidden: [M, D], float32 or bfloat16.
+        weight: [V, D], float32.
+        bias: [V], float32.
+        labels: int64 [M].
+
+    Returns:
+        the mean in nats, float32, and the number of rows whose best score is the label, int64;
+        both scalars. With no rows, both are zero.
+    """
+    if len(labels) == 0:
+        return (hidden.sum() + bias.sum()) * 0.0, labels.new_zeros(())
+    return _LinearCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[return-value]
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor):
+        device = hidden.device.type
+        with torch.autocast(device, enabled=False):
+            weight = weight.to(hidden.dtype)
+            scores = torch.addmm(bias.to(hidden.dtype), hidden, weight.t())  # [M, V]
+            of_label = scores.gather(1, labels[:, None]).float()  # [M, 1]
+            best = scores.amax(-1, keepdim=True)
+            exponentials = scores.sub_(best).exp_()
+            total = exponentials.sum(-1, keepdim=True, dtype=torch.float32)
+            losses = total.log() + best.float() - of_label
+            right = (of_label == best.float()).sum()
+        ctx.save_for_backward(exponentials, total, hidden, weight, labels)
+        ctx.mark_non_differentiable(right)
+        return losses.mean(), right
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor, _right):  # type: ignore[override]
+        exponentials, total, hidden, weight, labels = ctx.saved_tensors
+        with torch.autocast(hidden.device.type, enabled=False):
+            each = gradient / len(labels)
+            share = each / total  # [M, 1]: p · each = exponentials · share
+            d_hidden = (exponentials @ weight).float() * share
+            d_hidden -= weight.index_select(0, labels).float() * each
+            scaled = (hidden.float() * share).to(hidden.dtype)
+            d_weight = (exponentials.t() @ scaled).float()
+            d_weight.index_add_(0, labels, hidden.float() * -each)
+            d_bias = (exponentials.t() @ share.to(hidden.dtype)).float().squeeze(1)
+            d_bias.index_add_(0, labels, (-each).expand(len(labels)))
+        return d_hidden.to(hidden.dtype), d_weight, d_bias, None

@@ -1,0 +1,32 @@
+"""One training step's text, with what was hidden in it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from selfsup.encoder.packing import Packing
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """B sequences laid end to end in T tokens, M of which are to be predicted.
+
+    Attributes:
+        input_ids: int64 [T], with tokens hidden.
+        token_type_ids: int64 [T].
+        packing: where each sequence begins.
+        masked_rows: int64 [M], which of the T tokens to predict.
+        masked_labels: int64 [M], what they were.
+        next_sentence_label: int64 [B], 0 where B continues A, 1 where it is random, or None.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    packing: Packing
+    masked_rows: Tensor
+    masked_labels: Tensor
+    next_sentence_label: Tensor | None
+
+    @property
+    def token_count(self) -> int:
+        return len(self.input_ids)

@@ -1,0 +1,128 @@
+"""Pre-training on text: batches with something hidden, and the model that predicts it.
+
+Adding an objective is one new file with a head, and one line in ``build_heads``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfsup.counter_random import permutation
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.packing import Packing
+from selfsup.objectives.masked_lm import Masking, MaskedLMHead
+from selfsup.objectives.next_sentence import NextSentenceHead, SentencePairs
+from selfsup.objectives.sequences import FullSequences, SequencePlan
+from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_corpus import TextCorpus
+
+TEXT_OBJECTIVES = ("mlm", "nsp")
+_ORDER = 0x4F52444552
+
+
+class TextBatches:
+    """The batches of a run of one maximum length, each a function of (seed, step).
+
+    Holds the plan of the epoch in use; asking for another epoch's step plans that one.
+    """
+
+    def __init__(
+        self,
+        corpus: TextCorpus,
+        documents: np.ndarray,
+        masking: Masking,
+        objectives: Sequence[str],
+        max_length: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._corpus, self._documents, self._masking = corpus, documents, masking
+        self._objectives, self._max_length = tuple(objectives), max_length
+        self._batch_size, self._seed = batch_size, seed
+        self._epoch = -1
+        self._first_step, self._end_step = 0, 0
+
+    def __getitem__(self, step: int) -> TextBatch:
+        """The batch of a step, counted from 0. An epoch's last batch may be smaller."""
+        if step < self._first_step:
+            self._epoch, self._end_step = -1, 0
+        while step >= self._end_step:
+            self._begin_epoch(self._epoch + 1)
+        first = (step - self._first_step) * self._batch_size
+        examples = self._order[first : first + self._batch_size]
+        return build_batch(self._plan, examples, self._masking, self._seed, self._epoch)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._plan = plan_sequences(
+            self._corpus,
+            self._documents,
+            self._masking,
+            self._objectives,
+            self._max_length,
+            self._seed,
+            epoch,
+        )
+        self._order = permutation(len(self._plan), self._seed, epoch, _ORDER)
+        steps = -(-len(self._plan) // self._batch_size)
+        self._epoch, self._first_step = epoch, self._end_step
+        self._end_step += steps
+
+
+def plan_sequences(
+    corpus: TextCorpus,
+    documents: np.ndarray,
+    masking: Masking,
+    objectives: Sequence[str],
+    max_length: int,
+    seed: int,
+    epoch: int,
+) -> SequencePlan:
+    """Cut the documents into sequences: pairs if next sentences are predicted, else full ones."""
+    kind = SentencePairs if "nsp" in objectives else FullSequences
+    return kind(corpus, documents, masking.special, max_length, seed, epoch)
+
+
+def build_batch(
+    plan: SequencePlan, examples: np.ndarray, masking: Masking, seed: int, epoch: int
+) -> TextBatch:
+    """Build sequences, hide tokens in them, and hand them over as tensors."""
+    sequences = plan.take(examples)
+    input_ids, masked_rows, masked_labels = masking.hide(sequences, seed, epoch)
+    is_random_next = sequences.is_random_next
+    return TextBatch(
+        input_ids=torch.from_numpy(input_ids),
+        token_type_ids=torch.from_numpy(sequences.token_type_ids),
+        packing=Packing.from_lengths(torch.from_numpy(sequences.lengths)),
+        masked_rows=torch.from_numpy(masked_rows),
+        masked_labels=torch.from_numpy(masked_labels),
+        next_sentence_label=None if is_random_next is None else torch.from_numpy(is_random_next),
+    )
+
+
+class TextPreTraining(nn.Module):
+    """An encoder with a head for each objective."""
+
+    def __init__(self, encoder: BertEncoder, objectives: Sequence[str]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = build_heads(encoder, objectives)
+
+    def forward(self, batch: TextBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
+        """For each objective: mean loss in nats, right predictions, number of predictions."""
+        encoded = self.encoder(batch.input_ids, batch.token_type_ids, batch.packing)
+        return {name: head.loss(encoded, batch) for name, head in self.heads.items()}  # type: ignore[operator]
+
+
+def build_heads(encoder: BertEncoder, objectives: Sequence[str]) -> nn.ModuleDict:
+    """The heads of the objectives, by name."""
+    config = encoder.config
+    heads: dict[str, nn.Module] = {}
+    if "mlm" in objectives:
+        heads["mlm"] = MaskedLMHead(
+            encoder.embeddings.word, config.hidden_act, config.layer_norm_eps
+        )
+    if "nsp" in objectives:
+        heads["nsp"] = NextSentenceHead(config.hidden_size)
+    return nn.ModuleDict(heads)
