@@ -47,6 +47,17 @@ class Packing:
         padding_bias.masked_fill_(is_padding, float("-inf"))
         return cls(cu_seqlens, longest, position_ids, padded_rows, padding_bias[:, None, None, :])
 
+    def to(self, device: torch.device) -> "Packing":
+        """The same boundaries on a device."""
+        rows, bias = self.padded_rows, self.padding_bias
+        return Packing(
+            self.cu_seqlens.to(device),
+            self.max_seqlen,
+            self.position_ids.to(device),
+            None if rows is None else rows.to(device),
+            None if bias is None else bias.to(device),
+        )
+
     @property
     def first_rows(self) -> Tensor:
         """The row of each sequence's first token, int64 [B]."""

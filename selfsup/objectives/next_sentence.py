@@ -4,7 +4,6 @@ Shapes: B sequences, T tokens in all, D width, N examples of an epoch, S sentenc
 """
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -1,7 +1,8 @@
 """One training step's text, with what was hidden in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 from selfsup.encoder.packing import Packing
@@ -29,4 +30,14 @@ class TextBatch:
 
     @property
     def token_count(self) -> int:
+        """T."""
         return len(self.input_ids)
+
+    def to(self, device: torch.device) -> "TextBatch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return TextBatch(
+            **{name: value if value is None else value.to(device) for name, value in values.items()}
+        )

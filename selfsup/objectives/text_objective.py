@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from selfsup.counter_random import permutation
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.packing import Packing
-from selfsup.objectives.masked_lm import Masking, MaskedLMHead
+from selfsup.objectives.masked_lm import MaskedLMHead, Masking
 from selfsup.objectives.next_sentence import NextSentenceHead, SentencePairs
 from selfsup.objectives.sequences import FullSequences, SequencePlan
 from selfsup.objectives.text_batch import TextBatch

@@ -1,0 +1,129 @@
+"""Saving all that a run needs to go on, and reading it back.
+
+A checkpoint is a folder: ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``. It
+is written under a temporary name, flushed to the disk and renamed; the one before it is removed
+only after that.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from selfsup.errors import UserError
+
+_PREFIX = "step-"
+
+
+def save_checkpoint(
+    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict
+) -> Path:
+    """Write the checkpoint of a step into ``folder`` and remove older ones.
+
+    Args:
+        folder: where checkpoints are kept; made if absent.
+        step: steps taken so far.
+        model: whose parameters and buffers are saved.
+        optimizer: whose state is saved, under the places of its parameters.
+        state: anything else to go on from, as JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{_PREFIX}{step:09d}"
+    temporary = folder / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        save_file(_unshared_state(model), temporary / "model.safetensors")
+        save_file(_optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
+        (temporary / "state.json").write_text(json.dumps({"step": step, **state}))
+        for path in temporary.iterdir():
+            _flush(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(temporary, final)
+    _flush(folder)
+    for older in _checkpoints(folder)[:-1]:
+        shutil.rmtree(older)
+    return final
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The last whole checkpoint in ``folder``, or None."""
+    checkpoints = _checkpoints(folder)
+    return checkpoints[-1] if checkpoints else None
+
+
+def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
+    """Put a checkpoint's values into the model and the optimizer; return its ``state``.
+
+    Raises:
+        UserError: if a file is missing or damaged, or belongs to another model.
+    """
+    try:
+        state = json.loads((checkpoint / "state.json").read_text())
+        model_state = load_file(checkpoint / "model.safetensors")
+        optimizer_state = load_file(checkpoint / "optimizer.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(
+            f"{checkpoint}: the checkpoint cannot be read ({error}); start the run again"
+        ) from error
+    expected = _unshared_state(model)
+    if expected.keys() != model_state.keys() or any(
+        expected[name].shape != model_state[name].shape for name in expected
+    ):
+        raise UserError(f"{checkpoint}: the checkpoint belongs to another model than run.yaml says")
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            tensor.copy_(model_state[name])
+    _set_optimizer_tensors(optimizer, optimizer_state)
+    return state
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").exists())
+
+
+def _unshared_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, each tensor once, under its first name."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.detach() for name, tensor in named}
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    return {
+        f"{place}.{name}": value.detach().contiguous()
+        for place, parameter in enumerate(_parameters(optimizer))
+        for name, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _set_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    parameters = _parameters(optimizer)
+    for key, value in tensors.items():
+        place, name = key.split(".", 1)
+        parameter = parameters[int(place)]
+        # The step count stays where the optimizer keeps it; the moments lie beside the parameter.
+        device = parameter.device if value.ndim else value.device
+        optimizer.state[parameter][name] = value.to(device)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,84 @@
+"""What to compute on, and in which precision."""
+
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from selfsup.errors import UserError
+from selfsup.training.memory import keep_freed_memory
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision of its matrix products.
+
+    Attributes:
+        device: where the parameters are.
+        dtype: bfloat16 (by autocast, over float32 parameters) or float32.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager:
+        """A context in which matrix products run in ``dtype``."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def matmul_peak(self) -> float:
+        """Floating-point operations a second of a large matrix product here, measured now."""
+        size = 4096 if self.device.type == "cuda" else 1024
+        a = torch.randn(size, size, device=self.device, dtype=self.dtype)
+        rates = []
+        for _ in range(5):
+            self._wait()
+            start = time.perf_counter()
+            for _ in range(4):
+                a @ a
+            self._wait()
+            rates.append(4 * 2 * size**3 / (time.perf_counter() - start))
+        return max(rates)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+
+def choose_compute(device: str, precision: str, threads: int | None) -> Compute:
+    """Turn ``--device``, ``--precision`` and ``--threads`` into what this machine can do.
+
+    Raises:
+        UserError: if the device or the precision asked for is not there.
+    """
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cpu"
+        if torch.cuda.is_available():
+            device = "cuda"
+        elif torch.backends.mps.is_available():
+            device = "mps"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no CUDA device here; use --device auto")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: torch sees no Apple GPU here; use --device auto")
+    fast_bf16 = _computes_bf16_fast(device)
+    if precision == "bf16" and device == "mps":
+        raise UserError("--precision bf16 is not supported on mps; use --precision auto")
+    use_bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
+    return Compute(torch.device(device), torch.bfloat16 if use_bf16 else torch.float32)
+
+
+def _computes_bf16_fast(device: str) -> bool:
+    """Whether the hardware multiplies bfloat16 matrices faster than float32 ones."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    if device == "cpu":
+        has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return has_bf16 is not None and has_bf16()
+    return False

@@ -1,0 +1,188 @@
+"""The loop that pre-training and fine-tuning share.
+
+It knows no objective and no task. The model takes a batch and returns, for each thing it learns,
+``(mean loss, right predictions, number of predictions)``; batches are found by their number.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from selfsup.counter_random import hash64
+from selfsup.training.compute import Compute
+from selfsup.training.optimizer import set_learning_rate
+from selfsup.training.schedule import rate_multiplier
+
+Losses = Mapping[str, tuple[Tensor, Tensor, int]]
+
+
+class Batch(Protocol):
+    """One step's data."""
+
+    @property
+    def token_count(self) -> int: ...
+
+    def to(self, device: torch.device) -> Any: ...
+
+
+class Batches(Protocol):
+    """Batches by number, from 0 on, without end."""
+
+    def __getitem__(self, number: int) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run with its own kind of batches, such as shorter sequences.
+
+    Attributes:
+        until: the share of the run, in (0, 1], at which it ends.
+        batches: its batches.
+        label: what is noted beside its steps in the metrics.
+    """
+
+    until: float
+    batches: Batches
+    label: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long a run is: a number of steps, or a number of seconds; exactly one is given."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, state: "RunState") -> float:
+        """The share of the run that is done, in [0, 1]."""
+        if self.steps is not None:
+            return min(1.0, state.step / self.steps)
+        assert self.seconds is not None
+        return min(1.0, state.seconds / self.seconds)
+
+
+@dataclass
+class RunState:
+    """Where a run is; with the model and the optimizer, all that it needs to go on.
+
+    Attributes:
+        step: optimizer steps taken.
+        tokens: tokens seen.
+        seconds: time spent on steps, evaluations and checkpoints left out.
+        batches_taken: batches used in each stage.
+        flops: floating-point operations of the model so far.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    batches_taken: list[int] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How a step is taken.
+
+    Attributes:
+        loss_weights: factor of each loss in the sum; 1 where not named.
+        schedule, warmup: see ``rate_multiplier``.
+        gradient_clip: longest gradient (2-norm).
+        accumulate: batches whose gradients are averaged in a step.
+        seed: where dropout's randomness starts.
+    """
+
+    schedule: str
+    warmup: float
+    gradient_clip: float
+    accumulate: int
+    seed: int
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step came to."""
+
+    state: RunState
+    progress: float
+    label: dict[str, int]
+    learning_rate_multiplier: float
+    losses: dict[str, float]
+    step_seconds: float
+    step_tokens: int
+    step_flops: float
+
+
+class NotFinite(ArithmeticError):
+    """The loss or its gradient is not a number any more; the message says at which step."""
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stages: Sequence[Stage],
+    extent: Extent,
+    settings: StepSettings,
+    compute: Compute,
+    state: RunState,
+    after_step: Callable[[StepReport], None],
+    training_flops: Callable[[Any], float] = lambda batch: 0.0,
+) -> None:
+    """Take steps until the extent is reached, from wherever ``state`` is, updating it.
+
+    ``after_step`` is called after each step (for logs, evaluations and checkpoints); the time it
+    takes does not count towards a budget.
+
+    Raises:
+        NotFinite: if the gradient's norm is infinite or not a number.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state.batches_taken += [0] * (len(stages) - len(state.batches_taken))
+    model.train()
+    while (progress := extent.progress(state)) < 1.0:
+        started = time.perf_counter()
+        place = next(i for i, stage in enumerate(stages) if progress < stage.until)
+        multiplier = rate_multiplier(settings.schedule, _mid(progress, extent), settings.warmup)
+        set_learning_rate(optimizer, multiplier)
+        torch.manual_seed(int(hash64(settings.seed, state.step)) >> 1)
+        sums: dict[str, Tensor] = {}
+        tokens, flops = 0, 0.0
+        for _ in range(settings.accumulate):
+            batch = stages[place].batches[state.batches_taken[place]].to(compute.device)
+            state.batches_taken[place] += 1
+            with compute.autocast():
+                losses: Losses = model(batch)
+            weights = settings.loss_weights
+            total = sum(loss * weights.get(name, 1.0) for name, (loss, _, _) in losses.items())
+            (total / settings.accumulate).backward()  # type: ignore[union-attr]
+            for name, (loss, _, _) in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.detach() / settings.accumulate
+            tokens += batch.token_count
+            flops += training_flops(batch)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip, foreach=True)
+        if not math.isfinite(float(norm)):
+            raise NotFinite(f"the gradient is not finite at step {state.step + 1}")
+        optimizer.step()
+        optimizer.zero_grad()
+        values = {name: float(value) for name, value in sums.items()}
+        seconds = time.perf_counter() - started
+        state.step += 1
+        state.tokens += tokens
+        state.seconds += seconds
+        state.flops += flops
+        label = stages[place].label
+        after_step(StepReport(state, progress, label, multiplier, values, seconds, tokens, flops))
+
+
+def _mid(progress: float, extent: Extent) -> float:
+    """Progress in the middle of the coming step, so that neither end has a rate of 0."""
+    return progress if extent.steps is None else progress + 0.5 / extent.steps
