@@ -1,0 +1,87 @@
+"""Horizontal bars with error bars, as inline SVG."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from selfsup.report.line_chart import text_width
+from selfsup.report.scale import Scale, tick_labels
+
+WIDTH, ROW, BAR, TOP, BOTTOM = 460, 44, 20, 8, 34
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: the mean over runs and, where there are several, their standard deviation."""
+
+    label: str
+    mean: float
+    std: float | None = None
+    colour: int = 1
+
+
+def bar_chart(
+    title: str,
+    bars: Sequence[Bar],
+    *,
+    unit: str,
+    write: Callable[[float], str],
+    write_tick: Callable[[float], str] | None = None,
+) -> str:
+    """A figure with one bar a row, from 0, its value written at its end.
+
+    write, write_tick: a value as text at a bar's end, and at the axis (the same if not given).
+    """
+    bars = [bar for bar in bars if math.isfinite(bar.mean)]
+    if not bars:
+        return ""
+    height = TOP + ROW * len(bars) + BOTTOM
+    left = 14 + max(text_width(bar.label) for bar in bars)
+    right = 16 + max(text_width(_value(bar, write)) for bar in bars)
+    reach = [bar.mean + (bar.std or 0) for bar in bars]
+    lowest = min(0.0, *(bar.mean - (bar.std or 0) for bar in bars))
+    scale = Scale(lowest, max(reach) * 1.02 or 1.0, left, WIDTH - right)
+    base = height - BOTTOM
+    parts = []
+    ticks = scale.ticks(4)
+    for tick, text in zip(ticks, tick_labels(ticks, write_tick or write), strict=True):
+        place = f"{scale(tick):.1f}"
+        parts.append(f'<line class="grid" x1="{place}" x2="{place}" y1="{TOP}" y2="{base}"/>')
+        parts.append(f'<text class="tick" x="{place}" y="{base + 17}">{escape(text)}</text>')
+    parts += [_row(bar, TOP + ROW * (row + 0.5), scale, write) for row, bar in enumerate(bars)]
+    zero = f"{scale(0.0):.1f}"
+    parts.append(f'<line class="axis" x1="{zero}" x2="{zero}" y1="{TOP}" y2="{base}"/>')
+    return (
+        f'<figure><figcaption><b>{escape(title)}</b> <span class="unit">{escape(unit)}</span>'
+        f'</figcaption><svg viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+    )
+
+
+def _row(bar: Bar, middle: float, scale: Scale, write: Callable[[float], str]) -> str:
+    zero, end = scale(0.0), scale(bar.mean)
+    parts = [
+        f'<text class="name" x="{scale.start - 10:.1f}" y="{middle:.1f}">'
+        f"{escape(bar.label)}</text>",
+        f'<rect class="bar s{bar.colour}" x="{min(zero, end):.1f}" y="{middle - BAR / 2:.1f}" '
+        f'width="{abs(end - zero):.1f}" height="{BAR}" rx="2">'
+        f"<title>{escape(bar.label)}: {escape(_value(bar, write))}</title></rect>",
+    ]
+    outermost = end
+    if bar.std:
+        low, high = scale(bar.mean - bar.std), scale(bar.mean + bar.std)
+        outermost = max(high, end)
+        parts.append(
+            f'<path class="error" d="M{low:.1f},{middle:.1f}H{high:.1f}'
+            f'M{low:.1f},{middle - 5:.1f}v10M{high:.1f},{middle - 5:.1f}v10"/>'
+        )
+    parts.append(
+        f'<text class="value" x="{outermost + 8:.1f}" y="{middle:.1f}">'
+        f"{escape(_value(bar, write))}</text>"
+    )
+    return "".join(parts)
+
+
+def _value(bar: Bar, write: Callable[[float], str]) -> str:
+    return write(bar.mean) if bar.std is None else f"{write(bar.mean)} ± {write(bar.std)}"

@@ -1,0 +1,103 @@
+"""Write a report: one HTML file that needs nothing else, neither a network nor another file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from selfsup import __version__
+from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.report import numbers
+from selfsup.report.comparison import comparison_sections
+from selfsup.report.finetuning import demo_sections, finetuning_sections
+from selfsup.report.markup import paragraph, section
+from selfsup.report.pretraining import pretraining_sections
+from selfsup.report.run_folder import Run, read_run
+from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
+
+_SECTIONS: dict[str, Callable[[Run], str]] = {
+    "pretrain": pretraining_sections,
+    "finetune": finetuning_sections,
+    "demo": demo_sections,
+    "unknown": lambda run: "",
+}
+_WHAT = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo", "unknown": "Run"}
+_SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo": DemoSettings}
+
+
+def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> dict[str, Any]:
+    """Write the page about one or more run folders, and say where.
+
+    out: the file; `report.html` in the run folder if not given, which one run allows only.
+    Returns {"report": path, "runs": [path, …]}.
+    Raises UserError where a run is none, or the file cannot be written.
+    """
+    read = [read_run(run) for run in runs]
+    file = Path(out) if out is not None else read[0].folder / "report.html"
+    with writing_to(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(file, page(read).encode())
+    return {"report": str(file), "runs": [str(run.folder) for run in read]}
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The page's HTML."""
+    if len(runs) == 1:
+        run = runs[0]
+        title, what = run.name, _WHAT[run.kind]
+        body = _subtitle(run) + _notes(run) + _SECTIONS[run.kind](run) + _settings(run)
+    else:
+        title, what = ", ".join(run.name for run in runs), "Comparison"
+        notes = "".join(
+            paragraph(f"{run.name}: {note}", "note") for run in runs for note in run.notes
+        )
+        body = notes + comparison_sections(list(runs))
+    style, script = (
+        resources.files("selfsup.report").joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.css", "hover.js")
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)} · selfsup</title><style>{style}</style></head><body><main>"
+        f'<header><p class="what">{what}</p><h1>{escape(title)}</h1></header>{body}'
+        f"<footer>selfsup {__version__}</footer></main><script>{script}</script></body></html>\n"
+    )
+
+
+def _subtitle(run: Run) -> str:
+    settings = run.settings
+    data = settings.get("data") or settings.get("train")
+    parts = [
+        numbers.setting(settings[key])
+        for key in ("task", "encoder", "objectives")
+        if settings.get(key)
+    ]
+    return paragraph(
+        " · ".join(parts) + (f" · on {numbers.setting(data)}" if data else ""), "subtitle"
+    )
+
+
+def _notes(run: Run) -> str:
+    return "".join(paragraph(note, "note") for note in run.notes)
+
+
+def _settings(run: Run) -> str:
+    if not run.settings:
+        return ""
+    settings_class = _SETTINGS.get(run.kind)
+    defaults = {field.name: field.default for field in fields(settings_class or PretrainSettings)}
+    items = ""
+    for key, value in run.settings.items():
+        default = defaults.get(key, MISSING)
+        given = tuple(value) if isinstance(value, list) else value
+        mark = "" if given == default else ' class="chosen"'
+        items += f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(numbers.setting(value))}</dd></div>"
+    return section(
+        "Settings",
+        paragraph("In bold what is not the default; run.yaml in the run folder holds them all.")
+        + f'<dl class="settings">{items}</dl>',
+    )

@@ -1,0 +1,50 @@
+"""Axes: where the ticks stand, and what is written at them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from values `low`…`high` to pixels `start`…`end`; ticks at round numbers."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self, about: int) -> list[float]:
+        """About so many round values within the scale."""
+        step = round_step((self.high - self.low) / about)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [number * step for number in range(first, last + 1)]
+
+
+def round_step(rough: float) -> float:
+    """The nearest to `rough`, by ratio, of 1, 2, 2.5, 5 × 10ⁿ."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return min(
+        (step * power for step in (1, 2, 2.5, 5, 10)), key=lambda step: abs(math.log(step / rough))
+    )
+
+
+def around(values: list[float], start: float, end: float, *, from_zero: bool = False) -> Scale:
+    """A scale that holds the values with a little air, or starts at 0."""
+    low, high = min(values), max(values)
+    if from_zero:
+        low = min(0.0, low)
+    if high - low < 1e-9 * max(1.0, abs(high)):
+        air = abs(high) * 0.1 or 1.0
+        return Scale(0.0 if from_zero else low - air, high + air, start, end)
+    air = 0.06 * (high - low)
+    return Scale(low if from_zero else low - air, high + air, start, end)
+
+
+def tick_labels(ticks: list[float], write: Callable[[float], str]) -> list[str]:
+    """What is written at the ticks; -0 is 0."""
+    return [write(tick + 0.0 if abs(tick) > 1e-12 else 0.0) for tick in ticks]
