@@ -1,4 +1,4 @@
-"""Write files so that a reader, or a machine that loses power, sees the old or the new one whole."""
+"""Write files so that a reader, even after a loss of power, sees the old or the new one whole."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ _MENDS = {
 
 @contextlib.contextmanager
 def writing_to(path: Path) -> Iterator[None]:
-    """Turn what a disk refuses (full, read-only, not yours) into a ``UserError`` naming ``path``."""
+    """Turn a disk's refusal (full, read-only, not yours) into a ``UserError`` naming ``path``."""
     try:
         yield
     except OSError as error:
@@ -62,7 +62,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` survive a loss of power (a no-op where folders cannot sync)."""
+    """Make renames inside ``folder`` survive a loss of power, where folders can be synced."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

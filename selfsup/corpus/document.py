@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Longer records are refused, so that memory is bounded whatever the corpus holds.
+LONGEST_RECORD_BYTES = 16 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -12,12 +15,15 @@ class Document:
         text: paragraphs, one a line.
         source: the file it came from.
         line: the line its record begins at, from 1; None where the format has no lines.
+        records: how many records it was read from: its lines, in plain text. It says what part
+            of a corpus could not be read.
     """
 
     id: str
     text: str
     source: str
     line: int | None = None
+    records: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +33,10 @@ class BadRecord:
     source: str
     line: int | None
     reason: str
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}, line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+Record = Document | BadRecord

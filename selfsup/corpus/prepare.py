@@ -1,63 +1,254 @@
-"""Turn raw text into token shards."""
+"""Turn raw text into token shards: read, clean, split, drop duplicates, encode, write.
 
+This process reads the corpus and writes the shards; worker processes do the rest in between, a
+block of documents at a time. Which worker did what leaves no trace in the result.
+"""
+
+import contextlib
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencex
 
 from selfsup.corpus.atomic_files import write_bytes, writing_to
-from selfsup.corpus.shard_writer import ShardWriter, token_dtype
-from selfsup.corpus.shards import FORMAT, FORMAT_VERSION
-from selfsup.corpus.sources import read_documents
+from selfsup.corpus.corpus_writer import CorpusWriter, RecordBlock
+from selfsup.corpus.document import BadRecord
+from selfsup.corpus.progress_display import ProgressDisplay
+from selfsup.corpus.shard_writer import token_dtype
+from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, damage_of, read_manifest
+from selfsup.corpus.sources import (
+    DEFAULT_MAX_BAD_FRACTION,
+    BadRecordTally,
+    RecordStream,
+    TextDocuments,
+    find_inputs,
+    inputs_sha256,
+)
+from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
+from selfsup.corpus.unfinished import (
+    Unfinished,
+    is_intact,
+    load_unfinished,
+    remove_unfinished,
+)
 from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.worker_pool import WorkerPool, available_cores
 from selfsup.errors import UserError
+
+DEFAULT_SHARD_TOKENS = 1 << 26
+_BLOCK_BYTES = 1 << 19
+_PROBLEMS_FILE = "problems.jsonl"
 
 
 def prepare(
-    sources: list[str],
+    sources: Sequence[str],
     tokenizer_folder: str | Path,
     out: str | Path,
     *,
     workers: int | None = None,
-    text_field: str = "text",
-    language: str = "en",
+    text_field: str = DEFAULT_TEXT_FIELD,
+    text_documents: TextDocuments = "auto",
+    language: str = "auto",
+    shard_tokens: int = DEFAULT_SHARD_TOKENS,
+    max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+    show_progress: bool = True,
 ) -> dict[str, Any]:
-    """Write token shards (first version: one process, no duplicates dropped)."""
+    """Write token shards; go on where an interrupted call stopped; do nothing if all is there.
+
+    The shards are the same, byte for byte, for any number of workers and interruptions.
+
+    Args:
+        sources: what to read; see ``read_documents``.
+        tokenizer_folder: a tokenizer folder; a copy of it goes into the shards folder.
+        out: the shards folder.
+        workers: worker processes; as many as there are cores unless given.
+        text_field: the field or column that holds the text.
+        text_documents: what a document is in plain text; see ``read_documents``.
+        language: ISO 639-1 code for splitting sentences; ``"auto"`` guesses it for each document.
+        shard_tokens: a shard ends with the document that brings it to so many tokens.
+        max_bad_fraction: the part of the records that may be unreadable; these are skipped and
+            named in ``problems.jsonl``. Judged as ``BadRecordTally`` says.
+        show_progress: show progress on stderr.
+
+    Returns:
+        The manifest, as in ``manifest.json``.
+
+    Raises:
+        UserError: a source, the tokenizer or a setting is wrong, too much is unreadable, there is
+            no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
+    """
     out = Path(out)
+    workers = available_cores() if workers is None else workers
+    if workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    if shard_tokens < 1:
+        raise UserError(f"--shard-tokens {shard_tokens}: must be at least 1")
     tokenizer = load_tokenizer(tokenizer_folder)
-    with writing_to(out):
-        out.mkdir(parents=True, exist_ok=True)
-    save_tokenizer(tokenizer, out / "tokenizer")
-    vocab_size = tokenizer.get_vocab_size()
-    writer = ShardWriter(out / "shard-00000.safetensors", token_dtype(vocab_size))
-    for document in read_documents(sources, text_field=text_field):
-        sentences = [
-            sentence
-            for paragraph in document.text.splitlines()
-            for sentence in sentencex.segment(language, paragraph)
-        ]
-        ids = [e.ids for e in tokenizer.encode_batch_fast(sentences, add_special_tokens=False)]
-        ids = [sentence for sentence in ids if sentence]
-        if ids:
-            writer.add(
-                np.concatenate([np.asarray(sentence, writer.dtype) for sentence in ids]),
-                np.array([len(sentence) for sentence in ids]),
-                np.array([len(ids)]),
-            )
-    entry = writer.finish()
-    if not entry["documents"]:
-        raise UserError(f"{', '.join(sources)}: no text in it: name another corpus")
+    inputs = find_inputs(sources)
+    identity = {
+        "tokenizer_sha256": tokenizer_sha256(tokenizer),
+        "inputs_sha256": inputs_sha256(inputs),
+        "settings": {
+            "text_field": text_field,
+            "text_documents": text_documents,
+            "language": language,
+            "shard_tokens": shard_tokens,
+        },
+    }
+    stored_bytes = sum(found.size for found in inputs)
+    with ProgressDisplay("prepare", stored_bytes, shown=show_progress) as display:
+        finished = _finished_manifest(out, identity, display)
+        if finished:
+            return finished
+        state = _state_to_go_on_from(out, identity, display)
+        tally = BadRecordTally(
+            max_bad_fraction,
+            records=state.counts.records,
+            bad=state.counts.bad_records,
+            first_bad=state.first_bad,
+        )
+        with writing_to(out):
+            out.mkdir(parents=True, exist_ok=True)
+        state.save(out)
+        save_tokenizer(tokenizer, out / "tokenizer")
+        writer = CorpusWriter(out, state, token_dtype(tokenizer.get_vocab_size()), shard_tokens)
+        stream = RecordStream(inputs, text_field, text_documents, start=state.position)
+        bytes_before = state.counts.bytes_read
+        with contextlib.ExitStack() as stack:
+            stack.callback(writer.abandon)
+            pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
+            blocks = _read_blocks(stream, tally, out / _PROBLEMS_FILE)
+            for records, encoded in pool.encode(blocks):
+                writer.add(records, encoded)
+                counts = state.counts
+                display.update(stream.bytes_read, counts.bytes_read - bytes_before, counts.tokens)
+            writer.finish()
+    if not state.shards:
+        remove_unfinished(out)
+        raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "vocab_size": vocab_size,
-        "tokenizer_sha256": tokenizer_sha256(tokenizer),
-        "tokens": entry["tokens"],
-        "sentences": entry["sentences"],
-        "documents": entry["documents"],
-        "shards": [entry],
+        "sources": [str(source) for source in sources],
+        "vocab_size": tokenizer.get_vocab_size(),
+        **asdict(state.counts),
+        **identity,
+        "shards": state.shards,
     }
     write_bytes(out / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+    remove_unfinished(out)
     return manifest
+
+
+def _finished_manifest(
+    out: Path, identity: dict[str, Any], display: ProgressDisplay
+) -> dict[str, Any] | None:
+    """The manifest, if all shards are there and whole; without it, they are made again.
+
+    Raises:
+        UserError: ``out`` holds shards of other inputs or settings.
+    """
+    if not (out / "manifest.json").exists():
+        return None
+    manifest = read_manifest(out)
+    _refuse_other(out, manifest, identity)
+    damages = [damage_of(out, entry, verify=True) for entry in manifest["shards"]]
+    damage = next(filter(None, damages), None)
+    if damage is None:
+        display.say(f"{out} is complete: {manifest['tokens']} tokens; nothing to do")
+        return manifest
+    display.say(f"{damage}: making the shards again")
+    (out / "manifest.json").unlink()
+    return None
+
+
+def _state_to_go_on_from(
+    out: Path, identity: dict[str, Any], display: ProgressDisplay
+) -> Unfinished:
+    """What an interrupted call left, or a new beginning.
+
+    Raises:
+        UserError: ``out`` holds unfinished shards of other inputs or settings.
+    """
+    state = load_unfinished(out)
+    if state and state.shards:
+        _refuse_other(out, state.identity, identity)
+        if is_intact(out, state):
+            display.say(
+                f"going on after {len(state.shards)} finished shards, {state.counts.tokens} tokens"
+            )
+            _keep_first_lines(out / _PROBLEMS_FILE, state.counts.bad_records)
+            return state
+        display.say(f"{out}: finished shards are missing or damaged, beginning again")
+    remove_unfinished(out)
+    (out / _PROBLEMS_FILE).unlink(missing_ok=True)
+    return Unfinished(identity)
+
+
+def _refuse_other(out: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    what = {
+        "inputs_sha256": "corpus files",
+        "tokenizer_sha256": "tokenizer",
+        "settings": "settings",
+    }
+    different = [words for key, words in what.items() if found.get(key) != wanted[key]]
+    if different:
+        raise UserError(
+            f"{out}: holds shards made with other {' and '.join(different)}: "
+            "choose another --out, or delete that folder"
+        )
+
+
+def _read_blocks(
+    stream: RecordStream, tally: BadRecordTally, problems_path: Path
+) -> Iterator[tuple[RecordBlock, list[bytes]]]:
+    """Gather records into blocks of some bytes; write bad ones to the report as they come."""
+    positions: list[tuple[int, int]] = []
+    texts: list[bytes] = []
+    lines: list[int] = []
+    problems: list[str] = []
+    size = 0
+    for input_index, number, record in stream:
+        is_bad = isinstance(record, BadRecord)
+        if is_bad:
+            _report(record, problems_path)
+        tally.count(record)
+        texts.append(b"" if is_bad else record.text.encode())
+        positions.append((input_index, number))
+        lines.append(1 if is_bad else record.records)
+        problems.append(str(record) if is_bad else "")
+        size += len(texts[-1])
+        if size >= _BLOCK_BYTES or len(texts) >= _BLOCK_BYTES // 64:
+            yield _record_block(positions, texts, lines, problems), texts
+            positions, texts, lines, problems, size = [], [], [], [], 0
+    if texts:
+        yield _record_block(positions, texts, lines, problems), texts
+    tally.judge_all()
+
+
+def _record_block(
+    positions: list[tuple[int, int]], texts: list[bytes], lines: list[int], problems: list[str]
+) -> RecordBlock:
+    return RecordBlock(
+        np.array(positions, np.int64),
+        np.array([len(text) for text in texts], np.int64),
+        np.array(lines, np.int64),
+        problems,
+    )
+
+
+def _report(record: BadRecord, path: Path) -> None:
+    line = {"file": record.source, "line": record.line, "reason": record.reason}
+    with writing_to(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _keep_first_lines(path: Path, count: int) -> None:
+    """Forget the problems after the position that is gone on from: they will be met again."""
+    if path.exists():
+        with path.open("rb") as file:
+            lines = [line for _, line in zip(range(count), file, strict=False)]
+        write_bytes(path, b"".join(lines))

@@ -117,7 +117,7 @@ def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
 
 
 def _safetensors_header(tensors: dict[str, tuple[np.dtype, int]]) -> bytes:
-    """The length and JSON header of one-dimensional arrays laid in this order, padded to 8 bytes."""
+    """The length and JSON header, padded to 8 bytes, of flat arrays laid in this order."""
     entries = {}
     position = 0
     for name, (dtype, length) in tensors.items():

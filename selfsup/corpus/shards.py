@@ -3,7 +3,7 @@
 A shards folder holds ``manifest.json``, ``shard-00000.safetensors`` …, a copy of the tokenizer in
 ``tokenizer/`` and, where the corpus had records that could not be read, ``problems.jsonl``.
 
-Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` its sentences, ``D`` its documents.
+Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` sentences, ``D`` documents.
 """
 
 import hashlib
@@ -139,7 +139,7 @@ def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     data = np.frombuffer(mapped, np.uint8)
-    (header_bytes,) = struct.unpack("<Q", data[:8])
+    (header_bytes,) = struct.unpack("<Q", mapped[:8])
     header = json.loads(bytes(data[8 : 8 + header_bytes]))
     body = data[8 + header_bytes :]
     return {

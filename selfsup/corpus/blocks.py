@@ -1,0 +1,96 @@
+"""The work of one worker: a block of documents' texts → token ids with their boundaries.
+
+Letters in shapes: ``R`` records of a block, ``P`` their paragraphs, ``S`` sentences, ``T`` tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.sentences import guess_language, split_sentences
+
+
+@dataclass(frozen=True)
+class EncodedBlock:
+    """Encoded records, in order; a record without text has no paragraphs.
+
+    Attributes:
+        record_hashes: uint64 [R], of the cleaned text.
+        record_paragraphs: int32 [R], paragraphs in each record.
+        paragraph_hashes: uint64 [P].
+        paragraph_sentences: int32 [P], sentences in each paragraph, at least one.
+        sentence_lengths: int32 [S], tokens in each sentence, at least one.
+        tokens: token ids, uint16 or uint32 [T].
+    """
+
+    record_hashes: np.ndarray
+    record_paragraphs: np.ndarray
+    paragraph_hashes: np.ndarray
+    paragraph_sentences: np.ndarray
+    sentence_lengths: np.ndarray
+    tokens: np.ndarray
+
+    def to_bytes(self) -> list[bytes]:
+        """The arrays' bytes in the order of the attributes."""
+        return [getattr(self, name).tobytes() for name in self.__dataclass_fields__]
+
+    @classmethod
+    def from_bytes(cls, parts: Sequence[bytes], token_dtype: np.dtype) -> "EncodedBlock":
+        """The reverse of ``to_bytes``."""
+        dtypes = (np.uint64, np.int32, np.uint64, np.int32, np.int32, token_dtype)
+        return cls(*map(np.frombuffer, parts, dtypes))
+
+
+def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str) -> EncodedBlock:
+    """Clean, split into sentences and encode.
+
+    Args:
+        texts: a text for each record.
+        encoder: turns sentences into ids.
+        language: ISO 639-1 code, or ``"auto"`` to guess it for each document.
+    """
+    record_hashes: list[bytes] = []
+    paragraphs_per_record: list[int] = []
+    paragraph_hashes: list[bytes] = []
+    sentences_per_paragraph: list[int] = []
+    sentences: list[str] = []
+    for text in texts:
+        spoken = guess_language(text) if language == "auto" else language
+        paragraphs = clean_paragraphs(text)
+        hashes = [_hash64(paragraph.encode(), b"paragraph") for paragraph in paragraphs]
+        for paragraph in paragraphs:
+            in_paragraph = split_sentences(paragraph, spoken)
+            sentences_per_paragraph.append(len(in_paragraph))
+            sentences += in_paragraph
+        paragraphs_per_record.append(len(paragraphs))
+        paragraph_hashes += hashes
+        record_hashes.append(_hash64(b"".join(hashes), b"document"))
+
+    encoded = encoder.encode_batch(sentences)
+    # What holds no token, such as a lone zero-width character, is no sentence and no paragraph.
+    sentence_lengths = np.array([len(ids) for ids in encoded], np.int32) // encoder.dtype.itemsize
+    paragraph_sentences = _kept_per_group(sentence_lengths > 0, sentences_per_paragraph)
+    record_paragraphs = _kept_per_group(paragraph_sentences > 0, paragraphs_per_record)
+    return EncodedBlock(
+        record_hashes=np.frombuffer(b"".join(record_hashes), "<u8"),
+        record_paragraphs=record_paragraphs,
+        paragraph_hashes=np.frombuffer(b"".join(paragraph_hashes), "<u8")[paragraph_sentences > 0],
+        paragraph_sentences=paragraph_sentences[paragraph_sentences > 0],
+        sentence_lengths=sentence_lengths[sentence_lengths > 0],
+        tokens=np.frombuffer(b"".join(encoded), encoder.dtype),
+    )
+
+
+def _kept_per_group(kept: np.ndarray, group_sizes: list[int]) -> np.ndarray:
+    """How many are kept of each group of consecutive items: bool [n], g sizes → int32 [g]."""
+    group_of_item = np.repeat(np.arange(len(group_sizes)), group_sizes)
+    return np.bincount(group_of_item[kept], minlength=len(group_sizes)).astype(np.int32)
+
+
+def _hash64(data: bytes, kind: bytes) -> bytes:
+    """Hash to 8 bytes; the same data of different kinds has different hashes."""
+    return blake2b(data, digest_size=8, person=kind).digest()

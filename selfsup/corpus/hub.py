@@ -1,0 +1,42 @@
+"""Read documents from data sets that the Hugging Face library ``datasets`` can load: ``hf://NAME``."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from selfsup.corpus.document import Record
+from selfsup.corpus.text_field import Fields, documents_from_fields
+from selfsup.errors import UserError
+
+_PREFIX = "hf://"
+
+
+def read_hub(url: str, text_field: str) -> Iterator[Record]:
+    """Stream one split of a data set.
+
+    Args:
+        url: ``hf://NAME``, also ``hf://NAME?name=CONFIGURATION&split=SPLIT&revision=COMMIT``; the
+            split is ``train`` unless named.
+        text_field: the column that holds the text.
+
+    Raises:
+        UserError: ``datasets`` is not installed, or the data set cannot be loaded.
+    """
+    return documents_from_fields(_rows(url), url, text_field)
+
+
+def _rows(url: str) -> Iterator[Fields]:
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(
+            f"{url}: reading it needs the library datasets: pip install 'selfsup[hub]'"
+        ) from None
+    name, _, query = url.removeprefix(_PREFIX).partition("?")
+    options: dict[str, Any] = {"split": "train", **dict(parse_qsl(query))}
+    try:
+        dataset: Any = datasets.load_dataset(name, streaming=True, **options)
+    except Exception as error:  # datasets raises a wide range of them
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{url}: cannot be loaded ({reason})") from None
+    yield from enumerate(dataset, 1)

@@ -1,0 +1,131 @@
+"""Encode blocks of texts in worker processes; results come in the order of the blocks."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, TypeVar, cast
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from selfsup.corpus.blocks import EncodedBlock
+from selfsup.corpus.frames import receive_frame, send_frame
+from selfsup.corpus.shard_writer import token_dtype
+from selfsup.errors import UserError
+
+# Pieces remembered by all workers together, at some 200 bytes each.
+_CACHED_PIECES = 1 << 19
+_FEWEST_CACHED_PIECES = 1 << 15
+# Blocks on their way beyond one for each worker, so that none waits for the reader.
+_BLOCKS_AHEAD = 2
+
+# The worker finds modules where this process does, installed or not.
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from selfsup.corpus.worker import main
+main()
+"""
+
+Tag = TypeVar("Tag")
+
+
+def available_cores() -> int:
+    """The cores this process may use, which in a container are fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class WorkerPool:
+    """Worker processes, each served by a thread of this one; use it in a ``with`` statement."""
+
+    def __init__(self, workers: int, tokenizer: Tokenizer, language: str) -> None:
+        self._workers = workers
+        self._dtype = token_dtype(tokenizer.get_vocab_size())
+        cache_size = max(_CACHED_PIECES // workers, _FEWEST_CACHED_PIECES)
+        settings = {"language": language, "cache_size": cache_size}
+        self._first_frame = [json.dumps(settings).encode(), tokenizer.to_str().encode()]
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._of_thread = threading.local()
+        self._threads = ThreadPoolExecutor(workers, "prepare-worker")
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Killing first ends what a thread may be waiting for.
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
+
+    def encode(
+        self, blocks: Iterable[tuple[Tag, list[bytes]]]
+    ) -> Iterator[tuple[Tag, EncodedBlock]]:
+        """Encode (tag, texts in UTF-8) pairs, reading only a few blocks ahead.
+
+        Raises:
+            UserError: a worker was killed, which is mostly for want of memory.
+        """
+        pending: deque[tuple[Tag, Future[EncodedBlock]]] = deque()
+        for tag, texts in blocks:
+            pending.append((tag, self._threads.submit(self._encode_block, texts)))
+            if len(pending) >= self._workers + _BLOCKS_AHEAD:
+                done, future = pending.popleft()
+                yield done, future.result()
+        while pending:
+            done, future = pending.popleft()
+            yield done, future.result()
+
+    def _encode_block(self, texts: list[bytes]) -> EncodedBlock:
+        to_worker, from_worker = self._streams_of_this_thread()
+        lengths = np.array([len(text) for text in texts], np.int64)
+        try:
+            send_frame(to_worker, [lengths.tobytes(), b"".join(texts)])
+            reply = receive_frame(from_worker)
+        except (BrokenPipeError, EOFError):
+            reply = None
+        if reply is None:
+            raise _death_of(self._of_thread.process)
+        return EncodedBlock.from_bytes(reply, self._dtype)
+
+    def _streams_of_this_thread(self) -> tuple[BinaryIO, BinaryIO]:
+        """What goes to this thread's worker and what comes from it; starts it the first time."""
+        if not hasattr(self._of_thread, "process"):
+            process = subprocess.Popen(
+                # -P: a stray json.py in the current folder must not stand in for the library's.
+                [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # A worker a core: more threads in each would only get in the others' way.
+                env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
+            )
+            self._processes.append(process)
+            self._of_thread.process = process
+            self._of_thread.streams = (
+                cast(BinaryIO, process.stdin),
+                cast(BinaryIO, process.stdout),
+            )
+            send_frame(self._of_thread.streams[0], self._first_frame)
+        return self._of_thread.streams
+
+
+def _death_of(process: subprocess.Popen[bytes]) -> Exception:
+    status = process.wait()
+    if status < 0:
+        return UserError(
+            f"a worker process was killed by signal {-status}, probably for want of memory: "
+            "run the same command again with fewer --workers, it goes on where it stopped"
+        )
+    return RuntimeError(f"a worker process failed with status {status}; its message is above")
