@@ -49,8 +49,11 @@ def prepare(chosen: settings.PrepareSettings) -> Result:
         chosen.out,
         workers=chosen.workers,
         text_field=chosen.text_field,
+        text_documents=chosen.text_documents,  # pyright: ignore[reportArgumentType]
         language=chosen.language,
-    )
+        shard_tokens=chosen.shard_tokens,
+        max_bad_fraction=chosen.max_bad_fraction,
+    ) | {"out": chosen.out}
 
 
 def pretrain(chosen: settings.PretrainSettings) -> Result:
@@ -132,11 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("selfsup: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read the output has gone (`selfsup … | head`): nothing to say, and nobody to tell.
-        # What is still buffered goes nowhere, so that the interpreter does not complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has gone (`selfsup … | head`): nobody to tell.
+        _drop_output()
         return 0
     except OSError as error:
+        _drop_output()
         return _refuse(_explain_os_error(error))
 
 
@@ -194,6 +197,17 @@ def _explain_os_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         reason = "the disk is full: free some space and run the command again"
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _drop_output() -> None:
+    """Where standard output takes no more, forget what is buffered for it.
+
+    Else the interpreter would try once more at its end, and complain.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(reason: str) -> int:

@@ -19,10 +19,21 @@ def text_field() -> str:
     )
 
 
+def text_documents() -> str:
+    return flag(
+        "what a document is in plain text: each file, or what blank lines set apart; "
+        "auto takes a file for one document unless it is large",
+        default="auto",
+        group="Data",
+        choices=("auto", "file", "blank-line"),
+    )
+
+
 def language() -> str:
     return flag(
-        "the language whose rules divide the text into sentences, as a code such as en or ko",
-        default="en",
+        "the language whose rules divide the text into sentences, as a code such as en or ko; "
+        "auto guesses it from the script of each document",
+        default="auto",
         group="Data",
         metavar="CODE",
     )
@@ -30,7 +41,7 @@ def language() -> str:
 
 def max_bad_fraction() -> float:
     return flag(
-        "stop when more than this share of the documents cannot be read",
+        "stop when more than this share of the records cannot be read",
         default=0.01,
         group="Data",
         at_least=0,
@@ -77,9 +88,8 @@ class TrainTokenizerSettings:
     lowercase: bool = lowercase()
     strip_accents: bool = strip_accents()
     text_field: str = text_field()
-    language: str = language()
+    text_documents: str = text_documents()
     max_bad_fraction: float = max_bad_fraction()
-    workers: int | None = workers()
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -99,8 +109,16 @@ class PrepareSettings:
     tokenizer: str = flag("folder of the tokenizer", group="Data", metavar="DIR")
     out: str = flag("folder to write the shards to", group="Run", metavar="DIR")
     text_field: str = text_field()
+    text_documents: str = text_documents()
     language: str = language()
     max_bad_fraction: float = max_bad_fraction()
+    shard_tokens: int = flag(
+        "a shard ends with the document that brings it to so many tokens",
+        default=1 << 26,
+        group="Data",
+        metavar="N",
+        at_least=1,
+    )
     workers: int | None = workers()
 
     def __post_init__(self) -> None:

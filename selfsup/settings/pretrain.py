@@ -45,6 +45,7 @@ class PretrainSettings:
         "make all text lower case (for a new tokenizer)", default=True, group="Data"
     )
     text_field: str = corpus.text_field()
+    text_documents: str = corpus.text_documents()
     language: str = corpus.language()
     max_bad_fraction: float = corpus.max_bad_fraction()
     held_out_fraction: float = flag(

@@ -1,0 +1,202 @@
+"""What a command prints when it has ended: a few lines and tables, plain where there's no terminal.
+
+Each function takes the command's result, the same object that `--json` prints, and leaves out what
+is not in it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from selfsup.report import numbers
+from selfsup.report.finetuning import WAYS, metric_title, read_score, verdict, write_score
+
+Result = dict[str, Any]
+
+
+def show_demo(result: Result) -> None:
+    """The three ways to learn the task, the sentence about them, filled masks, what to try next."""
+    rows = []
+    for key, name, about in WAYS:
+        score = read_score((result.get(key) or {}).get("accuracy"))
+        if score:
+            rows.append((name, write_score("accuracy", score), about))
+    _table(("Encoder", "Accuracy", ""), rows)
+    _line(verdict(result))
+    for example in result.get("fill_mask") or []:
+        _line(str(example.get("text", "")))
+        _line("    " + ", ".join(_candidate(entry) for entry in example.get("candidates") or []))
+    _line(f"Report: {result['report']}" if result.get("report") else "")
+    _next(
+        "With your own text (.txt, .jsonl, .csv, .parquet, or folders of them):",
+        "selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m",
+        'selfsup fill-mask runs/mine "A sentence with a [MASK] in it."',
+        "selfsup finetune sequence-classification --encoder runs/mine --train train.tsv "
+        "--validation dev.tsv --out runs/task",
+        'selfsup predict runs/task "A new sentence."',
+        "selfsup report runs/mine",
+    )
+
+
+def show_tokenizer(result: Result) -> None:
+    """How large the vocabulary is, and where it lies."""
+    _facts(result, ("vocab_size", "Vocabulary", _whole), ("out", "Written to", str))
+    if result.get("out"):
+        command = f"selfsup prepare CORPUS --tokenizer {result['out']} --out SHARDS"
+        _next("Next:", command)
+
+
+def show_shards(result: Result) -> None:
+    """What was read, kept and dropped, and where the shards lie."""
+    _facts(
+        result,
+        ("documents", "Documents", _whole),
+        ("sentences", "Sentences", _whole),
+        ("tokens", "Tokens", _whole),
+        ("duplicate_documents", "Duplicate documents dropped", _whole),
+        ("duplicate_paragraphs", "Duplicate paragraphs dropped", _whole),
+        ("bad_records", "Records that could not be read", _whole),
+        ("out", "Written to", str),
+    )
+    if result.get("out"):
+        _next("Next:", f"selfsup pretrain {result['out']} --encoder bert-mini --out RUN")
+
+
+def show_pretraining(result: Result) -> None:
+    """The held-out measurements, the speed, and where the run lies."""
+    _facts(
+        result,
+        ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
+        ("mlm_accuracy", "Masked tokens guessed right", numbers.percent),
+        ("nsp_accuracy", "Next sentence guessed right", numbers.percent),
+        ("steps", "Steps", _whole),
+        ("tokens", "Tokens seen", numbers.count),
+        ("tokens_per_second", "Tokens a second", _whole),
+        ("flops_utilization", "Of the machine's peak", numbers.percent),
+        ("seconds", "Time", numbers.duration),
+        ("out", "Written to", str),
+    )
+    if run := result.get("out"):
+        _next("Next:", f'selfsup fill-mask {run} "A sentence with a [MASK] in it."',
+              f"selfsup report {run}")  # fmt: skip
+
+
+def show_finetuning(result: Result) -> None:
+    """Each metric, with mean and standard deviation where there are several seeds."""
+    _metrics(result)
+    _facts(result, ("seconds", "Time", numbers.duration), ("out", "Written to", str))
+    if run := result.get("out"):
+        _next("Next:", f'selfsup predict {run} "A new sentence."', f"selfsup report {run}")
+
+
+def show_evaluation(result: Result) -> None:
+    """Each metric, over how many examples, and where the predictions lie."""
+    _metrics(result)
+    _facts(result, ("examples", "Examples", _whole), ("predictions", "Predictions", str))
+
+
+def show_prediction(result: Result) -> None:
+    """The answer to one text with its probabilities, or where the answers to a file lie."""
+    answer = result.get("label", result.get("value"))
+    if answer is not None:
+        _line(_number_or_text(answer))
+    probabilities = result.get("probabilities") or {}
+    ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
+    _table(("Label", "Probability"), [(str(label), numbers.percent(p)) for label, p in ranked])
+    _facts(result, ("examples", "Examples", _whole), ("out", "Written to", str))
+
+
+def show_filled_masks(result: Result) -> None:
+    """For each [MASK] in the text its candidates with their probabilities."""
+    masks = result.get("masks") or []
+    for number, mask in enumerate(masks, 1):
+        _line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
+        _table(
+            ("Token", "Probability"),
+            [
+                (str(entry["token"]), numbers.percent(entry["probability"]))
+                for entry in mask.get("candidates") or []
+            ],
+        )
+
+
+def show_report(result: Result) -> None:
+    """Where the page lies."""
+    _line(f"Report: {result['report']}")
+
+
+def show_diagnosis(result: Result) -> None:
+    """What was looked at, and each thing that is wrong with its mend."""
+    _facts(result, ("path", "Looked at", str), ("kind", "Which is", str))
+    problems = result.get("problems") or []
+    _table(("Wrong", "Mend"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
+    if not problems:
+        _line("Nothing is wrong with it.")
+
+
+def _metrics(result: Result) -> None:
+    scores = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
+    _table(
+        ("Metric", "Value"),
+        [(metric_title(name), write_score(name, score)) for name, score in scores.items() if score],
+    )
+
+
+def _candidate(entry: Result) -> str:
+    return f"{entry['token']} {numbers.percent(entry['probability'])}"
+
+
+def _facts(result: Result, *facts: tuple[str, str, Any]) -> None:
+    """A line for each key that the result has: its name, and its value as `write` writes it."""
+    rows = [
+        (name, write(result[key]))
+        for key, name, write in facts
+        if result.get(key) is not None and (write is str or numbers.is_number(result[key]))
+    ]
+    _table((), rows)
+
+
+def _next(introduction: str, *commands: str) -> None:
+    console = _console()
+    console.print(introduction, style="dim", soft_wrap=True)
+    for command in commands:
+        console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
+        return
+    console = _console()
+    box = SIMPLE_HEAD if console.is_terminal and head else None
+    table = Table(box=box, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0))
+    for name in head or ("", ""):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        # As text, so that [MASK] and other brackets are not taken for rich's markup.
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    console.print()
+
+
+def _line(text: str) -> None:
+    if text:
+        _console().print(Text(text), soft_wrap=True)
+
+
+def _console() -> Console:
+    # Made when it is used: standard output may have been redirected since the import. A file or a
+    # pipe has no width of its own, and a line there need not fit one.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _number_or_text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
