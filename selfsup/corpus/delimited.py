@@ -11,15 +11,25 @@ from selfsup.corpus.text_field import Fields, documents_from_fields
 
 def read_csv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
     """Read comma-separated values; fields in double quotes may hold commas and line breaks."""
-    return documents_from_fields(_rows(file, source, ",", csv.QUOTE_MINIMAL), source, text_field)
+    return documents_from_fields(csv_rows(file, source), source, text_field)
 
 
 def read_tsv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
-    """Read tab-separated values. Quotes are ordinary characters, as in GLUE's files.
+    """Read tab-separated values; quotes are ordinary characters."""
+    return documents_from_fields(tsv_rows(file, source), source, text_field)
+
+
+def csv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Each row's line and its fields by the header's names."""
+    return _rows(file, source, ",", csv.QUOTE_MINIMAL)
+
+
+def tsv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Likewise. Quotes are ordinary characters, as in GLUE's files.
 
     To read them as quotes would swallow rows, silently, wherever a text begins with a lone one.
     """
-    return documents_from_fields(_rows(file, source, "\t", csv.QUOTE_NONE), source, text_field)
+    return _rows(file, source, "\t", csv.QUOTE_NONE)
 
 
 def _rows(

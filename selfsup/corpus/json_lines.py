@@ -14,10 +14,11 @@ def read_json_lines(file: BinaryIO, source: str, text_field: str) -> Iterator[Re
     Raises:
         UserError: the first records all lack the text field.
     """
-    return documents_from_fields(_objects(file, source), source, text_field)
+    return documents_from_fields(json_objects(file, source), source, text_field)
 
 
-def _objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Each object's line and its fields; blank lines are passed over."""
     number = 0
     while line := file.readline(LONGEST_RECORD_BYTES):
         number += 1
