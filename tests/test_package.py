@@ -13,7 +13,21 @@ def test_the_installed_version_is_the_one_the_package_names():
     assert metadata.version("selfsup") == selfsup.__version__
 
 
-@pytest.mark.parametrize("module", ["selfsup", "selfsup.corpus", "selfsup.errors"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "selfsup",
+        "selfsup.cli",
+        "selfsup.corpus",
+        "selfsup.corpus.prepare",
+        "selfsup.corpus.wordpiece",
+        "selfsup.errors",
+        "selfsup.report.page",
+        "selfsup.report.terminal",
+        "selfsup.settings",
+        "selfsup.settings.parser",
+    ],
+)
 def test_a_module_that_needs_no_torch_imports_none(module: str):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -34,15 +34,15 @@ def round_step(rough: float) -> float:
 
 
 def around(values: list[float], start: float, end: float, *, from_zero: bool = False) -> Scale:
-    """A scale that holds the values with a little air, or starts at 0."""
+    """A scale that holds the values with a little air around them, or with 0 at an end."""
     low, high = min(values), max(values)
     if from_zero:
-        low = min(0.0, low)
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        air = abs(high) * 0.1 or 1.0
-        return Scale(0.0 if from_zero else low - air, high + air, start, end)
+        low, high = min(0.0, low), max(0.0, high)
     air = 0.06 * (high - low)
-    return Scale(low if from_zero else low - air, high + air, start, end)
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
+        air = 0.1 * max(abs(low), abs(high)) or 1.0
+    keeps_low, keeps_high = from_zero and low == 0, from_zero and high == 0 and low < 0
+    return Scale(low if keeps_low else low - air, high if keeps_high else high + air, start, end)
 
 
 def tick_labels(ticks: list[float], write: Callable[[float], str]) -> list[str]:

@@ -22,7 +22,7 @@ def text_field() -> str:
 def text_documents() -> str:
     return flag(
         "what a document is in plain text: each file, or what blank lines set apart; "
-        "auto takes a file for one document unless it is large",
+        "auto takes each file where there are several",
         default="auto",
         group="Data",
         choices=("auto", "file", "blank-line"),

@@ -62,7 +62,7 @@ def to_yaml(settings: Any) -> str:
         name: list(value) if isinstance(value, tuple) else value
         for name, value in dataclasses.asdict(settings).items()
     }
-    return command_parser("", type(settings)).dump(Namespace(values), skip_none=False)
+    return command_parser("", type(settings)).dump(Namespace(values), skip_unset=False)
 
 
 def from_yaml(settings_class: type[Settings], file: Path) -> Settings:

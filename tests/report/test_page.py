@@ -1,0 +1,200 @@
+"""The report page: whole in itself, and says what the run says."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from selfsup.errors import UserError
+from selfsup.report.page import write_report
+
+VOID = {"meta", "br", "img", "link", "input"}
+
+
+class Outline(HTMLParser):
+    """The text of a page by tag, and a check that every tag is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[tuple[str, str]] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and data.strip():
+            self.text.append((self.open[-1], data.strip()))
+
+    def of(self, tag: str) -> list[str]:
+        return [text for at, text in self.text if at == tag]
+
+    def all_text(self) -> str:
+        hidden = {"style", "script"}
+        return " ".join(text for tag, text in self.text if tag not in hidden).replace("\u00a0", " ")
+
+
+def report_on(*folders: Path, out: Path | None = None) -> Outline:
+    result = write_report(folders, out)
+    return Outline(Path(result["report"]).read_text(encoding="utf-8"))
+
+
+def test_the_page_of_one_run_lies_in_its_folder_unless_told_otherwise(pretraining_run, tmp_path):
+    folder = pretraining_run()
+    assert write_report([folder]) == {
+        "report": str(folder / "report.html"),
+        "runs": [str(folder)],
+    }
+    out = tmp_path / "new" / "page.html"
+    assert write_report([folder], out)["report"] == str(out)
+    assert out.read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_the_page_asks_nothing_of_the_network_or_of_another_file(
+    pretraining_run, finetuning_run, demo_run, tmp_path
+):
+    folders = [pretraining_run(), finetuning_run(), demo_run]
+    pages = [report_on(folder) for folder in folders]
+    pages.append(report_on(*folders, out=tmp_path / "all.html"))
+    for page in pages:
+        asking = [a for a in page.attributes if a[1] in ("src", "href", "srcset", "data", "action")]
+        assert asking == []
+    html = (tmp_path / "all.html").read_text()
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|import\(", html)
+    assert re.findall(r"https?://[^\"]*", html) in ([], ["http://www.w3.org/2000/svg"])
+
+
+def test_a_pretraining_page_shows_results_curves_filled_masks_and_settings(pretraining_run):
+    page = report_on(pretraining_run(learning_rate=0.002))
+    assert page.of("h1") == ["pretrained"]
+    shown = page.all_text()
+    for result in ("5.778", "20.0 %", "60.0 %", "410k", "8.19k", "50 s", "6.89"):
+        assert result in shown
+    titles = [label for tag, name, label in page.attributes if (tag, name) == ("svg", "aria-label")]
+    assert titles == ["Loss", "Held-out accuracy", "Learning rate", "Sequence length", "Speed"]
+    assert "word frequencies alone" in shown
+    assert "Paris is the" in shown
+    assert "수도" in shown
+    assert "learning_rate 0.002" in shown
+
+
+def test_what_differs_from_the_defaults_is_marked_in_the_settings(pretraining_run):
+    folder = pretraining_run(learning_rate=0.002)
+    html = Path(write_report([folder])["report"]).read_text(encoding="utf-8")
+    assert '<div class="chosen"><dt>learning_rate</dt>' in html
+    assert "<div><dt>max_length</dt>" in html
+
+
+def test_a_run_that_has_not_ended_shows_what_it_had_logged(pretraining_run):
+    page = report_on(pretraining_run(ended=False))
+    assert "This run has not ended" in page.all_text()
+    assert {"20.0 %", "60.0 %", "410k"} <= {text.replace("\u00a0", " ") for text in page.of("dd")}
+
+
+def test_a_run_that_has_only_begun_shows_its_settings(pretraining_run):
+    folder = pretraining_run(ended=False)
+    (folder / "metrics.jsonl").write_text("")
+    page = report_on(folder)
+    assert "Settings" in page.of("h2")
+    assert "Curves" not in page.of("h2")
+
+
+def test_a_run_that_diverged_is_still_reported(pretraining_run):
+    folder = pretraining_run()
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 101, "seconds": 51, "tokens": 413696, "loss": NaN, "mlm_loss": NaN}\n')
+    (folder / "summary.json").write_text('{"steps": 101, "mlm_loss": NaN}')
+    page = report_on(folder)
+    assert "Curves" in page.of("h2")
+    assert "nan" not in page.all_text().lower()
+
+
+def test_a_finetuning_page_shows_each_metric_each_seed_and_the_confusions(finetuning_run):
+    page = report_on(finetuning_run())
+    shown = page.all_text()
+    assert "81.0 %" in shown
+    assert "± 1.0 % over 3 seeds" in shown
+    assert [f"seed {n}" in page.of("text") for n in range(3)] == [True] * 3
+    assert {"Validation: Accuracy", "Validation: F1", "Training loss"} <= set(page.of("b"))
+    assert page.of("td") == ["30", "10", "5", "55"]
+
+
+def test_a_finetuning_run_of_one_seed_has_no_spread(finetuning_run):
+    shown = report_on(finetuning_run(accuracies=(0.8,))).all_text()
+    assert "80.0 %" in shown
+    assert "±" not in shown
+
+
+def test_a_demo_page_shows_what_pretraining_is_worth_and_the_pretraining(demo_run):
+    page = report_on(demo_run)
+    shown = page.all_text()
+    assert "Pre-training is worth 11.0 points: 71.0 %" in shown
+    assert "71.0 % ± 1.0 %" in shown
+    assert {"What pre-training is worth", "The pre-training", "Curves"} <= set(page.of("h2"))
+
+
+def test_a_demo_takes_the_curves_of_the_pretraining_in_its_folder(demo_run, pretraining_run):
+    (demo_run / "metrics.jsonl").unlink()
+    assert "Curves" not in report_on(demo_run).of("h2")
+    pretraining_run("demo/pretraining")
+    assert "Curves" in report_on(demo_run).of("h2")
+
+
+def test_several_runs_are_drawn_over_each_other_with_their_results_and_differences(
+    pretraining_run, tmp_path
+):
+    runs = [pretraining_run("one", seed=1), pretraining_run("two", seed=2, schedule="wsd")]
+    page = report_on(*runs, out=tmp_path / "both.html")
+    curves = [
+        value for tag, name, value in page.attributes if (tag, name) == ("path", "data-label")
+    ]
+    assert curves == ["one", "two"] * 5
+    shown = page.all_text()
+    assert "Held-out loss 5.778 5.778" in shown
+    assert "schedule linear wsd" in shown
+    assert "seed 1 2" in shown
+    assert "max_length" not in shown
+
+
+def test_the_best_of_several_runs_is_marked(finetuning_run, tmp_path):
+    runs = [finetuning_run("worse", (0.7, 0.72)), finetuning_run("better", (0.8, 0.82))]
+    out = tmp_path / "both.html"
+    write_report(runs, out)
+    assert re.findall(r'<td class="best">([^<]*)', out.read_text(encoding="utf-8")) == [
+        "81.0\u00a0% ± 1.0\u00a0%"
+    ]
+
+
+def test_runs_of_the_same_name_are_told_apart_by_the_folders_above(pretraining_run, tmp_path):
+    runs = [pretraining_run("a/run"), pretraining_run("b/run")]
+    page = report_on(*runs, out=tmp_path / "both.html")
+    assert {"a/run", "b/run"} <= set(page.of("th"))
+
+
+def test_names_and_texts_cannot_break_out_of_the_page(pretraining_run):
+    page = report_on(pretraining_run("<script>alert(1)<", data=("<img src=x>",)))
+    assert page.of("h1") == ["<script>alert(1)<"]
+    assert not any(tag == "img" for tag, _, _ in page.attributes)
+    assert "of <France>." in page.of("p")
+
+
+def test_a_page_that_cannot_be_written_is_one_line_and_leaves_the_old_one(
+    pretraining_run, tmp_path
+):
+    folder = pretraining_run()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="file"):
+        write_report([folder], tmp_path / "file" / "page.html")
+    assert (tmp_path / "file").read_text() == "x"

@@ -1,0 +1,102 @@
+"""What a command prints for a person when it has ended."""
+
+import pytest
+
+from selfsup.report import terminal
+
+SCORE = {"mean": 0.8123, "std": 0.0123, "values": [0.80, 0.82]}
+
+
+def printed(capsys) -> str:
+    return capsys.readouterr().out.replace("\u00a0", " ")
+
+
+def test_a_demo_ends_with_its_table_masks_report_and_what_to_try_next(capsys):
+    terminal.show_demo(
+        {
+            "pretrained": {"accuracy": SCORE},
+            "frozen": {"accuracy": {"mean": 0.5, "std": 0.01, "values": [0.5, 0.5]}},
+            "scratch": {"accuracy": {"mean": 0.6, "std": 0.01, "values": [0.6, 0.6]}},
+            "fill_mask": [
+                {
+                    "text": "The [MASK] of a list.",
+                    "candidates": [{"token": "length", "probability": 0.25}],
+                }
+            ],
+            "report": "runs/demo/report.html",
+        }
+    )
+    text = printed(capsys)
+    assert "pre-trained          81.2 % ± 1.2 %" in text
+    assert "Pre-training is worth 21.2 points" in text
+    assert "The [MASK] of a list.\n    length 25.0 %" in text
+    assert "Report: runs/demo/report.html" in text
+    assert "selfsup pretrain my-texts/" in text
+
+
+def test_pretraining_says_its_measurements_and_leaves_out_what_there_is_none_of(capsys):
+    terminal.show_pretraining({"mlm_loss": 5.4321, "steps": 12000, "nsp_accuracy": None})
+    text = printed(capsys)
+    assert "Held-out loss  5.432 nats per masked token" in text
+    assert "Steps          12,000" in text
+    assert "Next" not in text
+
+
+def test_a_loss_that_is_no_number_is_left_out(capsys):
+    terminal.show_pretraining({"mlm_loss": float("nan"), "steps": 3})
+    assert "nan" not in printed(capsys)
+
+
+def test_finetuning_says_mean_and_standard_deviation_in_the_metrics_own_unit(capsys):
+    terminal.show_finetuning(
+        {"metrics": {"accuracy": SCORE, "matthews_correlation": 0.61234}, "out": "runs/task"}
+    )
+    text = printed(capsys)
+    assert "Accuracy              81.2 % ± 1.2 %" in text
+    assert "Matthews correlation  0.612" in text
+    assert "selfsup report runs/task" in text
+
+
+def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
+    terminal.show_prediction({"label": "good", "probabilities": {"bad": 0.25, "good": 0.75}})
+    lines = [line.split() for line in printed(capsys).splitlines() if line]
+    assert lines[0] == ["good"]
+    assert lines[2:] == [["good", "75.0", "%"], ["bad", "25.0", "%"]]
+
+
+def test_a_predicted_number_is_printed_as_one(capsys):
+    terminal.show_prediction({"value": 3.14159})
+    assert printed(capsys) == "3.142\n"
+
+
+def test_filled_masks_are_numbered_where_there_are_several_and_brackets_are_kept(capsys):
+    mask = {"candidates": [{"token": "[UNK]", "probability": 0.5}]}
+    terminal.show_filled_masks({"masks": [mask]})
+    assert "[MASK] 1" not in (single := printed(capsys))
+    assert "[UNK]  50.0 %" in single
+    terminal.show_filled_masks({"masks": [mask, mask]})
+    assert "[MASK] 2 of 2" in printed(capsys)
+
+
+def test_prepared_shards_say_what_was_dropped(capsys):
+    terminal.show_shards({"documents": 3381, "duplicate_documents": 1, "out": "shards"})
+    text = printed(capsys)
+    assert "3,381" in text
+    assert "Duplicate documents dropped  1" in text
+    assert "selfsup pretrain shards" in text
+
+
+def test_the_doctor_says_what_is_wrong_with_the_mend_or_that_nothing_is(capsys):
+    terminal.show_diagnosis({"problems": [{"what": "a shard is cut off", "mend": "prepare again"}]})
+    assert "a shard is cut off  prepare again" in printed(capsys)
+    terminal.show_diagnosis({"problems": []})
+    assert "Nothing is wrong" in printed(capsys)
+
+
+@pytest.mark.parametrize(
+    "show",
+    [getattr(terminal, name) for name in dir(terminal) if name.startswith("show_")],
+)
+def test_nothing_printed_to_a_pipe_has_colours(show, capsys):
+    show({"report": "r", "out": "o", "metrics": {"accuracy": SCORE}, "mlm_loss": 1.0})
+    assert "\x1b" not in capsys.readouterr().out

@@ -1,0 +1,201 @@
+"""From the command line, and from YAML, to a settings dataclass."""
+
+import dataclasses
+import typing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfsup import settings
+from selfsup.errors import UserError
+from selfsup.settings import PretrainSettings, ReportSettings, TrainTokenizerSettings
+from selfsup.settings.parser import from_yaml, parse_command, to_yaml
+
+ALL_SETTINGS = [getattr(settings, name) for name in settings.__all__]
+
+
+def pretrain(*arguments: str) -> PretrainSettings:
+    return parse_command("pretrain", PretrainSettings, list(arguments))[0]
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(UserError) as refused:
+        pretrain(*arguments)
+    return str(refused.value)
+
+
+def test_what_is_not_given_has_the_default_of_the_dataclass():
+    assert pretrain("texts", "--out", "run") == PretrainSettings(data=("texts",), out="run")
+
+
+def test_flags_are_the_fields_with_dashes_and_take_the_fields_types():
+    chosen = pretrain(
+        "a", "b", "--out", "run", "--max-length", "64", "--learning-rate", "1e-3", "--steps", "7",
+        "--masking", "whole-word", "--init", "model",
+    )  # fmt: skip
+    expected = PretrainSettings(
+        data=("a", "b"), out="run", max_length=64, learning_rate=0.001, steps=7,
+        masking="whole-word", init="model",
+    )  # fmt: skip
+    assert chosen == expected
+
+
+def test_a_flag_may_take_several_values():
+    assert pretrain("a", "--objectives", "mlm", "--out", "run").objectives == ("mlm",)
+    assert pretrain("a", "--objectives", "nsp", "mlm", "--out", "r").objectives == ("nsp", "mlm")
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--lowercase", True), ("--no-lowercase", False)])
+def test_a_yes_or_no_has_a_flag_for_each(flag: str, value: bool):
+    arguments = ["texts", "--out", "tokenizer", flag]
+    assert parse_command("train-tokenizer", TrainTokenizerSettings, arguments)[0].lowercase is value
+
+
+def test_json_is_asked_for_beside_the_settings_and_is_none_of_them():
+    chosen, as_json = parse_command("report", ReportSettings, ["run", "--json"])
+    assert as_json
+    assert chosen == ReportSettings(runs=("run",))
+    assert not parse_command("report", ReportSettings, ["run"])[1]
+
+
+def test_yaml_gives_settings_and_a_flag_beside_it_wins(tmp_path: Path):
+    file = tmp_path / "run.yaml"
+    file.write_text("data: [a]\nout: run\nmax_length: 32\nseed: 5\n")
+    chosen = pretrain("--config", str(file), "--seed", "6")
+    assert chosen == PretrainSettings(data=("a",), out="run", max_length=32, seed=6)
+
+
+def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, capsys):
+    with pytest.raises(SystemExit) as end:
+        pretrain("a", "--out", "run", "--learning-rate", "1e-5", "--print_config")
+    assert end.value.code == 0
+    file = tmp_path / "run.yaml"
+    file.write_text(capsys.readouterr().out)
+    assert pretrain("--config", str(file)) == pretrain("a", "--out", "run", "--learning-rate=1e-5")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
+
+
+@given(
+    data=st.lists(texts, min_size=1).map(tuple),
+    out=texts,
+    objectives=st.lists(st.sampled_from(["mlm", "nsp"]), min_size=1, max_size=2).map(tuple),
+    max_length=st.integers(16, 512),
+    learning_rate=st.none() | st.floats(1e-12, 10),
+    lowercase=st.booleans(),
+    text_field=texts,
+    budget=st.sampled_from([None, "90s", "1h30m", "20m"]),
+)
+def test_settings_written_as_yaml_are_read_back_equal(tmp_path_factory, **values):
+    chosen = PretrainSettings(**values)
+    file = tmp_path_factory.mktemp("yaml") / "run.yaml"
+    file.write_text(to_yaml(chosen), encoding="utf-8")
+    assert from_yaml(PretrainSettings, file) == chosen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a"], "--out is missing: add --out RUN"),
+        (["--out", "r"], "DATA is missing: selfsup pretrain DATA... --out RUN [flags]"),
+        (["a", "--out"], "--out needs a value after it"),
+        (["a", "--out", "r", "--objectives"], "--objectives needs a value after it"),
+        (["a", "--out", "r", "--steps", "x"], "--steps takes a whole number, not x"),
+        (["a", "--out", "r", "--steps", "1.5"], "--steps takes a whole number, not 1.5"),
+        (["a", "--out", "r", "--warmup", "x"], "--warmup takes a number, not x"),
+        (
+            ["a", "--out", "r", "--max-lenght", "3"],
+            "unknown flag --max-lenght: did you mean --max-length?",
+        ),
+        (
+            ["a", "--out", "r", "--max_length=3"],
+            "unknown flag --max_length: did you mean --max-length?",
+        ),
+        (
+            ["a", "--out", "r", "--qqq"],
+            "unknown flag --qqq: selfsup pretrain --help lists what it takes",
+        ),
+        (
+            ["a", "--out", "r", "--masking", "tokens"],
+            "--masking must be one of token, whole-word, span, not 'tokens': did you mean token?",
+        ),
+        (
+            ["a", "--out", "r", "--objectives", "mlm", "ns"],
+            "--objectives must be one of mlm, nsp, not 'ns': did you mean nsp?",
+        ),
+        (
+            ["a", "--out", "r", "--max-length", "0"],
+            "--max-length must be between 16 and 512, not 0",
+        ),
+        (["a", "--out", "r", "--steps", "0"], "--steps must be at least 1, not 0"),
+        (
+            ["a", "--out", "r", "--learning-rate", "-1"],
+            "--learning-rate must be above 0, not -1.0",
+        ),
+        (
+            ["a", "--out", "r", "--mask-probability", "1"],
+            "--mask-probability must be above 0 and below 1, not 1.0",
+        ),
+        (
+            ["a", "--out", "r", "--steps", "1", "--budget", "1m"],
+            "--steps and --budget both say when to stop: give only one of them",
+        ),
+        (
+            ["a", "--out", "r", "--budget", "soon"],
+            "--budget takes a time such as 90s, 20m or 1h30m, not 'soon'",
+        ),
+    ],
+)
+def test_a_mistake_is_named_in_one_line_with_its_flag(arguments: list[str], message: str):
+    assert refusal(*arguments) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("data: [a\nout: r\n", "run.yaml, line 2: not valid YAML"),
+        ("just words\n", "run.yaml holds no settings"),
+        ("max_lenght: 3\n", "run.yaml: unknown setting 'max_lenght': did you mean max_length?"),
+        ("data: a\n", "run.yaml: data takes a list: write [a]"),
+        ("max_length: many\ndata: [a]\nout: r\n", "--max-length takes a whole number, not many"),
+        ("max_length: 3\ndata: [a]\nout: r\n", "--max-length must be between 16 and 512, not 3"),
+    ],
+)
+def test_a_mistake_in_yaml_is_named_in_one_line(tmp_path: Path, content: str, message: str):
+    file = tmp_path / "run.yaml"
+    file.write_text(content)
+    refused = refusal("--config", str(file))
+    assert message in refused
+    assert "\n" not in refused
+    with pytest.raises(UserError):
+        from_yaml(PretrainSettings, file)
+
+
+def test_a_yaml_file_that_is_missing_or_no_text_is_named(tmp_path: Path):
+    assert "absent.yaml" in refusal("--config", str(tmp_path / "absent.yaml"))
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert "binary.yaml is no YAML file" in refusal("--config", str(binary))
+
+
+@pytest.mark.parametrize("settings_class", ALL_SETTINGS)
+def test_every_field_says_what_it_is_for_and_has_a_default_within_its_range(settings_class):
+    hints = typing.get_type_hints(settings_class)
+    required = {}
+    for field in dataclasses.fields(settings_class):
+        assert field.metadata["help"], field.name
+        if field.default is dataclasses.MISSING:
+            required[field.name] = ("x",) if hints[field.name] is not str else "x"
+    if "task" in required:
+        required["task"] = "sequence-classification"
+    if "text" in hints and "text" not in required:
+        required["text"] = "x"
+    settings_class(**required)
+
+
+@pytest.mark.parametrize("settings_class", ALL_SETTINGS)
+def test_settings_cannot_be_changed_once_made(settings_class):
+    assert settings_class.__dataclass_params__.frozen
