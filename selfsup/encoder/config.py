@@ -24,12 +24,28 @@ class EncoderConfig:
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if self.hidden_size % self.num_attention_heads:
             raise UserError(
-                f"config.json: hidden_size {self.hidden_size} is not a multiple of "
+                f"hidden_size {self.hidden_size} is not a multiple of "
                 f"num_attention_heads {self.num_attention_heads}"
             )
 
+
+_COUNTS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
 
 # Layers, width and heads of the compact models of Turc et al. 2019, "Well-Read Students Learn
 # Better", Table 1, and of BERT's paper: a head is 64 wide, the feed-forward layer 4 × the width.

@@ -131,9 +131,9 @@ def span_start_probability(probability: float) -> float:
     longer_than = span_longer_than()
 
     def covered_too_much(start: float) -> float:
-        return 1 - np.prod(1 - start * longer_than) - probability
+        return float(1 - np.prod(1 - start * longer_than)) - probability
 
-    return float(brentq(covered_too_much, 0.0, 1.0))
+    return brentq(covered_too_much, 0.0, 1.0)  # type: ignore[return-value]
 
 
 class MaskedLMHead(nn.Module):

@@ -114,7 +114,7 @@ def assemble(
     Returns:
         input_ids, int64 [T], and is_special, bool [T].
     """
-    total = 1 + sum(lengths + 1 for _, lengths in segments)
+    total = 1 + np.sum([lengths + 1 for _, lengths in segments], axis=0)
     place = np.cumsum(total) - total
     input_ids = np.full(int(total.sum()), special.sep, np.int64)
     is_special = np.ones(len(input_ids), bool)

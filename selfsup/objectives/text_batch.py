@@ -1,6 +1,6 @@
 """One training step's text, with what was hidden in it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,7 +37,12 @@ class TextBatch:
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        labels = self.next_sentence_label
         return TextBatch(
-            **{name: value if value is None else value.to(device) for name, value in values.items()}
+            self.input_ids.to(device),
+            self.token_type_ids.to(device),
+            self.packing.to(device),
+            self.masked_rows.to(device),
+            self.masked_labels.to(device),
+            None if labels is None else labels.to(device),
         )

@@ -1,0 +1,205 @@
+"""Model folders in Hugging Face's form: read, checked, and written.
+
+A folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and a model card,
+``README.md``. ``transformers`` loads what is written here, and its BERT folders are read here.
+"""
+
+import json
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from selfsup.corpus.atomic_files import sync_folder, writing_to
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config_file import read_config
+from selfsup.encoder.hugging_face_names import (
+    NameTable,
+    encoder_names,
+    from_hugging_face,
+    hugging_face_names,
+    to_hugging_face,
+    with_present_names,
+)
+from selfsup.encoder.initialization import initialize
+from selfsup.encoder.tensor_file import read_tensors, sync_file, write_tensors
+from selfsup.errors import UserError
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+# What a BERT is not without. A pooler or a head may be missing: those are then learned anew.
+_INDISPENSABLE = ("bert.embeddings.", "bert.encoder.")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How weights and model differed, in Hugging Face's names.
+
+    Attributes:
+        missing: weights of the model that the folder lacks; they were newly initialised.
+        unexpected: weights of the folder that the model has no place for; they were left out.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Read ``model.safetensors``, names in today's form, encoder's with the prefix ``bert.``.
+
+    Raises:
+        UserError: the file is missing or damaged, or there is only a pickle.
+    """
+    folder = Path(folder)
+    path, pickle = folder / "model.safetensors", folder / "pytorch_model.bin"
+    if pickle.exists() and not path.exists():
+        raise UserError(
+            f"{pickle}: pickles can run code and are not read. If you trust it, convert it: "
+            f"{_conversion_command(pickle, path)}"
+        )
+    return with_present_names(read_tensors(path))
+
+
+def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, LoadReport]:
+    """Load the encoder of any BERT model folder, in evaluation mode; heads are left out.
+
+    Args:
+        folder: the model folder.
+        seed: for the pooler, where the folder has none.
+
+    Raises:
+        UserError: as ``read_config``, ``read_weights`` and ``load_weights``.
+    """
+    config, _ = read_config(folder)
+    encoder = BertEncoder(config)
+    weights = read_weights(folder)
+    report = load_weights(encoder, weights, encoder_names(), config.initializer_range, seed, folder)
+    return encoder.eval(), report
+
+
+def load_weights(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    table: NameTable,
+    initializer_range: float,
+    seed: int,
+    folder: str | Path,
+) -> LoadReport:
+    """Fill a model with weights; what they lack is drawn as at the start of pre-training.
+
+    Args:
+        model: each of its parameters' modules is in ``table``.
+        weights: as ``read_weights`` gives them, of any precision.
+        table: our names and Hugging Face's.
+        initializer_range: standard deviation of weights that are missing.
+        seed: what missing weights are a function of.
+        folder: where the weights come from, for messages.
+
+    Raises:
+        UserError: weights of the encoder itself are missing, or a size is not the config's.
+    """
+    parameters = dict(model.named_parameters())  # shared ones once, under their first name
+    names = {ours: hugging_face_names(ours, table) for ours in parameters}
+    expected = {name for parts in names.values() for name in parts}
+    missing = tuple(sorted(expected - weights.keys()))
+    _refuse_half_an_encoder(missing, folder)
+    if missing:
+        initialize(model, initializer_range, seed)
+    with torch.no_grad():
+        for ours, value in from_hugging_face(weights, parameters, table).items():
+            if value.shape != parameters[ours].shape:
+                raise UserError(
+                    f"{folder}: {' + '.join(names[ours])} has sizes {tuple(value.shape)}, "
+                    f"but by config.json they must be {tuple(parameters[ours].shape)}"
+                )
+            parameters[ours].copy_(value)
+    return LoadReport(missing, tuple(sorted(weights.keys() - expected)))
+
+
+def encoder_state(encoder: BertEncoder) -> dict[str, Tensor]:
+    """An encoder's weights under Hugging Face's names, with the prefix ``bert.`` (views)."""
+    return to_hugging_face(encoder.named_parameters(), encoder_names())
+
+
+def save_model(
+    folder: str | Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    tokenizer_folder: str | Path,
+    model_card: str,
+) -> None:
+    """Write a model folder; other files that the folder holds stay.
+
+    All files are written beside their places and are on the disk before the first takes its
+    place, so what was there before is unharmed if anything fails. ``config.json`` comes last: a new
+    folder that has one is whole.
+
+    Args:
+        folder: made if need be; may be ``tokenizer_folder`` itself.
+        state: weights under Hugging Face's names; saved in float32.
+        config: what ``config.json`` is to say.
+        tokenizer_folder: where the tokenizer's files are copied from.
+        model_card: text of ``README.md``, in Markdown.
+
+    Raises:
+        UserError: there is no tokenizer, or the disk is full, read-only or not yours.
+    """
+    folder, tokenizer_folder = Path(folder), Path(tokenizer_folder)
+    tokenizer = [tokenizer_folder / name for name in TOKENIZER_FILES]
+    tokenizer = [path for path in tokenizer if path.exists()]
+    if not any(path.name in ("tokenizer.json", "vocab.txt") for path in tokenizer):
+        raise UserError(
+            f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
+        )
+    weights = {name: tensor.detach().float().contiguous() for name, tensor in state.items()}
+    staging = folder / ".saving"
+    with writing_to(folder):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            for path in tokenizer:
+                shutil.copyfile(path, staging / path.name)
+            (staging / "README.md").write_text(model_card, encoding="utf-8")
+            (staging / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            write_tensors(staging / "model.safetensors", weights, {"format": "pt"})
+            _move_files(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _move_files(source: Path, destination: Path) -> None:
+    paths = sorted(source.iterdir(), key=lambda path: (path.name == "config.json", path.name))
+    for path in paths:
+        sync_file(path)
+    for path in paths:
+        path.replace(destination / path.name)
+    sync_folder(destination)
+
+
+def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:
+    lost = [name for name in missing if name.startswith(_INDISPENSABLE)]
+    if lost:
+        others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise UserError(f"{folder}: model.safetensors lacks {lost[0]}{others}: not a whole BERT")
+
+
+def _conversion_command(pickle: Path, path: Path) -> str:
+    """A shell command that needs nothing but what is installed with us."""
+    code = (
+        "import sys, torch, safetensors.torch as s; "
+        "weights = torch.load(sys.argv[1], weights_only=True).items(); "
+        "s.save_file({k: v.clone() for k, v in weights}, sys.argv[2], {'format': 'pt'})"
+    )
+    return shlex.join(["python", "-c", code, str(pickle), str(path)])

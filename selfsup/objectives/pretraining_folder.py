@@ -1,0 +1,82 @@
+"""Pre-trained models, encoder and heads, in Hugging Face's model folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config_file import config_of, read_config
+from selfsup.encoder.hugging_face_names import NameTable, encoder_names, to_hugging_face
+from selfsup.encoder.model_folder import LoadReport, load_weights, read_weights, save_model
+from selfsup.errors import UserError
+from selfsup.objectives.text_objective import TextPreTraining
+
+_NAMES: NameTable = {
+    **encoder_names("encoder."),
+    "heads.mlm.dense": ("cls.predictions.transform.dense",),
+    "heads.mlm.norm": ("cls.predictions.transform.LayerNorm",),
+    "heads.mlm": ("cls.predictions",),  # the scores' bias, a parameter of the head itself
+    "heads.nsp.seq_relationship": ("cls.seq_relationship",),
+}
+_WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
+_ARCHITECTURES = {
+    ("mlm", "nsp"): "BertForPreTraining",
+    ("mlm",): "BertForMaskedLM",
+    ("nsp",): "BertForNextSentencePrediction",
+}
+
+
+def load_pretraining(
+    folder: str | Path, objectives: Sequence[str], seed: int = 0
+) -> tuple[TextPreTraining, LoadReport]:
+    """Load an encoder with the heads of some objectives, in evaluation mode.
+
+    Args:
+        folder: a BERT model folder; it need not hold any of the heads.
+        objectives: some of ``TEXT_OBJECTIVES``.
+        seed: for weights of heads and pooler that the folder lacks.
+
+    Raises:
+        UserError: the folder is damaged, or its model is none that we have.
+    """
+    config, _ = read_config(folder)
+    model = TextPreTraining(BertEncoder(config), objectives)
+    weights = _without_tied_copies(read_weights(folder), folder)
+    report = load_weights(model, weights, _NAMES, config.initializer_range, seed, folder)
+    return model.eval(), report
+
+
+def save_pretraining(
+    folder: str | Path, model: TextPreTraining, tokenizer_folder: str | Path, model_card: str
+) -> None:
+    """Write a model folder that ``transformers`` loads under the class of the heads it has.
+
+    Raises:
+        UserError: there is no tokenizer, or the disk is full, read-only or not yours.
+    """
+    architecture = _ARCHITECTURES[tuple(sorted(model.heads))]
+    save_model(
+        folder,
+        to_hugging_face(model.named_parameters(), _NAMES),
+        config_of(model.encoder.config, architecture),
+        tokenizer_folder,
+        model_card,
+    )
+
+
+def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
+    """Drop the copies of the output matrix and bias that some checkpoints hold twice."""
+    weights = dict(weights)
+    matrix = weights.pop("cls.predictions.decoder.weight", None)
+    embeddings = weights.get(_WORD_EMBEDDINGS)
+    if matrix is not None and embeddings is not None and not torch.equal(matrix, embeddings):
+        raise UserError(
+            f"{folder}: its output matrix is not its word embeddings (cls.predictions.decoder); "
+            "only models that share the two can be loaded"
+        )
+    bias = weights.pop("cls.predictions.decoder.bias", None)
+    if bias is not None:
+        weights.setdefault("cls.predictions.bias", bias)
+    return weights

@@ -1,0 +1,63 @@
+"""Sequences laid end to end and in rows of equal length are two forms of the same thing."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfsup.encoder.packing import Packing
+
+lengths_of_sequences = st.lists(st.integers(1, 9), min_size=1, max_size=7)
+
+
+@given(lengths_of_sequences)
+def test_boundaries_and_positions_follow_from_the_lengths(lengths):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    assert packing.cu_seqlens.dtype == torch.int32
+    assert packing.cu_seqlens.diff().tolist() == lengths
+    assert packing.max_seqlen == max(lengths)
+    assert packing.position_ids.tolist() == [p for length in lengths for p in range(length)]
+    assert packing.position_ids[packing.first_rows].tolist() == [0] * len(lengths)
+
+
+@given(lengths_of_sequences, st.booleans())
+def test_padding_puts_each_sequence_in_its_row_and_zeros_after_it(lengths, as_vectors):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    x = torch.arange(1.0, sum(lengths) + 1)
+    x = x[:, None].expand(-1, 2) if as_vectors else x
+    padded = packing.pad(x)
+    assert padded.shape[:2] == (len(lengths), max(lengths))
+    for row, sequence in zip(padded, x.split(lengths), strict=True):
+        assert torch.equal(row[: len(sequence)], sequence)
+        assert not row[len(sequence) :].any()
+    assert torch.equal(packing.unpad(padded), x)
+
+
+@given(lengths_of_sequences)
+def test_padding_is_marked_where_it_is(lengths):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    if len(set(lengths)) == 1:
+        assert packing.padding_bias is None
+        return
+    assert packing.padding_bias is not None
+    is_token = packing.pad(torch.ones(sum(lengths))).bool()
+    assert torch.equal(packing.padding_bias[:, 0, 0] == 0, is_token)
+    assert torch.equal(packing.padding_bias[:, 0, 0] == -torch.inf, ~is_token)
+
+
+@settings(max_examples=20)
+@given(lengths_of_sequences)
+def test_gradients_pass_through_both_ways_unchanged(lengths):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    x = torch.randn(sum(lengths), 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(packing.pad, x)
+    padded = torch.randn(len(lengths), max(lengths), 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(packing.unpad, padded)
+
+
+def test_moving_to_a_device_keeps_all_boundaries():
+    packing = Packing.from_lengths(torch.tensor([3, 1]))
+    moved = packing.to(torch.device("cpu"))
+    x = torch.randn(4, 2)
+    assert torch.equal(moved.pad(x), packing.pad(x))
+    assert torch.equal(moved.cu_seqlens, packing.cu_seqlens)
+    assert torch.equal(moved.position_ids, packing.position_ids)
