@@ -87,9 +87,12 @@ def predict(chosen: settings.PredictSettings) -> Result:
 
 
 def fill_mask(chosen: settings.FillMaskSettings) -> Result:
-    from selfsup.recipes import fill_mask
+    from selfsup.deploy import fill_mask
+    from selfsup.training import compute
 
-    return fill_mask.fill_mask(chosen)
+    computing = compute.choose_compute(chosen.device, chosen.precision, chosen.threads)
+    masks = fill_mask.fill_mask(chosen.model, chosen.text, chosen.top, computing)
+    return {"text": chosen.text, "masks": masks}
 
 
 def report(chosen: settings.ReportSettings) -> Result:
