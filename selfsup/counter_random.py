@@ -16,13 +16,14 @@ _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
 
 
-def hash64(*keys: int | np.ndarray) -> np.ndarray:
+def hash64(*keys: int | np.ndarray, after: int | np.ndarray = 0) -> np.ndarray:
     """Hash integers, broadcast against each other, to uint64.
 
     Each key is an int or an integer array; the result has their broadcast shape. Order matters:
-    ``hash64(1, 2) != hash64(2, 1)``.
+    ``hash64(1, 2) != hash64(2, 1)``. A hash can be taken up where another ended, which saves doing
+    the same work for every element: ``hash64(1, 2) == hash64(2, after=hash64(1))``.
     """
-    state = np.uint64(0)
+    state = np.asarray(after, np.uint64)
     with np.errstate(over="ignore"):
         for key in keys:
             key = np.uint64(key & 0xFFFFFFFFFFFFFFFF) if isinstance(key, int) else key
@@ -30,14 +31,19 @@ def hash64(*keys: int | np.ndarray) -> np.ndarray:
     return np.asarray(state)
 
 
-def uniform(*keys: int | np.ndarray) -> np.ndarray:
-    """Uniform float64 in [0, 1), of the keys' broadcast shape."""
-    return (hash64(*keys) >> np.uint64(11)).astype(np.float64) * _TO_UNIT
+def uniform(*keys: int | np.ndarray, after: int | np.ndarray = 0) -> np.ndarray:
+    """Uniform float64 in [0, 1), of the keys' broadcast shape; ``after`` as in ``hash64``."""
+    return (hash64(*keys, after=after) >> np.uint64(11)).astype(np.float64) * _TO_UNIT
 
 
-def integers(high: int | np.ndarray, *keys: int | np.ndarray) -> np.ndarray:
-    """Uniform int64 in [0, high), of the keys' broadcast shape. ``high`` must be below 2**53."""
-    return (uniform(*keys) * high).astype(np.int64)
+def integers(
+    high: int | np.ndarray, *keys: int | np.ndarray, after: int | np.ndarray = 0
+) -> np.ndarray:
+    """Uniform int64 in [0, high), of the keys' broadcast shape; ``after`` as in ``hash64``.
+
+    ``high`` must be at most 2**52.
+    """
+    return (uniform(*keys, after=after) * high).astype(np.int64)
 
 
 def permutation(length: int, *keys: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Of the chosen tokens 80 % become ``[MASK]``, 10 % a random token, 10 % stay.
 Shapes: B sequences, T tokens in all, M masked tokens, D width, V vocabulary.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor, nn
 
-from selfsup.counter_random import hash64, integers, uniform
+from selfsup.counter_random import hash64, uniform
 from selfsup.encoder.bert import ACTIVATIONS, EncoderOutput
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 from selfsup.objectives.sequences import Sequences, SpecialTokens
@@ -22,6 +23,7 @@ MASK_SHARE, RANDOM_SHARE = 0.8, 0.1
 _CHOOSE, _SPAN_LENGTH, _ACTION, _REPLACEMENT = range(4)
 # SpanBERT (Joshi et al. 2019, §3.1): lengths from a geometric distribution with p = 0.2, up to 10.
 _SPAN_GEOMETRIC, _SPAN_MAX = 0.2, 10
+_NO_SPAN = -_SPAN_MAX
 
 
 @dataclass(frozen=True)
@@ -52,28 +54,30 @@ class Masking:
             input_ids with tokens hidden, int64 [T]; the rows chosen, int64 [M]; what stood there,
             int64 [M].
         """
-        lengths = sequences.lengths
-        key = np.repeat(hash64(seed, epoch, sequences.keys), lengths)
-        rows = np.arange(len(key))
-        position = rows - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        streams = hash64(seed, epoch, sequences.keys)  # [B]
+        sequence, position = _places(sequences.lengths)  # [T] each
         if self.unit == "token":
+            chosen = self._chosen(streams, sequence, position)
             unit_position = position
-            chosen = uniform(key, position, _CHOOSE) < self.probability
         elif self.unit == "whole-word":
-            begins = ~self.is_continuation[sequences.input_ids] | sequences.is_special
-            unit_position = position - (rows - np.maximum.accumulate(np.where(begins, rows, 0)))
-            chosen = uniform(key, unit_position, _CHOOSE) < self.probability
+            begins = ~self.is_continuation[sequences.input_ids]
+            rows = np.arange(len(position))
+            word_begin = np.maximum.accumulate(np.where(begins, rows, 0))
+            chosen = self._chosen(streams, sequence, position - (rows - word_begin))
             unit_position = position
         elif self.unit == "span":
-            chosen, unit_position = self._spans(key, position)
+            unit_position = self._span_begins(streams, sequences.lengths)
+            chosen = unit_position > _NO_SPAN
         else:
             raise ValueError(f"no masking unit is called {self.unit!r}")
-        masked_rows = np.flatnonzero(chosen & ~sequences.is_special)
-
+        masked_rows = np.flatnonzero(chosen)
         labels = sequences.input_ids[masked_rows]
-        key, unit_position, position = (x[masked_rows] for x in (key, unit_position, position))
-        action = uniform(key, unit_position, _ACTION)
-        replacement = self._random_tokens(key, position)
+        is_text = np.isin(labels, self.special.ids(), invert=True)
+        masked_rows, labels = masked_rows[is_text], labels[is_text]
+
+        sequence, position = sequence[masked_rows], position[masked_rows]
+        action = _draw(streams, _ACTION, sequence, unit_position[masked_rows])
+        replacement = self._random_tokens(streams, sequence, position)
         hidden = np.where(
             action < MASK_SHARE,
             self.special.mask,
@@ -83,37 +87,58 @@ class Masking:
         input_ids[masked_rows] = hidden
         return input_ids, masked_rows, labels
 
-    def _random_tokens(self, key: np.ndarray, position: np.ndarray) -> np.ndarray:
+    def _chosen(
+        self, streams: np.ndarray, sequence: np.ndarray, unit_position: np.ndarray
+    ) -> np.ndarray:
+        """Whether the unit that begins at this position is chosen, bool [T]."""
+        return _draw(streams, _CHOOSE, sequence, unit_position) < self.probability
+
+    def _random_tokens(
+        self, streams: np.ndarray, sequence: np.ndarray, position: np.ndarray
+    ) -> np.ndarray:
         """Uniform over the vocabulary less the special tokens, int64 [M]."""
         special = self.special.ids()
-        token = integers(self.vocab_size - len(special), key, position, _REPLACEMENT)
+        count = self.vocab_size - len(special)
+        token = (_draw(streams, _REPLACEMENT, sequence, position) * count).astype(np.int64)
         for taken in special:
             token += token >= taken
         return token
 
-    def _spans(self, key: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which tokens lie in a span, bool [T], and where their span begins, int64 [T].
+    def _span_begins(self, streams: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Where in its sequence each token's span begins, int64 [T]; ``_NO_SPAN`` outside spans.
 
-        A span begins at each token with a probability such that, overlaps counted once, the
-        expected share of tokens covered is ``probability``. Spans end with their sequence.
+        A span begins at each place with a probability such that, overlaps counted once, the
+        expected share of tokens covered is ``probability``. Spans may begin before their sequence,
+        so that its first tokens are covered as often as others, and they end with it. Where spans
+        overlap, a token belongs to the one that begins nearest.
         """
-        begins = uniform(key, position, _CHOOSE) < span_start_probability(self.probability)
-        draw = uniform(key, position, _SPAN_LENGTH)
-        longer_than = span_longer_than()  # [10], decreasing
-        length = 1 + np.sum(draw[:, None] < longer_than[None, 1:], axis=1)
-        start_row = np.full(len(position), -1)
-        start_position = np.zeros_like(position)
-        rows = np.arange(len(position))
-        # Later (nearer) starts overwrite earlier ones, so that a token belongs to the nearest.
+        before = _SPAN_MAX - 1
+        sequence, position = _places(lengths + before)
+        position -= before
+        draw = _draw(streams, _CHOOSE, sequence, position)
+        begins = np.flatnonzero(draw < span_start_probability(self.probability))
+        draw = _draw(streams, _SPAN_LENGTH, sequence[begins], position[begins])
+        length = 1 + np.sum(draw[:, None] < span_longer_than()[None, 1:], axis=1)
+        span_begin = np.full(len(position) + before, _NO_SPAN)
         for distance in range(_SPAN_MAX - 1, -1, -1):
-            reaches = begins & (length > distance)
-            targets = rows[reaches] + distance
-            inside = targets < len(rows)
-            sources, targets = rows[reaches][inside], targets[inside]
-            same_sequence = position[targets] == position[sources] + distance
-            start_row[targets[same_sequence]] = sources[same_sequence]
-            start_position[targets[same_sequence]] = position[sources[same_sequence]]
-        return start_row >= 0, start_position
+            reaching = begins[length > distance]
+            # Past a sequence's end lie the places before the next one, which are dropped.
+            span_begin[reaching + distance] = position[reaching]
+        return span_begin[: len(position)][position >= 0]
+
+
+def _places(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sequence and the position in it of each token, int64 [T] each."""
+    ends = np.cumsum(lengths)
+    sequence = np.repeat(np.arange(len(lengths)), lengths)
+    return sequence, np.arange(ends[-1]) - (ends - lengths)[sequence]
+
+
+def _draw(
+    streams: np.ndarray, purpose: int, sequence: np.ndarray, position: np.ndarray
+) -> np.ndarray:
+    """Uniform float64 in [0, 1) at each place of a sequence."""
+    return uniform(position, after=hash64(purpose, after=streams)[sequence])
 
 
 def span_longer_than() -> np.ndarray:
@@ -123,6 +148,7 @@ def span_longer_than() -> np.ndarray:
     return 1 - np.concatenate([[0.0], np.cumsum(mass)[:-1]])
 
 
+@functools.cache
 def span_start_probability(probability: float) -> float:
     """How often spans must begin for a share ``probability`` of all tokens to be covered.
 

@@ -1,20 +1,25 @@
 """Next-sentence prediction: does segment B continue segment A? (BERT §3.1, task 2.)
 
-Shapes: B sequences, T tokens in all, D width, N examples of an epoch, S sentences.
+Shapes: B sequences, D width, N examples of an epoch, W walks through the corpus.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.counter_random import integers, uniform
+from selfsup.counter_random import hash64, integers, uniform
 from selfsup.encoder.bert import EncoderOutput
+from selfsup.errors import UserError
 from selfsup.objectives.sequences import Sequences, SpecialTokens, assemble
 from selfsup.objectives.text_batch import TextBatch
-from selfsup.objectives.text_corpus import TextCorpus
+from selfsup.objectives.text_corpus import TextCorpus, concatenated_ranges
 
 SHORT_SEQUENCE_PROBABILITY = 0.1  # BERT appendix A.2 and its released code
 _RANDOM_NEXT, _IS_SHORT, _SHORT_LENGTH, _SPLIT, _DOCUMENT, _SENTENCE = range(6)
+# Documents are walked through side by side; a longer one is shared out among several walks.
+_SENTENCES_OF_A_WALK = 1000
 
 
 class SentencePairs:
@@ -35,104 +40,168 @@ class SentencePairs:
         seed: int,
         epoch: int,
     ) -> None:
-        self._corpus, self._documents, self._special = corpus, documents, special
-        self._seed, self._epoch, self._max_tokens = seed, epoch, max_length - 3
-        self._starts, self._document_of_start = self._plan()
+        """Plan where the segments of every pair lie.
+
+        Raises:
+            UserError: there is no other document, or no two sentences in a row.
+        """
+        _refuse_without_pairs(corpus, documents)
+        self._corpus, self._special = corpus, special
+        self._pairs = _Walks(corpus, documents, max_length - 3, hash64(seed, epoch)).pairs()
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._pairs.key)
 
     def take(self, examples: np.ndarray) -> Sequences:
-        a_begin, ends = self._starts[examples], self._document_of_start[examples]
-        room, is_random, a_begin, a_end, b_end = self._segments(
-            a_begin, *self._document_bounds(ends)
-        )
-        offsets = self._corpus.sentence_offsets
-        b_begin = a_end.copy()
-        b_begin[is_random], b_end[is_random] = self._random_segments(
-            self._starts[examples][is_random],
-            ends[is_random],
-            (room - (offsets[a_end] - offsets[a_begin]))[is_random],
-        )
-        a_start, a_length = offsets[a_begin], offsets[a_end] - offsets[a_begin]
-        b_start, b_length = offsets[b_begin], offsets[b_end] - offsets[b_begin]
-        half = self._max_tokens // 2
-        a_kept = np.minimum(a_length, np.maximum(self._max_tokens - b_length, half))
-        b_kept = np.minimum(b_length, self._max_tokens - a_kept)
-        input_ids, is_special = assemble(
+        pairs = _Pairs(*(column[examples] for column in self._pairs))
+        input_ids, token_type_ids = assemble(
             self._corpus,
             self._special,
-            [(a_start + a_length - a_kept, a_kept), (b_start, b_kept)],
+            np.stack([pairs.a_start, pairs.b_start], axis=1),
+            np.stack([pairs.a_length, pairs.b_length], axis=1),
         )
-        segment_lengths = np.stack([a_kept + 2, b_kept + 1], axis=1).ravel()
-        token_type_ids = np.repeat(np.tile([0, 1], len(examples)), segment_lengths)
         return Sequences(
             input_ids,
             token_type_ids,
-            a_kept + b_kept + 3,
-            self._starts[examples],
-            is_special,
-            is_random.astype(np.int64),
+            pairs.a_length + pairs.b_length + 3,
+            pairs.key,
+            pairs.is_random_next.astype(np.int64),
         )
 
-    def _plan(self) -> tuple[np.ndarray, np.ndarray]:
-        """First sentence of every example and its document's place in the list, int64 [N] each.
 
-        Walks all documents at once: an example begins where the one before it in its document
-        has ended.
+class _Pairs(NamedTuple):
+    """Where the segments of N pairs lie, in tokens.
+
+    Attributes:
+        key: int64 [N], the sentence at which the pair was begun.
+        a_start, b_start: int64 [N].
+        a_length, b_length: int64 [N].
+        is_random_next: bool [N].
+    """
+
+    key: np.ndarray
+    a_start: np.ndarray
+    a_length: np.ndarray
+    b_start: np.ndarray
+    b_length: np.ndarray
+    is_random_next: np.ndarray
+
+
+class _Walks:
+    """All documents, walked through at once: a pair begins where the one before it has ended.
+
+    What a pair holds is a function of the stream and of the sentence at which it begins.
+    """
+
+    def __init__(
+        self, corpus: TextCorpus, documents: np.ndarray, max_tokens: int, stream: np.ndarray
+    ) -> None:
+        self._offsets, self._max_tokens, self._stream = corpus.sentence_offsets, max_tokens, stream
+        self._document_begin = corpus.document_offsets[documents]
+        self._document_end = corpus.document_offsets[documents + 1]
+
+    def pairs(self) -> _Pairs:
+        length = self._document_end - self._document_begin
+        walk_count = -(-length // _SENTENCES_OF_A_WALK)
+        document = np.repeat(np.arange(len(length)), walk_count)  # [W]
+        part = concatenated_ranges(np.zeros_like(walk_count), walk_count)
+        length, walk_count = length[document], walk_count[document]
+        cursor = self._document_begin[document] + length * part // walk_count
+        end = self._document_begin[document] + length * (part + 1) // walk_count
+        found = []
+        while len(cursor):
+            pairs, cursor = self._next_pairs(cursor, document, end)
+            found.append(pairs)
+            unfinished = cursor < end
+            cursor, document, end = cursor[unfinished], document[unfinished], end[unfinished]
+        return _Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+    def _next_pairs(
+        self, sentence: np.ndarray, document: np.ndarray, end: np.ndarray
+    ) -> tuple[_Pairs, np.ndarray]:
+        """The pair that each walk makes at ``sentence``, and where it goes on, int64 [W].
+
+        Args:
+            sentence: int64 [W].
+            document: which of the documents the walk is in, int64 [W].
+            end: the sentence before which the walk ends, int64 [W].
         """
-        begin, end = self._document_bounds(np.arange(len(self._documents)))
-        document, cursor = np.arange(len(self._documents)), begin
-        starts, documents = [], []
-        while len(document):
-            starts.append(cursor)
-            documents.append(document)
-            _, is_random, _, a_end, b_end = self._segments(cursor, begin[document], end[document])
-            cursor = np.where(is_random, a_end, b_end)
-            unfinished = cursor < end[document]
-            cursor, document = cursor[unfinished], document[unfinished]
-        return np.concatenate(starts), np.concatenate(documents)
-
-    def _document_bounds(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        documents = self._documents[places]
-        offsets = self._corpus.document_offsets
-        return offsets[documents], offsets[documents + 1]
-
-    def _segments(
-        self, sentence: np.ndarray, document_begin: np.ndarray, document_end: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Where A and a continuing B lie, for examples that begin at ``sentence``, int64 [N].
-
-        Returns:
-            room for A and B together, whether B is random, A's first sentence, A's end (and B's
-            first sentence, if it continues), B's end: [N] each.
-        """
-        key = (self._seed, self._epoch, sentence)
-        offsets = self._corpus.sentence_offsets
-        is_short = uniform(*key, _IS_SHORT) < SHORT_SEQUENCE_PROBABILITY
-        short = 2 + integers(max(1, self._max_tokens - 1), *key, _SHORT_LENGTH)
+        offsets = self._offsets
+        is_short = self._uniform(sentence, _IS_SHORT) < SHORT_SEQUENCE_PROBABILITY
+        short = 2 + self._integers(max(1, self._max_tokens - 1), sentence, _SHORT_LENGTH)
         room = np.where(is_short, short, self._max_tokens)
-        fits = np.searchsorted(offsets, offsets[sentence] + room, side="right") - 1
-        is_alone = document_end - document_begin < 2
-        is_random = (uniform(*key, _RANDOM_NEXT) < 0.5) | is_alone
-        # A continuation of the document's last sentence is found by beginning one sentence before.
-        is_last = (sentence + 1 == document_end) & ~is_random
-        a_begin = sentence - is_last
-        b_end = np.minimum(np.maximum(fits, a_begin + 2), document_end)
-        a_end = a_begin + 1 + integers(np.maximum(b_end - a_begin - 1, 1), *key, _SPLIT)
-        return room, is_random, a_begin, a_end, b_end
+        is_alone = self._document_end[document] - self._document_begin[document] < 2
+        is_random = (self._uniform(sentence, _RANDOM_NEXT) < 0.5) | is_alone
+        # A continuation of a walk's last sentence is found by beginning one sentence before.
+        a_begin = sentence - ((sentence + 1 == end) & ~is_random)
+        b_end = np.maximum(self._fitting(sentence, room), a_begin + 2)
+        b_end = np.minimum(b_end, end)
+        a_end = a_begin + 1 + self._integers(np.maximum(b_end - a_begin - 1, 1), sentence, _SPLIT)
+        b_begin = a_end.copy()
 
-    def _random_segments(
-        self, sentence: np.ndarray, own_place: np.ndarray, room: np.ndarray
+        rows = np.flatnonzero(is_random)
+        b_first, other_end = self._elsewhere(sentence[rows], document[rows])
+        longest_a = room[rows] - (offsets[b_first + 1] - offsets[b_first])
+        a_limit = np.maximum(self._fitting(a_begin[rows], longest_a), a_begin[rows] + 1)
+        a_end[rows] = np.minimum(a_end[rows], a_limit)
+        left = room[rows] - (offsets[a_end[rows]] - offsets[a_begin[rows]])
+        b_last = np.maximum(self._fitting(b_first, left), b_first + 1)
+        b_begin[rows], b_end[rows] = b_first, np.minimum(b_last, other_end)
+
+        go_on = np.where(is_random, a_end, b_end)
+        return self._in_tokens(sentence, a_begin, a_end, b_begin, b_end, is_random), go_on
+
+    def _elsewhere(
+        self, sentence: np.ndarray, document: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A run of sentences from another document for each example: begin and end, int64 [N]."""
-        key = (self._seed, self._epoch, sentence)
-        other = integers(len(self._documents) - 1, *key, _DOCUMENT)
-        begin, end = self._document_bounds(other + (other >= own_place))
-        begin = begin + integers(end - begin, *key, _SENTENCE)
-        offsets = self._corpus.sentence_offsets
-        fits = np.searchsorted(offsets, offsets[begin] + room, side="right") - 1
-        return begin, np.minimum(np.maximum(fits, begin + 1), end)
+        """A random sentence of another document, and that document's end, int64 [W] each."""
+        other = self._integers(len(self._document_begin) - 1, sentence, _DOCUMENT)
+        other += other >= document
+        begin, end = self._document_begin[other], self._document_end[other]
+        return begin + self._integers(end - begin, sentence, _SENTENCE), end
+
+    def _fitting(self, begin: np.ndarray, room: np.ndarray) -> np.ndarray:
+        """The end of the most sentences from ``begin`` on whose tokens fit, int64 [W]."""
+        return np.searchsorted(self._offsets, self._offsets[begin] + room, side="right") - 1
+
+    def _in_tokens(
+        self,
+        key: np.ndarray,
+        a_begin: np.ndarray,
+        a_end: np.ndarray,
+        b_begin: np.ndarray,
+        b_end: np.ndarray,
+        is_random: np.ndarray,
+    ) -> _Pairs:
+        """Sentences → tokens, cut where they are too long."""
+        offsets, half = self._offsets, self._max_tokens // 2
+        a_length, b_length = (
+            offsets[a_end] - offsets[a_begin],
+            offsets[b_end] - offsets[b_begin],
+        )
+        a_kept = np.minimum(a_length, np.maximum(self._max_tokens - b_length, half))
+        b_kept = np.minimum(b_length, self._max_tokens - a_kept)
+        return _Pairs(key, offsets[a_end] - a_kept, a_kept, offsets[b_begin], b_kept, is_random)
+
+    def _uniform(self, sentence: np.ndarray, purpose: int) -> np.ndarray:
+        return uniform(sentence, after=hash64(purpose, after=self._stream))
+
+    def _integers(self, high: int | np.ndarray, sentence: np.ndarray, purpose: int) -> np.ndarray:
+        return integers(high, sentence, after=hash64(purpose, after=self._stream))
+
+
+def _refuse_without_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
+    if len(documents) < 2:
+        raise UserError(
+            "next-sentence prediction needs at least two documents to train on, and there is "
+            f"{'one' if len(documents) else 'none'}: add texts, or train with --objectives mlm"
+        )
+    sentences = corpus.document_offsets[documents + 1] - corpus.document_offsets[documents]
+    if sentences.max() < 2:
+        raise UserError(
+            "next-sentence prediction needs documents of at least two sentences, and all have one: "
+            "check how the texts are divided into documents, or train with --objectives mlm"
+        )
 
 
 class NextSentenceHead(nn.Module):

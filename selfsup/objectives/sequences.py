@@ -40,7 +40,6 @@ class Sequences:
         token_type_ids: int64 [T], 0 in the first segment and its separators, 1 in the second.
         lengths: int64 [B].
         keys: int64 [B], the place in the corpus that randomness is drawn from.
-        is_special: bool [T], true at ``[CLS]`` and ``[SEP]``.
         is_random_next: int64 [B], 1 where the second segment comes from another document, as in
             BERT's ``next_sentence_label``; None where there are no pairs.
     """
@@ -49,7 +48,6 @@ class Sequences:
     token_type_ids: np.ndarray
     lengths: np.ndarray
     keys: np.ndarray
-    is_special: np.ndarray
     is_random_next: np.ndarray | None
 
 
@@ -97,32 +95,35 @@ class FullSequences:
     def take(self, examples: np.ndarray) -> Sequences:
         starts = self._starts[examples]
         lengths = self._ends[examples] - starts
-        input_ids, is_special = assemble(self._corpus, self._special, [(starts, lengths)])
-        return Sequences(input_ids, np.zeros_like(input_ids), lengths + 2, starts, is_special, None)
+        input_ids, token_type_ids = assemble(
+            self._corpus, self._special, starts[:, None], lengths[:, None]
+        )
+        return Sequences(input_ids, token_type_ids, lengths + 2, starts, None)
 
 
 def assemble(
-    corpus: TextCorpus, special: SpecialTokens, segments: list[tuple[np.ndarray, np.ndarray]]
+    corpus: TextCorpus, special: SpecialTokens, starts: np.ndarray, lengths: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``[CLS]``, then each segment followed by ``[SEP]``, for B sequences at once.
+    """``[CLS]``, then each of S segments followed by ``[SEP]``, for B sequences at once.
 
     Args:
         corpus: where the tokens are.
         special: ids of ``[CLS]`` and ``[SEP]``.
-        segments: for each segment, its first tokens in the corpus and its lengths, int64 [B] each.
+        starts: the segments' first tokens in the corpus, int64 [B, S].
+        lengths: their lengths, int64 [B, S].
 
     Returns:
-        input_ids, int64 [T], and is_special, bool [T].
+        input_ids and token_type_ids (the number of the segment), int64 [T] each.
     """
-    total = 1 + np.sum([lengths + 1 for _, lengths in segments], axis=0)
-    place = np.cumsum(total) - total
-    input_ids = np.full(int(total.sum()), special.sep, np.int64)
-    is_special = np.ones(len(input_ids), bool)
-    input_ids[place] = special.cls
-    place = place + 1
-    for starts, lengths in segments:
-        rows = concatenated_ranges(place, lengths)
-        input_ids[rows] = corpus.tokens_at(starts, lengths)
-        is_special[rows] = False
-        place = place + lengths + 1
-    return input_ids, is_special
+    batch, segments = lengths.shape
+    whole = lengths + 1  # with its [SEP]
+    whole[:, 0] += 1  # and [CLS]
+    ends = np.cumsum(whole)
+    separators = ends - 1
+    first_rows = (ends - whole.ravel())[::segments]
+    is_text = np.ones(ends[-1], bool)
+    is_text[separators] = is_text[first_rows] = False
+    input_ids = np.full(ends[-1], special.sep, np.int64)
+    input_ids[first_rows] = special.cls
+    input_ids[is_text] = corpus.tokens_at(starts.ravel(), lengths.ravel())
+    return input_ids, np.repeat(np.tile(np.arange(segments), batch), whole.ravel())

@@ -51,16 +51,10 @@ class TextCorpus:
 
     def tokens_at(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The tokens of spans that each lie within one document, laid end to end, int64."""
-        if len(self._tokens) == 1:
-            return self._tokens[0][concatenated_ranges(starts, lengths)].astype(np.int64)
-        tokens = np.empty(int(lengths.sum()), np.int64)
-        places = np.cumsum(lengths) - lengths
-        shard_of_span = np.searchsorted(self._first_tokens, starts, side="right") - 1
-        for shard in np.unique(shard_of_span):
-            here = shard_of_span == shard
-            source = concatenated_ranges(starts[here] - self._first_tokens[shard], lengths[here])
-            tokens[concatenated_ranges(places[here], lengths[here])] = self._tokens[shard][source]
-        return tokens
+        shard = np.searchsorted(self._first_tokens, starts, side="right") - 1
+        begin = starts - self._first_tokens[shard]
+        spans = zip(shard.tolist(), begin.tolist(), (begin + lengths).tolist(), strict=True)
+        return np.concatenate([self._tokens[i][a:b] for i, a, b in spans], dtype=np.int64)
 
 
 def split_held_out(
