@@ -87,12 +87,9 @@ def predict(chosen: settings.PredictSettings) -> Result:
 
 
 def fill_mask(chosen: settings.FillMaskSettings) -> Result:
-    from selfsup.deploy import fill_mask
-    from selfsup.training import compute
+    from selfsup.recipes import fill_mask
 
-    computing = compute.choose_compute(chosen.device, chosen.precision, chosen.threads)
-    masks = fill_mask.fill_mask(chosen.model, chosen.text, chosen.top, computing)
-    return {"text": chosen.text, "masks": masks}
+    return fill_mask.fill_mask(chosen)
 
 
 def report(chosen: settings.ReportSettings) -> Result:

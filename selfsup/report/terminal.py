@@ -108,6 +108,8 @@ def show_prediction(result: Result) -> None:
     ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
     _table(("Label", "Probability"), [(str(label), numbers.percent(p)) for label, p in ranked])
     _facts(result, ("examples", "Examples", _whole), ("out", "Written to", str))
+    counts = result.get("labels") or {}
+    _table(("Label", "Predicted"), [(str(label), _whole(count)) for label, count in counts.items()])
 
 
 def show_filled_masks(result: Result) -> None:
