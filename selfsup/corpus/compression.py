@@ -33,7 +33,12 @@ DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, zstandard.Zst
 def format_suffix(name: str) -> str:
     """The suffix that tells the format, in lower case: ``".jsonl"`` of ``"a.jsonl.gz"``."""
     path = PurePosixPath(name.lower())
-    return PurePosixPath(path.stem).suffix if path.suffix in _DECOMPRESSORS else path.suffix
+    return PurePosixPath(path.stem).suffix if is_compressed(name) else path.suffix
+
+
+def is_compressed(name: str) -> bool:
+    """Whether the suffix says that it is."""
+    return PurePosixPath(name.lower()).suffix in _DECOMPRESSORS
 
 
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:

@@ -94,7 +94,7 @@ class WordPieceEncoder:
             ),
             cache_size,
         ).__getitem__
-        words_of_piece = _word_cutter(self._tokenizer, parts["normalizer"])
+        words_of_piece = word_cutter(self._tokenizer)
         return lambda piece: b"".join(map(ids_of_word, words_of_piece(piece)))
 
 
@@ -128,8 +128,13 @@ def _cuts_at_spaces(parts: dict[str, Any]) -> bool:
     )
 
 
-def _word_cutter(tokenizer: Tokenizer, settings: dict[str, Any]) -> Callable[[str], list[str]]:
-    """A function from a piece of text without white space to its normalised words."""
+def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
+    """A function from a piece of text without white space to its normalised words.
+
+    Args:
+        tokenizer: with BERT's normaliser and pre-tokenizer.
+    """
+    settings = json.loads(tokenizer.to_str())["normalizer"]
     normalize = tokenizer.normalizer.normalize_str
     pre_tokenize = tokenizer.pre_tokenizer.pre_tokenize_str
     strips_accents = settings["strip_accents"]

@@ -15,10 +15,22 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
-from tokenizers.trainers import WordPieceTrainer
 
 from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.fast_wordpiece import WordPieceEncoder, word_cutter
+from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary
 from selfsup.errors import UserError
+
+__all__ = [
+    "SPECIAL_TOKENS",
+    "WordPieceEncoder",
+    "load_tokenizer",
+    "save_tokenizer",
+    "tokenizer_sha256",
+    "train_tokenizer",
+    "wordpiece_tokenizer",
+]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -30,19 +42,42 @@ def train_tokenizer(
     lowercase: bool = True,
     strip_accents: bool = False,
     min_frequency: int = 2,
+    allow_fewer: bool = False,
 ) -> Tokenizer:
-    """Train a WordPiece tokenizer."""
-    tokenizer = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
-    trainer = WordPieceTrainer(
-        vocab_size=vocab_size,
-        min_frequency=min_frequency,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
+    """Train a WordPiece tokenizer; the same texts always give the same tokens with the same ids.
+
+    The memory is bounded however much text there is: beyond a million different words the rarest
+    are forgotten.
+
+    Args:
+        texts: documents, one paragraph a line; cleaned here as ``prepare`` cleans them.
+        vocab_size: how many tokens, the five special ones (ids 0 to 4) included.
+        lowercase: fold case.
+        strip_accents: drop accents; this also takes Hangul syllables apart.
+        min_frequency: how often two tokens must stand together to be joined into one.
+        allow_fewer: accept a smaller vocabulary where the texts allow no more.
+
+    Raises:
+        UserError: the texts are empty, or allow fewer tokens than ``vocab_size``.
+    """
+    if vocab_size <= len(SPECIAL_TOKENS):
+        raise UserError(f"--vocab-size {vocab_size}: must be above {len(SPECIAL_TOKENS)}")
+    empty = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
+    paragraphs = (paragraph for text in texts for paragraph in clean_paragraphs(text))
+    word_counts = count_words(paragraphs, word_cutter(empty))
+    if not word_counts:
+        raise UserError("the corpus holds no text: name another corpus")
+    learned = learn_vocabulary(
+        word_counts, vocab_size - len(SPECIAL_TOKENS), min_frequency=min_frequency
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    return wordpiece_tokenizer(
-        tokenizer.get_vocab(), lowercase=lowercase, strip_accents=strip_accents
-    )
+    tokens = [*SPECIAL_TOKENS, *learned]
+    if len(tokens) < vocab_size and not allow_fewer:
+        raise UserError(
+            f"--vocab-size {vocab_size}: this corpus allows at most {len(tokens)} tokens: "
+            f"ask for --vocab-size {len(tokens)} or less, or give more text"
+        )
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
 
 
 def wordpiece_tokenizer(
@@ -111,6 +146,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Load a tokenizer folder: ``tokenizer.json``, or ``vocab.txt`` with ``tokenizer_config.json``.
 
+    Truncation and padding, which a file may ask for, are off: whoever builds sequences cuts them.
+
     Raises:
         UserError: the folder is missing, holds neither file, or cannot be read.
     """
@@ -118,7 +155,10 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     try:
         if path.exists():
-            return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return tokenizer
         path = folder / "vocab.txt"
         if path.exists():
             return _from_vocabulary_file(path)
