@@ -1,1 +1,1 @@
-"""Using a trained model."""
+"""Use a trained model: predict, fill masks."""

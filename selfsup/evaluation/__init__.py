@@ -1,1 +1,1 @@
-"""Running a model over data: metrics and predictions."""
+"""Run a model over data: scores in the order of the file, metrics, a predictions file."""

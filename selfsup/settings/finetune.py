@@ -51,12 +51,6 @@ class FinetuneSettings:
 
     text_column: str | None = text_column()
     label_column: str | None = label_column()
-    label_type: str | None = flag(
-        "class to choose among the labels, number to predict a quantity; class if not given",
-        default=None,
-        group="Data",
-        choices=("class", "number"),
-    )
 
     tokenizer: str | None = flag(
         "folder of the tokenizer for an encoder given by name; "
@@ -76,18 +70,21 @@ class FinetuneSettings:
         group="Model",
         metavar="encoder|embeddings|N",
     )
-    dropout: float | None = flag(
-        "dropout; as the model's own if not given",
-        default=None,
+    dropout: float = flag(
+        "dropout while it learns",
+        default=0.1,
         group="Model",
         at_least=0,
         below=1,
     )
 
-    epochs: int = flag(
-        "times to go through the training examples", default=3, group="Optimisation", metavar="N",
+    epochs: int | None = flag(
+        "times to go through the training examples; by their number if not given",
+        default=None,
+        group="Optimisation",
+        metavar="N",
         at_least=1,
-    )  # fmt: skip
+    )
     batch_size: int = flag(
         "examples in a step", default=32, group="Optimisation", metavar="N", at_least=1
     )

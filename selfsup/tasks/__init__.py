@@ -1,1 +1,1 @@
-"""Supervised tasks: read, head, loss, decode, metric."""
+"""Tasks with labels: from the rows of a file to the metrics that come out."""

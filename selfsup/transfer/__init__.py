@@ -1,1 +1,1 @@
-"""What is frozen and how fast each layer learns."""
+"""What is frozen, and how learning rates differ by layer."""

@@ -1,0 +1,129 @@
+"""One fine-tuning run: its epochs, and the best of them by validation."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfsup.evaluation.scoring import score
+from selfsup.tasks.example_batches import EpochBatches, LabelledExamples
+from selfsup.tasks.task import Task
+from selfsup.training.compute import Compute
+from selfsup.training.loop import (
+    Extent,
+    NotFinite,
+    RunState,
+    Stage,
+    StepReport,
+    StepSettings,
+    train,
+)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What an epoch came to.
+
+    Attributes:
+        epoch: from 1.
+        step: steps taken so far.
+        train_loss: mean over the epoch's steps.
+        validation: metrics.
+        scores: of the validation examples, float32 [N, C].
+    """
+
+    epoch: int
+    step: int
+    train_loss: float
+    validation: dict[str, float]
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """A run's end.
+
+    Attributes:
+        best: the epoch that did best in validation; None if the first one did not come to its end.
+        diverged: whether the loss ceased to be a number.
+    """
+
+    best: EpochReport | None
+    diverged: bool
+
+
+def train_one_seed(
+    learner: Any,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    train_examples: LabelledExamples,
+    validation_examples: LabelledExamples,
+    epochs: int,
+    batch_size: int,
+    settings: StepSettings,
+    compute: Compute,
+    after_step: Callable[[StepReport], None],
+    after_epoch: Callable[[EpochReport], None],
+) -> SeedRun:
+    """Train, measure after each epoch, and leave the learner as it was after the best one.
+
+    Args:
+        learner: a module that turns a batch into losses, and has ``scores``.
+        optimizer: over those of its parameters that learn.
+        task: for the metrics.
+        train_examples, validation_examples: with labels.
+        epochs, batch_size, settings, compute: how.
+        after_step, after_epoch: told of each.
+    """
+    batches = EpochBatches(train_examples, batch_size, settings.seed)
+    best: EpochReport | None = None
+    best_weights: dict[str, Tensor] = {}
+    losses: list[float] = []
+
+    def end_of_step(step: StepReport) -> None:
+        nonlocal best, best_weights
+        losses.append(sum(step.losses.values()))
+        after_step(step)
+        if step.state.step % batches.steps_per_epoch == 0:
+            epoch = step.state.step // batches.steps_per_epoch
+            scores = score(learner, validation_examples, compute)
+            metrics = task.metrics(scores, validation_examples.labels)
+            report = EpochReport(epoch, step.state.step, statistics.fmean(losses), metrics, scores)
+            losses.clear()
+            if best is None or merit(report, task) > merit(best, task):
+                best, best_weights = report, _trained_weights(learner)
+            after_epoch(report)
+
+    extent = Extent(steps=epochs * batches.steps_per_epoch)
+    stages = [Stage(1.0, batches, {})]
+    diverged = False
+    try:
+        train(learner, optimizer, stages, extent, settings, compute, RunState(), end_of_step)
+    except NotFinite:
+        diverged = True
+    _restore(learner, best_weights)
+    return SeedRun(best, diverged)
+
+
+def merit(report: EpochReport, task: Task) -> tuple[float, float]:
+    """What is better is larger: the task's metric, and among equals the lower loss."""
+    return report.validation[task.SELECTION_METRIC], -report.validation["loss"]
+
+
+def _trained_weights(learner: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: parameter.detach().clone()
+        for name, parameter in learner.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+@torch.no_grad()
+def _restore(learner: nn.Module, weights: dict[str, Tensor]) -> None:
+    parameters = dict(learner.named_parameters())
+    for name, tensor in weights.items():
+        parameters[name].copy_(tensor)

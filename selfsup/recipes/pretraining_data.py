@@ -1,0 +1,93 @@
+"""From what the user named as data to shards: what is missing (tokenizer, shards) is made."""
+
+import sys
+from pathlib import Path
+
+from selfsup.corpus.prepare import prepare
+from selfsup.corpus.shards import Shards, open_shards
+from selfsup.corpus.sources import read_documents
+from selfsup.corpus.wordpiece import (
+    load_tokenizer,
+    save_tokenizer,
+    tokenizer_sha256,
+    train_tokenizer,
+)
+from selfsup.encoder.model_location import resolve_model_folder
+from selfsup.errors import UserError
+from selfsup.settings import PretrainSettings
+
+# Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
+DEFAULT_VOCAB_SIZE = 8192
+TOKENIZER, SHARDS = "tokenizer", "shards"
+
+
+def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
+    """Open the shards that the settings name, or make them in the run's folder.
+
+    Raises:
+        UserError: the data, or the tokenizer for it, is missing, damaged or does not fit.
+    """
+    folders = [Path(source) for source in settings.data if (Path(source) / "manifest.json").exists()]
+    if folders:
+        if len(settings.data) > 1:
+            raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
+        shards = open_shards(folders[0])
+        _check_tokenizer(settings, shards)
+        return shards
+    tokenizer_folder = _tokenizer_for_raw_text(settings, run)
+    print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
+    prepare(
+        settings.data,
+        tokenizer_folder,
+        run / SHARDS,
+        workers=settings.workers,
+        text_field=settings.text_field,
+        language=settings.language,
+        max_bad_fraction=settings.max_bad_fraction,
+    )
+    return open_shards(run / SHARDS)
+
+
+def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path) -> Path:
+    if settings.tokenizer is not None:
+        if settings.vocab_size is not None:
+            raise UserError("--vocab-size is for a new tokenizer: leave it out with --tokenizer")
+        return Path(settings.tokenizer)
+    if settings.init is not None:
+        return resolve_model_folder(settings.init)
+    folder = run / TOKENIZER
+    if not (folder / "tokenizer.json").exists():  # else an interrupted run has made it
+        print(f"Training a tokenizer in {folder}", file=sys.stderr)
+        documents = read_documents(
+            settings.data,
+            text_field=settings.text_field,
+            max_bad_fraction=settings.max_bad_fraction,
+        )
+        tokenizer = train_tokenizer(
+            (document.text for document in documents),
+            vocab_size=settings.vocab_size or DEFAULT_VOCAB_SIZE,
+            lowercase=settings.lowercase,
+            allow_fewer=settings.vocab_size is None,
+        )
+        save_tokenizer(tokenizer, folder)
+    return folder
+
+
+def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
+    """The shards' tokenizer must be the one named, and the one the first weights are for."""
+    named = {"--tokenizer": settings.tokenizer}
+    if settings.init is not None:
+        named["--init"] = str(resolve_model_folder(settings.init))
+    if settings.vocab_size is not None and settings.vocab_size != shards.vocab_size:
+        raise UserError(
+            f"--vocab-size {settings.vocab_size}: the shards in {shards.folder} have "
+            f"{shards.vocab_size} tokens: leave the flag out, or prepare the text anew"
+        )
+    for flag, folder in named.items():
+        if folder is None:
+            continue
+        if tokenizer_sha256(load_tokenizer(folder)) != shards.manifest["tokenizer_sha256"]:
+            raise UserError(
+                f"{flag} {folder}: not the tokenizer that made the shards in {shards.folder}: "
+                f"prepare the text again with --tokenizer {folder}"
+            )

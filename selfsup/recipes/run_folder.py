@@ -1,0 +1,46 @@
+"""A run's folder: its settings at the start, its summary at the end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.encoder.model_location import MODEL_IN_RUN
+from selfsup.errors import UserError
+from selfsup.settings.parser import to_yaml
+
+SETTINGS, METRICS, SUMMARY = "run.yaml", "metrics.jsonl", "summary.json"
+
+
+def check_free(out: str | Path) -> Path:
+    """Refuse a folder in which a run has left results; one that broke off early may be reused.
+
+    Raises:
+        UserError: there are results, or the path is a file.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: this is a file: choose another --out")
+    for name in (SUMMARY, MODEL_IN_RUN):
+        if (folder / name).exists():
+            raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
+    return folder
+
+
+def begin_run(out: str | Path, settings: Any) -> Path:
+    """Make a run's folder and write ``run.yaml``, the settings with all that was left to defaults.
+
+    Raises:
+        UserError: as ``check_free``, or the folder cannot be written.
+    """
+    folder = check_free(out)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / SETTINGS, to_yaml(settings).encode())
+    return folder
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json``, which says that the run has come to its end."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(folder / SUMMARY, (text + "\n").encode())

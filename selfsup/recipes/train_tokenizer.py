@@ -1,0 +1,26 @@
+"""``selfsup train-tokenizer``: a WordPiece vocabulary from raw text."""
+
+from typing import Any
+
+from selfsup.corpus.sources import read_documents
+from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.wordpiece import train_tokenizer as train
+from selfsup.settings import TrainTokenizerSettings
+
+
+def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
+    """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``."""
+    documents = read_documents(
+        settings.corpus,
+        text_field=settings.text_field,
+        text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
+        max_bad_fraction=settings.max_bad_fraction,
+    )
+    tokenizer = train(
+        (document.text for document in documents),
+        vocab_size=settings.vocab_size,
+        lowercase=settings.lowercase,
+        strip_accents=settings.strip_accents,
+    )
+    save_tokenizer(tokenizer, settings.out)
+    return {"vocab_size": tokenizer.get_vocab_size(), "out": settings.out}
