@@ -1,0 +1,60 @@
+"""Shards are seen as one corpus, part of which is held out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfsup.objectives.text_corpus import concatenated_ranges, split_held_out
+from tests.objectives.corpus_of import FIRST_TOKEN, corpus_of, random_documents
+
+
+@given(random_documents(), st.integers(1, 5), st.data())
+def test_tokens_are_found_under_their_number_in_any_number_of_shards(documents, shards, data):
+    corpus = corpus_of(documents, shards)
+    lengths = [sum(document) for document in documents]
+    assert corpus.document_count == len(documents)
+    assert corpus.document_lengths().tolist() == lengths
+    places = data.draw(st.lists(st.integers(0, len(documents) - 1), min_size=1, max_size=5))
+    starts = np.cumsum([0, *lengths])[places]
+    found = corpus.tokens_at(starts, np.array(lengths)[places])
+    assert found.dtype == np.int64
+    expected = [FIRST_TOKEN + start + i for start, place in zip(starts, places, strict=True)
+                for i in range(lengths[place])]  # fmt: skip
+    assert found.tolist() == expected
+
+
+@given(random_documents(), st.integers(2, 5))
+def test_boundaries_do_not_depend_on_the_number_of_shards(documents, shards):
+    one, several = corpus_of(documents), corpus_of(documents, shards)
+    assert np.array_equal(one.sentence_offsets, several.sentence_offsets)
+    assert np.array_equal(one.document_offsets, several.document_offsets)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 6)), min_size=1, max_size=9))
+def test_ranges_are_laid_end_to_end(ranges):
+    starts, lengths = np.array(ranges).T
+    expected = [i for start, length in ranges for i in range(start, start + length)]
+    assert concatenated_ranges(starts, lengths).tolist() == expected
+
+
+@given(random_documents(), st.floats(0.01, 0.9), st.integers(1, 4))
+def test_every_document_is_trained_on_or_held_out(documents, fraction, shards):
+    training, held_out = split_held_out(corpus_of(documents, shards), fraction)
+    assert sorted([*training, *held_out]) == list(range(len(documents)))
+    assert len(training) >= 1
+    assert len(held_out) >= (len(documents) > 1)
+    again = split_held_out(corpus_of(documents), fraction)
+    assert np.array_equal(held_out, again[1])
+
+
+def test_the_share_held_out_is_the_one_asked_for():
+    _, held_out = split_held_out(corpus_of([[2, 3]] * 1000), 0.05)
+    assert len(held_out) == 50
+
+
+@pytest.mark.parametrize("limit", [100, 1000])
+def test_no_more_is_held_out_than_is_needed_to_measure(limit):
+    corpus = corpus_of([[10, 10]] * 1000)
+    _, held_out = split_held_out(corpus, 0.5, max_tokens=limit)
+    assert corpus.document_lengths()[held_out].sum() == pytest.approx(limit, abs=20)
