@@ -47,6 +47,7 @@ def line_chart(
     percent: bool = False,
     levels: Sequence[Level] = (),
     from_zero: bool = False,
+    whole_x: bool = False,
     skip_start: float = 0.0,
 ) -> str:
     """A figure with its caption, or nothing where no line has a point.
@@ -54,6 +55,7 @@ def line_chart(
     write_x, write_y: a value as text, at the ticks.
     percent: the values are shares, to write in per cent (in place of `write_y`).
     from_zero: let the vertical axis start at 0.
+    whole_x: ticks of the horizontal axis at whole numbers only, as of epochs.
     skip_start: the share of the horizontal axis, from its start, whose values may run out of the
         frame, so that the first steep fall of a loss does not flatten all that follows.
     """
@@ -67,7 +69,7 @@ def line_chart(
     x_scale = _x_scale(lines, right)
     y_scale = _y_scale(lines, levels, x_scale, skip_start, from_zero)
     parts = [
-        *_horizontal_axis(x_scale, y_scale, x_label, write_x),
+        *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
         *_vertical_axis(x_scale, y_scale, write_y),
         *(_level(level, lines, x_scale, y_scale) for level in levels),
         # What runs out of the frame is cut off at its top.
@@ -131,7 +133,7 @@ def _x_scale(lines: Sequence[Line], right: float) -> Scale:
     values = [x for line in lines for x in line.x]
     low, high = min(values), max(values)
     # A run's axis starts where the run does: at nothing seen, unless it is far from there.
-    low = 0.0 if 0 <= low < 0.3 * high else low
+    low = 0.0 if 0 <= low < 0.3 * high or 0 < low == high else low
     if high == low:
         low, high = low - 0.5, high + 0.5
     return Scale(low, high, LEFT, WIDTH - right)
@@ -153,10 +155,10 @@ def _y_scale(
 
 
 def _horizontal_axis(
-    x_scale: Scale, y_scale: Scale, label: str, write: Callable[[float], str]
+    x_scale: Scale, y_scale: Scale, label: str, write: Callable[[float], str], whole: bool
 ) -> list[str]:
     base = y_scale.start
-    ticks = x_scale.ticks(5)
+    ticks = x_scale.ticks(5, whole=whole)
     parts = [
         f'<line class="axis" x1="{x_scale.start}" x2="{x_scale.end}" y1="{base}" y2="{base}"/>'
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from selfsup import __version__
 from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.errors import UserError
 from selfsup.report import numbers
 from selfsup.report.comparison import comparison_sections
 from selfsup.report.finetuning import demo_sections, finetuning_sections
@@ -36,6 +37,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
     """
     read = [read_run(run) for run in runs]
     file = Path(out) if out is not None else read[0].folder / "report.html"
+    if file.is_dir():
+        raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(file, page(read).encode())

@@ -17,9 +17,10 @@ class Scale:
     def __call__(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def ticks(self, about: int) -> list[float]:
-        """About so many round values within the scale."""
+    def ticks(self, about: int, *, whole: bool = False) -> list[float]:
+        """About so many round values within the scale; only whole numbers, if asked."""
         step = round_step((self.high - self.low) / about)
+        step = math.ceil(step) if whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [number * step for number in range(first, last + 1)]

@@ -198,3 +198,16 @@ def test_a_page_that_cannot_be_written_is_one_line_and_leaves_the_old_one(
     with pytest.raises(UserError, match="file"):
         write_report([folder], tmp_path / "file" / "page.html")
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_is_no_place_for_a_page(pretraining_run, tmp_path):
+    with pytest.raises(UserError, match="is a folder: name a file"):
+        write_report([pretraining_run()], tmp_path)
+
+
+def test_epochs_are_counted_in_whole_numbers(finetuning_run):
+    folder = finetuning_run()
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(line for line in lines if '"epoch": 1' in line))
+    assert {"0", "1"} <= set(report_on(folder).of("text"))
+    assert "0.5" not in report_on(folder).of("text")
