@@ -1,4 +1,4 @@
-"""The choices that the settings offer are those that there are. (They cannot import them: torch.)"""
+"""The choices that the settings name are those that there are (they import no torch to ask)."""
 
 from selfsup.objectives.text_objective import TEXT_OBJECTIVES
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
