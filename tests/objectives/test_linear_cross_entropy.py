@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 
-
 Parameters = tuple[Tensor, Tensor, Tensor]  # hidden, weight, bias
 
 

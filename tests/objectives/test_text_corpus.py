@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from selfsup.errors import UserError
 from selfsup.objectives.text_corpus import concatenated_ranges, split_held_out
 from tests.objectives.corpus_of import FIRST_TOKEN, corpus_of, random_documents
 
@@ -38,14 +39,23 @@ def test_ranges_are_laid_end_to_end(ranges):
     assert concatenated_ranges(starts, lengths).tolist() == expected
 
 
-@given(random_documents(), st.floats(0.01, 0.9), st.integers(1, 4))
-def test_every_document_is_trained_on_or_held_out(documents, fraction, shards):
-    training, held_out = split_held_out(corpus_of(documents, shards), fraction)
+@given(
+    random_documents(min_documents=2), st.floats(0.01, 0.9), st.integers(1, 4), st.integers(1, 3)
+)
+def test_every_document_is_trained_on_or_held_out(documents, fraction, shards, at_least):
+    assume(len(documents) >= 2 * at_least)
+    training, held_out = split_held_out(corpus_of(documents, shards), fraction, at_least)
     assert sorted([*training, *held_out]) == list(range(len(documents)))
-    assert len(training) >= 1
-    assert len(held_out) >= (len(documents) > 1)
-    again = split_held_out(corpus_of(documents), fraction)
+    assert len(training) >= at_least
+    assert len(held_out) >= at_least
+    again = split_held_out(corpus_of(documents), fraction, at_least)
     assert np.array_equal(held_out, again[1])
+
+
+@pytest.mark.parametrize(("count", "at_least"), [(1, 1), (3, 2)])
+def test_a_corpus_too_small_to_divide_is_refused(count, at_least):
+    with pytest.raises(UserError, match=f"has {count} document.*needs {2 * at_least}"):
+        split_held_out(corpus_of([[4, 5]] * count), 0.1, at_least)
 
 
 def test_the_share_held_out_is_the_one_asked_for():
