@@ -72,9 +72,10 @@ def train_tokenizer(
     )
     tokens = [*SPECIAL_TOKENS, *learned]
     if len(tokens) < vocab_size and not allow_fewer:
+        allowed = len(SPECIAL_TOKENS) + _learnable(word_counts, len(learned), min_frequency)
         raise UserError(
-            f"--vocab-size {vocab_size}: this corpus allows at most {len(tokens)} tokens: "
-            f"ask for --vocab-size {len(tokens)} or less, or give more text"
+            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: "
+            f"ask for --vocab-size {allowed} or less, or give more text"
         )
     vocabulary = {token: index for index, token in enumerate(tokens)}
     return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
@@ -181,6 +182,17 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
         "pre_tokenizer": parts["pre_tokenizer"],
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> int:
+    """The largest number of tokens, at most ``size``, that can be had by asking for it.
+
+    A smaller vocabulary has room for fewer characters, hence for fewer words, so what is learned
+    for a large size may be more than what is learned for just that many.
+    """
+    while (learned := len(learn_vocabulary(word_counts, size, min_frequency=min_frequency))) < size:
+        size = learned
+    return size
 
 
 def _tokens_in_order(tokenizer: Tokenizer) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 PREFIX = "##"
 
-# Once there are more different pieces, or words, than this, the rarest are forgotten; and so many of
+# Once there are more different pieces, or words, than this, the rarest go; and so many of
 # the most frequent are learned from. Both bound the memory, to some 600 MB.
 _MOST_COUNTED = 1 << 20
 _MOST_LEARNED_FROM = 1 << 19
