@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from selfsup.counter_random import permutation
+from selfsup.errors import UserError
 
 _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
 
@@ -45,6 +46,10 @@ class TextCorpus:
     def document_count(self) -> int:
         return len(self.document_offsets) - 1
 
+    def document_starts(self) -> np.ndarray:
+        """First token of each document, int64 [D]."""
+        return self.sentence_offsets[self.document_offsets[:-1]]
+
     def document_lengths(self) -> np.ndarray:
         """Tokens in each document, int64 [D]."""
         return np.diff(self.sentence_offsets[self.document_offsets])
@@ -58,18 +63,25 @@ class TextCorpus:
 
 
 def split_held_out(
-    corpus: TextCorpus, fraction: float, max_tokens: int = 200_000
+    corpus: TextCorpus, fraction: float, at_least: int = 1, max_tokens: int = 200_000
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide the documents into those to train on and those held out, int64 numbers of each.
 
-    At least one document is held out where there are two or more, and no more than about
-    ``max_tokens`` tokens, which is enough to measure by. The choice depends on the corpus alone.
+    At least ``at_least`` documents go to either part, and no more than about ``max_tokens`` tokens
+    are held out, which is enough to measure by. The choice depends on the corpus alone.
+
+    Raises:
+        UserError: if there are fewer than twice ``at_least`` documents.
     """
+    if corpus.document_count < 2 * at_least:
+        raise UserError(
+            f"the corpus has {corpus.document_count} document(s), and pre-training needs "
+            f"{2 * at_least}: {at_least} to train on and {at_least} to measure with; give more text"
+        )
     order = permutation(corpus.document_count, _HELD_OUT_STREAM)
-    held_out_count = min(max(1, round(corpus.document_count * fraction)), corpus.document_count - 1)
     total = np.cumsum(corpus.document_lengths()[order])
-    held_out_count = min(held_out_count, max(1, int(np.searchsorted(total, max_tokens))))
-    held_out_count = held_out_count if corpus.document_count > 1 else 0
+    wanted = min(round(corpus.document_count * fraction), int(np.searchsorted(total, max_tokens)))
+    held_out_count = min(max(at_least, wanted), corpus.document_count - at_least)
     return np.sort(order[held_out_count:]), np.sort(order[:held_out_count])
 
 

@@ -114,6 +114,20 @@ class TextPreTraining(nn.Module):
         encoded = self.encoder(batch.input_ids, batch.token_type_ids, batch.packing)
         return {name: head.loss(encoded, batch) for name, head in self.heads.items()}  # type: ignore[operator]
 
+    def training_flops(self, batch: TextBatch) -> float:
+        """Floating-point operations of the matrix products of one batch, forward and backward.
+
+        Two for each weight and token forward, twice that backward; attention's products over the
+        sequences' own tokens; the output layer over masked tokens only.
+        """
+        config = self.encoder.config
+        width, layers = config.hidden_size, config.num_hidden_layers
+        lengths = batch.packing.cu_seqlens.diff().double()
+        in_layer = 4 * width * width + 2 * width * config.intermediate_size
+        encoder = layers * (in_layer * batch.token_count + 2 * width * float(lengths @ lengths))
+        in_head = (width * width + width * config.vocab_size) if "mlm" in self.heads else 0
+        return 3 * 2 * (encoder + in_head * len(batch.masked_rows))
+
 
 def build_heads(encoder: BertEncoder, objectives: Sequence[str]) -> nn.ModuleDict:
     """The heads of the objectives, by name."""

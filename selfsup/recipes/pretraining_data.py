@@ -27,7 +27,9 @@ def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
     Raises:
         UserError: the data, or the tokenizer for it, is missing, damaged or does not fit.
     """
-    folders = [Path(source) for source in settings.data if (Path(source) / "manifest.json").exists()]
+    folders = [
+        Path(source) for source in settings.data if (Path(source) / "manifest.json").exists()
+    ]
     if folders:
         if len(settings.data) > 1:
             raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")

@@ -68,6 +68,13 @@ class PretrainSettings:
         group="Objective",
         metavar="MODEL",
     )
+    start: str = flag(
+        "first weights: structured gives small encoders word vectors from co-occurrence and heads "
+        "that can tell positions apart, random is BERT's own; by the encoder's size if auto",
+        default="auto",
+        group="Objective",
+        choices=("auto", "structured", "random"),
+    )
     objectives: tuple[str, ...] = flag(
         "what to learn: masked language modelling, next-sentence prediction",
         default=("mlm", "nsp"),
@@ -78,6 +85,21 @@ class PretrainSettings:
         "longest sequence", default=128, group="Objective", metavar="TOKENS", at_least=16,
         at_most=512,
     )  # fmt: skip
+    short_length: int | None = flag(
+        "longest sequence in the first part of the run (BERT: 128 for nine tenths of it, then 512)",
+        default=None,
+        group="Objective",
+        metavar="TOKENS",
+        at_least=16,
+        at_most=512,
+    )
+    short_share: float = flag(
+        "how large that first part is",
+        default=0.9,
+        group="Objective",
+        above=0,
+        below=1,
+    )
     mask_probability: float = flag(
         "share of the tokens to predict", default=0.15, group="Objective", above=0, below=1
     )
@@ -124,14 +146,14 @@ class PretrainSettings:
         above=0,
     )
     schedule: str = flag(
-        "linear: warm up, then fall to 0; wsd: warm up, stay, fall at the end",
+        "linear: warm up, then fall to 0; wsd: warm up, stay, fall in the last quarter",
         default="linear",
         group="Optimisation",
         choices=("linear", "wsd"),
     )
     warmup: float = flag(
         "share of the run in which the learning rate rises",
-        default=0.1,
+        default=0.05,
         group="Optimisation",
         at_least=0,
         below=1,

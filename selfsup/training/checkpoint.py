@@ -48,11 +48,16 @@ def save_checkpoint(
         raise
     if final.exists():
         shutil.rmtree(final)
-    os.replace(temporary, final)
+    temporary.replace(final)
     _flush(folder)
     for older in _checkpoints(folder)[:-1]:
         shutil.rmtree(older)
     return final
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints of a run that needs them no more."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:

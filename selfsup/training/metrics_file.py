@@ -1,7 +1,6 @@
 """``metrics.jsonl``: one JSON object a line, in the order of the steps."""
 
 import json
-import os
 from pathlib import Path
 
 
@@ -17,7 +16,7 @@ class MetricsFile:
         kept = [line for line, step in _read_lines(path) if step <= keep_until_step]
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, entry: dict) -> None:

@@ -1,0 +1,151 @@
+"""What happens between steps of pre-training: metrics, progress, measurements, checkpoints."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from selfsup.objectives.held_out import HeldOutResult
+from selfsup.training.checkpoint import remove_checkpoints, save_checkpoint
+from selfsup.training.loop import Extent, RunState, StepReport
+from selfsup.training.metrics_file import MetricsFile
+from selfsup.training.progress import ProgressDisplay
+
+_EVALUATIONS = 10  # in a run, unless the user says how often
+_CHECKPOINT_SECONDS = 300.0  # between checkpoints, unless the user says how often
+_LOG_SECONDS = 1.0  # at most one training line in metrics.jsonl a second
+_RATE_STEPS = 20  # speed is shown as the mean over so many steps
+
+
+class PretrainingLog:
+    """Keeps ``metrics.jsonl``, the display and the checkpoints of a run up to date."""
+
+    def __init__(
+        self,
+        metrics: Path,
+        *,
+        title: str,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        checkpoints: Path,
+        extent: Extent,
+        state: RunState,
+        measure: Callable[[int | None], HeldOutResult],
+        peak_flops: float,
+        learning_rate: float,
+        evaluate_every: int | None,
+        checkpoint_every: int | None,
+        quick_tokens: int,
+    ) -> None:
+        self.peak_flops = peak_flops
+        self._metrics = MetricsFile(metrics, keep_until_step=state.step)
+        self._display = ProgressDisplay(title)
+        self._model, self._optimizer = model, optimizer
+        self._checkpoints, self._extent, self._state = checkpoints, extent, state
+        self._measure, self._quick_tokens = measure, quick_tokens
+        self._learning_rate = learning_rate
+        self._evaluate_every, self._checkpoint_every = evaluate_every, checkpoint_every
+        self._evaluations_done = int(extent.progress(state) * _EVALUATIONS)
+        self._last_checkpoint = self._last_line = time.monotonic()
+        self._recent: deque[StepReport] = deque(maxlen=_RATE_STEPS)
+        self._held_out: HeldOutResult | None = None
+
+    def __enter__(self) -> "PretrainingLog":
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.__exit__()
+        self._metrics.close()
+
+    def message(self, text: str) -> None:
+        self._display.message(text)
+
+    def after_step(self, report: StepReport) -> None:
+        """Log a step, and measure or save where it is time to."""
+        self._recent.append(report)
+        progress = self._extent.progress(self._state)
+        is_last = progress >= 1.0
+        now = time.monotonic()
+        if now - self._last_line >= _LOG_SECONDS or is_last:
+            self._last_line = now
+            self._metrics.write(self._training_line(report))
+        self._show(report, progress)
+        if self._is_time_to_evaluate(progress) and not is_last:
+            self._evaluate()
+        if self._is_time_to_save(now) and not is_last:
+            self.save_checkpoint()
+
+    def save_checkpoint(self) -> None:
+        """Save now."""
+        save_checkpoint(
+            self._checkpoints, self._state.step, self._model, self._optimizer, self._state.to_json()
+        )
+        self._last_checkpoint = time.monotonic()
+
+    def remove_checkpoints(self) -> None:
+        """Remove what is needed no more once the model is written."""
+        remove_checkpoints(self._checkpoints)
+
+    def _is_time_to_evaluate(self, progress: float) -> bool:
+        if self._evaluate_every is not None:
+            return self._state.step % self._evaluate_every == 0
+        done = int(progress * _EVALUATIONS)
+        is_time = done > self._evaluations_done
+        self._evaluations_done = done
+        return is_time
+
+    def _is_time_to_save(self, now: float) -> bool:
+        if self._checkpoint_every is not None:
+            return self._state.step % self._checkpoint_every == 0
+        return now - self._last_checkpoint >= _CHECKPOINT_SECONDS
+
+    def _evaluate(self) -> None:
+        self._held_out = self._measure(self._quick_tokens)
+        line = self._where()
+        for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy"):
+            value = getattr(self._held_out, name)
+            if value is not None:
+                line[f"held_out_{name}"] = value
+        self._metrics.write(line)
+
+    def _where(self) -> dict:
+        state = self._state
+        return {"step": state.step, "seconds": round(state.seconds, 3), "tokens": state.tokens}
+
+    def _rates(self) -> tuple[float, float]:
+        """Tokens and floating-point operations a second, over the last steps."""
+        seconds = sum(report.step_seconds for report in self._recent)
+        tokens = sum(report.step_tokens for report in self._recent)
+        return tokens / seconds, sum(report.step_flops for report in self._recent) / seconds
+
+    def _training_line(self, report: StepReport) -> dict:
+        tokens_per_second, flops = self._rates()
+        return {
+            **self._where(),
+            "loss": sum(report.losses.values()),
+            **{f"{name}_loss": value for name, value in report.losses.items()},
+            "learning_rate": report.learning_rate_multiplier * self._learning_rate,
+            "tokens_per_second": round(tokens_per_second, 1),
+            "flops_utilization": round(flops / self.peak_flops, 4),
+            **report.label,
+        }
+
+    def _show(self, report: StepReport, progress: float) -> None:
+        tokens_per_second, flops = self._rates()
+        mean = {
+            name: sum(recent.losses[name] for recent in self._recent) / len(self._recent)
+            for name in report.losses
+        }
+        fields = {"step": str(self._state.step)}
+        fields |= {name: f"{value:.3f}" for name, value in mean.items()}
+        if self._held_out is not None and self._held_out.mlm_loss is not None:
+            fields["held out"] = f"{self._held_out.mlm_loss:.3f}"
+        fields["tokens/s"] = f"{tokens_per_second:,.0f}"
+        fields["of peak"] = f"{flops / self.peak_flops:.0%}"
+        seconds = self._state.seconds
+        left = seconds * (1 - progress) / progress if progress > 0 else None
+        self._display.update(progress, left, fields)
