@@ -1,0 +1,47 @@
+"""The predictions file is whole or not there."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from selfsup.errors import UserError
+from selfsup.evaluation.predictions_file import write_predictions
+
+PREDICTIONS = [{"text": "좋은 영화", "label": "1"}, {"text": "two\nlines", "label": "0"}]
+
+
+def test_each_prediction_is_a_line_of_json(tmp_path):
+    path = tmp_path / "new" / "answers.jsonl"
+    write_predictions(path, PREDICTIONS)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == PREDICTIONS
+    assert "좋은" in lines[0]
+
+
+def test_a_run_that_breaks_off_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text("old")
+
+    def broken():
+        yield PREDICTIONS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(path, broken())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["answers.jsonl"]
+    assert path.read_text() == "old"
+
+
+def test_a_full_disk_is_told_in_a_line_and_the_old_file_stays(tmp_path, monkeypatch):
+    path = tmp_path / "answers.jsonl"
+    path.write_text("old")
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(UserError, match="the disk is full"):
+        write_predictions(path, PREDICTIONS)
+    assert path.read_text() == "old"

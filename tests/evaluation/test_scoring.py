@@ -1,0 +1,43 @@
+"""Scores come back in the order of the examples, whatever the batches were."""
+
+import numpy as np
+import pytest
+import torch
+
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.initialization import initialize
+from selfsup.evaluation import scoring
+from selfsup.evaluation.scoring import score
+from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.encoded_texts import encode_texts
+from selfsup.training.compute import Compute
+from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+FLOAT32 = Compute(torch.device("cpu"), torch.float32)
+EXAMPLES = encode_texts(toy_tokenizer(), [text for _, text in toy_examples(30, 2)], None, 32)
+
+
+@pytest.fixture
+def model():
+    model = task.build_model(BertEncoder(CONFIG), 2, 0.5)
+    initialize(model, 0.3, seed=0)
+    return model.eval()
+
+
+@pytest.mark.parametrize("max_examples", [1, 7, 1000])
+@pytest.mark.parametrize("max_tokens", [1, 40, 4096])
+def test_each_example_gets_its_own_scores(model, monkeypatch, max_examples, max_tokens):
+    monkeypatch.setitem(scoring._MAX_TOKENS, "cpu", max_tokens)
+    scores = score(model, EXAMPLES, FLOAT32, max_examples)
+    with torch.no_grad():
+        alone = [model.scores(EXAMPLES.batch(np.array([place]))) for place in range(30)]
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, torch.cat(alone).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_the_model_is_left_in_the_mode_it_was_in_and_scored_without_dropout(model, mode):
+    scores = score(model, EXAMPLES, FLOAT32)
+    model.train(mode)
+    np.testing.assert_array_equal(score(model, EXAMPLES, FLOAT32), scores)
+    assert model.training == mode

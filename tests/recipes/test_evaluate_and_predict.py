@@ -1,0 +1,98 @@
+"""Measuring a fine-tuned model, and using it on texts and files."""
+
+import json
+
+import pytest
+
+from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.initialization import initialize
+from selfsup.errors import UserError
+from selfsup.recipes.evaluate import evaluate
+from selfsup.recipes.fill_mask import fill_mask
+from selfsup.recipes.predict import predict
+from selfsup.settings import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.task_folder import save_task_model
+from tests.toy_task import CONFIG, toy_examples, toy_tokenizer, write_toy_file, write_toy_model
+
+EXAMPLES = toy_examples(21, seed=6)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("model")
+    save_tokenizer(toy_tokenizer(), folder)
+    classifier = task.build_model(BertEncoder(CONFIG), 2, 0.1)
+    initialize(classifier, 0.3, seed=3)
+    save_task_model(folder, task, classifier, ("down", "up"), folder, 32, "# Card\n")
+    return str(folder)
+
+
+@pytest.fixture
+def data(tmp_path) -> str:
+    return str(write_toy_file(tmp_path / "dev.tsv", 21, seed=6))
+
+
+def read_lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_predictions_are_in_the_order_of_the_file_and_give_the_metrics(model, data, tmp_path):
+    out = tmp_path / "answers.jsonl"
+    result = evaluate(
+        EvaluateSettings(model=model, data=data, predictions=str(out), batch_size=4, device="cpu")
+    )
+    answers = read_lines(out)
+    assert [(answer["label"], answer["text"]) for answer in answers] == EXAMPLES
+    for answer in answers:
+        assert answer["prediction"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    right = sum(answer["prediction"] == answer["label"] for answer in answers)
+    assert 0 < right < 21
+    assert result["metrics"]["accuracy"] == pytest.approx(right / 21)
+    assert (result["task"], result["examples"]) == ("sequence-classification", 21)
+    assert result["predictions"] == str(out)
+
+
+def test_a_label_that_the_model_does_not_know_is_named_with_its_line(model, tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("label\tsentence\nup\ta\nright\tthe\n")
+    with pytest.raises(UserError, match=r"dev\.tsv, line 3: label 'right'"):
+        evaluate(EvaluateSettings(model=model, data=str(path), device="cpu"))
+
+
+def test_an_empty_text_is_measured_like_any_other(model, tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("label\tsentence\nup\t\ndown\tdull\n")
+    assert evaluate(EvaluateSettings(model=model, data=str(path), device="cpu"))["examples"] == 2
+
+
+def test_a_text_gets_the_answer_that_it_gets_in_a_file(model, data, tmp_path):
+    out = tmp_path / "answers.jsonl"
+    result = predict(PredictSettings(model=model, data=data, out=str(out), device="cpu"))
+    answers = read_lines(out)
+    assert [answer["text"] for answer in answers] == [text for _, text in EXAMPLES]
+    assert result["examples"] == 21
+    assert result["labels"] == {
+        label: sum(answer["label"] == label for answer in answers) for label in ("down", "up")
+    }
+    alone = predict(PredictSettings(model=model, text=EXAMPLES[5][1], device="cpu"))
+    assert alone["label"] == answers[5]["label"]
+    assert alone["probabilities"] == pytest.approx(answers[5]["probabilities"], abs=0.02)
+
+
+def test_a_file_to_predict_for_needs_no_labels(model, tmp_path):
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"text": "a fine film"}\n{"text": ""}\n')
+    out = tmp_path / "answers.jsonl"
+    predict(PredictSettings(model=model, data=str(path), out=str(out), device="cpu"))
+    assert [answer["text"] for answer in read_lines(out)] == ["a fine film", ""]
+
+
+def test_masks_are_filled_by_the_command_as_by_the_function(tmp_path):
+    write_toy_model(tmp_path)
+    result = fill_mask(
+        FillMaskSettings(model=str(tmp_path), text="a [MASK] [MASK]", top=3, device="cpu")
+    )
+    assert result["text"] == "a [MASK] [MASK]"
+    assert [len(mask["candidates"]) for mask in result["masks"]] == [3, 3]

@@ -1,0 +1,68 @@
+"""Columns are found by their names, and what was guessed is said."""
+
+import pytest
+
+from selfsup.errors import UserError
+from selfsup.tasks.columns import Columns, find_columns
+from selfsup.tasks.labelled_rows import Row
+
+
+def rows_of(**fields: str) -> list[Row]:
+    return [Row(line, dict(fields)) for line in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "label"),
+    [
+        ({"label": "0", "sentence": "a film"}, "sentence", "label"),
+        ({"id": "12 x y", "document": "영화", "label": "1"}, "document", "label"),
+        ({"Text": "a film", "Label": "x"}, "Text", "Label"),
+        ({"stars": "4", "headline": "two words"}, "headline", "stars"),
+        ({"verdict": "yes", "said": "a longer text"}, "said", "verdict"),
+    ],
+)
+def test_columns_are_guessed_from_their_names_or_their_content(fields, text, label):
+    found, note = find_columns(rows_of(**fields), "table.tsv", Columns(), labelled=True)
+    assert (found.text, found.label) == (text, label)
+    assert (
+        note
+        == f'table.tsv: taking the text from column "{text}" and the label from column "{label}"'
+    )
+
+
+def test_columns_that_the_user_names_are_taken_without_a_word():
+    rows = rows_of(label="0", sentence="a b", other="c d", kind="x")
+    found, note = find_columns(rows, "table.tsv", Columns("other", "kind"), labelled=True)
+    assert (found.text, found.label, note) == ("other", "kind", None)
+
+
+def test_only_the_guessed_column_is_announced():
+    rows = rows_of(label="0", sentence="a b")
+    _, note = find_columns(rows, "table.tsv", Columns(text="sentence"), labelled=True)
+    assert note == 'table.tsv: taking the label from column "label"'
+
+
+def test_a_column_named_as_the_label_is_not_taken_for_the_text():
+    rows = rows_of(text="0", sentence="a b")
+    found, _ = find_columns(rows, "table.tsv", Columns(label="text"), labelled=True)
+    assert found.text == "sentence"
+
+
+def test_no_label_is_looked_for_where_none_is_needed():
+    found, note = find_columns(rows_of(sentence="a"), "new.tsv", Columns(), labelled=False)
+    assert (found.text, found.label) == ("sentence", None)
+    assert note == 'new.tsv: taking the text from column "sentence"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "said"),
+    [
+        ({"label": "1", "sentence": "a"}, Columns(text="txt"), "--text-column txt: no such column"),
+        ({"label": "1", "sentence": "a"}, Columns(label="lbl"), r"it has: label, sentence"),
+        ({"x": "a b", "z": "c d", "label": "1"}, Columns(), "name it with --text-column"),
+        ({"sentence": "a b", "x": "1", "z": "2"}, Columns(), "name it with --label-column"),
+    ],
+)
+def test_what_cannot_be_guessed_is_asked_for_by_its_flag(fields, asked, said):
+    with pytest.raises(UserError, match=said):
+        find_columns(rows_of(**fields), "table.tsv", asked, labelled=True)

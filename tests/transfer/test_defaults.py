@@ -1,0 +1,25 @@
+"""Defaults suit the size of the encoder and the number of examples."""
+
+import pytest
+
+from selfsup.encoder.config import bert_config
+from selfsup.transfer.defaults import default_epochs, default_learning_rate
+
+
+@pytest.mark.parametrize("examples", [1, 50, 700, 7_000, 100_000])
+def test_fewer_examples_are_seen_more_often(examples: int):
+    epochs, more = default_epochs(examples, 32), default_epochs(examples * 10, 32)
+    assert 3 <= more <= epochs <= 20
+
+
+def test_a_large_set_is_seen_three_times():
+    assert default_epochs(100_000, 32) == 3
+
+
+def test_smaller_encoders_learn_at_higher_rates():
+    names = ["bert-large", "bert-base", "bert-small", "bert-mini", "bert-tiny"]
+    rates = [default_learning_rate(bert_config(name, 100)) for name in names]
+    assert rates == sorted(rates)
+    assert rates[0] >= 1e-5
+    assert rates[1] == pytest.approx(3e-5)
+    assert rates[-1] <= 1e-3
