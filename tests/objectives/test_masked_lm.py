@@ -183,25 +183,18 @@ def runs_of(rows: np.ndarray) -> list[np.ndarray]:
 
 def test_span_lengths_are_geometric_up_to_ten():
     """SpanBERT §3.1: p = 0.2, at most 10, so 3.8 on average."""
-    few_special = dataclasses.replace(
-        MANY, input_ids=np.where(np.isin(MANY.input_ids, TEXT), MANY.input_ids, TEXT[0])
-    )
-    _, rows, _ = masking("span", 0.004).hide(few_special, seed=0, epoch=0)
-    lengths = np.array([
-        len(run)
-        for run in runs_of(rows)
-        if 9 < run[0] % 130 < 110  # neither begun before its sequence nor cut by its end
-    ])  # fmt: skip
+    length = 10_000
+    ids = np.full(300 * length, TEXT[0])
+    long = Sequences(ids, np.zeros_like(ids), np.full(300, length), np.arange(300), None)
+    _, rows, _ = masking("span", 0.004).hide(long, seed=0, epoch=0)  # few, so that few touch
+    inside = [run for run in runs_of(rows) if 10 <= run[0] % length < length - 10]
+    lengths = np.array([len(run) for run in inside if len(run) <= 10])
+    assert len(lengths) > 2500
+    assert len(inside) - len(lengths) < 0.02 * len(inside)  # two that touch
     mass = 0.2 * 0.8 ** np.arange(10)
     expected = mass / mass.sum() * len(lengths)
-    observed = np.bincount(np.minimum(lengths, 11), minlength=12)[1:]
-    assert observed[10] <= 0.02 * len(lengths)  # two spans that touch
-    assert len(lengths) > 300
-    assert (
-        stats.chisquare(observed[:10], expected / expected.sum() * observed[:10].sum()).pvalue
-        > 1e-4
-    )
-    assert lengths[lengths <= 10].mean() == pytest.approx(3.8, abs=0.4)
+    assert stats.chisquare(np.bincount(lengths, minlength=11)[1:], expected).pvalue > 1e-4
+    assert lengths.mean() == pytest.approx(3.8, abs=0.15)
 
 
 def test_a_span_is_masked_replaced_or_kept_as_one():
