@@ -88,13 +88,14 @@ class SeenHashes:
         capacity = len(self._table)
         while needed > _FULLEST * capacity:
             capacity *= 2
-        old = self._table
+        old, old_mapping = self._table, self._mapping
         self._table = self._new_table(capacity)
         for start in range(0, len(old), _REHASHED_AT_ONCE):
             part = old[start : start + _REHASHED_AT_ONCE]
             keys = part[part != _EMPTY]
             for first in range(0, len(keys), _KEYS_BEFORE_RELEASE):
                 self._insert(keys[first : first + _KEYS_BEFORE_RELEASE])
+            _release_pages(old_mapping)
 
     def _new_table(self, capacity: int) -> np.ndarray:
         size = capacity * _EMPTY.itemsize
@@ -111,10 +112,14 @@ class SeenHashes:
 
     def _release(self, keys: int) -> None:
         self._keys_since_release += keys
-        if self._mapping is not None and self._keys_since_release > _KEYS_BEFORE_RELEASE:
+        if self._keys_since_release > _KEYS_BEFORE_RELEASE:
             self._keys_since_release = 0
-            if os.name == "posix":
-                self._mapping.madvise(mmap.MADV_DONTNEED)
+            _release_pages(self._mapping)
+
+
+def _release_pages(mapping: mmap.mmap | None) -> None:
+    if mapping is not None and os.name == "posix":
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from selfsup.corpus.sources import (
     BadRecordTally,
     RecordStream,
     TextDocuments,
+    check_max_bad_fraction,
     find_inputs,
     inputs_sha256,
 )
@@ -86,6 +87,7 @@ def prepare(
         raise UserError(f"--workers {workers}: must be at least 1")
     if shard_tokens < 1:
         raise UserError(f"--shard-tokens {shard_tokens}: must be at least 1")
+    check_max_bad_fraction(max_bad_fraction)
     tokenizer = load_tokenizer(tokenizer_folder)
     inputs = find_inputs(sources)
     identity = {
@@ -103,15 +105,15 @@ def prepare(
         finished = _finished_manifest(out, identity, display)
         if finished:
             return finished
-        state = _state_to_go_on_from(out, identity, display)
+        with writing_to(out):
+            out.mkdir(parents=True, exist_ok=True)
+            state = _state_to_go_on_from(out, identity, display)
         tally = BadRecordTally(
             max_bad_fraction,
             records=state.counts.records,
             bad=state.counts.bad_records,
             first_bad=state.first_bad,
         )
-        with writing_to(out):
-            out.mkdir(parents=True, exist_ok=True)
         state.save(out)
         save_tokenizer(tokenizer, out / "tokenizer")
         writer = CorpusWriter(out, state, token_dtype(tokenizer.get_vocab_size()), shard_tokens)

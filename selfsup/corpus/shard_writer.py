@@ -1,5 +1,6 @@
 """Write one token shard: tokens are streamed to the disk, only the boundaries stay in memory."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -93,7 +94,8 @@ class ShardWriter:
 
     def abandon(self) -> None:
         """Remove what was written so far; harmless after ``finish``."""
-        self._token_file.close()
+        with contextlib.suppress(OSError):  # Closing writes, too, and the disk may be full.
+            self._token_file.close()
         self._token_path.unlink(missing_ok=True)
 
 

@@ -32,6 +32,8 @@ _FIELD_READERS: dict[str, Callable[[BinaryIO, str, str], Iterator[Record]]] = {
 _FORMATS = (".txt", *_FIELD_READERS)
 _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
 
+_GLOB_CHARACTERS = "*?["
+
 # What file systems call the thing that changes with a file's content.
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
@@ -107,6 +109,12 @@ def read_documents(
     tally.judge_all()
 
 
+def check_max_bad_fraction(fraction: float) -> None:
+    """Raise a ``UserError`` unless it is a fraction."""
+    if not 0 <= fraction <= 1:
+        raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
+
+
 class BadRecordTally:
     """Counts records and stops where too many are bad.
 
@@ -116,8 +124,7 @@ class BadRecordTally:
     def __init__(
         self, max_fraction: float, *, records: int = 0, bad: int = 0, first_bad: str = ""
     ) -> None:
-        if not 0 <= max_fraction <= 1:
-            raise UserError(f"--max-bad-fraction {max_fraction}: must be between 0 and 1")
+        check_max_bad_fraction(max_fraction)
         self._max_fraction = max_fraction
         self.records = records
         self.bad = bad
@@ -245,12 +252,13 @@ def _find(source: str) -> list[Input]:
                 for name in names
                 if _format(name) and not _is_hidden(name[len(path) :])
             ]
-        elif any(character in source for character in "*?["):
+        elif any(character in source for character in _GLOB_CHARACTERS):
             names = sorted(filesystem.glob(path))
+            folder = _folder_of_glob(path)
             found = [
                 _input(filesystem, name, name)
                 for name in names
-                if _format(name) and filesystem.isfile(name)
+                if _format(name) and not _is_hidden(name[len(folder) :]) and filesystem.isfile(name)
             ]
         else:
             raise UserError(f"{source}: no such file or folder: check the path")
@@ -279,6 +287,12 @@ def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str) -> Input
 def _format(path: str) -> str | None:
     suffix = compression.format_suffix(path)
     return suffix if suffix in _FORMATS else None
+
+
+def _folder_of_glob(path: str) -> str:
+    """The folder that all matches lie in."""
+    first = min(path.find(character) for character in _GLOB_CHARACTERS if character in path)
+    return path[:first].rpartition("/")[0]
 
 
 def _is_hidden(path: str) -> bool:

@@ -1,5 +1,6 @@
 """Encode blocks of texts in worker processes; results come in the order of the blocks."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -67,8 +68,9 @@ class WorkerPool:
             process.kill()
             process.wait()
             for stream in (process.stdin, process.stdout):
-                if stream:
-                    stream.close()
+                # What was still to be sent to a dead worker cannot be.
+                with contextlib.suppress(BrokenPipeError):
+                    cast(BinaryIO, stream).close()
 
     def encode(
         self, blocks: Iterable[tuple[Tag, list[bytes]]]

@@ -1,0 +1,320 @@
+import bz2
+import csv
+import gzip
+import io
+import json
+import logging
+import lzma
+import sys
+
+import fsspec
+import pyarrow
+import pyarrow.parquet
+import pytest
+import zstandard
+
+from selfsup.corpus.document import LONGEST_RECORD_BYTES
+from selfsup.corpus.sources import find_inputs, inputs_sha256, read_documents
+from selfsup.errors import UserError
+
+ROWS = [
+    {"id": "a", "title": "One", "text": "First text.\nSecond paragraph."},
+    {"id": "b", "title": "Two", "text": '한국어, "quoted"\ttext.'},
+]
+
+
+def json_lines(rows: list[dict]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def csv_bytes(rows: list[dict], **options) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), **options)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def parquet_bytes(rows: list[dict]) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+def texts(*sources, **options) -> list[str]:
+    return [document.text for document in read_documents([str(s) for s in sources], **options)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.jsonl", json_lines(ROWS)),
+        ("c.ndjson", b"\xef\xbb\xbf" + json_lines(ROWS)),
+        ("c.csv", csv_bytes(ROWS)),
+        ("c.csv", b"\xef\xbb\xbf" + csv_bytes(ROWS, lineterminator="\n")),
+        ("c.parquet", parquet_bytes(ROWS)),
+        ("c.jsonl.gz", gzip.compress(json_lines(ROWS))),
+        ("c.jsonl.xz", lzma.compress(json_lines(ROWS))),
+        ("c.jsonl.bz2", bz2.compress(json_lines(ROWS))),
+        ("c.jsonl.zst", zstandard.compress(json_lines(ROWS))),
+        ("c.JSONL.GZ", gzip.compress(json_lines(ROWS[:1])) + gzip.compress(json_lines(ROWS[1:]))),
+        ("c.jsonl.zst", b"".join(zstandard.compress(json_lines([row])) for row in ROWS)),
+    ],
+)
+def test_every_format_gives_the_same_documents(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    documents = list(read_documents([str(tmp_path / name)]))
+    assert [(d.id, d.text) for d in documents] == [(row["id"], row["text"]) for row in ROWS]
+    assert {d.source for d in documents} == {str(tmp_path / name)}
+
+
+def test_tab_separated_values_take_quotes_as_they_are(tmp_path):
+    path = tmp_path / "c.tsv"
+    path.write_text('label\ttext\n1\t"a lone quote\n0\tsays "hello" to all\n1\t3\' 5"\n')
+    assert texts(path) == ['"a lone quote', 'says "hello" to all', "3' 5\""]
+
+
+def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path):
+    jsonl, table = tmp_path / "c.jsonl", tmp_path / "c.csv"
+    jsonl.write_bytes(b'{"text": "one"}\n\n{"text": "three"}\n')
+    assert [d.line for d in read_documents([str(jsonl)])] == [1, 3]
+    table.write_bytes(b'text\n"one\ntwo"\nthree\n')
+    assert [(d.line, d.text) for d in read_documents([str(table)])] == [
+        (2, "one\ntwo"),
+        (4, "three"),
+    ]
+
+
+def test_one_text_file_is_cut_into_documents_at_blank_lines(tmp_path):
+    path = tmp_path / "c.txt"
+    path.write_bytes(b"\n\nFirst line.\nSecond line.\n \nNext document.\n\n\n\nLast one")
+    documents = list(read_documents([str(path)]))
+    assert [d.text for d in documents] == [
+        "First line.\nSecond line.",
+        "Next document.",
+        "Last one",
+    ]
+    assert [d.line for d in documents] == [3, 6, 10]
+
+
+def test_of_several_text_files_each_is_a_document_of_joined_lines(tmp_path):
+    (tmp_path / "a.txt").write_text("A sentence wrapped\nby hand.\n\nNext paragraph\n")
+    (tmp_path / "b.txt").write_bytes(b"\xef\xbb\xbfOther file without an end of line")
+    assert texts(tmp_path) == [
+        "A sentence wrapped by hand.\nNext paragraph",
+        "Other file without an end of line",
+    ]
+
+
+def test_what_a_text_document_is_can_be_said(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("one\ntwo\n\nthree\n")
+    assert texts(path, text_documents="file") == ["one two\nthree"]
+    (tmp_path / "b.txt").write_text("four\n\nfive\n")
+    assert texts(tmp_path, text_documents="blank-line") == ["one\ntwo", "three", "four", "five"]
+
+
+@pytest.mark.parametrize("mode", ["file", "blank-line"])
+@pytest.mark.parametrize("character", ["x ", "한", "x"])
+def test_a_text_file_without_line_breaks_is_read_in_parts_and_nothing_is_lost(
+    tmp_path, mode, character
+):
+    path = tmp_path / "a.txt"
+    text = character * (5_000_000 // len(character.encode()))
+    path.write_text(text, encoding="utf-8")
+    joined = "".join(texts(path, text_documents=mode))
+    assert "".join(joined.split()) == "".join(text.split())
+
+
+def test_a_long_text_file_becomes_several_documents(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("A line of forty characters, or nearly so.\n" * 250_000)
+    parts = texts(path, text_documents="file")
+    assert len(parts) == 3
+    assert max(map(len, parts)) < 5_000_000
+
+
+def test_folders_are_read_in_order_without_hidden_and_foreign_files(tmp_path):
+    for name in (
+        "b/2.jsonl",
+        "a.jsonl",
+        "b/1.jsonl.gz",
+        ".hidden/3.jsonl",
+        ".4.jsonl",
+        "image.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        content = json_lines([{"text": name}])
+        path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert texts(tmp_path) == ["a.jsonl", "b/1.jsonl.gz", "b/2.jsonl"]
+    assert texts(tmp_path / "b" / "*.jsonl") == ["b/2.jsonl"]
+    assert texts(tmp_path / "**" / "*.jsonl*") == ["a.jsonl", "b/1.jsonl.gz", "b/2.jsonl"]
+
+
+def test_a_name_with_a_bracket_is_a_file_not_a_pattern(tmp_path):
+    path = tmp_path / "c[1].jsonl"
+    path.write_bytes(json_lines(ROWS))
+    assert len(texts(path)) == 2
+
+
+def test_any_fsspec_url_can_be_read():
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/corpus/a.jsonl.gz", gzip.compress(json_lines(ROWS[:1])))
+    memory.pipe("/corpus/b.parquet", parquet_bytes(ROWS[1:]))
+    try:
+        whole = [row["text"] for row in ROWS]
+        assert texts("memory://corpus") == whole
+        assert texts("memory://corpus/*") == whole
+        assert texts("memory://corpus/b.parquet") == whole[1:]
+    finally:
+        memory.rm("/corpus", recursive=True)
+
+
+def test_a_hub_data_set_is_streamed(tmp_path):
+    pytest.importorskip("datasets")
+    (tmp_path / "data.jsonl").write_bytes(json_lines(ROWS))
+    assert texts(f"hf://{tmp_path}") == [row["text"] for row in ROWS]
+    with pytest.raises(UserError, match="cannot be loaded"):
+        texts(f"hf://{tmp_path}?split=nonsense")
+
+
+def test_a_hub_data_set_without_the_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError, match=r"pip install 'selfsup\[hub\]'"):
+        texts("hf://some/name")
+
+
+def test_the_only_column_of_running_text_is_taken_and_said(tmp_path, caplog):
+    path = tmp_path / "c.csv"
+    path.write_text("id,label,document\n1,good,A film I liked.\n2,bad,A film I did not.\n")
+    with caplog.at_level(logging.WARNING):
+        assert texts(path) == ["A film I liked.", "A film I did not."]
+    assert 'no field "text", taking "document"' in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_missing_text_field_is_refused_with_the_fields_there_are(tmp_path, suffix):
+    rows = [{"premise": "A man walks.", "hypothesis": "He is moving."}] * 3
+    content = {".csv": csv_bytes, ".jsonl": json_lines, ".parquet": parquet_bytes}[suffix](rows)
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"premise, hypothesis.*--text-field"):
+        texts(path)
+    with pytest.raises(UserError, match='no field "body"'):
+        texts(path, text_field="body")
+    assert texts(path, text_field="premise") == ["A man walks."] * 3
+
+
+BAD_JSON_LINES = {
+    b'{"text": "cut': "not JSON",
+    b'{"other": "x"}': r'no field "text" \(it has: other\)',
+    b'{"text": null}': 'field "text" is empty',
+    b'{"text": 3}': 'field "text" is a int',
+    b'["text"]': "not a JSON object",
+    b'{"text": "\xff\xfe"}': "byte 11 is not UTF-8",
+    rb'{"text": "\ud800"}': "lone surrogate",
+    b'{"text": "' + b"x" * LONGEST_RECORD_BYTES + b'"}': "longer than 16 MiB",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_JSON_LINES, ids=list(BAD_JSON_LINES.values()))
+def test_a_bad_line_is_skipped_up_to_the_fraction_and_named_beyond_it(tmp_path, bad):
+    path = tmp_path / "c.jsonl"
+    good = json_lines(ROWS)
+    path.write_bytes(good + bad + b"\n" + good)
+    assert len(texts(path, max_bad_fraction=0.2)) == 4
+    with pytest.raises(UserError, match=rf"c\.jsonl, line 3: .*{BAD_JSON_LINES[bad]}.* 1 of 5"):
+        texts(path, max_bad_fraction=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("c.csv", b"id,text\n1,good\n2,b\xffd\n3,good\n4,good\n", 3),
+        ("c.csv", b"id,text\n1,good\n2\n3,good\n4,good\n", 3),
+        ("c.tsv", b"id\ttext\n1\tgood\n2\tgood\textra\n3\tgood\n4\tgood\n", 3),
+        ("c.txt", b"good\ngood\nb\xffd\ngood\n", 3),
+    ],
+)
+def test_bad_rows_and_lines_are_named_too(tmp_path, name, content, line):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert "bad" not in " ".join(texts(path, max_bad_fraction=0.25))
+    with pytest.raises(UserError, match=rf"{name}, line {line}: .*1 of 4"):
+        texts(path, max_bad_fraction=0.24)
+
+
+def test_a_parquet_column_that_is_not_utf8_loses_only_its_bad_rows(tmp_path):
+    raw = pyarrow.array([b"good", b"b\xffd", b"good"], pyarrow.binary())
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 3, raw.buffers())
+    pyarrow.parquet.write_table(pyarrow.table({"text": text}), tmp_path / "c.parquet")
+    assert texts(tmp_path / "c.parquet", max_bad_fraction=0.5) == ["good", "good"]
+    with pytest.raises(UserError, match=r"c\.parquet, line 2: .*not UTF-8"):
+        texts(tmp_path / "c.parquet")
+
+
+def test_a_bad_beginning_is_forgiven_and_a_long_bad_stretch_is_not_read_to_the_end(tmp_path):
+    path = tmp_path / "c.jsonl"
+    good = json_lines([{"text": "x"}])
+    path.write_bytes(b"bad\n" * 5 + good * 995)
+    assert len(texts(path)) == 995
+    path.write_bytes(good * 990 + b"bad\n" * 100_000)
+    with pytest.raises(UserError, match=r"line 991: .* 11 of 1001 "):
+        texts(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.jsonl.gz", gzip.compress(json_lines(ROWS) * 500)[:-20]),
+        ("c.jsonl.xz", lzma.compress(json_lines(ROWS) * 500)[:-20]),
+        ("c.jsonl.zst", b"(\xb5/\xfd" + b"\xff" * 100),
+        ("c.jsonl.bz2", bz2.compress(json_lines(ROWS) * 500)[:-20]),
+        ("c.jsonl.gz", json_lines(ROWS)),
+        ("c.parquet", parquet_bytes(ROWS)[:-10]),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: (damaged or cut short|cannot be read as)"):
+        texts(path)
+
+
+def test_wrong_sources_are_refused_in_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "image.png").write_bytes(b"")
+    for source, message in {
+        str(tmp_path / "missing.txt"): "no such file or folder",
+        str(tmp_path / "*.txt"): "holds no file",
+        str(tmp_path / "empty"): r"holds no file whose name ends in \.txt",
+        str(tmp_path / "image.png"): "its name must end in",
+        "nonsense://x": "cannot be opened",
+        "docs://elsewhere": "docs://installed",
+        "s3://bucket/key.txt": "cannot be opened|no such file",
+    }.items():
+        with pytest.raises(UserError, match=message) as caught:
+            texts(source)
+        assert source in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="no corpus given"):
+        texts()
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.5])
+def test_a_bad_fraction_out_of_range_is_refused(tmp_path, fraction):
+    (tmp_path / "c.jsonl").write_bytes(json_lines(ROWS))
+    with pytest.raises(UserError, match="--max-bad-fraction"):
+        texts(tmp_path / "c.jsonl", max_bad_fraction=fraction)
+
+
+def test_the_inputs_hash_changes_with_what_is_read(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(json_lines(ROWS))
+    before = inputs_sha256(find_inputs([str(path)]))
+    assert inputs_sha256(find_inputs([str(tmp_path)])) == before
+    path.write_bytes(json_lines(ROWS[::-1]))
+    after = inputs_sha256(find_inputs([str(path)]))
+    (tmp_path / "d.jsonl").write_bytes(json_lines(ROWS))
+    assert len({before, after, inputs_sha256(find_inputs([str(tmp_path)]))}) == 3
