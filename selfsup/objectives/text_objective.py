@@ -26,6 +26,10 @@ class TextBatches:
     """The batches of a run of one maximum length, each a function of (seed, step).
 
     Holds the plan of the epoch in use; asking for another epoch's step plans that one.
+
+    Attributes:
+        epoch: the epoch in use, -1 before the first step is asked for.
+        end_step: the first step after that epoch.
     """
 
     def __init__(
@@ -41,18 +45,19 @@ class TextBatches:
         self._corpus, self._documents, self._masking = corpus, documents, masking
         self._objectives, self._max_length = tuple(objectives), max_length
         self._batch_size, self._seed = batch_size, seed
-        self._epoch = -1
-        self._first_step, self._end_step = 0, 0
+        self.epoch = -1
+        self.end_step = 0
+        self._first_step = 0
 
     def __getitem__(self, step: int) -> TextBatch:
         """The batch of a step, counted from 0. An epoch's last batch may be smaller."""
         if step < self._first_step:
-            self._epoch, self._end_step = -1, 0
-        while step >= self._end_step:
-            self._begin_epoch(self._epoch + 1)
+            self.epoch, self.end_step = -1, 0
+        while step >= self.end_step:
+            self._begin_epoch(self.epoch + 1)
         first = (step - self._first_step) * self._batch_size
         examples = self._order[first : first + self._batch_size]
-        return build_batch(self._plan, examples, self._masking, self._seed, self._epoch)
+        return build_batch(self._plan, examples, self._masking, self._seed, self.epoch)
 
     def _begin_epoch(self, epoch: int) -> None:
         self._plan = plan_sequences(
@@ -66,8 +71,8 @@ class TextBatches:
         )
         self._order = permutation(len(self._plan), self._seed, epoch, _ORDER)
         steps = -(-len(self._plan) // self._batch_size)
-        self._epoch, self._first_step = epoch, self._end_step
-        self._end_step += steps
+        self.epoch, self._first_step = epoch, self.end_step
+        self.end_step += steps
 
 
 def plan_sequences(

@@ -80,7 +80,7 @@ def examples_of(batch: TextBatch) -> list[tuple]:
 def first_epoch(batches: TextBatches) -> list[tuple]:
     """The examples of all batches until the first epoch ends."""
     batches[0]
-    steps = batches._end_step
+    steps = batches.end_step
     return [example for step in range(steps) for example in examples_of(batches[step])]
 
 
@@ -88,7 +88,7 @@ def first_epoch(batches: TextBatches) -> list[tuple]:
 def test_steps_can_be_asked_for_in_any_order(objectives):
     in_order = batches_of(objectives)
     expected = [in_order[step] for step in range(60)]
-    assert in_order._epoch >= 2  # several epochs have been passed through
+    assert in_order.epoch >= 2  # several epochs have been passed through
     any_order = batches_of(objectives)
     for step in np.random.default_rng(0).permutation(60).tolist():
         assert same(any_order[step], expected[step]), step
@@ -116,7 +116,7 @@ def test_every_token_of_the_corpus_is_in_every_epoch(objectives):
     step = 0
     for epoch in range(3):
         seen: set[int] = set()
-        while (batch := batches[step]) and batches._epoch == epoch:
+        while (batch := batches[step]) and batches.epoch == epoch:
             ids = batch.input_ids.clone()
             ids[batch.masked_rows] = batch.masked_labels
             seen |= set(ids.tolist())
@@ -130,7 +130,7 @@ def test_epochs_and_seeds_differ_in_order_pairs_and_masks():
     assert sorted(first) != sorted(first_epoch(batches_of(seed=1)))
     batches = batches_of(seed=0)
     batches[0]
-    steps = batches._end_step
+    steps = batches.end_step
     second = [example for step in range(steps, steps * 2) for example in examples_of(batches[step])]
     assert not set(first) & set(second)
 
@@ -138,7 +138,7 @@ def test_epochs_and_seeds_differ_in_order_pairs_and_masks():
 def test_an_epochs_last_batch_holds_what_is_left():
     batches = batches_of(batch_size=4)
     batches[0]
-    examples, steps = len(batches._plan), batches._end_step
+    examples, steps = len(batches._plan), batches.end_step
     sizes = [len(examples_of(batches[step])) for step in range(steps)]
     assert sum(sizes) == examples
     assert set(sizes[:-1]) == {4}
