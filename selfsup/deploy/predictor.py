@@ -1,6 +1,6 @@
 """Predict with a fine-tuned model from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,18 @@ class Predictor:
         """What it was trained for."""
         return self._loaded.task
 
-    def predict(self, texts: Sequence[str], batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str],
+        batch_size: int = 64,
+        after_batch: Callable[[float], None] = lambda share: None,
+    ) -> list[dict[str, Any]]:
         """Predict for each text.
 
         Args:
             texts: cut at the length that the model was trained with.
             batch_size: most texts computed at once.
+            after_batch: told the share that is done.
 
         Returns:
             for each text ``{"label", "probability", "probabilities": {label: probability}}``.
@@ -69,5 +75,5 @@ class Predictor:
             return []
         loaded = self._loaded
         encoded = encode_texts(loaded.tokenizer, texts, None, loaded.max_length)
-        scores = score(loaded.model, encoded, self._compute, batch_size)
+        scores = score(loaded.model, encoded, self._compute, batch_size, after_batch)
         return loaded.task.decode(scores, loaded.labels)

@@ -20,13 +20,18 @@ _MAX_TOKENS_ON_GPU = 65536
 
 
 def score(
-    model: Scorer, examples: Examples, compute: Compute, max_examples: int = 1 << 30
+    model: Scorer,
+    examples: Examples,
+    compute: Compute,
+    max_examples: int = 1 << 30,
+    after_batch: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """Score all examples, dropout off; the result is in their order, float32 [N, C].
 
-    The model is left in the mode it was in.
+    The arguments are those of ``map_batches``. The model is left in the mode it was in.
     """
-    return map_batches(model, model.scores, examples, compute, max_examples).numpy()
+    scores = map_batches(model, model.scores, examples, compute, max_examples, after_batch)
+    return scores.numpy()
 
 
 @torch.inference_mode()
@@ -36,6 +41,7 @@ def map_batches(
     examples: Examples,
     compute: Compute,
     max_examples: int = 1 << 30,
+    after_batch: Callable[[float], None] = lambda share: None,
 ) -> Tensor:
     """What a function of the model, in evaluation mode, makes of each example.
 
@@ -45,6 +51,7 @@ def map_batches(
         examples: N of them; like lengths are computed together.
         compute: device and precision.
         max_examples: most examples in a batch.
+        after_batch: told the share of the tokens that is done.
 
     Returns:
         float32 [N, …] on the CPU, in the examples' order.
@@ -53,11 +60,13 @@ def map_batches(
     model.train(False)
     max_tokens = _MAX_TOKENS.get(compute.device.type, _MAX_TOKENS_ON_GPU)
     batches = batches_by_length(examples.lengths, max_examples, max_tokens)
-    results = []
+    results, done = [], 0
     try:
         for places in batches:
             with compute.autocast():
                 results.append(function(examples.batch(places).to(compute.device)).float().cpu())
+            done += int(examples.lengths[places].sum())
+            after_batch(done / max(1, int(examples.lengths.sum())))
     finally:
         model.train(was_training)
     joined = torch.cat(results)

@@ -6,6 +6,7 @@ from typing import Any
 
 from selfsup.evaluation.predictions_file import write_predictions
 from selfsup.evaluation.scoring import score
+from selfsup.recipes.share_of_data import showing_share
 from selfsup.recipes.task_data import cut_note
 from selfsup.settings import EvaluateSettings
 from selfsup.tasks.columns import Columns
@@ -34,7 +35,7 @@ def evaluate(settings: EvaluateSettings) -> dict[str, Any]:
         for note in (*examples.notes, *cut_note(settings.data, encoded, loaded.max_length)):
             display.message(note)
         model = loaded.model.to(compute.device)
-        scores = score(model, encoded, compute, settings.batch_size)
+        scores = score(model, encoded, compute, settings.batch_size, showing_share(display))
     if settings.predictions is not None:
         answers = task.decode(scores, loaded.labels)
         write_predictions(

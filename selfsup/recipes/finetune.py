@@ -34,8 +34,12 @@ from selfsup.transfer.partly_frozen import PartlyFrozen
 from selfsup.transfer.rates import encoder_rules, learning_rates
 
 
-def finetune(settings: FinetuneSettings) -> dict[str, Any]:
+def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
     """Fine-tune, and write the run: settings, metrics, summary, and the best seed's model.
+
+    Args:
+        settings: what and how.
+        display: where progress is shown; one of its own if None.
 
     Returns:
         the summary, and the run's folder as ``out``.
@@ -48,7 +52,7 @@ def finetune(settings: FinetuneSettings) -> dict[str, Any]:
     check_free(settings.out)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
-    with ProgressDisplay("finetune") as display:
+    with display or ProgressDisplay("finetune") as display:
         columns = Columns(settings.text_column, settings.label_column)
         train, validation = read_task_files(task, settings.train, settings.validation, columns)
         start = find_starting_point(
@@ -65,6 +69,9 @@ def finetune(settings: FinetuneSettings) -> dict[str, Any]:
             log = FinetuneLog(metrics, display, settings.seeds)
             runs, model = train_seeds(settings, task, start, data, compute, log)
         summary = summarize(settings, task, data, runs)
+        if summary["failed_seeds"]:
+            failed = ", ".join(map(str, summary["failed_seeds"]))
+            display.message(f"failed to learn, no better than the most frequent label: {failed}")
         summary["seconds"] = round(time.perf_counter() - started, 1)
         card = task_model_card(settings, start.name, data.labels, summary)
         save_task_model(

@@ -6,6 +6,7 @@ from typing import Any
 
 from selfsup.deploy.predictor import Predictor
 from selfsup.evaluation.predictions_file import write_predictions
+from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import PredictSettings
 from selfsup.tasks.columns import Columns
 from selfsup.training.progress import ProgressDisplay
@@ -34,7 +35,7 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         examples = predictor.task.read_examples(settings.data, columns, labelled=False)
         for note in examples.notes:
             display.message(note)
-        answers = predictor.predict(examples.texts, settings.batch_size)
+        answers = predictor.predict(examples.texts, settings.batch_size, showing_share(display))
     write_predictions(
         settings.out,
         ({"text": text, **answer} for text, answer in zip(examples.texts, answers, strict=True)),

@@ -41,3 +41,11 @@ def test_the_model_is_left_in_the_mode_it_was_in_and_scored_without_dropout(mode
     model.train(mode)
     np.testing.assert_array_equal(score(model, EXAMPLES, FLOAT32), scores)
     assert model.training == mode
+
+
+def test_the_share_that_is_done_grows_to_the_whole(model):
+    shares: list[float] = []
+    score(model, EXAMPLES, FLOAT32, 4, shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) == 8
+    assert shares[-1] == 1.0
