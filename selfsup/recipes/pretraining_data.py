@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.shards import Shards, open_shards
-from selfsup.corpus.sources import read_documents
+from selfsup.corpus.sources import find_inputs, read_documents
 from selfsup.corpus.wordpiece import (
     load_tokenizer,
     save_tokenizer,
@@ -19,6 +19,21 @@ from selfsup.settings import PretrainSettings
 # Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
 TOKENIZER, SHARDS = "tokenizer", "shards"
+
+
+def check_data(settings: PretrainSettings) -> None:
+    """Complain of data that is not there before anything is written.
+
+    Raises:
+        UserError: as ``pretraining_shards``, as far as it can be known without reading the text.
+    """
+    shards = _shards_folder(settings)
+    if shards is None:
+        find_inputs(settings.data)
+        if settings.tokenizer is not None:
+            load_tokenizer(settings.tokenizer)
+    else:
+        _check_tokenizer(settings, open_shards(shards))
 
 
 def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
@@ -48,6 +63,14 @@ def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
         max_bad_fraction=settings.max_bad_fraction,
     )
     return open_shards(run / SHARDS)
+
+
+def _shards_folder(settings: PretrainSettings) -> Path | None:
+    """The folder of shards among the data, which must then be all of it; None for raw text."""
+    folders = [Path(data) for data in settings.data if (Path(data) / "manifest.json").exists()]
+    if folders and len(settings.data) > 1:
+        raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
+    return folders[0] if folders else None
 
 
 def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path) -> Path:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from selfsup.objectives.held_out import HeldOutResult
-from selfsup.training.checkpoint import remove_checkpoints, save_checkpoint
+from selfsup.training.checkpoint import save_checkpoint
 from selfsup.training.loop import Extent, RunState, StepReport
 from selfsup.training.metrics_file import MetricsFile
 from selfsup.training.progress import ProgressDisplay
@@ -34,13 +34,14 @@ class PretrainingLog:
         extent: Extent,
         state: RunState,
         measure: Callable[[int | None], HeldOutResult],
-        peak_flops: float,
+        measure_peak: Callable[[], float],
         learning_rate: float,
         evaluate_every: int | None,
         checkpoint_every: int | None,
         quick_tokens: int,
     ) -> None:
-        self.peak_flops = peak_flops
+        self._measure_peak = measure_peak
+        self.peak_flops = measure_peak()
         self._metrics = MetricsFile(metrics, keep_until_step=state.step)
         self._display = ProgressDisplay(title)
         self._model, self._optimizer = model, optimizer
@@ -86,10 +87,6 @@ class PretrainingLog:
         )
         self._last_checkpoint = time.monotonic()
 
-    def remove_checkpoints(self) -> None:
-        """Remove what is needed no more once the model is written."""
-        remove_checkpoints(self._checkpoints)
-
     def _is_time_to_evaluate(self, progress: float) -> bool:
         if self._evaluate_every is not None:
             return self._state.step % self._evaluate_every == 0
@@ -104,6 +101,8 @@ class PretrainingLog:
         return now - self._last_checkpoint >= _CHECKPOINT_SECONDS
 
     def _evaluate(self) -> None:
+        # Measured again, since other programs may have slowed the first measurement.
+        self.peak_flops = max(self.peak_flops, self._measure_peak())
         self._held_out = self._measure(self._quick_tokens)
         line = self._where()
         for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy"):

@@ -6,15 +6,14 @@ only after that.
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from selfsup.corpus.atomic_files import sync_folder, writing_to
+from selfsup.encoder.tensor_file import read_tensors, sync_file, write_tensors
 from selfsup.errors import UserError
 
 _PREFIX = "step-"
@@ -31,25 +30,29 @@ def save_checkpoint(
         model: whose parameters and buffers are saved.
         optimizer: whose state is saved, under the places of its parameters.
         state: anything else to go on from, as JSON.
+
+    Raises:
+        UserError: the disk is full, read-only or not yours; the checkpoint before stays.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{_PREFIX}{step:09d}"
     temporary = folder / f".{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        save_file(_unshared_state(model), temporary / "model.safetensors")
-        save_file(_optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
-        (temporary / "state.json").write_text(json.dumps({"step": step, **state}))
-        for path in temporary.iterdir():
-            _flush(path)
+        with writing_to(final):
+            write_tensors(temporary / "model.safetensors", _unshared_state(model))
+            write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer))
+            (temporary / "state.json").write_text(json.dumps({"step": step, **state}))
+            sync_file(temporary / "state.json")
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     if final.exists():
         shutil.rmtree(final)
     temporary.replace(final)
-    _flush(folder)
+    sync_folder(folder)
     for older in _checkpoints(folder)[:-1]:
         shutil.rmtree(older)
     return final
@@ -74,12 +77,12 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     """
     try:
         state = json.loads((checkpoint / "state.json").read_text())
-        model_state = load_file(checkpoint / "model.safetensors")
-        optimizer_state = load_file(checkpoint / "optimizer.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"{checkpoint}: the checkpoint cannot be read ({error}); start the run again"
+            f"{checkpoint}: the checkpoint cannot be read ({error}): start the run again"
         ) from error
+    model_state = read_tensors(checkpoint / "model.safetensors")
+    optimizer_state = read_tensors(checkpoint / "optimizer.safetensors")
     expected = _unshared_state(model)
     if expected.keys() != model_state.keys() or any(
         expected[name].shape != model_state[name].shape for name in expected
@@ -124,11 +127,3 @@ def _set_optimizer_tensors(
         # The step count stays where the optimizer keeps it; the moments lie beside the parameter.
         device = parameter.device if value.ndim else value.device
         optimizer.state[parameter][name] = value.to(device)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

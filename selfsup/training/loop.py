@@ -33,7 +33,7 @@ class Batch(Protocol):
 class Batches(Protocol):
     """Batches by number, from 0 on, without end."""
 
-    def __getitem__(self, number: int) -> Batch: ...
+    def __getitem__(self, number: int, /) -> Batch: ...
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,11 @@ def train(
     state: RunState,
     after_step: Callable[[StepReport], None],
     training_flops: Callable[[Any], float] = lambda batch: 0.0,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Take steps until the extent is reached, from wherever ``state`` is, updating it.
+
+    Returns earlier, between two steps, when ``should_stop`` says so.
 
     ``after_step`` is called after each step (for logs, evaluations and checkpoints); the time it
     takes does not count towards a budget.
@@ -148,7 +151,7 @@ def train(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state.batches_taken += [0] * (len(stages) - len(state.batches_taken))
     model.train()
-    while (progress := extent.progress(state)) < 1.0:
+    while (progress := extent.progress(state)) < 1.0 and not should_stop():
         started = time.perf_counter()
         place = next(i for i, stage in enumerate(stages) if progress < stage.until)
         multiplier = rate_multiplier(settings.schedule, _mid(progress, extent), settings.warmup)

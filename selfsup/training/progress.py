@@ -18,7 +18,12 @@ class ProgressDisplay:
     half minute, and for each message.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, keeps_messages: bool = True) -> None:
+        """Args:
+        title: stands before the progress.
+        keeps_messages: whether ``message`` writes anything.
+        """
+        self._keeps_messages = keeps_messages
         self._console = Console(stderr=True, highlight=False)
         self._title = title
         self._live: Live | None = None
@@ -36,6 +41,8 @@ class ProgressDisplay:
 
     def message(self, text: str) -> None:
         """A line that stays."""
+        if not self._keeps_messages:
+            return
         if self._live is not None:
             self._console.print(text)
         else:
@@ -53,7 +60,8 @@ class ProgressDisplay:
         elif time.monotonic() - self._last_plain >= _PLAIN_SECONDS:
             self._last_plain = time.monotonic()
             values = "  ".join(f"{name} {value}" for name, value in fields.items())
-            self.message(f"{self._title} {progress:4.0%}  {values}  {left}".rstrip())
+            line = f"{self._title} {progress:4.0%}  {values}  {left}".rstrip()
+            print(line, file=sys.stderr, flush=True)
 
 
 def format_seconds(seconds: float) -> str:

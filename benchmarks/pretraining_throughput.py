@@ -1,0 +1,209 @@
+"""Claim: pre-training BERT-mini runs at many times the speed of a loop around transformers.
+
+Both train BERT-mini (vocabulary 30,522) with masked language modelling and next-sentence
+prediction on the same batches of real text: 32 pairs of up to 128 tokens, 15 % masked, dropout 0,
+AdamW, gradient clipping. Only tokens of text count towards the speed, padding does not. Each
+setting runs in a process of its own, in turn, for several rounds; the medians are compared.
+
+The peer is ``transformers.BertForPreTraining`` in
+
+- a plain loop: float32, torch.optim.AdamW as it comes;
+- its best settings: bf16 autocast and fused AdamW, with each attention implementation, as it
+  comes and compiled; the fastest of these counts.
+
+    python benchmarks/pretraining_throughput.py --corpus wiki-en.jsonl.xz --vocabulary vocab.txt
+
+prints one JSON object.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BATCH_SIZE, MAX_LENGTH, WARM_UP_STEPS = 32, 128, 3
+PLAIN = "transformers float32"
+BEST = [
+    "transformers bf16 sdpa",
+    "transformers bf16 eager",
+    "transformers bf16 sdpa compiled",
+    "transformers bf16 eager compiled",
+]
+OURS = "selfsup"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", help="raw text to prepare, as selfsup prepare takes it")
+    parser.add_argument("--vocabulary", help="BERT's vocab.txt")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=12, help="timed steps a round")
+    parser.add_argument("--one", nargs=2, metavar=("SETTING", "SHARDS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        setting, shards = arguments.one
+        print(json.dumps(measure(setting, Path(shards), arguments.steps)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shards = prepare_shards(arguments.corpus, arguments.vocabulary, Path(folder))
+        rates: dict[str, list[float]] = {name: [] for name in [OURS, PLAIN, *BEST]}
+        for _ in range(arguments.rounds):
+            for setting in rates:
+                command = [sys.executable, __file__, "--one", setting, str(shards)]
+                command += ["--steps", str(arguments.steps)]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+                rates[setting].append(json.loads(done.stdout)["tokens_per_second"])
+                print(f"{setting}: {rates[setting][-1]:,.0f} tokens/s", file=sys.stderr)
+    medians = {name: round(statistics.median(values), 1) for name, values in rates.items()}
+    best = max(BEST, key=medians.__getitem__)
+    print(
+        json.dumps(
+            {
+                "tokens_per_second": medians,
+                "rounds": rates,
+                "best_setting": best,
+                "ratio_to_plain": round(medians[OURS] / medians[PLAIN], 2),
+                "ratio_to_best": round(medians[OURS] / medians[best], 2),
+            },
+            indent=2,
+        )
+    )
+
+
+def prepare_shards(corpus: str, vocabulary: str, folder: Path) -> Path:
+    from selfsup.corpus.prepare import prepare
+
+    tokenizer = folder / "tokenizer"
+    tokenizer.mkdir()
+    (tokenizer / "vocab.txt").write_text(Path(vocabulary).read_text())
+    prepare([corpus], tokenizer, folder / "shards", show_progress=False)
+    return folder / "shards"
+
+
+def measure(setting: str, shards_folder: Path, steps: int) -> dict[str, float]:
+    """Tokens of text a second of one setting, in this process."""
+    from selfsup.training.compute import choose_compute
+
+    if setting == OURS:
+        choose_compute("auto", "auto", None)  # before the first large allocation, as pretrain does
+    batches, vocab_size = real_batches(shards_folder)
+    take_step = our_step(vocab_size) if setting == OURS else their_step(setting, vocab_size)
+    tokens, seconds = 0, 0.0
+    for number in range(WARM_UP_STEPS + steps):
+        started = time.perf_counter()
+        batch = batches[number]
+        take_step(batch)
+        if number >= WARM_UP_STEPS:
+            seconds += time.perf_counter() - started
+            tokens += batch.token_count
+    return {"tokens_per_second": tokens / seconds}
+
+
+def real_batches(shards_folder: Path):
+    from selfsup.corpus.shards import open_shards
+    from selfsup.corpus.wordpiece import load_tokenizer
+    from selfsup.objectives.masked_lm import Masking
+    from selfsup.objectives.text_corpus import TextCorpus, split_held_out
+    from selfsup.objectives.text_objective import TextBatches
+    from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
+
+    shards = open_shards(shards_folder)
+    tokenizer = load_tokenizer(shards.tokenizer_folder)
+    corpus = TextCorpus(shards.shards)
+    documents, _ = split_held_out(corpus, 0.01)
+    masking = Masking(
+        0.15, "token", special_tokens(tokenizer), shards.vocab_size, continuation_pieces(tokenizer)
+    )
+    objectives = ("mlm", "nsp")
+    batches = TextBatches(corpus, documents, masking, objectives, MAX_LENGTH, BATCH_SIZE, seed=0)
+    return batches, shards.vocab_size
+
+
+def our_step(vocab_size: int):
+    import torch
+
+    from selfsup.encoder.bert import BertEncoder
+    from selfsup.encoder.config import bert_config
+    from selfsup.encoder.initialization import initialize
+    from selfsup.objectives.text_objective import TextPreTraining
+    from selfsup.training.compute import choose_compute
+    from selfsup.training.optimizer import build_adamw
+
+    compute = choose_compute("auto", "auto", None)
+    config = bert_config("bert-mini", vocab_size, dropout=0.0)
+    model = TextPreTraining(BertEncoder(config), ("mlm", "nsp"))
+    initialize(model, config.initializer_range, seed=0)
+    optimizer = build_adamw(model.named_parameters(), 1e-4, 0.01)
+
+    def take_step(batch) -> None:
+        with compute.autocast():
+            losses = model(batch)
+        sum(loss for loss, _, _ in losses.values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return take_step
+
+
+def their_step(setting: str, vocab_size: int):
+    import torch
+    from transformers import BertConfig, BertForPreTraining
+
+    is_plain = setting == PLAIN
+    config = BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="eager" if "eager" in setting else "sdpa",
+    )
+    torch.manual_seed(0)
+    model = BertForPreTraining(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if is_plain else True)
+    run = torch.compile(model) if "compiled" in setting else model
+
+    def take_step(batch) -> None:
+        padded = padded_batch(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not is_plain):
+            loss = run(**padded).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return take_step
+
+
+def padded_batch(batch) -> dict:
+    """The same batch as transformers takes it: every sequence padded to 128 tokens."""
+    import torch
+
+    lengths = batch.packing.cu_seqlens.diff().long()
+    labels = torch.full_like(batch.input_ids, -100)
+    labels[batch.masked_rows] = batch.masked_labels
+    keep = torch.arange(MAX_LENGTH) < lengths[:, None]
+
+    def pad(values, filler):
+        padded = torch.full(keep.shape, filler, dtype=torch.long)
+        padded[keep] = values
+        return padded
+
+    return {
+        "input_ids": pad(batch.input_ids, 0),
+        "token_type_ids": pad(batch.token_type_ids, 0),
+        "attention_mask": keep.long(),
+        "labels": pad(labels, -100),
+        "next_sentence_label": batch.next_sentence_label,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What suits an encoder, where the user of ``selfsup pretrain`` says nothing."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from selfsup.encoder.config import BERT_SIZES, bert_config
+from selfsup.encoder.model_location import resolve_model_folder
+from selfsup.errors import UserError
+from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import DEFAULT_BUDGET
+
+
+@dataclass(frozen=True)
+class SizeDefaults:
+    """What suits an encoder of a size, where the user says nothing.
+
+    The small ones are meant for minutes to hours on a laptop, and were measured (docs/log.md);
+    the large ones are as in BERT's paper (appendix A.2).
+    """
+
+    batch_size: int
+    learning_rate: float
+    dropout: float
+    start: str
+
+
+_SIZE_DEFAULTS = {
+    "bert-tiny": SizeDefaults(16, 2e-3, 0.0, "structured"),
+    "bert-mini": SizeDefaults(16, 1e-3, 0.0, "structured"),
+    "bert-small": SizeDefaults(16, 7e-4, 0.0, "structured"),
+    "bert-medium": SizeDefaults(32, 5e-4, 0.0, "structured"),
+    "bert-base": SizeDefaults(256, 1e-4, 0.1, "random"),
+    "bert-large": SizeDefaults(256, 1e-4, 0.1, "random"),
+}
+
+
+def with_defaults(settings: PretrainSettings) -> PretrainSettings:
+    """Replace what was left open by what suits the encoder.
+
+    Raises:
+        UserError: flags that do not go together, or an unknown encoder.
+    """
+    if settings.encoder not in BERT_SIZES:
+        bert_config(settings.encoder, 1)  # raises, and names the sizes there are
+    size = _SIZE_DEFAULTS[settings.encoder]
+    if settings.init is not None:
+        resolve_model_folder(settings.init)
+        size = dataclasses.replace(size, start="random")
+        if settings.start == "structured":
+            raise UserError("--start structured is for new weights: leave it out with --init")
+    if settings.short_length is not None and settings.short_length >= settings.max_length:
+        raise UserError(
+            f"--short-length {settings.short_length} must be below --max-length "
+            f"{settings.max_length}"
+        )
+    budget = settings.budget
+    if settings.steps is None and budget is None:
+        budget = DEFAULT_BUDGET
+        print(f"Training for {budget}: --budget or --steps says otherwise", file=sys.stderr)
+
+    def given(value: Any, default: Any) -> Any:
+        return default if value is None else value
+
+    return dataclasses.replace(
+        settings,
+        budget=budget,
+        batch_size=given(settings.batch_size, size.batch_size),
+        learning_rate=given(settings.learning_rate, size.learning_rate),
+        dropout=given(settings.dropout, size.dropout),
+        start=size.start if settings.start == "auto" else settings.start,
+    )
