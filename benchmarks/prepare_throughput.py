@@ -137,7 +137,7 @@ class PeakMemory:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._stopped.wait(0.1):
+        while not self._stopped.wait(0.25):
             self.bytes = max(self.bytes, sum(map(memory_of, descendants(self._pid))))
 
 

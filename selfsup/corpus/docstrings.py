@@ -43,8 +43,12 @@ def installed_modules() -> list[tuple[str, Path]]:
         for folder, subfolders, files in os.walk(root):
             subfolders[:] = [name for name in subfolders if not _SKIPPED_FOLDERS.fullmatch(name)]
             for name in files:
-                if name.endswith(".py") and not _SKIPPED_FILES.fullmatch(name):
-                    path = Path(folder, name)
+                path = Path(folder, name)
+                if (
+                    name.endswith(".py")
+                    and not _SKIPPED_FILES.fullmatch(name)
+                    and path.is_file()  # not a link to nowhere
+                ):
                     modules.setdefault(_dotted_name(path.relative_to(root)), path)
     return sorted(modules.items())
 
@@ -57,7 +61,11 @@ def read_docstrings(name: str, path: Path) -> Iterator[Record]:
             such as ``numpy.linalg.solve``, so that its first part is the library.
         path: the module's file.
     """
-    source = path.read_bytes()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        yield BadRecord(str(path), None, f"cannot be read ({error.strerror})")
+        return
     if not any(quotes in source for quotes in _DOCSTRING_QUOTES):
         return
     try:

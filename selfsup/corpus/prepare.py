@@ -22,6 +22,7 @@ from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, damage_of, read_manife
 from selfsup.corpus.sources import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecordTally,
+    Input,
     RecordStream,
     TextDocuments,
     check_max_bad_fraction,
@@ -89,7 +90,7 @@ def prepare(
         raise UserError(f"--shard-tokens {shard_tokens}: must be at least 1")
     check_max_bad_fraction(max_bad_fraction)
     tokenizer = load_tokenizer(tokenizer_folder)
-    inputs = find_inputs(sources)
+    inputs = [found for found in find_inputs(sources) if not _is_inside(found, out)]
     identity = {
         "tokenizer_sha256": tokenizer_sha256(tokenizer),
         "inputs_sha256": inputs_sha256(inputs),
@@ -123,11 +124,18 @@ def prepare(
             stack.callback(writer.abandon)
             pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
             blocks = _read_blocks(stream, tally, out / _PROBLEMS_FILE)
-            for records, encoded in pool.encode(blocks):
-                writer.add(records, encoded)
-                counts = state.counts
-                display.update(stream.bytes_read, counts.bytes_read - bytes_before, counts.tokens)
-            writer.finish()
+            try:
+                for records, encoded in pool.encode(blocks):
+                    writer.add(records, encoded)
+                    counts = state.counts
+                    text_bytes = counts.bytes_read - bytes_before
+                    display.update(stream.bytes_read, text_bytes, counts.tokens)
+                writer.finish()
+            except KeyboardInterrupt:
+                display.say(
+                    f"interrupted after {len(state.shards)} shards; the same command goes on"
+                )
+                raise
     if not state.shards:
         remove_unfinished(out)
         raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
@@ -143,6 +151,12 @@ def prepare(
     write_bytes(out / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
     remove_unfinished(out)
     return manifest
+
+
+def _is_inside(found: Input, folder: Path) -> bool:
+    """Whether an input is one of our own files, as when the shards lie among the texts."""
+    scheme, _, path = found.url.rpartition("://")
+    return scheme in ("", "file") and Path(path).is_relative_to(folder.resolve())
 
 
 def _finished_manifest(

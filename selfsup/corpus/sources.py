@@ -232,6 +232,8 @@ class RecordStream:
             raise UserError(
                 f"{found.name}: damaged or cut short ({error}): fetch it again"
             ) from None
+        except OSError as error:
+            raise UserError(f"{found.name}: cannot be read ({error.strerror or error})") from None
 
 
 def _find(source: str) -> list[Input]:

@@ -313,6 +313,38 @@ def test_a_corpus_of_one_document_is_one_shard(tokenizer_folder, tmp_path):
     assert len(open_shards(tmp_path / "out").shards) == 1
 
 
+def test_shards_that_lie_among_the_texts_are_not_read_as_texts(tokenizer_folder, tmp_path):
+    (tmp_path / "one.txt").write_text("Red fox runs. Grey wolf howls.")
+    first = run(tmp_path, tokenizer_folder, tmp_path / "shards")
+    assert (tmp_path / "shards" / "tokenizer" / "vocab.txt").exists()
+    assert run(tmp_path, tokenizer_folder, tmp_path / "shards") == first
+
+
+def test_ctrl_c_leaves_no_worker_and_says_how_to_go_on(
+    corpus, tokenizer_folder, tmp_path, expected, capsys, monkeypatch
+):
+    from selfsup.corpus import worker_pool
+
+    pools = []
+    original = worker_pool.WorkerPool._encode_block
+
+    def interrupted(pool, texts):
+        pools.append(pool)
+        if len(pools) == 30:
+            raise KeyboardInterrupt
+        return original(pool, texts)
+
+    monkeypatch.setattr(worker_pool.WorkerPool, "_encode_block", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, tokenizer_folder, tmp_path / "out", show_progress=True)
+    assert "the same command goes on" in capsys.readouterr().err
+    assert pools[0]._processes
+    assert all(process.returncode is not None for process in pools[0]._processes)
+    monkeypatch.setattr(worker_pool.WorkerPool, "_encode_block", original)
+    run(corpus, tokenizer_folder, tmp_path / "out")
+    assert contents(tmp_path / "out") == expected
+
+
 def test_too_many_bad_records_stop_it_and_are_named(tokenizer_folder, tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text('{"text": "Red fox."}\nbad\n' * 10)
