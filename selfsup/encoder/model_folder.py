@@ -161,7 +161,7 @@ def save_model(
         raise UserError(
             f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
         )
-    weights = {name: tensor.detach().float().contiguous() for name, tensor in state.items()}
+    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
     staging = folder / ".saving"
     with writing_to(folder):
         shutil.rmtree(staging, ignore_errors=True)

@@ -25,8 +25,8 @@ def linear_cross_entropy(
         labels: int64 [M].
 
     Returns:
-        the mean in nats, float32, and the number of rows whose best score is the label, int64;
-        both scalars. With no rows, both are zero.
+        the mean in nats, float32, and the number of rows in which no score is better than the
+        label's, int64; both scalars. With no rows, both are zero.
     """
     if len(labels) == 0:
         return (hidden.sum() + bias.sum()) * 0.0, labels.new_zeros(())

@@ -250,7 +250,7 @@ def test_a_long_document_is_walked_through_in_parts_without_loss():
 @pytest.mark.parametrize(
     ("documents", "complaint"),
     [
-        ([[3, 4, 5]], "at least two documents to train on, and there is one"),
+        ([[3, 4, 5]], "at least two documents, and there is one"),
         ([[3], [4], [5]], "documents of at least two sentences, and all have one"),
     ],
 )
@@ -258,6 +258,12 @@ def test_a_corpus_without_pairs_is_refused_with_the_mend(documents, complaint):
     with pytest.raises(UserError, match=f"{complaint}.*--objectives mlm") as refusal:
         plan_of(documents, 20)
     assert "\n" not in str(refusal.value)
+
+
+def test_some_documents_of_one_sentence_each_are_no_mistake():
+    corpus = corpus_of([[3], [4], [5, 6]])
+    plan = SentencePairs(corpus, np.array([0, 1]), SPECIAL, 20, seed=0, epoch=0)
+    assert [pair.is_random for pair in pairs_of(plan)] == [True, True]
 
 
 def test_a_document_of_one_sentence_gets_a_random_b():
