@@ -37,7 +37,7 @@ from selfsup.corpus.unfinished import (
     remove_unfinished,
 )
 from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.worker_pool import WorkerPool, available_cores
+from selfsup.corpus.worker_pool import WorkerPool, default_workers
 from selfsup.errors import UserError
 
 DEFAULT_SHARD_TOKENS = 1 << 26
@@ -66,7 +66,7 @@ def prepare(
         sources: what to read; see ``read_documents``.
         tokenizer_folder: a tokenizer folder; a copy of it goes into the shards folder.
         out: the shards folder.
-        workers: worker processes; as many as there are cores unless given.
+        workers: worker processes; as many as there are cores, at most 16, unless given.
         text_field: the field or column that holds the text.
         text_documents: what a document is in plain text; see ``read_documents``.
         language: ISO 639-1 code for splitting sentences; ``"auto"`` guesses it for each document.
@@ -83,7 +83,7 @@ def prepare(
             no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
     """
     out = Path(out)
-    workers = available_cores() if workers is None else workers
+    workers = default_workers() if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     if shard_tokens < 1:

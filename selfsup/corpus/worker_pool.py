@@ -22,8 +22,12 @@ from selfsup.errors import UserError
 # Pieces remembered by all workers together, at some 200 bytes each.
 _CACHED_PIECES = 1 << 19
 _FEWEST_CACHED_PIECES = 1 << 15
+# So many read as much as one process can parse; with more, memory would pass a gigabyte.
+_MOST_WORKERS = 16
 # Blocks on their way beyond one for each worker, so that none waits for the reader.
 _BLOCKS_AHEAD = 2
+# Blocks of giant documents wait for one another, so that memory stays bounded.
+_BYTES_AHEAD = 32 << 20
 
 # The worker finds modules where this process does, installed or not.
 _START = """
@@ -36,11 +40,14 @@ main()
 Tag = TypeVar("Tag")
 
 
-def available_cores() -> int:
-    """The cores this process may use, which in a container are fewer than the machine's."""
+def default_workers() -> int:
+    """As many as the cores this process may use, within what one reader can keep busy."""
+    # In a container the cores that may be used are fewer than the machine's.
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
 
 
 class WorkerPool:
@@ -80,14 +87,17 @@ class WorkerPool:
         Raises:
             UserError: a worker was killed, which is mostly for want of memory.
         """
-        pending: deque[tuple[Tag, Future[EncodedBlock]]] = deque()
+        pending: deque[tuple[Tag, Future[EncodedBlock], int]] = deque()
+        pending_bytes = 0
         for tag, texts in blocks:
-            pending.append((tag, self._threads.submit(self._encode_block, texts)))
-            if len(pending) >= self._workers + _BLOCKS_AHEAD:
-                done, future = pending.popleft()
+            size = sum(map(len, texts))
+            pending.append((tag, self._threads.submit(self._encode_block, texts), size))
+            pending_bytes += size
+            while len(pending) >= self._workers + _BLOCKS_AHEAD or pending_bytes > _BYTES_AHEAD:
+                done, future, size = pending.popleft()
+                pending_bytes -= size
                 yield done, future.result()
-        while pending:
-            done, future = pending.popleft()
+        for done, future, _ in pending:
             yield done, future.result()
 
     def _encode_block(self, texts: list[bytes]) -> EncodedBlock:
