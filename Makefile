@@ -28,7 +28,7 @@ lint: $(FULL) ## run ruff, pyright and import-linter
 	$(BIN)/lint-imports
 
 bench: $(FULL) ## measure the README's claims side by side with their peers
-	@for benchmark in benchmarks/*.py; do \
+	@for benchmark in benchmarks/*_*put.py; do \
 		echo "$$benchmark" >&2; \
 		$(BIN)/python "$$benchmark" || exit 1; \
 	done

@@ -13,15 +13,14 @@ rounds stand beside them, with the time that planning took of each epoch.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("SELFSUP_DATA") or PROJECT.parent / "shared" / "data")
+from english_sample import CORPUS, VOCABULARY, prepare_shards
+
 SHARD_TOKENS = 2_000_000  # several shards, as a large corpus has
 MASK_PROBABILITY = 0.15
 BOTH = ("mlm", "nsp")
@@ -41,27 +40,15 @@ KINDS = {
 def main() -> None:
     """Prepare the shards, run the rounds, and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--corpus", type=Path, default=DATA / "text" / "wiki-en.jsonl.xz")
-    parser.add_argument(
-        "--vocabulary", type=Path, default=DATA / "tokenizer" / "bert-base-uncased.vocab.txt"
-    )
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        shards = prepare_shards(arguments.corpus, arguments.vocabulary, Path(folder))
+        shards = prepare_shards(
+            arguments.corpus, arguments.vocabulary, Path(folder), shard_tokens=SHARD_TOKENS
+        )
         print(json.dumps(measure(shards, arguments.rounds), indent=2, ensure_ascii=False))
-
-
-def prepare_shards(corpus: Path, vocabulary: Path, folder: Path) -> Path:
-    """Write shards with this vocabulary."""
-    from selfsup.corpus.prepare import prepare
-
-    tokenizer = folder / "tokenizer"
-    tokenizer.mkdir()
-    (tokenizer / "vocab.txt").write_bytes(vocabulary.read_bytes())
-    shards = folder / "shards"
-    prepare([str(corpus)], tokenizer, shards, shard_tokens=SHARD_TOKENS, show_progress=False)
-    return shards
 
 
 def measure(shards: Path, rounds: int) -> dict:
@@ -98,7 +85,7 @@ def one_epoch(
     from selfsup.objectives.masked_lm import Masking
     from selfsup.objectives.text_corpus import TextCorpus, split_held_out
     from selfsup.objectives.text_objective import TextBatches
-    from selfsup.recipes.pretrain import continuation_pieces, special_tokens
+    from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
 
     opened = open_shards(shards)
     tokenizer = load_tokenizer(opened.tokenizer_folder)

@@ -11,7 +11,7 @@ The peer is ``transformers.BertForPreTraining`` in
 - its best settings: bf16 autocast and fused AdamW, with each attention implementation, as it
   comes and compiled; the fastest of these counts.
 
-    python benchmarks/pretraining_throughput.py --corpus wiki-en.jsonl.xz --vocabulary vocab.txt
+    python benchmarks/pretraining_throughput.py [--corpus FILE] [--vocabulary FILE] [--rounds 3]
 
 prints one JSON object.
 """
@@ -25,6 +25,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from english_sample import CORPUS, VOCABULARY, prepare_shards
+
 BATCH_SIZE, MAX_LENGTH, WARM_UP_STEPS = 32, 128, 3
 PLAIN = "transformers float32"
 BEST = [
@@ -37,9 +39,9 @@ OURS = "selfsup"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", help="raw text to prepare, as selfsup prepare takes it")
-    parser.add_argument("--vocabulary", help="BERT's vocab.txt")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12, help="timed steps a round")
     parser.add_argument("--one", nargs=2, metavar=("SETTING", "SHARDS"), help=argparse.SUPPRESS)
@@ -72,16 +74,6 @@ def main() -> None:
             indent=2,
         )
     )
-
-
-def prepare_shards(corpus: str, vocabulary: str, folder: Path) -> Path:
-    from selfsup.corpus.prepare import prepare
-
-    tokenizer = folder / "tokenizer"
-    tokenizer.mkdir()
-    (tokenizer / "vocab.txt").write_text(Path(vocabulary).read_text())
-    prepare([corpus], tokenizer, folder / "shards", show_progress=False)
-    return folder / "shards"
 
 
 def measure(setting: str, shards_folder: Path, steps: int) -> dict[str, float]:
@@ -142,7 +134,7 @@ def our_step(vocab_size: int):
     def take_step(batch) -> None:
         with compute.autocast():
             losses = model(batch)
-        sum(loss for loss, _, _ in losses.values()).backward()
+        (losses["mlm"][0] + losses["nsp"][0]).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
         optimizer.step()
         optimizer.zero_grad()
@@ -163,8 +155,8 @@ def their_step(setting: str, vocab_size: int):
         intermediate_size=1024,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        attn_implementation="eager" if "eager" in setting else "sdpa",
     )
+    config._attn_implementation = "eager" if "eager" in setting else "sdpa"
     torch.manual_seed(0)
     model = BertForPreTraining(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if is_plain else True)
