@@ -62,4 +62,4 @@ class ProgressDisplay:
             return ""
         share = min(stored_bytes / self._stored_bytes, 1.0)
         left = (now - self._start) * (1 - share) / share
-        return f"{share:.0%}, {left / 60:.0f} min left, "
+        return f"{share:.0%}, {left // 60:.0f}:{left % 60:02.0f} left, "
