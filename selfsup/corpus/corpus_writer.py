@@ -1,31 +1,14 @@
 """Drop duplicates from encoded blocks and write what is left to shards of a given size."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from selfsup.corpus.blocks import EncodedBlock
 from selfsup.corpus.duplicates import KeptText, SeenHashes, drop_duplicates
+from selfsup.corpus.record_blocks import RecordBlock
 from selfsup.corpus.shard_writer import ShardWriter
 from selfsup.corpus.unfinished import Unfinished, load_hashes, save_hashes
-
-
-@dataclass(frozen=True)
-class RecordBlock:
-    """Where the ``R`` records of a block come from; bad records are among them, without text.
-
-    Attributes:
-        positions: int64 [R, 2], the input and the number of the record in it.
-        text_bytes: int64 [R], length in UTF-8.
-        lines: int64 [R], what each counts for; more than one in plain text.
-        problems: for each record, why it is bad, or an empty string.
-    """
-
-    positions: np.ndarray
-    text_bytes: np.ndarray
-    lines: np.ndarray
-    problems: list[str]
 
 
 class CorpusWriter:

@@ -6,29 +6,24 @@ block of documents at a time. Which worker did what leaves no trace in the resul
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from selfsup.corpus.atomic_files import write_bytes, writing_to
-from selfsup.corpus.corpus_writer import CorpusWriter, RecordBlock
-from selfsup.corpus.document import BadRecord
-from selfsup.corpus.progress_display import ProgressDisplay
-from selfsup.corpus.shard_writer import token_dtype
-from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, damage_of, read_manifest
-from selfsup.corpus.sources import (
+from selfsup.corpus.bad_records import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecordTally,
-    Input,
-    RecordStream,
-    TextDocuments,
     check_max_bad_fraction,
-    find_inputs,
-    inputs_sha256,
 )
+from selfsup.corpus.corpus_writer import CorpusWriter
+from selfsup.corpus.inputs import Input, find_inputs, inputs_sha256
+from selfsup.corpus.progress_display import ProgressDisplay
+from selfsup.corpus.record_blocks import keep_first_problems, read_blocks
+from selfsup.corpus.shard_writer import token_dtype
+from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, damage_of, read_manifest
+from selfsup.corpus.sources import RecordStream, TextDocuments
 from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
 from selfsup.corpus.unfinished import (
     Unfinished,
@@ -41,7 +36,6 @@ from selfsup.corpus.worker_pool import WorkerPool, default_workers
 from selfsup.errors import UserError
 
 DEFAULT_SHARD_TOKENS = 1 << 26
-_BLOCK_BYTES = 1 << 19
 _PROBLEMS_FILE = "problems.jsonl"
 
 
@@ -123,7 +117,7 @@ def prepare(
         with contextlib.ExitStack() as stack:
             stack.callback(writer.abandon)
             pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
-            blocks = _read_blocks(stream, tally, out / _PROBLEMS_FILE)
+            blocks = read_blocks(stream, tally, out / _PROBLEMS_FILE)
             try:
                 for records, encoded in pool.encode(blocks):
                     writer.add(records, encoded)
@@ -196,7 +190,7 @@ def _state_to_go_on_from(
             display.say(
                 f"going on after {len(state.shards)} finished shards, {state.counts.tokens} tokens"
             )
-            _keep_first_lines(out / _PROBLEMS_FILE, state.counts.bad_records)
+            keep_first_problems(out / _PROBLEMS_FILE, state.counts.bad_records)
             return state
         display.say(f"{out}: finished shards are missing or damaged, beginning again")
     remove_unfinished(out)
@@ -216,55 +210,3 @@ def _refuse_other(out: Path, found: dict[str, Any], wanted: dict[str, Any]) -> N
             f"{out}: holds shards made with other {' and '.join(different)}: "
             "choose another --out, or delete that folder"
         )
-
-
-def _read_blocks(
-    stream: RecordStream, tally: BadRecordTally, problems_path: Path
-) -> Iterator[tuple[RecordBlock, list[bytes]]]:
-    """Gather records into blocks of some bytes; write bad ones to the report as they come."""
-    positions: list[tuple[int, int]] = []
-    texts: list[bytes] = []
-    lines: list[int] = []
-    problems: list[str] = []
-    size = 0
-    for input_index, number, record in stream:
-        is_bad = isinstance(record, BadRecord)
-        if is_bad:
-            _report(record, problems_path)
-        tally.count(record)
-        texts.append(b"" if is_bad else record.text.encode())
-        positions.append((input_index, number))
-        lines.append(1 if is_bad else record.records)
-        problems.append(str(record) if is_bad else "")
-        size += len(texts[-1])
-        if size >= _BLOCK_BYTES or len(texts) >= _BLOCK_BYTES // 64:
-            yield _record_block(positions, texts, lines, problems), texts
-            positions, texts, lines, problems, size = [], [], [], [], 0
-    if texts:
-        yield _record_block(positions, texts, lines, problems), texts
-    tally.judge_all()
-
-
-def _record_block(
-    positions: list[tuple[int, int]], texts: list[bytes], lines: list[int], problems: list[str]
-) -> RecordBlock:
-    return RecordBlock(
-        np.array(positions, np.int64),
-        np.array([len(text) for text in texts], np.int64),
-        np.array(lines, np.int64),
-        problems,
-    )
-
-
-def _report(record: BadRecord, path: Path) -> None:
-    line = {"file": record.source, "line": record.line, "reason": record.reason}
-    with writing_to(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def _keep_first_lines(path: Path, count: int) -> None:
-    """Forget the problems after the position that is gone on from: they will be met again."""
-    if path.exists():
-        with path.open("rb") as file:
-            lines = [line for _, line in zip(range(count), file, strict=False)]
-        write_bytes(path, b"".join(lines))

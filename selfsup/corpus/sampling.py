@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from selfsup.corpus import compression
+from selfsup.corpus.bad_records import DEFAULT_MAX_BAD_FRACTION
 from selfsup.corpus.document import Document
-from selfsup.corpus.sources import (
-    DEFAULT_MAX_BAD_FRACTION,
-    TextDocuments,
-    find_inputs,
-    read_documents,
-)
+from selfsup.corpus.inputs import find_inputs
+from selfsup.corpus.sources import TextDocuments, read_documents
 from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
 from selfsup.counter_random import uniform
 

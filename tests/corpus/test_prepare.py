@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfsup.corpus import prepare as prepare_module
+from selfsup.corpus import record_blocks
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.shards import open_shards
 from selfsup.corpus.wordpiece import (
@@ -90,7 +90,7 @@ def expected(corpus, tokenizer_folder, tmp_path_factory) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """So that even a small corpus is many blocks, whose ends are not those of shards."""
-    monkeypatch.setattr(prepare_module, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(record_blocks, "_BLOCK_BYTES", 1000)
 
 
 def test_shards_hold_every_sentence_once_in_the_order_of_the_corpus(
@@ -178,15 +178,15 @@ def test_bad_records_are_named_beside_the_shards(corpus, tokenizer_folder, tmp_p
 def test_the_bytes_are_the_same_for_any_number_of_workers(
     corpus, tokenizer_folder, tmp_path, expected, workers, block_bytes, monkeypatch
 ):
-    monkeypatch.setattr(prepare_module, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(record_blocks, "_BLOCK_BYTES", block_bytes)
     run(corpus, tokenizer_folder, tmp_path / "out", workers=workers)
     assert contents(tmp_path / "out") == expected
 
 
 KILLED = """
 import os, signal, sys
-from selfsup.corpus import corpus_writer, prepare, shard_writer, unfinished
-prepare._BLOCK_BYTES = 1000
+from selfsup.corpus import corpus_writer, prepare, record_blocks, shard_writer, unfinished
+record_blocks._BLOCK_BYTES = 1000
 owner, name, nth, when = sys.argv[4:]
 owner = {"ShardWriter": shard_writer.ShardWriter, "corpus_writer": corpus_writer,
          "Unfinished": unfinished.Unfinished}[owner]

@@ -14,7 +14,8 @@ import pytest
 import zstandard
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES
-from selfsup.corpus.sources import find_inputs, inputs_sha256, read_documents
+from selfsup.corpus.inputs import find_inputs, inputs_sha256
+from selfsup.corpus.sources import read_documents
 from selfsup.errors import UserError
 
 ROWS = [
