@@ -55,7 +55,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         )
     check_data(settings)
     run = begin_run(settings.out, settings)
-    return _run(settings, run, compute)
+    return _run(settings, run, compute, is_resumed=False)
 
 
 def resume(settings: ResumeSettings) -> dict[str, Any]:
@@ -73,13 +73,15 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
             f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
         )
     compute = choose_compute(original.device, original.precision, original.threads)
-    return _run(original, run, compute)
+    return _run(original, run, compute, is_resumed=True)
 
 
-def _run(settings: PretrainSettings, run: Path, compute: Compute) -> dict[str, Any]:
+def _run(
+    settings: PretrainSettings, run: Path, compute: Compute, is_resumed: bool
+) -> dict[str, Any]:
     """Train from the last checkpoint, or from the start, to the end; write model and summary."""
     assert settings.learning_rate is not None
-    data = _pretraining_data(settings, pretraining_shards(settings, run))
+    data = _pretraining_data(settings, pretraining_shards(settings, run, is_resumed))
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
     model = build_model(
         settings, data.shards, data.corpus, data.documents, is_new=checkpoint is None
@@ -135,11 +137,14 @@ def _run(settings: PretrainSettings, run: Path, compute: Compute) -> dict[str, A
                     "--precision float32"
                 ) from error
             log.save_checkpoint()
-        if extent.progress(state) < 1.0:
+        try:
+            if extent.progress(state) < 1.0:
+                raise KeyboardInterrupt
+            log.message("Measuring on the held-out documents")
+            result = data.held_out.measure(model, compute.device)
+        except KeyboardInterrupt:
             log.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
-            raise KeyboardInterrupt
-        log.message("Measuring on the held-out documents")
-        result = data.held_out.measure(model, compute.device)
+            raise
     summary = {
         "steps": state.step,
         "tokens": state.tokens,

@@ -3,9 +3,12 @@
 import sys
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.shards import Shards, open_shards
 from selfsup.corpus.sources import find_inputs, read_documents
+from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.corpus.wordpiece import (
     load_tokenizer,
     save_tokenizer,
@@ -36,22 +39,25 @@ def check_data(settings: PretrainSettings) -> None:
         _check_tokenizer(settings, open_shards(shards))
 
 
-def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
+def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) -> Shards:
     """Open the shards that the settings name, or make them in the run's folder.
+
+    Args:
+        settings: name the data, and how to read it.
+        run: the run's folder.
+        is_resumed: whether what lies in that folder was made under these same settings.
 
     Raises:
         UserError: the data, or the tokenizer for it, is missing, damaged or does not fit.
     """
-    folders = [
-        Path(source) for source in settings.data if (Path(source) / "manifest.json").exists()
-    ]
-    if folders:
-        if len(settings.data) > 1:
-            raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
-        shards = open_shards(folders[0])
+    folder = _shards_folder(settings)
+    if folder is not None:
+        shards = open_shards(folder)
         _check_tokenizer(settings, shards)
         return shards
-    tokenizer_folder = _tokenizer_for_raw_text(settings, run)
+    if is_resumed and (run / SHARDS / "manifest.json").exists():
+        return open_shards(run / SHARDS)  # the text itself is needed no more
+    tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
     print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
     prepare(
         settings.data,
@@ -59,6 +65,7 @@ def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
         run / SHARDS,
         workers=settings.workers,
         text_field=settings.text_field,
+        text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
         language=settings.language,
         max_bad_fraction=settings.max_bad_fraction,
     )
@@ -67,13 +74,18 @@ def pretraining_shards(settings: PretrainSettings, run: Path) -> Shards:
 
 def _shards_folder(settings: PretrainSettings) -> Path | None:
     """The folder of shards among the data, which must then be all of it; None for raw text."""
-    folders = [Path(data) for data in settings.data if (Path(data) / "manifest.json").exists()]
+    folders = [Path(data) for data in settings.data if _holds_shards(Path(data))]
     if folders and len(settings.data) > 1:
         raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
     return folders[0] if folders else None
 
 
-def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path) -> Path:
+def _holds_shards(folder: Path) -> bool:
+    """Whether ``prepare`` wrote there, even if it has not come to its end."""
+    return any((folder / name).exists() for name in ("manifest.json", PROGRESS_FILE))
+
+
+def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: bool) -> Path:
     if settings.tokenizer is not None:
         if settings.vocab_size is not None:
             raise UserError("--vocab-size is for a new tokenizer: leave it out with --tokenizer")
@@ -81,11 +93,12 @@ def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path) -> Path:
     if settings.init is not None:
         return resolve_model_folder(settings.init)
     folder = run / TOKENIZER
-    if not (folder / "tokenizer.json").exists():  # else an interrupted run has made it
+    if not (is_resumed and (folder / "tokenizer.json").exists()):
         print(f"Training a tokenizer in {folder}", file=sys.stderr)
         documents = read_documents(
             settings.data,
             text_field=settings.text_field,
+            text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
             max_bad_fraction=settings.max_bad_fraction,
         )
         tokenizer = train_tokenizer(
@@ -99,20 +112,29 @@ def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path) -> Path:
 
 
 def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
-    """The shards' tokenizer must be the one named, and the one the first weights are for."""
-    named = {"--tokenizer": settings.tokenizer}
-    if settings.init is not None:
-        named["--init"] = str(resolve_model_folder(settings.init))
+    """The tokenizer beside the shards must be theirs, and so must be those that the flags name.
+
+    Raises:
+        UserError: one is another.
+    """
     if settings.vocab_size is not None and settings.vocab_size != shards.vocab_size:
         raise UserError(
             f"--vocab-size {settings.vocab_size}: the shards in {shards.folder} have "
             f"{shards.vocab_size} tokens: leave the flag out, or prepare the text anew"
         )
-    for flag, folder in named.items():
-        if folder is None:
-            continue
-        if tokenizer_sha256(load_tokenizer(folder)) != shards.manifest["tokenizer_sha256"]:
+    if not _made(load_tokenizer(shards.tokenizer_folder), shards):
+        raise UserError(
+            f"{shards.tokenizer_folder}: not the tokenizer that made the shards beside it (was it "
+            "replaced?): prepare the text again into another folder"
+        )
+    init = None if settings.init is None else resolve_model_folder(settings.init)
+    for flag, folder in (("--tokenizer", settings.tokenizer), ("--init", init)):
+        if folder is not None and not _made(load_tokenizer(folder), shards):
             raise UserError(
                 f"{flag} {folder}: not the tokenizer that made the shards in {shards.folder}: "
                 f"prepare the text again with --tokenizer {folder}"
             )
+
+
+def _made(tokenizer: Tokenizer, shards: Shards) -> bool:
+    return tokenizer_sha256(tokenizer) == shards.manifest["tokenizer_sha256"]

@@ -1,0 +1,204 @@
+"""What a user can get wrong in pre-training: one line, status 2, and nothing is harmed by it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selfsup import cli
+from tests.toy_corpus import toy_documents, write_toy_corpus
+
+QUICK = (
+    "--encoder", "bert-tiny", "--steps", "2", "--batch-size", "4", "--max-length", "32",
+    "--device", "cpu", "--precision", "float32", "--threads", "1", "--workers", "1",
+)  # fmt: skip
+
+Files = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """A corpus, its tokenizer, another tokenizer, its shards, and a run that has ended."""
+    folder = tmp_path_factory.mktemp("prepared")
+    texts = str(write_toy_corpus(folder / "texts.txt"))
+    tokenizer, other, shards = (str(folder / name) for name in ("tokenizer", "other", "shards"))
+    assert cli.main(["train-tokenizer", texts, "--vocab-size", "150", "--out", tokenizer]) == 0
+    assert cli.main(["train-tokenizer", texts, "--vocab-size", "90", "--out", other]) == 0
+    arguments = ["prepare", texts, "--tokenizer", tokenizer, "--out", shards, "--workers", "1"]
+    assert cli.main(arguments) == 0
+    assert cli.main(["pretrain", shards, "--out", str(folder / "run"), *QUICK]) == 0
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files under a folder, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def refused(prepared, tmp_path, capsys) -> Callable[..., str]:
+    """Run `selfsup pretrain` in a folder of its own, and return the one line that refuses it."""
+
+    def run(*arguments: str | Path, out: Path | None = None) -> str:
+        before = tree(prepared)
+        capsys.readouterr()
+        words = [*map(str, arguments), "--out", str(out or tmp_path / "run"), *QUICK]
+        assert cli.main(["pretrain", *words]) == 2
+        captured = capsys.readouterr()
+        *progress, line = captured.err.splitlines()
+        assert captured.out == ""
+        assert line.startswith("selfsup: error: ")
+        assert not any("error" in other or "Traceback" in other for other in progress)
+        assert tree(prepared) == before
+        assert not (tmp_path / "run" / "summary.json").exists()
+        return line
+
+    return run
+
+
+def test_data_that_is_not_there(refused, tmp_path):
+    assert "nowhere.txt: no such file or folder" in refused(tmp_path / "nowhere.txt")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_text_files(refused, tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "image.png").touch()
+    assert "holds no file whose name ends in" in refused(tmp_path / "texts")
+
+
+@pytest.mark.parametrize("content", ["", "\n\n\n", "\u200b\n"])
+def test_a_corpus_without_text(content: str, refused, tmp_path):
+    (tmp_path / "empty.txt").write_text(content, encoding="utf-8")
+    assert "holds no text" in refused(tmp_path / "empty.txt")
+
+
+@pytest.mark.parametrize("name", ["one.txt", "one.jsonl"])
+def test_a_corpus_of_one_document(name: str, refused, tmp_path):
+    (text,) = toy_documents(1)
+    content = json.dumps({"text": text}) if name.endswith("jsonl") else text
+    (tmp_path / name).write_text(content + "\n")
+    line = refused(tmp_path / name)
+    assert "the corpus has 1 document(s), and pre-training needs 4" in line
+    assert "give more text" in line
+
+
+def test_documents_that_are_all_the_same_are_one(refused, tmp_path):
+    (text,) = toy_documents(1)
+    (tmp_path / "same.txt").write_text("\n\n".join([text] * 20))
+    assert "the corpus has 1 document(s)" in refused(tmp_path / "same.txt")
+
+
+def test_documents_of_one_sentence_each_have_no_next_sentence(refused, tmp_path):
+    sentences = (text.split(".")[0] + "." for text in toy_documents(30))
+    (tmp_path / "short.txt").write_text("\n\n".join(sentences))
+    assert "sentence" in refused(tmp_path / "short.txt")
+
+
+def test_a_vocabulary_larger_than_the_corpus_allows(refused, prepared):
+    line = refused(prepared / "texts.txt", "--vocab-size", "50000")
+    assert "--vocab-size 50000: this corpus allows at most" in line
+
+
+def test_a_tokenizer_that_does_not_match_the_shards(refused, prepared):
+    line = refused(prepared / "shards", "--tokenizer", prepared / "other")
+    assert "not the tokenizer that made the shards" in line
+    assert "prepare the text again with --tokenizer" in line
+
+
+def test_a_model_that_does_not_match_the_shards(refused, prepared, tmp_path):
+    arguments = ["pretrain", str(prepared / "texts.txt"), "--vocab-size", "90"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "first"), *QUICK]) == 0
+    line = refused(prepared / "shards", "--init", tmp_path / "first")
+    assert "not the tokenizer that made the shards" in line
+
+
+def test_a_vocabulary_size_that_is_not_that_of_the_shards(refused, prepared):
+    assert "have 150 tokens" in refused(prepared / "shards", "--vocab-size", "8192")
+
+
+def test_a_tokenizer_beside_the_shards_that_was_replaced(refused, prepared, tmp_path):
+    copy_tree(prepared / "shards", tmp_path / "shards")
+    copy_tree(prepared / "other", tmp_path / "shards" / "tokenizer")
+    assert "not the tokenizer that made the shards beside it" in refused(tmp_path / "shards")
+
+
+def test_a_shard_that_was_cut_short(refused, prepared, tmp_path):
+    copy_tree(prepared / "shards", tmp_path / "shards")
+    shard = tmp_path / "shards" / "shard-00000.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    line = refused(tmp_path / "shards")
+    assert "shard-00000.safetensors" in line
+    assert "cut short" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_shards_that_are_not_finished(refused, prepared, tmp_path):
+    copy_tree(prepared / "shards", tmp_path / "shards")
+    (tmp_path / "shards" / "manifest.json").unlink()
+    (tmp_path / "shards" / "progress.json").write_text("{}")
+    assert "shards" in refused(tmp_path / "shards")
+
+
+def test_shards_and_text_together(refused, prepared):
+    line = refused(prepared / "shards", prepared / "texts.txt")
+    assert "must be the only DATA" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--mask-probability", "1.5"), "--mask-probability"),
+        (("--max-length", "8"), "--max-length"),
+        (("--batch-size", "0"), "--batch-size"),
+        (("--learning-rate", "-1"), "--learning-rate"),
+        (("--held-out-fraction", "0"), "--held-out-fraction"),
+        (("--short-length", "64"), "--short-length 64 must be below --max-length 32"),
+        (("--budget", "5m"), "--steps and --budget"),
+        (("--encoder", "bert-huge"), "bert-huge"),
+        (("--objectives", "jigsaw"), "--objectives"),
+        (("--tokenizer", "nowhere"), "nowhere: no such folder"),
+        (("--init", "nowhere"), "nowhere"),
+        (("--device", "cuda"), "--device cuda"),
+    ],
+)
+def test_a_flag_that_cannot_be(flags, named: str, prepared, tmp_path, capsys):
+    if "cuda" in flags and __import__("torch").cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = [*QUICK, *flags]  # a flag given twice counts as given last
+    assert (
+        cli.main(["pretrain", str(prepared / "texts.txt"), "--out", str(tmp_path / "r"), *words])
+        == 2
+    )
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert named in line
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_that_holds_the_results_of_a_run(refused, prepared):
+    line = refused(prepared / "shards", out=prepared / "run")
+    assert "holds the results of a run: choose another --out" in line
+
+
+def test_a_file_in_the_place_of_the_run_folder(refused, prepared):
+    line = refused(prepared / "shards", out=prepared / "texts.txt")
+    assert "is a file: choose another --out" in line
+
+
+def test_too_many_lines_that_cannot_be_read(refused, tmp_path):
+    lines = [json.dumps({"text": text}) for text in toy_documents(20)] + ["not JSON"]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+    line = refused(tmp_path / "texts.jsonl")
+    assert "texts.jsonl, line 21: not JSON" in line
+    assert "--max-bad-fraction" in line
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    for name, content in tree(source).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
