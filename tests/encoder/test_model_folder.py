@@ -274,6 +274,15 @@ def test_saving_again_replaces_the_model_and_leaves_other_files(tmp_path):
     assert (folder / "checkpoints").is_dir()
 
 
+def test_what_a_killed_save_has_left_behind_is_swept_away(tmp_path):
+    left_behind = tmp_path / "model" / ".saving" / "half.safetensors"
+    left_behind.parent.mkdir(parents=True)
+    left_behind.write_text("half")
+    folder = save(tmp_path / "model", new_encoder())
+    assert not left_behind.parent.exists()
+    assert not (folder / left_behind.name).exists()
+
+
 def test_a_model_may_be_saved_with_the_tokenizer_that_is_already_there(tmp_path):
     folder = write_tokenizer(tmp_path)
     encoder = new_encoder()

@@ -83,7 +83,7 @@ def test_two_heads_look_at_a_segment_each_and_at_its_rare_words_most(attention):
 
 
 def test_the_output_begins_with_the_frequencies_of_the_tokens():
-    bias = started("bert-tiny").heads["mlm"].bias.detach().numpy()
+    bias = started("bert-tiny").get_parameter("heads.mlm.bias").detach().numpy()
     counts = (100_000 / np.arange(1, VOCAB + 1)).astype(np.int64) + 1
     assert np.allclose(np.exp(bias), counts / counts.sum(), rtol=1e-4)
 

@@ -135,6 +135,25 @@ def test_epochs_and_seeds_differ_in_order_pairs_and_masks():
     assert not set(first) & set(second)
 
 
+def test_every_epoch_and_seed_has_an_order_of_its_own():
+    documents = [[5]] * 20  # each is one sequence, the same in every epoch
+    corpus, masking = corpus_of(documents), masking_for(documents)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        batches = TextBatches(corpus, np.arange(20), masking, ("mlm",), 24, 1, seed)
+        found = []
+        for step in range(20 * epoch, 20 * (epoch + 1)):
+            batch = batches[step]
+            ids = batch.input_ids.clone()
+            ids[batch.masked_rows] = batch.masked_labels
+            found.append(int(ids[1]))
+        return found
+
+    orders = [order(0, 0), order(0, 1), order(1, 0)]
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+    assert all(a != b for a, b in itertools.combinations([*orders, sorted(orders[0])], 2))
+
+
 def test_an_epochs_last_batch_holds_what_is_left():
     batches = batches_of(batch_size=4)
     batches[0]
