@@ -34,6 +34,8 @@ class ReportSettings:
 class DoctorSettings:
     """Say what is wrong with data or a run, and how to mend it.
 
+    The exit status is 0 also where it finds something; with --json, `problems` lists it.
+
     Examples:
       selfsup doctor my-shards
       selfsup doctor runs/mine

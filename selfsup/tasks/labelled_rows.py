@@ -1,5 +1,7 @@
 """Read the rows of a table: CSV, TSV, JSON lines or Parquet, also compressed, with line numbers."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import fsspec
@@ -34,23 +36,42 @@ def read_rows(file: str) -> list[Row]:
         UserError: the file is missing, empty, of another kind, or one of its rows is damaged (the
             message names its line).
     """
-    found = find_inputs([file])
-    if len(found) != 1 or found[0].suffix not in (*_READERS, ".parquet"):
-        raise UserError(f"{file}: not a table that can be read: give one file, {ENDINGS}")
-    suffix, url = found[0].suffix, found[0].url
-    with fsspec.open(url, "rb") as raw:
-        binary = cast(BinaryIO, raw)
-        if suffix == ".parquet":
-            rows = _parquet_rows(binary, file)
-        else:
-            try:
-                records = _READERS[suffix](compression.decompressed(binary, url), file)
-                rows = [_checked(record) for record in records]
-            except compression.DAMAGED as error:
-                raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
+    rows = [_checked(record) for record in read_records(file)]
     if not rows:
         raise UserError(f"{file}: holds no rows: give a file with at least one example")
     return rows
+
+
+def is_table(file: str) -> bool:
+    """Whether this is one file of rows with named fields.
+
+    Raises:
+        UserError: there is nothing to read.
+    """
+    found = find_inputs([file])
+    return len(found) == 1 and found[0].suffix in (*_READERS, ".parquet")
+
+
+def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRecord]:
+    """Yield the rows of a table, or its first ``at_most``, also those that cannot be read.
+
+    Raises:
+        UserError: the file is missing or of another kind.
+    """
+    if not is_table(file):
+        raise UserError(f"{file}: not a table that can be read: give one file, {ENDINGS}")
+    (found,) = find_inputs([file])
+    with fsspec.open(found.url, "rb") as raw:
+        binary = cast(BinaryIO, raw)
+        if found.suffix == ".parquet":
+            yield from islice(_parquet_rows(binary, file), at_most)
+            return
+        try:
+            records = _READERS[found.suffix](compression.decompressed(binary, found.url), file)
+            for record in islice(records, at_most):
+                yield record if isinstance(record, BadRecord) else Row(*record)
+        except compression.DAMAGED as error:
+            raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
 
 def column_names(rows: list[Row]) -> list[str]:
@@ -58,10 +79,10 @@ def column_names(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.fields))
 
 
-def _checked(record: tuple[int, dict[str, Any]] | BadRecord) -> Row:
+def _checked(record: Row | BadRecord) -> Row:
     if isinstance(record, BadRecord):
         raise UserError(f"{record}: mend the row or take it out")
-    return Row(*record)
+    return record
 
 
 def _parquet_rows(file: BinaryIO, name: str) -> list[Row]:

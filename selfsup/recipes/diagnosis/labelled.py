@@ -1,0 +1,129 @@
+"""What can be wrong with a labelled file."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from selfsup.corpus.document import BadRecord
+from selfsup.recipes.diagnosis.problem import Problem
+from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns
+from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
+
+_FEWEST_EXAMPLES = 8
+_MOST_FREQUENT = 0.9
+_MANY_LABELS = 50
+_MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
+_LONG_WORDS, _MOST_LONG = 128, 0.1
+
+
+def is_labelled(file: str) -> bool:
+    """Whether the file is a table with a column that is called as labels are."""
+    if not is_table(file):
+        return False
+    names = column_names([row for row in read_records(file, at_most=20) if isinstance(row, Row)])
+    return any(name.strip().lower() in LABEL_NAMES for name in names)
+
+
+def labelled_problems(file: str) -> Iterator[Problem]:
+    """Read a labelled file as ``finetune`` would, but go on where it would stop.
+
+    Raises:
+        UserError: the file cannot be read at all, or has no text or no label column.
+    """
+    records = list(read_records(file, _MOST_ROWS))
+    rows = [record for record in records if isinstance(record, Row)]
+    bad = [record for record in records if isinstance(record, BadRecord)]
+    if bad:
+        yield Problem(
+            f"{len(bad):,} of {len(records):,} rows cannot be read; the first: {bad[0]}",
+            "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+            if "UTF-8" in bad[0].reason
+            else "mend these rows or take them out; finetune reads all rows or none",
+        )
+    if not rows:
+        yield Problem(f"{file}: holds no examples", "give a file with at least one row")
+        return
+    columns, _ = find_columns(rows, file, Columns(), labelled=True)
+    assert columns.text is not None
+    assert columns.label is not None
+    texts = [" ".join(str(row.fields.get(columns.text) or "").split()) for row in rows]
+    labels = [_label(row, columns.label) for row in rows]
+    yield from _label_problems(file, rows, labels, columns.label)
+    yield from _text_problems(file, rows, texts, labels)
+
+
+def _label(row: Row, column: str) -> str:
+    value = row.fields.get(column)
+    return "" if value is None else str(value).strip()
+
+
+def _label_problems(
+    file: str, rows: list[Row], labels: list[str], column: str
+) -> Iterator[Problem]:
+    if lacking := [row.line for row, label in zip(rows, labels, strict=True) if not label]:
+        yield Problem(
+            f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
+            "label them or take them out",
+        )
+    counts = Counter(filter(None, labels))
+    if len(counts) == 1:
+        yield Problem(
+            f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
+            "give examples of another label, or name another --label-column",
+        )
+        return
+    if len(counts) > max(_MANY_LABELS, len(rows) / 2):
+        yield Problem(
+            f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',
+            "it holds no classes: name another --label-column",
+        )
+        return
+    if rare := {label: count for label, count in counts.items() if count < _FEWEST_EXAMPLES}:
+        shown = ", ".join(f'"{label}" ({count})' for label, count in list(rare.items())[:5])
+        yield Problem(
+            f"labels with fewer than {_FEWEST_EXAMPLES} examples: {shown}",
+            "give more examples of them, or join them with others",
+        )
+    label, most = counts.most_common(1)[0]
+    if most > _MOST_FREQUENT * counts.total():
+        share = most / counts.total()
+        yield Problem(
+            f'{share:.0%} of the examples have the label "{label}": always saying so is right as '
+            "often",
+            "judge by f1 or matthews_correlation, not by accuracy",
+        )
+
+
+def _text_problems(
+    file: str, rows: list[Row], texts: list[str], labels: list[str]
+) -> Iterator[Problem]:
+    if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
+        yield Problem(
+            f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
+            "take these rows out (finetune leaves them out of training by itself)",
+        )
+    labels_of: defaultdict[str, set[str]] = defaultdict(set)
+    for text, label in zip(texts, labels, strict=True):
+        if text:
+            labels_of[text].add(label)
+    if torn := [text for text, found in labels_of.items() if len(found) > 1]:
+        yield Problem(
+            f"{len(torn):,} texts occur with different labels, such as {_short(torn[0])}",
+            "decide on a label for each",
+        )
+    repeated = len(texts) - len(empty) - len(labels_of)
+    if repeated:
+        yield Problem(
+            f"{repeated:,} texts occur again",
+            "take them out, lest the same text be in training and in validation",
+        )
+    long = sum(text.count(" ") >= _LONG_WORDS for text in texts)
+    if long > _MOST_LONG * len(texts):
+        yield Problem(
+            f"{long:,} of {len(texts):,} texts have more than {_LONG_WORDS} words, and finetune "
+            "cuts them at 128 tokens",
+            "finetune with a larger --max-length",
+        )
+
+
+def _short(text: str) -> str:
+    return f'"{text[:40]}…"' if len(text) > 40 else f'"{text}"'

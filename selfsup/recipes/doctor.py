@@ -1,0 +1,54 @@
+"""``selfsup doctor``: what is wrong with data or with a run, and how to mend it.
+
+What it finds are results, not errors: the exit status is 0 with problems and without.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from selfsup.corpus.unfinished import PROGRESS_FILE
+from selfsup.errors import UserError
+from selfsup.recipes.diagnosis.corpus import corpus_problems
+from selfsup.recipes.diagnosis.labelled import is_labelled, labelled_problems
+from selfsup.recipes.diagnosis.problem import Problem, collect
+from selfsup.recipes.diagnosis.run import run_kind, run_problems
+from selfsup.recipes.diagnosis.shards import shards_problems
+from selfsup.settings import DoctorSettings
+
+
+def doctor(settings: DoctorSettings) -> dict[str, Any]:
+    """Look at what lies at a path.
+
+    Returns:
+        ``path``, ``kind`` (in words) and ``problems``, each with ``what`` is wrong and its
+        ``mend``.
+
+    Raises:
+        UserError: nothing lies there, or nothing that can be looked at.
+    """
+    kind, problems = _diagnosis(settings.path)
+    return {
+        "path": settings.path,
+        "kind": kind,
+        "problems": [asdict(problem) for problem in collect(problems)],
+    }
+
+
+def _diagnosis(path: str) -> tuple[str, Iterable[Problem]]:
+    """What it is, and what is wrong with it, found while it is iterated over."""
+    folder = Path(path)
+    if _has_any(folder, "manifest.json", PROGRESS_FILE):
+        return "token shards", shards_problems(folder)
+    if _has_any(folder, "run.yaml", "metrics.jsonl", "summary.json"):
+        return run_kind(folder), run_problems(folder)
+    if _has_any(folder, "config.json", "model.safetensors"):
+        raise UserError(f"{path}: a model folder: give the folder of the run that it lies in")
+    if is_labelled(path):
+        return "a labelled file", labelled_problems(path)
+    return "text to pre-train on", corpus_problems(path)
+
+
+def _has_any(folder: Path, *names: str) -> bool:
+    return any((folder / name).exists() for name in names)

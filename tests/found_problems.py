@@ -1,0 +1,19 @@
+"""Ask the doctor."""
+
+from pathlib import Path
+
+from selfsup.recipes.doctor import doctor
+from selfsup.settings import DoctorSettings
+
+
+def found_in(path: Path | str) -> list[str]:
+    """Each problem as `what → mend`."""
+    result = doctor(DoctorSettings(path=str(path)))
+    assert all(problem["what"] and problem["mend"] for problem in result["problems"])
+    return [f"{problem['what']} → {problem['mend']}" for problem in result["problems"]]
+
+
+def only_one(problems: list[str]) -> str:
+    """The problem, of which there must be one."""
+    (problem,) = problems
+    return problem

@@ -1,0 +1,76 @@
+"""Labelled files with all that can be wrong with them, and sound ones."""
+
+from pathlib import Path
+
+import pytest
+
+from selfsup.recipes.doctor import doctor
+from selfsup.settings import DoctorSettings
+from tests.found_problems import found_in, only_one
+from tests.toy_task import write_toy_file
+
+
+def test_a_sound_labelled_file_has_no_problems(tmp_path):
+    result = doctor(DoctorSettings(path=str(labelled(tmp_path, sound_rows()))))
+    assert (result["kind"], result["problems"]) == ("a labelled file", [])
+
+
+def sound_rows() -> list[tuple[str, str]]:
+    return [(("good", "bad")[number % 2], f"text number {number}") for number in range(40)]
+
+
+def labelled(folder: Path, rows: list[tuple[str, str]]) -> Path:
+    path = folder / "labelled.tsv"
+    lines = ["label\ttext", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ([("good", "a text\twith a tab")], "1 of 41 rows cannot be read; the first: "),
+        ([("", "unlabelled")], "1 rows have no label; the first is in line 42"),
+        ([("good", "")], "1 texts are empty; the first is in line 42"),
+        ([("good", "text number 0")], "1 texts occur again"),
+        ([("rare", "some"), ("rare", "others")], 'fewer than 8 examples: "rare" (2)'),
+        ([("good", f"more {n}") for n in range(900)], "98% of the examples have the label"),
+        ([("good", "word " * 200 + str(n)) for n in range(20)], "have more than 128 words"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_labelled_rows_is_found(rows, what: str, tmp_path):
+    assert what in only_one(found_in(labelled(tmp_path, sound_rows() + rows)))
+
+
+def test_the_same_text_with_two_labels_is_found(tmp_path):
+    problems = found_in(labelled(tmp_path, [*sound_rows(), ("bad", "text number 0")]))
+    assert any('different labels, such as "text number 0"' in problem for problem in problems)
+
+
+def test_one_label_alone_is_found(tmp_path):
+    rows = [("good", text) for _, text in sound_rows()]
+    assert 'all examples have the label "good"' in only_one(found_in(labelled(tmp_path, rows)))
+
+
+def test_a_column_that_holds_no_classes_is_found(tmp_path):
+    rows = [(f"label {number}", text) for number, (_, text) in enumerate(sound_rows() * 3)]
+    assert any("it holds no classes" in problem for problem in found_in(labelled(tmp_path, rows)))
+
+
+def test_a_labelled_file_in_another_encoding_is_named_with_the_mend(tmp_path):
+    path = labelled(tmp_path, sound_rows())
+    path.write_bytes(path.read_bytes() + "good\tcafé\n".encode("latin-1"))
+    problem = only_one(found_in(path))
+    assert "line 42" in problem
+    assert "iconv -f LATIN1 -t UTF-8" in problem
+
+
+def test_the_tasks_own_file_is_sound(tmp_path):
+    texts = found_in(write_toy_file(tmp_path / "train.tsv", 60, seed=1))
+    assert all("occur again" in problem for problem in texts)
+
+
+def test_real_labelled_files_are_read(shared_data):
+    result = doctor(DoctorSettings(path=str(shared_data / "tasks" / "sst2" / "train.tsv")))
+    assert result["kind"] == "a labelled file"
+    assert len(result["problems"]) <= 2
