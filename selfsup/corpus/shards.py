@@ -90,7 +90,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(_why_no_manifest(folder)) from None
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read ({error}): run prepare again") from None
+        raise UserError(f"{path}: cannot be read ({error}): delete it, run prepare again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UserError(f"{path}: not a manifest of token shards: run prepare into another folder")
     if manifest.get("format_version") != FORMAT_VERSION:
