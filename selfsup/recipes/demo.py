@@ -1,0 +1,199 @@
+"""``selfsup demo``: what pre-training is worth, shown in minutes on text that is already here.
+
+Expected on two cores of a laptop: see docs/results.md.
+
+    selfsup demo --out runs/demo --minutes 5
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from selfsup.corpus.atomic_files import replacing
+from selfsup.corpus.document import Document
+from selfsup.corpus.sources import DOCS_INSTALLED, read_documents
+from selfsup.deploy.fill_mask import fill_mask
+from selfsup.encoder.model_location import MODEL_IN_RUN
+from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo
+from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION, Division, Example, divide
+from selfsup.recipes.evaluate import evaluate
+from selfsup.recipes.finetune import finetune, mean_and_std
+from selfsup.recipes.pretrain import pretrain
+from selfsup.recipes.run_folder import write_summary
+from selfsup.report.finetuning import WAYS
+from selfsup.report.page import write_report
+from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
+from selfsup.training.compute import choose_compute
+from selfsup.training.progress import ProgressDisplay, format_seconds
+
+ENCODER = "bert-mini"
+MASKED = (
+    "Returns a [MASK] of the same shape as the input.",
+    "If [MASK], the values are sorted first.",
+    "The [MASK] of the matrix.",
+    "Raises an [MASK] if the file does not exist.",
+)
+_TASK = "sequence-classification"
+_LABEL, _TEXT, _NAME = "label", "text", "name"
+
+
+def demo(settings: DemoSettings) -> dict[str, Any]:
+    """Read the documentation here, pre-train on most of it, and learn a task three ways.
+
+    Returns:
+        the summary: for ``pretrained``, ``frozen`` and ``scratch`` the ``accuracy`` on test
+        examples (mean, standard deviation and values over the seeds), ``pretraining`` (its
+        summary), ``fill_mask``, ``task`` (its sizes), ``seconds``, ``out`` and ``report``.
+
+    Raises:
+        UserError: too little documentation is installed, or the folder holds something else.
+    """
+    started = time.perf_counter()
+    choose_compute(settings.device, settings.precision, settings.threads)  # what is wrong, now
+    run = begin_demo(settings)
+
+    _say("1/5 Reading the documentation of the Python packages on this machine: text without any "
+         "labels, which is what pre-training learns from")  # fmt: skip
+    division = divide(_documents(), settings.seed)
+    task = _describe(division)
+    _say(
+        f"2/5 Setting a task aside in {run / DATA}: which of {len(task['labels'])} libraries does "
+        f"a description come from? {task['train_examples']} labelled examples to learn from, "
+        f"{task['test_examples']} to test with; their files take no part in pre-training"
+    )
+    _write_data(run / DATA, division)
+
+    _say(
+        f"3/5 Pre-training {ENCODER} for {format_seconds(60 * settings.minutes)} on the other "
+        f"{task['pretraining_documents']:,} descriptions: some words are hidden, and it learns to "
+        "guess them"
+    )
+    pretraining = pretrain(_pretraining(settings, run))
+
+    _say(
+        f"4/5 Learning the task in three ways, {settings.seeds} times each: from the pre-trained "
+        "encoder, from that encoder kept as it is (frozen), and from random weights"
+    )
+    scores = {}
+    for way, name, _ in WAYS:
+        scores[way] = {"accuracy": _accuracy(way, name, settings, run)}
+
+    _say("5/5 Filling in masks, and writing the report")
+    summary = {
+        **scores,
+        "pretraining": pretraining,
+        "fill_mask": [mask for text in MASKED for mask in fill_mask(run / PRETRAIN, text)],
+        "task": task,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write_summary(run, summary)
+    write_report([run], run / REPORT)
+    return {**summary, "out": str(run), "report": str(run / REPORT)}
+
+
+def _documents() -> Iterable[Document]:
+    return read_documents([DOCS_INSTALLED])
+
+
+def _describe(division: Division) -> dict[str, Any]:
+    return {
+        "labels": list(division.labels),
+        "train_examples": len(division.examples[TRAIN]),
+        "validation_examples": len(division.examples[VALIDATION]),
+        "test_examples": len(division.examples[TEST]),
+        "pretraining_documents": len(division.pretraining),
+        "documents_left_out": division.left_out,
+    }
+
+
+def _write_data(folder: Path, division: Division) -> None:
+    """The files that the later stages read, and that a person may look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "pretraining.jsonl") as file:
+        for document in division.pretraining:
+            line = {"id": document.id, "text": document.text}
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    for part, examples in division.examples.items():
+        with replacing(folder / f"{part}.tsv") as file:
+            file.write(_row(_LABEL, _TEXT, _NAME))
+            file.writelines(map(_row_of, examples))
+
+
+def _row_of(example: Example) -> bytes:
+    return _row(example.label, example.text, example.name)
+
+
+def _row(*fields: str) -> bytes:
+    return ("\t".join(fields) + "\n").encode()
+
+
+def _pretraining(settings: DemoSettings, run: Path) -> PretrainSettings:
+    return PretrainSettings(
+        data=(str(run / DATA / "pretraining.jsonl"),),
+        out=str(run / PRETRAIN),
+        encoder=ENCODER,
+        budget=f"{settings.minutes:g}m",
+        language="en",
+        seed=settings.seed,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        workers=settings.workers,
+    )
+
+
+def _accuracy(way: str, name: str, settings: DemoSettings, run: Path) -> dict[str, Any]:
+    """Mean, standard deviation and values of the accuracy on test examples, over the seeds.
+
+    A run a seed: validation examples choose the epoch, and test examples choose nothing.
+    """
+    values = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
+        chosen = _finetuning(way, seed, settings, run)
+        finetune(chosen, ProgressDisplay(f"{name}, seed {seed}", keeps_messages=False))
+        values.append(_test_accuracy(chosen, run))
+        _say(f"    {name}, seed {seed}: {values[-1]:.1%} of the test examples right")
+    return mean_and_std(values)
+
+
+def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:
+    starts: dict[str, dict[str, Any]] = {
+        "pretrained": {"encoder": str(run / PRETRAIN)},
+        "frozen": {"encoder": str(run / PRETRAIN), "freeze": "encoder"},
+        "scratch": {"encoder": ENCODER, "tokenizer": str(run / PRETRAIN / MODEL_IN_RUN)},
+    }
+    return FinetuneSettings(
+        task=_TASK,
+        train=str(run / DATA / f"{TRAIN}.tsv"),
+        validation=str(run / DATA / f"{VALIDATION}.tsv"),
+        text_column=_TEXT,
+        label_column=_LABEL,
+        out=str(run / way / f"seed-{seed}"),
+        seed=seed,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        **starts[way],
+    )
+
+
+def _test_accuracy(chosen: FinetuneSettings, run: Path) -> float:
+    measured = evaluate(
+        EvaluateSettings(
+            model=chosen.out,
+            data=str(run / DATA / f"{TEST}.tsv"),
+            text_column=_TEXT,
+            label_column=_LABEL,
+            device=chosen.device,
+            precision=chosen.precision,
+            threads=chosen.threads,
+        )
+    )
+    return measured["metrics"]["accuracy"]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
