@@ -153,8 +153,9 @@ def _accuracy(way: str, name: str, settings: DemoSettings, run: Path) -> dict[st
     values = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         chosen = _finetuning(way, seed, settings, run)
-        finetune(chosen, ProgressDisplay(f"{name}, seed {seed}", keeps_messages=False))
-        values.append(_test_accuracy(chosen, run))
+        display = ProgressDisplay(f"{name}, seed {seed}", keeps_messages=False)
+        finetune(chosen, display)
+        values.append(_test_accuracy(chosen, run, display))
         _say(f"    {name}, seed {seed}: {values[-1]:.1%} of the test examples right")
     return mean_and_std(values)
 
@@ -180,7 +181,7 @@ def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> Finet
     )
 
 
-def _test_accuracy(chosen: FinetuneSettings, run: Path) -> float:
+def _test_accuracy(chosen: FinetuneSettings, run: Path, display: ProgressDisplay) -> float:
     measured = evaluate(
         EvaluateSettings(
             model=chosen.out,
@@ -190,7 +191,8 @@ def _test_accuracy(chosen: FinetuneSettings, run: Path) -> float:
             device=chosen.device,
             precision=chosen.precision,
             threads=chosen.threads,
-        )
+        ),
+        display,
     )
     return measured["metrics"]["accuracy"]
 

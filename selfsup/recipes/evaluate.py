@@ -15,8 +15,12 @@ from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
 
 
-def evaluate(settings: EvaluateSettings) -> dict[str, Any]:
+def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
     """Score the examples; write the predictions, if asked to, in the order of the file.
+
+    Args:
+        settings: what and how.
+        display: where progress is shown; one of its own if None.
 
     Returns:
         ``task``, ``metrics`` by name, ``examples``, ``confusion``, ``seconds``, ``predictions``.
@@ -29,7 +33,7 @@ def evaluate(settings: EvaluateSettings) -> dict[str, Any]:
     loaded = load_task_model(settings.model)
     task = loaded.task
     columns = Columns(settings.text_column, settings.label_column)
-    with ProgressDisplay("evaluate") as display:
+    with display or ProgressDisplay("evaluate") as display:
         examples = task.read_examples(settings.data, columns, labelled=True)
         encoded = task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.max_length)
         for note in (*examples.notes, *cut_note(settings.data, encoded, loaded.max_length)):

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from selfsup.report import numbers
 from selfsup.report.bar_chart import Bar, bar_chart
 from selfsup.report.line_chart import Line, line_chart
-from selfsup.report.markup import charts, confusion_matrix, paragraph, section, table, tiles
+from selfsup.report.markup import (
+    charts,
+    confusion_matrix,
+    filled_masks,
+    paragraph,
+    section,
+    table,
+    tiles,
+)
 from selfsup.report.pretraining import pretraining_sections, pretraining_tiles, values
 from selfsup.report.run_folder import Record, Run, parts_of
 
@@ -61,6 +69,7 @@ def demo_sections(run: Run) -> str:
         body = pretraining_sections(inner[0])
     else:
         body = pretraining_tiles(run)
+    masks = section("What it fills in", filled_masks(run.summary.get("fill_mask") or []))
     return section(
         "What pre-training is worth",
         charts(
@@ -74,7 +83,7 @@ def demo_sections(run: Run) -> str:
             paragraph(verdict(run.summary), "verdict"),
         ),
         table(["Encoder", "", "Accuracy", "Each seed"], rows) if rows else "",
-    ) + (f'<h2 class="part">The pre-training</h2>{body}' if body else "")
+    ) + (f'<h2 class="part">The pre-training</h2>{body}{masks}' if body else masks)
 
 
 def verdict(summary: Record) -> str:

@@ -134,7 +134,7 @@ def _x_scale(lines: Sequence[Line], right: float) -> Scale:
     low, high = min(values), max(values)
     # A run's axis starts where the run does: at nothing seen, unless it is far from there.
     low = 0.0 if 0 <= low < 0.3 * high or 0 < low == high else low
-    if high == low:
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
     return Scale(low, high, LEFT, WIDTH - right)
 
