@@ -32,9 +32,9 @@ from selfsup.training.progress import ProgressDisplay, format_seconds
 ENCODER = "bert-mini"
 MASKED = (
     "Returns a [MASK] of the same shape as the input.",
-    "If [MASK], the values are sorted first.",
-    "The [MASK] of the matrix.",
-    "Raises an [MASK] if the file does not exist.",
+    "The number of [MASK] in the graph.",
+    "axis : [MASK], optional. The default is None.",
+    "Whether or not to [MASK] the input.",
 )
 _TASK = "sequence-classification"
 _LABEL, _TEXT, _NAME = "label", "text", "name"

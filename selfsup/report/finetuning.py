@@ -82,6 +82,7 @@ def demo_sections(run: Run) -> str:
             ),
             paragraph(verdict(run.summary), "verdict"),
         ),
+        paragraph(demo_task(run.summary)),
         table(["Encoder", "", "Accuracy", "Each seed"], rows) if rows else "",
     ) + (f'<h2 class="part">The pre-training</h2>{body}{masks}' if body else masks)
 
@@ -98,6 +99,21 @@ def verdict(summary: Record) -> str:
     return (
         f"Pre-training {worth} {abs(points):.1f} points: {numbers.percent(pretrained.mean)} of the "
         f"examples right, where random weights get to {numbers.percent(scratch.mean)}."
+    )
+
+
+def demo_task(summary: Record) -> str:
+    """What the demo's task was, or nothing where the summary does not say."""
+    task = summary.get("task") or {}
+    labels = task.get("labels") or []
+    sizes = [task.get(f"{part}_examples") for part in ("train", "test")]
+    if not labels or not all(map(numbers.is_number, sizes)):
+        return ""
+    return (
+        f"The task: which library does a description come from, {', '.join(labels[:-1])} or "
+        f"{labels[-1]}? Its name is taken out. There are {sizes[0]} labelled examples to learn "
+        f"from and {sizes[1]} to test with, none of them seen in pre-training; chance gives "
+        f"{numbers.round_percent(1 / len(labels))}."
     )
 
 

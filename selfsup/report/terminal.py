@@ -13,13 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import numbers
-from selfsup.report.finetuning import WAYS, metric_title, read_score, verdict, write_score
+from selfsup.report.finetuning import (
+    WAYS,
+    demo_task,
+    metric_title,
+    read_score,
+    verdict,
+    write_score,
+)
 
 Result = dict[str, Any]
 
 
 def show_demo(result: Result) -> None:
     """The three ways to learn the task, the sentence about them, filled masks, what to try next."""
+    _line(demo_task(result))
     rows = []
     for key, name, about in WAYS:
         score = read_score((result.get(key) or {}).get("accuracy"))

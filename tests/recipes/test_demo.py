@@ -112,7 +112,13 @@ def test_the_scores_are_those_of_the_test_examples(run, capsys):
 def test_the_page_shows_the_three_ways_the_curves_and_the_masks(run):
     out, _ = run
     page = (out / "report.html").read_text(encoding="utf-8")
-    for what in ("from scratch", "pre-trained, frozen", "Held-out accuracy", "<mark>[MASK]</mark>"):
+    for what in (
+        "from scratch",
+        "pre-trained, frozen",
+        "Held-out accuracy",
+        "<mark>[MASK]</mark>",
+        "alphalib, betalib or gammalib? Its name is taken out. There are 24 labelled examples",
+    ):
         assert what in page
 
 
@@ -133,6 +139,7 @@ def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, cap
     assert cli.main(["demo"]) == 0
     said = capsys.readouterr().out
     assert "from scratch" in said
+    assert "which library does a description come from" in said
     assert "[MASK]" in said
     assert f"Report: {result['report']}" in said
     assert "selfsup pretrain my-texts/" in said
