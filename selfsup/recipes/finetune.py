@@ -10,6 +10,7 @@ from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.evaluation.scoring import map_batches
 from selfsup.recipes.finetune_log import FinetuneLog
+from selfsup.recipes.learning_plan import plan_learning
 from selfsup.recipes.one_seed import SeedRun, merit, train_one_seed
 from selfsup.recipes.run_folder import METRICS, begin_run, check_free, write_summary
 from selfsup.recipes.starting_point import StartingPoint, find_starting_point, tokenizer_folder
@@ -29,9 +30,6 @@ from selfsup.training.loop import StepSettings
 from selfsup.training.metrics_file import MetricsFile
 from selfsup.training.progress import ProgressDisplay
 from selfsup.transfer.defaults import default_epochs, default_learning_rate
-from selfsup.transfer.parameter_groups import build_adamw, parameter_groups
-from selfsup.transfer.partly_frozen import PartlyFrozen
-from selfsup.transfer.rates import encoder_rules, learning_rates
 
 
 def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
@@ -177,23 +175,10 @@ def train_seed(
     log: FinetuneLog,
 ) -> SeedRun:
     """Train a model as the settings say, and leave it as it was after its best epoch."""
-    assert settings.learning_rate is not None  # see with_defaults
-    assert settings.head_learning_rate is not None
-    assert settings.epochs is not None
-    rules = encoder_rules(
-        model.encoder.config.num_hidden_layers,
-        settings.learning_rate,
-        settings.head_learning_rate,
-        settings.layer_decay,
-        settings.freeze,
-    )
-    parameters = dict(model.named_parameters())
-    rates = learning_rates(parameters, rules)
-    learner = PartlyFrozen(model, rates)
-    groups = parameter_groups(parameters.items(), rates, settings.weight_decay)
+    assert settings.epochs is not None  # see with_defaults
+    plan = plan_learning(settings, model)
     return train_one_seed(
-        model.on_features() if settings.freeze == "encoder" else learner,
-        build_adamw(groups),
+        *plan,
         task,
         *examples,
         settings.epochs,
