@@ -1,0 +1,120 @@
+"""Read CoNLL columns: a word a line, its tag in the last column, a blank line after a sentence."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from selfsup.corpus import compression
+from selfsup.corpus.inputs import Input, opening
+from selfsup.errors import UserError
+from selfsup.tasks.tagged_text import TaggedText
+
+_DOCUMENT_BORDER = "-DOCSTART-"
+_SPACES = re.compile("[ \t]+")
+_TAG = re.compile(r"O|[BIESLUM]-\S+")
+
+
+def read_lines(file: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers from 1, also of a compressed one.
+
+    Raises:
+        UserError: the file cannot be read, or is not UTF-8; the message names the line.
+    """
+    with opening(Input(file, file, "")) as raw:
+        try:
+            for number, line in enumerate(compression.decompressed(raw, file), 1):
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                try:
+                    yield number, line.decode().rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise UserError(
+                        f"{file}, line {number}: byte {error.start + 1} is not UTF-8: "
+                        "save the file as UTF-8"
+                    ) from None
+        except compression.DAMAGED as error:
+            raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
+
+
+def read_conll(file: str, *, labelled: bool) -> list[TaggedText]:
+    """Read the sentences of a file of columns, the word first and the tag last.
+
+    Columns are separated by tabs, or by spaces in lines without a tab. Lines that begin with
+    ``-DOCSTART-`` end a sentence and hold no word. Before the first word of a sentence, a line of
+    running text that begins with ``# `` is a comment.
+
+    Args:
+        file: a path or URL.
+        labelled: whether tags are wanted; without them one column is enough.
+
+    Raises:
+        UserError: there is no sentence in it, or a line has other columns than it should.
+    """
+    sentences: list[TaggedText] = []
+    rows: list[tuple[int, list[str]]] = []
+    width = None
+    for number, line in read_lines(file):
+        columns = _columns(line)
+        if not line.strip() or columns[0] == _DOCUMENT_BORDER:
+            sentences += _sentence(rows, labelled)
+            rows = []
+            continue
+        if not rows and _is_comment(line):
+            continue
+        _check(f"{file}, line {number}", columns, width, labelled)
+        width = len(columns)
+        rows.append((number, columns))
+    sentences += _sentence(rows, labelled)
+    if not sentences:
+        raise UserError(f"{file}: holds no sentences: give a file with a word and its tag a line")
+    return sentences
+
+
+def looks_like_conll(lines: Iterable[str]) -> bool:
+    """Whether all of these lines that hold a word end in a tag, and there is such a line."""
+    rows = [_columns(line) for line in lines if line.strip() and not _is_comment(line)]
+    rows = [columns for columns in rows if columns[0] != _DOCUMENT_BORDER]
+    return bool(rows) and all(len(row) > 1 and _TAG.fullmatch(row[-1]) for row in rows)
+
+
+def _columns(line: str) -> list[str]:
+    if "\t" in line:
+        return [column.strip(" ") for column in line.split("\t")]
+    return _SPACES.split(line.strip(" "))
+
+
+def _is_comment(line: str) -> bool:
+    """``# sent_id = 3``, but neither ``#`` with its tag nor a ``#`` that is one of many columns."""
+    return (
+        line.startswith("# ") and len(line.split()) > 2 and not _TAG.fullmatch(_columns(line)[-1])
+    )
+
+
+def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:
+    if labelled and len(columns) == 1:
+        raise UserError(
+            f"{where}: one column, {_shown(columns[0])}, where a word and its tag should stand: "
+            "add the tag"
+        )
+    if width is not None and len(columns) != width:
+        raise UserError(
+            f"{where}: {len(columns)} columns where the lines before have {width}: "
+            "give every word the same columns"
+        )
+    if not columns[0]:
+        raise UserError(f"{where}: no word in the first column: add it, or make the line blank")
+    if labelled and not columns[-1]:
+        raise UserError(f"{where}: no tag in the last column: add it")
+
+
+def _shown(word: str) -> str:
+    return repr(word if len(word) <= 30 else word[:29] + "…")
+
+
+def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedText]:
+    """The sentence that the rows make; none of no rows."""
+    if not rows:
+        return []
+    lines = [number for number, _ in rows]
+    words = [columns[0] for _, columns in rows]
+    tags = [columns[-1] for _, columns in rows] if labelled else None
+    return [TaggedText.from_words(words, tags, lines)]

@@ -1,0 +1,186 @@
+"""Sentences of words as token ids; what is too long for the encoder is seen through windows.
+
+A word's first piece stands for it: its label is learnt there and its scores are read there. A
+sentence longer than the encoder's length is covered by windows that overlap by half. Each word
+belongs to the one window in which it has most context, so every word is learnt once and scored
+once, and the scores of the windows, laid end to end, are those of the words in their order.
+
+Shapes: N windows in all, B of them in a batch, T tokens laid end to end, W words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from selfsup.encoder.packing import Packing
+from selfsup.objectives.text_corpus import concatenated_ranges
+from selfsup.tasks.encoded_texts import IGNORE_INDEX
+
+# The tokenizer's own form of an encoded text takes kilobytes; so many exist at a time.
+_WORDS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """B windows laid end to end in T tokens.
+
+    Attributes:
+        input_ids: int64 [T].
+        token_type_ids: int64 [T], all 0.
+        packing: where each window begins.
+        word_rows: int64 [W], the row of each word's first piece.
+        labels: int64 [W], -100 where unknown.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    packing: Packing
+    word_rows: Tensor
+    labels: Tensor
+
+    @property
+    def token_count(self) -> int:
+        """T."""
+        return len(self.input_ids)
+
+    def to(self, device: torch.device) -> "WordBatch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        return WordBatch(
+            self.input_ids.to(device),
+            self.token_type_ids.to(device),
+            self.packing.to(device),
+            self.word_rows.to(device),
+            self.labels.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class WordWindows:
+    """N windows over sentences, in the order of the sentences.
+
+    Attributes:
+        input_ids: int32 [T], of all windows laid end to end, with ``[CLS]`` and ``[SEP]``.
+        lengths: int64 [N], tokens in each window.
+        word_counts: int64 [N], how many words belong to each window.
+        word_places: int64 [W], where in its window each word's first piece is.
+        labels: int64 [W], -100 where unknown.
+        sentence_words: int64 [S], how many words each sentence has.
+    """
+
+    input_ids: np.ndarray
+    lengths: np.ndarray
+    word_counts: np.ndarray
+    word_places: np.ndarray
+    labels: np.ndarray
+    sentence_words: np.ndarray
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.lengths)
+
+    def batch(self, places: np.ndarray) -> WordBatch:
+        """The windows at ``places``, int64 [B], in that order."""
+        lengths, counts = self.lengths[places], self.word_counts[places]
+        starts = (np.cumsum(self.lengths) - self.lengths)[places]
+        first_words = (np.cumsum(self.word_counts) - self.word_counts)[places]
+        input_ids = torch.from_numpy(self.input_ids[concatenated_ranges(starts, lengths)]).long()
+        words = concatenated_ranges(first_words, counts)
+        rows = np.repeat(np.cumsum(lengths) - lengths, counts) + self.word_places[words]
+        return WordBatch(
+            input_ids,
+            torch.zeros_like(input_ids),
+            Packing.from_lengths(torch.from_numpy(lengths)),
+            torch.from_numpy(rows),
+            torch.from_numpy(self.labels[words]),
+        )
+
+
+def encode_words(
+    tokenizer: Tokenizer,
+    sentences: Sequence[Sequence[str]],
+    labels: np.ndarray | None,
+    max_length: int,
+) -> WordWindows:
+    """Turn sentences into windows of at most ``max_length`` tokens.
+
+    Args:
+        tokenizer: adds ``[CLS]`` and ``[SEP]``; such tokens within the words are ordinary text.
+        sentences: the words of each.
+        labels: int64 [W], of all words in their order, or None where they are unknown.
+        max_length: at least 3.
+    """
+    pieces_of = _pieces({word for words in sentences for word in words}, tokenizer)
+    begin, end = (np.array([token], np.int32) for token in tokenizer.encode("").ids)
+    input_ids, places = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    lengths, word_counts = [], []
+    for words in sentences:
+        if not words:
+            continue
+        pieces = np.concatenate([pieces_of[word] for word in words])
+        piece_counts = np.array([len(pieces_of[word]) for word in words])
+        first_pieces = np.cumsum(piece_counts) - piece_counts
+        for start, stop, of_window in windows(first_pieces, len(pieces), max_length - 2):
+            input_ids += [begin, pieces[start:stop], end]
+            lengths.append(stop - start + 2)
+            word_counts.append(len(of_window))
+            places.append(of_window - start + 1)
+    sentence_words = np.array([len(words) for words in sentences], np.int64)
+    return WordWindows(
+        np.concatenate(input_ids),
+        np.asarray(lengths, np.int64),
+        np.asarray(word_counts, np.int64),
+        np.concatenate(places),
+        np.full(sentence_words.sum(), IGNORE_INDEX, np.int64) if labels is None else labels,
+        sentence_words,
+    )
+
+
+def windows(
+    first_pieces: np.ndarray, piece_count: int, size: int
+) -> list[tuple[int, int, np.ndarray]]:
+    """Cover a sentence with windows that overlap by half.
+
+    Args:
+        first_pieces: int64 [W], the number of each word's first piece, ascending.
+        piece_count: how many pieces there are.
+        size: most pieces in a window.
+
+    Returns:
+        for each window its first piece, the one after its last, and the first pieces of the words
+        that belong to it, int64. Windows to which none belongs are left out.
+    """
+    if piece_count <= size:
+        return [(0, piece_count, first_pieces)]
+    starts = np.arange(0, piece_count - size, size - size // 2)
+    starts = np.append(starts, piece_count - size)
+    # Nearest to the middle of a window is most context; between two middles lies a border.
+    borders = (starts[:-1] + size + starts[1:] + 1) // 2
+    owner = np.searchsorted(borders, first_pieces, side="right")
+    used, first_words = np.unique(owner, return_index=True)
+    parts = np.split(first_pieces, first_words[1:])
+    return [
+        (int(start), int(start) + size, part)
+        for start, part in zip(starts[used], parts, strict=True)
+    ]
+
+
+def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """The token ids of each word, int32; a word of which nothing is left is an unknown one."""
+    tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    unknown = np.array([tokenizer.token_to_id(tokenizer.model.unk_token)], np.int32)
+    found, ordered = {}, sorted(words)
+    for first in range(0, len(ordered), _WORDS_AT_ONCE):
+        some = ordered[first : first + _WORDS_AT_ONCE]
+        encodings = tokenizer.encode_batch_fast(some, add_special_tokens=False)
+        for word, encoding in zip(some, encodings, strict=True):
+            found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
+    return found
