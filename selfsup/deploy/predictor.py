@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.evaluation.scoring import score
-from selfsup.tasks.encoded_texts import encode_texts
-from selfsup.tasks.task import Task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.task import Examples, Task
 from selfsup.tasks.task_folder import TaskModel, load_task_model
 from selfsup.training.compute import Compute, choose_compute
 
@@ -30,6 +30,8 @@ class Predictor:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        *,
+        paired: bool = False,
     ) -> "Predictor":
         """Load a model folder, or the model of a run folder.
 
@@ -38,16 +40,17 @@ class Predictor:
             device: "auto", "cpu", "cuda" or "mps".
             precision: "auto", "bf16" or "float32".
             threads: processor threads; all cores if None.
+            paired: whether a classifier that ``transformers`` saved is one of pairs.
 
         Raises:
             UserError: there is no fine-tuned model, or not this device or precision.
         """
         compute = choose_compute(device, precision, threads)
-        return cls(load_task_model(folder), compute)
+        return cls(load_task_model(folder, paired=paired), compute)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels it chooses among."""
+    def labels(self) -> Labels:
+        """What it answers with: the names of the labels it chooses among, if it has any."""
         return self._loaded.labels
 
     @property
@@ -58,22 +61,47 @@ class Predictor:
     def predict(
         self,
         texts: Sequence[str],
+        text_pairs: Sequence[str] | None = None,
         batch_size: int = 64,
         after_batch: Callable[[float], None] = lambda share: None,
     ) -> list[dict[str, Any]]:
-        """Predict for each text.
+        """Predict for each text, or pair of texts.
 
         Args:
-            texts: cut at the length that the model was trained with.
-            batch_size: most texts computed at once.
+            texts: of any length; what is too long is cut or read in windows, as in training.
+            text_pairs: the second text of each pair (or the text that a question is about), for
+                the tasks that take two.
+            batch_size: most texts, or windows of them, computed at once.
             after_batch: told the share that is done.
 
         Returns:
-            for each text ``{"label", "probability", "probabilities": {label: probability}}``.
+            an answer each; of a classifier ``{"label", "probability", "probabilities": {label:
+            probability}}``.
         """
-        if not texts:
+        examples = self.task.examples_of(texts, text_pairs)
+        return self.predict_examples(examples, batch_size, after_batch)
+
+    def predict_examples(
+        self,
+        examples: Examples,
+        batch_size: int = 64,
+        after_batch: Callable[[float], None] = lambda share: None,
+        tell: Callable[[str], None] = lambda note: None,
+    ) -> list[dict[str, Any]]:
+        """Predict for examples of the model's task; see ``predict``.
+
+        Args:
+            examples: as the task reads or makes them.
+            batch_size, after_batch: as in ``predict``.
+            tell: told what the user should know, such as how many texts were cut.
+        """
+        if not len(examples):
             return []
         loaded = self._loaded
-        encoded = encode_texts(loaded.tokenizer, texts, None, loaded.max_length)
-        scores = score(loaded.model, encoded, self._compute, batch_size, after_batch)
-        return loaded.task.decode(scores, loaded.labels)
+        encoded = loaded.task.encode_examples(
+            examples, loaded.labels, loaded.tokenizer, loaded.limits
+        )
+        for note in encoded.notes:
+            tell(note)
+        scores = score(loaded.model, encoded.windows, self._compute, batch_size, after_batch)
+        return loaded.task.decode(scores, encoded, examples, loaded.labels)

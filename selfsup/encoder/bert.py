@@ -33,14 +33,19 @@ class EncoderOutput(NamedTuple):
 
 
 class BertEncoder(nn.Module):
-    """Embeddings, a stack of post-norm Transformer layers, and a pooler over ``[CLS]``."""
+    """Embeddings, a stack of post-norm Transformer layers, and a pooler over ``[CLS]``.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Models that look at tokens one by one are saved without a pooler, and are made without one:
+    ``pooled`` is then false, and only ``hidden_states`` may be asked for.
+    """
+
+    def __init__(self, config: EncoderConfig, *, pooled: bool = True) -> None:
         super().__init__()
         self.config = config
         self.embeddings = BertEmbeddings(config)
         self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
-        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        if pooled:
+            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> EncoderOutput:
         """Encode sequences laid end to end.
@@ -50,11 +55,16 @@ class BertEncoder(nn.Module):
             token_type_ids: int64 [T], 0 in the first segment and 1 in the second.
             packing: where each sequence begins; none longer than ``max_position_embeddings``.
         """
+        hidden = self.hidden_states(input_ids, token_type_ids, packing)
+        first_tokens = hidden.index_select(0, packing.first_rows)
+        return EncoderOutput(hidden, torch.tanh(self.pooler(first_tokens)))
+
+    def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
+        """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
         hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
         for layer in self.layers:
             hidden = layer(hidden, packing)
-        first_tokens = hidden.index_select(0, packing.first_rows)
-        return EncoderOutput(hidden, torch.tanh(self.pooler(first_tokens)))
+        return hidden
 
 
 class BertEmbeddings(nn.Module):

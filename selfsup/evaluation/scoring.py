@@ -1,6 +1,6 @@
-"""The scores that a model gives to every example.
+"""The scores that a model gives to every window of the examples.
 
-Shapes: N examples, C scores of each.
+Shapes: W windows, R rows in all of them, C scores in a row.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfsup.tasks.example_batches import Examples, batches_by_length
-from selfsup.tasks.task import Scorer
+from selfsup.objectives.text_corpus import concatenated_ranges
+from selfsup.tasks.example_batches import batches_by_length
+from selfsup.tasks.task import Scorer, Windows
 from selfsup.training.compute import Compute
 
 # Larger batches gain nothing on a CPU, and fill its cache.
@@ -21,16 +22,16 @@ _MAX_TOKENS_ON_GPU = 65536
 
 def score(
     model: Scorer,
-    examples: Examples,
+    windows: Windows,
     compute: Compute,
-    max_examples: int = 1 << 30,
+    max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Score all examples, dropout off; the result is in their order, float32 [N, C].
+    """Score all windows, dropout off: the rows of all, in the windows' order, float32 [R, C].
 
     The arguments are those of ``map_batches``. The model is left in the mode it was in.
     """
-    scores = map_batches(model, model.scores, examples, compute, max_examples, after_batch)
+    scores = map_batches(model, model.scores, windows, compute, max_windows, after_batch)
     return scores.numpy()
 
 
@@ -38,38 +39,44 @@ def score(
 def map_batches(
     model: Scorer,
     function: Callable[[Any], Tensor],
-    examples: Examples,
+    windows: Windows,
     compute: Compute,
-    max_examples: int = 1 << 30,
+    max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> Tensor:
-    """What a function of the model, in evaluation mode, makes of each example.
+    """What a function of the model, in evaluation mode, makes of each window.
 
     Args:
         model: on the device of ``compute``.
-        function: from a batch of B examples to a tensor [B, …].
-        examples: N of them; like lengths are computed together.
+        function: from a batch of windows to a tensor [rows, …], as many rows of each window as
+            ``windows.row_counts`` says.
+        windows: like lengths are computed together.
         compute: device and precision.
-        max_examples: most examples in a batch.
+        max_windows: most windows in a batch.
         after_batch: told the share of the tokens that is done.
 
     Returns:
-        float32 [N, …] on the CPU, in the examples' order.
+        float32 [R, …] on the CPU: the rows of all windows, in the windows' order.
     """
     was_training = model.training
     model.train(False)
     max_tokens = _MAX_TOKENS.get(compute.device.type, _MAX_TOKENS_ON_GPU)
-    batches = batches_by_length(examples.lengths, max_examples, max_tokens)
-    results, done = [], 0
+    lengths, row_counts = windows.lengths, windows.row_counts
+    first_rows = np.cumsum(row_counts) - row_counts
+    result: Tensor | None = None
+    done, total = 0, max(1, int(lengths.sum()))
     try:
-        for places in batches:
+        for places in batches_by_length(lengths, max_windows, max_tokens):
             with compute.autocast():
-                results.append(function(examples.batch(places).to(compute.device)).float().cpu())
-            done += int(examples.lengths[places].sum())
-            after_batch(done / max(1, int(examples.lengths.sum())))
+                values = function(windows.batch(places).to(compute.device)).float().cpu()
+            if result is None:
+                result = values.new_empty(int(row_counts.sum()), *values.shape[1:])
+            rows = concatenated_ranges(first_rows[places], row_counts[places])
+            result[torch.from_numpy(rows)] = values
+            done += int(lengths[places].sum())
+            after_batch(done / total)
     finally:
         model.train(was_training)
-    joined = torch.cat(results)
-    in_order = torch.empty_like(joined)
-    in_order[torch.from_numpy(np.concatenate(batches))] = joined
-    return in_order
+    if result is None:
+        raise ValueError("there are no windows to score")
+    return result

@@ -7,8 +7,8 @@ from typing import Any
 from selfsup.evaluation.predictions_file import write_predictions
 from selfsup.evaluation.scoring import score
 from selfsup.recipes.share_of_data import showing_share
-from selfsup.recipes.task_data import cut_note
 from selfsup.settings import EvaluateSettings
+from selfsup.settings.task_flags import refuse_unused
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.task_folder import load_task_model
 from selfsup.training.compute import choose_compute
@@ -23,46 +23,40 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         display: where progress is shown; one of its own if None.
 
     Returns:
-        ``task``, ``metrics`` by name, ``examples``, ``confusion``, ``seconds``, ``predictions``.
+        ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
+        ``seconds``, ``predictions``.
 
     Raises:
         UserError: the model or the data cannot be used, or a label is none of the model's.
     """
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model)
-    task = loaded.task
-    columns = Columns(settings.text_column, settings.label_column)
+    loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)
+    task, labels = loaded.task, loaded.labels
+    refuse_unused(settings, task.NAME)
+    columns = Columns(
+        settings.text_column,
+        settings.label_column,
+        settings.text_pair_column,
+        settings.label_separator,
+    )
     with display or ProgressDisplay("evaluate") as display:
         examples = task.read_examples(settings.data, columns, labelled=True)
-        encoded = task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.max_length)
-        for note in (*examples.notes, *cut_note(settings.data, encoded, loaded.max_length)):
+        encoded = task.encode_examples(examples, labels, loaded.tokenizer, loaded.limits)
+        for note in (*examples.notes, *encoded.notes):
             display.message(note)
         model = loaded.model.to(compute.device)
-        scores = score(model, encoded, compute, settings.batch_size, showing_share(display))
+        scores = score(model, encoded.windows, compute, settings.batch_size, showing_share(display))
     if settings.predictions is not None:
-        answers = task.decode(scores, loaded.labels)
-        write_predictions(
-            settings.predictions,
-            (
-                {
-                    "text": text,
-                    "label": loaded.labels[number],
-                    "prediction": answer["label"],
-                    "probabilities": answer["probabilities"],
-                }
-                for text, number, answer in zip(
-                    examples.texts, encoded.labels, answers, strict=True
-                )
-            ),
-        )
+        answers = task.decode(scores, encoded, examples, labels)
+        write_predictions(settings.predictions, task.records(examples, answers))
     return {
         "task": task.NAME,
         "model": str(Path(settings.model)),
         "data": settings.data,
-        "metrics": task.metrics(scores, encoded.labels),
+        "metrics": task.metrics(scores, encoded, examples, labels),
         "examples": len(encoded),
-        "confusion": task.confusion(scores, encoded.labels, loaded.labels),
+        **task.details(scores, encoded, examples, labels),
         "predictions": settings.predictions,
         "seconds": round(time.perf_counter() - started, 1),
     }

@@ -1,29 +1,30 @@
 """``selfsup finetune``: teach an encoder a task, over one or several seeds."""
 
 import dataclasses
-import statistics
 import time
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.evaluation.scoring import map_batches
 from selfsup.recipes.finetune_log import FinetuneLog
+from selfsup.recipes.finetune_summary import summarize
 from selfsup.recipes.learning_plan import plan_learning
-from selfsup.recipes.one_seed import SeedRun, merit, train_one_seed
+from selfsup.recipes.one_seed import EpochReport, SeedRun, merit, train_one_seed
 from selfsup.recipes.run_folder import METRICS, begin_run, check_free, write_summary
 from selfsup.recipes.starting_point import StartingPoint, find_starting_point, tokenizer_folder
 from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files
 from selfsup.recipes.task_model_card import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.columns import Columns
-from selfsup.tasks.encoded_texts import EncodedTexts
-from selfsup.tasks.example_batches import LabelledExamples
 from selfsup.tasks.frozen_features import FrozenFeatures
-from selfsup.tasks.sequence_classification import SequenceClassifier
+from selfsup.tasks.labels import Kind
+from selfsup.tasks.limits import Limits, LongText, default_doc_stride
 from selfsup.tasks.table import TASKS
-from selfsup.tasks.task import Task
+from selfsup.tasks.task import Task, TaskModule, Units, Windows
 from selfsup.tasks.task_folder import save_task_model
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import StepSettings
@@ -51,48 +52,79 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
-        columns = Columns(settings.text_column, settings.label_column)
-        train, validation = read_task_files(task, settings.train, settings.validation, columns)
-        start = find_starting_point(
-            settings.encoder, settings.tokenizer, settings.dropout, train.texts
+        train, validation = read_task_files(
+            task, settings.train, settings.validation, columns_of(settings)
         )
+        start = find_starting_point(
+            settings.encoder, settings.tokenizer, settings.dropout, train.texts()
+        )
+        limits = limits_of(settings, task, start)
         check_flags(settings, start)
-        data = encode_task_data(task, train, validation, start, settings.max_length)
-        settings = with_defaults(settings, start, len(data.train))
+        label_type = cast(Kind | None, settings.label_type)
+        data = encode_task_data(task, train, validation, label_type, start.tokenizer, limits)
+        settings = with_defaults(settings, start, data, limits)
         for note in (*data.notes, describe(settings, start, data)):
             display.message(note)
 
         run = begin_run(settings.out, settings)
         with closing(MetricsFile(run / METRICS)) as metrics:
             log = FinetuneLog(metrics, display, settings.seeds)
-            runs, model = train_seeds(settings, task, start, data, compute, log)
+            runs, model, best = train_seeds(settings, task, start, data, compute, log)
         summary = summarize(settings, task, data, runs)
         if summary["failed_seeds"]:
             failed = ", ".join(map(str, summary["failed_seeds"]))
-            display.message(f"failed to learn, no better than the most frequent label: {failed}")
+            display.message(
+                f"failed to learn, no better than the same answer for every example: {failed}"
+            )
         summary["seconds"] = round(time.perf_counter() - started, 1)
-        card = task_model_card(settings, start.name, data.labels, summary)
+        card = task_model_card(settings, task, start.name, best.labels, summary)
         save_task_model(
-            run / MODEL_IN_RUN, task, model, data.labels, tokenizer_folder(start, run),
-            settings.max_length, card,
-        )  # fmt: skip
+            run / MODEL_IN_RUN, task, model, best.labels, tokenizer_folder(start, run), limits, card
+        )
         write_summary(run, summary)
     return {**summary, "out": str(run)}
+
+
+def columns_of(settings: FinetuneSettings) -> Columns:
+    """The columns that the flags name."""
+    return Columns(
+        settings.text_column,
+        settings.label_column,
+        settings.text_pair_column,
+        settings.label_separator,
+    )
+
+
+def limits_of(settings: FinetuneSettings, task: Task, start: StartingPoint) -> Limits:
+    """How long a text may be.
+
+    Raises:
+        UserError: longer than the encoder has positions for.
+    """
+    most = start.config.max_position_embeddings
+    max_length = settings.max_length or min(task.default_max_length(), most)
+    if max_length > most:
+        raise UserError(
+            f"--max-length {max_length}: {start.name} has positions for {most} tokens at most"
+        )
+    doc_stride = settings.doc_stride
+    if doc_stride is None:
+        doc_stride = default_doc_stride(max_length)
+    elif doc_stride > max_length // 2:
+        raise UserError(
+            f"--doc-stride {doc_stride}: windows of {max_length} tokens can share "
+            f"{max_length // 2} at most"
+        )
+    return Limits(max_length, doc_stride, cast(LongText, settings.long_text or "truncate"))
 
 
 def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
     """Refuse what this encoder cannot do.
 
     Raises:
-        UserError: texts longer than its positions, or more frozen layers than it has.
+        UserError: more frozen layers than it has.
     """
-    config = start.config
-    if settings.max_length > config.max_position_embeddings:
-        raise UserError(
-            f"--max-length {settings.max_length}: {start.name} has positions for "
-            f"{config.max_position_embeddings} tokens at most"
-        )
-    freeze = settings.freeze
+    config, freeze = start.config, settings.freeze
     if freeze is not None and freeze.isdecimal() and int(freeze) > config.num_hidden_layers:
         raise UserError(
             f"--freeze {freeze}: {start.name} has {config.num_hidden_layers} layers; "
@@ -101,22 +133,28 @@ def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
 
 
 def with_defaults(
-    settings: FinetuneSettings, start: StartingPoint, train_examples: int
+    settings: FinetuneSettings, start: StartingPoint, data: TaskData, limits: Limits
 ) -> FinetuneSettings:
     """The settings with what was left open filled in."""
-    epochs = settings.epochs or default_epochs(train_examples, settings.batch_size)
+    units = len(data.train.encoded.units)
+    epochs = settings.epochs or default_epochs(units, settings.batch_size)
     rate = settings.learning_rate or default_learning_rate(start.config)
     head_rate = settings.head_learning_rate or rate
     return dataclasses.replace(
-        settings, epochs=epochs, learning_rate=rate, head_learning_rate=head_rate
+        settings,
+        max_length=limits.max_length,
+        epochs=epochs,
+        learning_rate=rate,
+        head_learning_rate=head_rate,
     )
 
 
 def describe(settings: FinetuneSettings, start: StartingPoint, data: TaskData) -> str:
     """The run in a line."""
     how = "pre-trained" if start.is_pretrained else "from random weights"
+    labels = "" if data.labels.kind in ("number", "none") else f" of {len(data.labels)} labels"
     return (
-        f"{start.name}, {how}: {len(data.train):,} examples of {len(data.labels)} labels, "
+        f"{start.name}, {how}: {len(data.train):,} examples{labels}, "
         f"{len(data.validation):,} to validate; {settings.epochs} epochs, learning rate "
         f"{settings.learning_rate:.2g}, of the head {settings.head_learning_rate:.2g}"
     )
@@ -129,47 +167,54 @@ def train_seeds(
     data: TaskData,
     compute: Compute,
     log: FinetuneLog,
-) -> tuple[dict[int, SeedRun], SequenceClassifier]:
-    """Train once for each seed; return each seed's run, and the model that did best.
+) -> tuple[dict[int, SeedRun], TaskModule, EpochReport]:
+    """Train once for each seed.
+
+    Returns:
+        each seed's run, the model that did best, and the epoch in which it did.
 
     Raises:
         UserError: every seed diverged.
     """
     runs: dict[int, SeedRun] = {}
-    best_model, best_merit = None, (-1.0, 0.0)
-    examples: tuple[LabelledExamples, LabelledExamples] = (data.train, data.validation)
+    best: tuple[TaskModule, EpochReport] | None = None
+    units: Units = data.train.encoded.units
+    windows: Windows = data.validation.encoded.windows
     for seed in range(settings.seed, settings.seed + settings.seeds):
-        model = start.build_model(task, len(data.labels), seed).to(compute.device)
+        model = start.build_model(task, data.labels, seed).to(compute.device)
         # What a frozen pre-trained encoder makes of a text is the same for every seed.
         if settings.freeze == "encoder" and (seed == settings.seed or not start.is_pretrained):
-            examples = (
-                frozen_features(model, data.train, compute),
-                frozen_features(model, data.validation, compute),
-            )
-        run = train_seed(settings, task, model, examples, seed, compute, log)
+            units = with_features(model, units, data.train.encoded.windows, compute)
+            windows = with_features(model, windows, data.validation.encoded.windows, compute)
+        run = train_seed(settings, task, model, data, units, windows, seed, compute, log)
         runs[seed] = run
-        if run.best is not None and merit(run.best, task) > best_merit:
-            best_model, best_merit = model, merit(run.best, task)
-    if best_model is None:
+        if run.best is not None and (best is None or merit(run.best, task) > merit(best[1], task)):
+            best = model, run.best
+    if best is None:
         raise UserError(
             f"the loss grew past all numbers: give a lower --learning-rate than "
             f"{settings.learning_rate:.2g}"
         )
-    return runs, best_model
+    return runs, *best
 
 
-def frozen_features(
-    model: SequenceClassifier, encoded: EncodedTexts, compute: Compute
+def with_features(
+    model: TaskModule, units: Units, windows: Windows, compute: Compute
 ) -> FrozenFeatures:
-    """What the encoder makes of each text."""
-    return FrozenFeatures(map_batches(model, model.features, encoded, compute), encoded.labels)
+    """Units, or windows, with what the encoder makes of their windows in place of tokens."""
+    if isinstance(units, FrozenFeatures):
+        units = units.units
+    features = map_batches(model, model.features, windows, compute)
+    return FrozenFeatures(units, features, np.asarray(windows.row_counts))
 
 
 def train_seed(
     settings: FinetuneSettings,
     task: Task,
-    model: SequenceClassifier,
-    examples: tuple[LabelledExamples, LabelledExamples],
+    model: TaskModule,
+    data: TaskData,
+    units: Units,
+    windows: Windows,
     seed: int,
     compute: Compute,
     log: FinetuneLog,
@@ -180,7 +225,10 @@ def train_seed(
     return train_one_seed(
         *plan,
         task,
-        *examples,
+        data.labels,
+        units,
+        data.validation,
+        windows,
         settings.epochs,
         settings.batch_size,
         StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed),
@@ -188,43 +236,3 @@ def train_seed(
         log.of_step(seed),
         log.of_epoch(seed),
     )
-
-
-def summarize(
-    settings: FinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
-) -> dict[str, Any]:
-    """The run's results: each metric's mean, standard deviation and values over the seeds.
-
-    A seed has failed if its loss diverged, or if it does no better than the most frequent label.
-    """
-    best = {seed: run.best for seed, run in runs.items() if run.best is not None}
-    best_seed = max(best, key=lambda seed: merit(best[seed], task))
-    chance = task.chance(data.validation.labels)
-    names = [name for name in best[best_seed].validation if name != "loss"]
-    return {
-        "task": task.NAME,
-        "metrics": {
-            name: mean_and_std([report.validation[name] for report in best.values()])
-            for name in names
-        },
-        "seeds": list(runs),
-        "failed_seeds": [
-            seed
-            for seed, run in runs.items()
-            if run.diverged
-            or run.best is None
-            or run.best.validation[task.SELECTION_METRIC] <= chance
-        ],
-        "best_seed": best_seed,
-        "best_epochs": {str(seed): report.epoch for seed, report in best.items()},
-        "epochs": settings.epochs,
-        "train_examples": len(data.train),
-        "validation_examples": len(data.validation),
-        "confusion": task.confusion(best[best_seed].scores, data.validation.labels, data.labels),
-    }
-
-
-def mean_and_std(values: list[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (0 of one value), and the values."""
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "std": std, "values": values}

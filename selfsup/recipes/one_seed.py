@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.evaluation.scoring import score
-from selfsup.tasks.example_batches import EpochBatches, LabelledExamples
-from selfsup.tasks.task import Task
+from selfsup.recipes.task_data import EncodedPart
+from selfsup.tasks.example_batches import EpochBatches
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.task import Task, Units, Windows
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (
     Extent,
@@ -33,7 +35,8 @@ class EpochReport:
         step: steps taken so far.
         train_loss: mean over the epoch's steps.
         validation: metrics.
-        scores: of the validation examples, float32 [N, C].
+        scores: of the validation examples' windows, float32 [R, C].
+        labels: with what was fitted on the validation examples.
     """
 
     epoch: int
@@ -41,6 +44,7 @@ class EpochReport:
     train_loss: float
     validation: dict[str, float]
     scores: np.ndarray
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,10 @@ def train_one_seed(
     learner: Any,
     optimizer: torch.optim.Optimizer,
     task: Task,
-    train_examples: LabelledExamples,
-    validation_examples: LabelledExamples,
+    labels: Labels,
+    units: Units,
+    validation: EncodedPart,
+    windows: Windows,
     epochs: int,
     batch_size: int,
     settings: StepSettings,
@@ -74,15 +80,23 @@ def train_one_seed(
     Args:
         learner: a module that turns a batch into losses, and has ``scores``.
         optimizer: over those of its parameters that learn.
-        task: for the metrics.
-        train_examples, validation_examples: with labels.
+        task, labels: for the metrics.
+        units: to learn from.
+        validation: the examples to measure with.
+        windows: those of ``validation``, as the learner takes them.
         epochs, batch_size, settings, compute: how.
         after_step, after_epoch: told of each.
     """
-    batches = EpochBatches(train_examples, batch_size, settings.seed)
+    batches = EpochBatches(units, batch_size, settings.seed)
     best: EpochReport | None = None
     best_weights: dict[str, Tensor] = {}
     losses: list[float] = []
+
+    def measure(epoch: int, step: int, loss: float, scores: np.ndarray) -> EpochReport:
+        encoded, examples = validation.encoded, validation.examples
+        fitted = task.fit(scores, encoded, examples, labels)
+        metrics = task.metrics(scores, encoded, examples, fitted)
+        return EpochReport(epoch, step, loss, metrics, scores, fitted)
 
     def end_of_step(step: StepReport) -> None:
         nonlocal best, best_weights
@@ -90,9 +104,8 @@ def train_one_seed(
         after_step(step)
         if step.state.step % batches.steps_per_epoch == 0:
             epoch = step.state.step // batches.steps_per_epoch
-            scores = score(learner, validation_examples, compute)
-            metrics = task.metrics(scores, validation_examples.labels)
-            report = EpochReport(epoch, step.state.step, statistics.fmean(losses), metrics, scores)
+            scores = score(learner, windows, compute)
+            report = measure(epoch, step.state.step, statistics.fmean(losses), scores)
             losses.clear()
             if best is None or merit(report, task) > merit(best, task):
                 best, best_weights = report, _trained_weights(learner)
@@ -111,7 +124,8 @@ def train_one_seed(
 
 def merit(report: EpochReport, task: Task) -> tuple[float, float]:
     """What is better is larger: the task's metric, and among equals the lower loss."""
-    return report.validation[task.SELECTION_METRIC], -report.validation["loss"]
+    metrics = report.validation
+    return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
 
 
 def _trained_weights(learner: nn.Module) -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ from selfsup.encoder.initialization import initialize
 from selfsup.encoder.model_folder import load_weights, read_weights
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
-from selfsup.tasks.sequence_classification import SequenceClassifier
-from selfsup.tasks.task import Task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.task import Task, TaskModule
 
 # Of a tokenizer that is trained on the labelled texts alone.
 _VOCAB_SIZE = 8192
@@ -44,11 +44,11 @@ class StartingPoint:
     def is_pretrained(self) -> bool:
         return self.weights is not None
 
-    def build_model(self, task: Task, label_count: int, seed: int) -> SequenceClassifier:
+    def build_model(self, task: Task, labels: Labels, seed: int) -> TaskModule:
         """The encoder under a new head; what is new is a function of the seed."""
         config = self.config
-        encoder = BertEncoder(config)
-        model = task.build_model(encoder, label_count, config.hidden_dropout_prob)
+        encoder = BertEncoder(config, pooled=task.POOLED)
+        model = task.build_model(encoder, labels, config.hidden_dropout_prob)
         if self.weights is None:
             initialize(model, config.initializer_range, seed)
         else:

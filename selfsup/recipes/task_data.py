@@ -2,11 +2,23 @@
 
 from dataclasses import dataclass
 
-from selfsup.recipes.starting_point import StartingPoint
+from tokenizers import Tokenizer
+
 from selfsup.tasks.columns import Columns
-from selfsup.tasks.encoded_texts import EncodedTexts
-from selfsup.tasks.sequence_classification import LabelledTexts
-from selfsup.tasks.task import Task
+from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.limits import Limits
+from selfsup.tasks.task import EncodedExamples, Examples, Task
+
+
+@dataclass(frozen=True)
+class EncodedPart:
+    """One file's examples: as they stand in it, and as token ids."""
+
+    examples: Examples
+    encoded: EncodedExamples
+
+    def __len__(self) -> int:
+        return len(self.encoded)
 
 
 @dataclass(frozen=True)
@@ -14,20 +26,20 @@ class TaskData:
     """The labelled examples of a run.
 
     Attributes:
-        train, validation: as token ids.
-        labels: the labels' names, by their numbers.
+        train, validation: to learn from and to measure with.
+        labels: those of the training examples.
         notes: what the user should know of how the files were read, a sentence each.
     """
 
-    train: EncodedTexts
-    validation: EncodedTexts
-    labels: tuple[str, ...]
+    train: EncodedPart
+    validation: EncodedPart
+    labels: Labels
     notes: tuple[str, ...]
 
 
 def read_task_files(
     task: Task, train: str, validation: str, columns: Columns
-) -> tuple[LabelledTexts, LabelledTexts]:
+) -> tuple[Examples, Examples]:
     """Read both files. Nothing is learnt from empty texts; measured, they are like any other."""
     return (
         task.read_examples(train, columns, labelled=True).without_empty(),
@@ -37,28 +49,26 @@ def read_task_files(
 
 def encode_task_data(
     task: Task,
-    train: LabelledTexts,
-    validation: LabelledTexts,
-    start: StartingPoint,
-    max_length: int,
+    train: Examples,
+    validation: Examples,
+    label_type: Kind | None,
+    tokenizer: Tokenizer,
+    limits: Limits,
 ) -> TaskData:
-    """Number the labels as they occur in training, and turn all texts into token ids.
+    """Find the labels as they occur in training, and turn all texts into token ids.
 
     Raises:
         UserError: the labels cannot be learnt, or one in validation does not occur in training.
     """
-    labels = task.label_names(train)
-    encoded = []
-    notes = [*train.notes, *validation.notes]
-    for examples in (train, validation):
-        part = task.encode_examples(examples, labels, start.tokenizer, max_length)
-        notes += cut_note(examples.source, part, max_length)
-        encoded.append(part)
-    return TaskData(encoded[0], encoded[1], labels, tuple(notes))
-
-
-def cut_note(source: str, encoded: EncodedTexts, max_length: int) -> list[str]:
-    """A sentence on how many texts were cut, if any."""
-    if not encoded.cut:
-        return []
-    return [f"{source}: {encoded.cut} of {len(encoded)} texts cut at {max_length} tokens"]
+    labels = task.learn_labels(train, label_type)
+    parts = [
+        EncodedPart(examples, task.encode_examples(examples, labels, tokenizer, limits))
+        for examples in (train, validation)
+    ]
+    notes = (
+        *train.notes,
+        *validation.notes,
+        *task.reading_notes(train, validation, labels),
+        *(note for part in parts for note in part.encoded.notes),
+    )
+    return TaskData(*parts, labels, notes)

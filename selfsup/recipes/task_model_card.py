@@ -1,24 +1,23 @@
 """The ``README.md`` of a fine-tuned model folder."""
 
-from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 from selfsup.settings import FinetuneSettings
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.task import Task
 
 _TEMPLATE = """\
 ---
 library_name: transformers
-pipeline_tag: text-classification
+pipeline_tag: {pipeline}
 tags: [selfsup, bert]
 ---
 
 # {title}
 
 {encoder} fine-tuned for {task} with `selfsup finetune`.
-
-Labels: {labels}.
-
+{labels}
 | metric | validation |
 |---|---|
 {rows}
@@ -27,35 +26,58 @@ Labels: {labels}.
 Where there are several seeds, the table gives mean ± standard deviation.
 
 ```
-selfsup predict {run} "A text."
+selfsup predict {run} {arguments}
 ```
 
 ```python
 from transformers import pipeline
 
-pipeline("text-classification", model="{run}/model")("A text.")
+pipeline("{pipeline}", model="{run}/model")({inputs})
 ```
 """
 
+# What a model is given in the examples, on the command line and in the pipeline.
+_TEXT = ('"A text."', '"A text."')
+_GIVEN = {
+    "pair-classification": (
+        '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
+    ),
+    "question-answering": (
+        '"A question?" --text-pair "A text."', 'question="A question?", context="A text."'
+    ),
+}  # fmt: skip
+
 
 def task_model_card(
-    settings: FinetuneSettings, encoder: str, labels: Sequence[str], summary: dict[str, Any]
+    settings: FinetuneSettings, task: Task, encoder: str, labels: Labels, summary: dict[str, Any]
 ) -> str:
     """The card, in Markdown: what the model is, how good it is, and how to use it."""
     rows = [
         f"| {name.replace('_', ' ')} | {score['mean']:.4f} ± {score['std']:.4f} |"
         for name, score in summary["metrics"].items()
     ]
-    shown = ", ".join(f"`{label}`" for label in labels[:20]) + (" …" if len(labels) > 20 else "")
+    arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
         encoder=f"`{PurePath(encoder).name}`",
-        task=settings.task,
-        labels=shown,
+        task=task.NAME,
+        pipeline=task.PIPELINE,
+        labels=_shown(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",
         epochs=settings.epochs,
         seeds=", ".join(map(str, summary["seeds"])),
         best=summary["best_seed"],
         run=settings.out,
+        arguments=arguments,
+        inputs=inputs,
     )
+
+
+def _shown(labels: Labels) -> str:
+    """A paragraph that names them."""
+    if labels.kind in ("number", "none"):
+        return ""
+    names = ", ".join(f"`{name}`" for name in labels.names[:20])
+    several = ", any number of them a text" if labels.kind == "multi" else ""
+    return f"\nLabels: {names}{' …' if len(labels) > 20 else ''}{several}.\n"

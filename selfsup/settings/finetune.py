@@ -3,28 +3,10 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import machine
+from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag
 
-TASKS = ("sequence-classification",)
-
-
-def text_column() -> str | None:
-    return flag(
-        "column or field that holds the text; found by its name if not given",
-        default=None,
-        group="Data",
-        metavar="NAME",
-    )
-
-
-def label_column() -> str | None:
-    return flag(
-        "column or field that holds the label; found by its name if not given",
-        default=None,
-        group="Data",
-        metavar="NAME",
-    )
+TASKS = (task_flags.CLASSIFY, task_flags.PAIRS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +31,16 @@ class FinetuneSettings:
     validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE")
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
-    text_column: str | None = text_column()
-    label_column: str | None = label_column()
+    text_column: str | None = task_flags.text_column()
+    text_pair_column: str | None = task_flags.text_pair_column()
+    label_column: str | None = task_flags.label_column()
+    label_type: str | None = flag(
+        "whether a text has one label, several, or a number; by the labels if not given",
+        default=None,
+        group="Data",
+        choices=("class", "multi", "number"),
+    )
+    label_separator: str | None = task_flags.label_separator()
 
     tokenizer: str | None = flag(
         "folder of the tokenizer for an encoder given by name; "
@@ -59,10 +49,27 @@ class FinetuneSettings:
         group="Model",
         metavar="DIR",
     )
-    max_length: int = flag(
-        "longest sequence; what is over is cut", default=128, group="Model", metavar="TOKENS",
-        at_least=8, at_most=512,
-    )  # fmt: skip
+    max_length: int | None = flag(
+        "longest sequence; 128, or 384 for question-answering, if not given",
+        default=None,
+        group="Model",
+        metavar="TOKENS",
+        at_least=8,
+        at_most=512,
+    )
+    long_text: str | None = flag(
+        "a text that is longer: truncate it (as if not given), or average over windows of it",
+        default=None,
+        group="Model",
+        choices=("truncate", "window"),
+    )
+    doc_stride: int | None = flag(
+        "tokens that a window of a longer text shares with the next; a third if not given",
+        default=None,
+        group="Model",
+        metavar="TOKENS",
+        at_least=0,
+    )
     freeze: str | None = flag(
         "what stays as it was pre-trained: encoder, embeddings, or "
         "embeddings and the first N layers",
@@ -149,6 +156,10 @@ class FinetuneSettings:
         check_values(self)
         if self.task not in TASKS:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
+        task_flags.refuse_unused(self, self.task)
+        if self.doc_stride is not None and self.task in (task_flags.CLASSIFY, task_flags.PAIRS):
+            if self.long_text != "window":
+                raise UserError("--doc-stride needs windows: add --long-text window")
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import machine
-from selfsup.settings.finetune import label_column, text_column
+from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag
 
 
@@ -25,8 +24,10 @@ class EvaluateSettings:
     predictions: str | None = flag(
         "file to write each example's prediction to", default=None, group="Data", metavar="FILE"
     )
-    text_column: str | None = text_column()
-    label_column: str | None = label_column()
+    text_column: str | None = task_flags.text_column()
+    text_pair_column: str | None = task_flags.text_pair_column()
+    label_column: str | None = task_flags.label_column()
+    label_separator: str | None = task_flags.label_separator()
     batch_size: int = batch_size()
     device: str = machine.device()
     precision: str = machine.precision()
@@ -42,6 +43,7 @@ class PredictSettings:
 
     Examples:
       selfsup predict runs/task "A film to see twice."
+      selfsup predict runs/pairs "It rains." --text-pair "The street is wet."
       selfsup predict runs/task --data new.tsv --out answers.jsonl
     """
 
@@ -53,7 +55,14 @@ class PredictSettings:
     out: str | None = flag(
         "file to write the predictions of --data to", default=None, group="Data", metavar="FILE"
     )
-    text_column: str | None = text_column()
+    text_pair: str | None = flag(
+        "the second text of a pair, or the text that a question is about",
+        default=None,
+        group="Data",
+        metavar="TEXT",
+    )
+    text_column: str | None = task_flags.text_column()
+    text_pair_column: str | None = task_flags.text_pair_column()
     batch_size: int = batch_size()
     device: str = machine.device()
     precision: str = machine.precision()
@@ -63,6 +72,8 @@ class PredictSettings:
         check_values(self)
         if (self.text is None) == (self.data is None):
             raise UserError("give either a TEXT or --data FILE --out FILE to predict for")
+        if self.text_pair is not None and self.text is None:
+            raise UserError("--text-pair goes with a TEXT: give both")
         if (self.data is None) != (self.out is None):
             raise UserError("--data FILE and --out FILE go together: give both, or a TEXT")
 

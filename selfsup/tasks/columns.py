@@ -12,7 +12,15 @@ TEXT_NAMES = (
 )  # fmt: skip
 LABEL_NAMES = (
     "label", "labels", "class", "category", "sentiment", "target", "gold_label", "intent", "topic",
-    "rating", "stars", "y",
+    "rating", "stars", "score", "similarity", "y",
+)  # fmt: skip
+# The names of the two columns of a pair, which go together.
+PAIR_NAMES = (
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"), ("text1", "text2"), ("question1", "question2"),
+    ("question", "answer"), ("question", "sentence"), ("question", "passage"),
+    ("query", "passage"), ("query", "document"), ("query", "text"), ("text", "text_pair"),
+    ("a", "b"),
 )  # fmt: skip
 
 # How many rows a column is judged by.
@@ -21,56 +29,109 @@ _LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; None where the user leaves it to a guess."""
+    """Names of columns; None where the user leaves it to a guess.
+
+    Attributes:
+        text: of the text, or of the first text of a pair.
+        label: of the label.
+        text_pair: of the second text of a pair.
+        label_separator: what stands between several labels in one field, if anything.
+    """
 
     text: str | None = None
     label: str | None = None
+    text_pair: str | None = None
+    label_separator: str | None = None
 
 
 def find_columns(
-    rows: list[Row], source: str, asked: Columns, *, labelled: bool
+    rows: list[Row], source: str, asked: Columns, *, labelled: bool, paired: bool = False
 ) -> tuple[Columns, str | None]:
     """Settle the columns, and say in a sentence which ones were guessed, if any.
 
     A column that is not named by the user is found by its usual names; failing that, the text is
-    the only column of running text, and the label the only other column.
+    the only column of running text (of a pair: the two such columns), and the label the only other
+    column.
 
     Raises:
         UserError: a column is not there, or cannot be guessed.
     """
     names = column_names(rows)
-    for flag, name in (("--text-column", asked.text), ("--label-column", asked.label)):
-        if name is not None and name not in names and (labelled or flag == "--text-column"):
-            raise UserError(f"{source}: {flag} {name}: no such column (it has: {', '.join(names)})")
+    _check_named(names, source, asked, labelled)
     label = asked.label if labelled else None
     if labelled and label is None:
-        label = _by_name(names, LABEL_NAMES, taken=asked.text)
-    text = asked.text or _by_name(names, TEXT_NAMES, taken=label) or _running_text(rows, label)
+        label = _by_name(names, LABEL_NAMES, {asked.text, asked.text_pair})
+    text, text_pair = asked.text, None
+    if paired:
+        text, text_pair = _find_pair(rows, source, asked, names, label)
+    if text is None:
+        text = _by_name(names, TEXT_NAMES, {label}) or _running_text(rows, label)
     if text is None:
         raise _cannot_guess(source, "the text", "--text-column", names)
     if labelled and label is None:
-        others = [name for name in names if name != text]
+        others = [name for name in names if name not in (text, text_pair)]
         if len(others) != 1:
             raise _cannot_guess(source, "the label", "--label-column", names)
         label = others[0]
-    return Columns(text, label), _note(source, asked, text, label)
+    found = Columns(text, label, text_pair, asked.label_separator)
+    return found, _note(source, asked, found)
 
 
-def _by_name(names: list[str], usual: tuple[str, ...], taken: str | None) -> str | None:
-    free = {name.strip().lower(): name for name in reversed(names) if name != taken}
+def _check_named(names: list[str], source: str, asked: Columns, labelled: bool) -> None:
+    given = {"--text-column": asked.text, "--text-pair-column": asked.text_pair}
+    if labelled:
+        given["--label-column"] = asked.label
+    for flag, name in given.items():
+        if name is not None and name not in names:
+            raise UserError(f"{source}: {flag} {name}: no such column (it has: {', '.join(names)})")
+    if asked.text is not None and asked.text == asked.text_pair:
+        raise UserError(f"{source}: --text-column and --text-pair-column are both {asked.text}")
+
+
+def _find_pair(
+    rows: list[Row], source: str, asked: Columns, names: list[str], label: str | None
+) -> tuple[str, str]:
+    """Both columns of a pair."""
+    if asked.text is not None and asked.text_pair is not None:
+        return asked.text, asked.text_pair
+    free = {name.strip().lower(): name for name in reversed(names) if name != label}
+    for first, second in PAIR_NAMES:
+        pair = free.get(first), free.get(second)
+        agrees = asked.text in (None, pair[0]) and asked.text_pair in (None, pair[1])
+        if None not in pair and agrees:
+            return pair[0], pair[1]  # pyright: ignore[reportReturnType]
+    running = [name for name in _running_texts(rows) if name != label]
+    if asked.text is None and asked.text_pair is None and len(running) == 2:
+        return running[0], running[1]
+    named = asked.text or asked.text_pair
+    others = [name for name in running if name != named]
+    if named is not None and len(others) == 1:
+        return (named, others[0]) if asked.text else (others[0], named)
+    flags = "--text-column and --text-pair-column"
+    raise UserError(
+        f"{source}: which columns hold the two texts of a pair? It has: {', '.join(names)}; "
+        f"name them with {flags}"
+    )
+
+
+def _by_name(names: list[str], usual: tuple[str, ...], taken: set[str | None]) -> str | None:
+    free = {name.strip().lower(): name for name in reversed(names) if name not in taken}
     return next((free[name] for name in usual if name in free), None)
 
 
 def _running_text(rows: list[Row], label: str | None) -> str | None:
     """The only column in whose fields stand several words, mostly."""
+    candidates = [name for name in _running_texts(rows) if name != label]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _running_texts(rows: list[Row]) -> list[str]:
     first = [row.fields for row in rows[:_LOOKED_AT]]
-    candidates = [
+    return [
         name
         for name in column_names(rows[:_LOOKED_AT])
-        if name != label
-        and sum(len(str(fields.get(name) or "").split()) > 1 for fields in first) * 2 > len(first)
+        if sum(len(str(fields.get(name) or "").split()) > 1 for fields in first) * 2 > len(first)
     ]
-    return candidates[0] if len(candidates) == 1 else None
 
 
 def _cannot_guess(source: str, what: str, flag: str, names: list[str]) -> UserError:
@@ -79,8 +140,16 @@ def _cannot_guess(source: str, what: str, flag: str, names: list[str]) -> UserEr
     )
 
 
-def _note(source: str, asked: Columns, text: str, label: str | None) -> str | None:
-    guessed = [f'the text from column "{text}"'] if asked.text is None else []
-    if label is not None and asked.label is None:
-        guessed.append(f'the label from column "{label}"')
-    return f"{source}: taking {' and '.join(guessed)}" if guessed else None
+def _note(source: str, asked: Columns, found: Columns) -> str | None:
+    guessed = []
+    if asked.text is None:
+        what = "the text" if found.text_pair is None else "the first text"
+        guessed.append(f'{what} from column "{found.text}"')
+    if found.text_pair is not None and asked.text_pair is None:
+        guessed.append(f'the second text from column "{found.text_pair}"')
+    if found.label is not None and asked.label is None:
+        guessed.append(f'the label from column "{found.label}"')
+    if not guessed:
+        return None
+    start, last = ", ".join(guessed[:-1]), guessed[-1]
+    return f"{source}: taking {f'{start} and {last}' if start else last}"

@@ -4,56 +4,39 @@ Texts of like length go together, so that little is padded where attention must 
 Shapes: N examples, B of them in a batch.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from selfsup.counter_random import permutation
+from selfsup.tasks.task import Units
 
 _ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
 # Texts are sorted by length within this many batches, so a batch is still a mixture of examples.
 _BATCHES_IN_CHUNK = 16
 
 
-class Examples(Protocol):
-    """N examples that can be had in batches."""
-
-    def __len__(self) -> int: ...
-    @property
-    def lengths(self) -> np.ndarray: ...
-    def batch(self, places: np.ndarray) -> Any: ...
-
-
-class LabelledExamples(Examples, Protocol):
-    """Examples whose labels are known."""
-
-    @property
-    def labels(self) -> np.ndarray: ...
-
-
 class EpochBatches:
-    """The batches of one run over labelled examples, each a function of (seed, number).
+    """The batches of one run over units to learn from, each a function of (seed, number).
 
-    Every epoch shows each example once. The last batch of an epoch may be smaller.
+    Every epoch shows each unit once. The last batch of an epoch may be smaller.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, seed: int) -> None:
-        self._examples, self._batch_size, self._seed = examples, batch_size, seed
+    def __init__(self, units: Units, batch_size: int, seed: int) -> None:
+        self._units, self._batch_size, self._seed = units, batch_size, seed
         self._epoch, self._batches = -1, []
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self._examples) // self._batch_size)
+        return -(-len(self._units) // self._batch_size)
 
     def __getitem__(self, number: int) -> Any:
         """The batch of a step, counted from 0."""
         epoch, place = divmod(number, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._batches = epoch_batches(
-                self._examples.lengths, self._batch_size, self._seed, epoch
-            )
-        return self._examples.batch(self._batches[place])
+            self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
+        return self._units.batch(self._batches[place])
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

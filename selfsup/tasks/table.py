@@ -1,13 +1,31 @@
 """All tasks, by the names that ``selfsup finetune`` takes. A new task is a line here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from selfsup.tasks import sequence_classification
+from selfsup.tasks import pair_classification, sequence_classification
 from selfsup.tasks.task import Task
 
-TASKS: dict[str, Task] = {sequence_classification.NAME: sequence_classification}
+TASKS: dict[str, Task] = {
+    sequence_classification.NAME: sequence_classification,
+    pair_classification.NAME: pair_classification,
+}
 
 
-def task_of_architectures(architectures: Sequence[str]) -> Task | None:
-    """The task of a model whose ``config.json`` names these classes, or None if it has none."""
+def task_of_config(raw: Mapping[str, Any], *, paired: bool = False) -> Task | None:
+    """The task of a model, by what its ``config.json`` says, or None if it has none.
+
+    By the name that we write; in a model that ``transformers`` saved, by its class, which does not
+    tell single texts from pairs.
+
+    Args:
+        raw: the file's content.
+        paired: whether such a classifier is taken for one of pairs.
+    """
+    named = TASKS.get(str(raw.get("selfsup_task")))
+    architectures = raw.get("architectures") or []
+    if named is not None and named.ARCHITECTURE in architectures:
+        return named
+    if paired and pair_classification.ARCHITECTURE in architectures:
+        return pair_classification
     return next((task for task in TASKS.values() if task.ARCHITECTURE in architectures), None)

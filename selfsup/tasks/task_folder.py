@@ -1,6 +1,5 @@
 """Fine-tuned models in Hugging Face's model folders: the encoder, the task's head, the labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from selfsup.encoder.hugging_face_names import to_hugging_face
 from selfsup.encoder.model_folder import load_weights, read_weights, save_model
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
-from selfsup.tasks.sequence_classification import SequenceClassifier
-from selfsup.tasks.table import TASKS, task_of_architectures
-from selfsup.tasks.task import Task
+from selfsup.tasks.labels import Labels, config_entries, labels_of_config
+from selfsup.tasks.limits import Limits, limits_of_config, limits_to_config
+from selfsup.tasks.table import TASKS, task_of_config
+from selfsup.tasks.task import Task, TaskModule
 
 
 @dataclass(frozen=True)
@@ -28,57 +28,58 @@ class TaskModel:
         folder: where it was loaded from.
         task: what it was trained for.
         model: in evaluation mode, on the CPU.
-        labels: the labels' names, in the order of its scores.
+        labels: what its scores mean.
         tokenizer: the one it was trained with.
-        max_length: tokens after which a text is cut.
+        limits: how long a text may be, and what becomes of a longer one.
     """
 
     folder: Path
     task: Task
-    model: SequenceClassifier
-    labels: tuple[str, ...]
+    model: TaskModule
+    labels: Labels
     tokenizer: Tokenizer
-    max_length: int
+    limits: Limits
 
 
-def load_task_model(path: str | Path) -> TaskModel:
+def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
     """Load a fine-tuned model, ours or one that ``transformers`` saved.
 
     Args:
         path: a model folder or a run folder.
+        paired: whether a classifier that ``transformers`` saved is one of pairs.
 
     Raises:
         UserError: there is no model, it is damaged, or it is no fine-tuned one.
     """
     folder = resolve_model_folder(path)
     config, raw = read_config(folder)
-    task = task_of_architectures(raw.get("architectures") or [])
+    task = task_of_config(raw, paired=paired)
     if task is None:
         named = ", ".join(raw.get("architectures") or []) or "nothing"
         raise UserError(
             f"{folder}: not fine-tuned for a task ({', '.join(TASKS)}): its config.json names "
             f"{named}; make one with selfsup finetune"
         )
-    labels = _labels(raw, folder)
-    model = task.build_model(BertEncoder(config), len(labels), _head_dropout(config, raw))
+    labels = labels_of_config(raw, task.LABEL_KINDS, folder)
+    encoder = BertEncoder(config, pooled=task.POOLED)
+    model = task.build_model(encoder, labels, _head_dropout(config, raw))
     report = load_weights(
         model, read_weights(folder), task.parameter_names(), config.initializer_range, 0, folder
     )
     if report.missing:
         raise UserError(f"{folder}: model.safetensors lacks {report.missing[0]}: not a whole model")
-    length = raw.get("selfsup_max_length")
-    max_length = length if isinstance(length, int) else config.max_position_embeddings
+    limits = limits_of_config(raw, config.max_position_embeddings)
     tokenizer = load_tokenizer(folder)
-    return TaskModel(folder, task, model.eval(), labels, tokenizer, max_length)
+    return TaskModel(folder, task, model.eval(), labels, tokenizer, limits)
 
 
 def save_task_model(
     folder: Path,
     task: Task,
-    model: SequenceClassifier,
-    labels: Sequence[str],
+    model: TaskModule,
+    labels: Labels,
     tokenizer_folder: Path,
-    max_length: int,
+    limits: Limits,
     model_card: str,
 ) -> None:
     """Write a model folder that ``transformers`` loads as the task's class.
@@ -86,29 +87,15 @@ def save_task_model(
     Raises:
         UserError: the disk is full, read-only or not yours.
     """
-    config = config_of(model.encoder.config, task.ARCHITECTURE) | {
-        "problem_type": "single_label_classification",
-        "id2label": {str(number): label for number, label in enumerate(labels)},
-        "label2id": {label: number for number, label in enumerate(labels)},
-        # transformers keeps what it does not know: texts are cut here as they were in training.
-        "selfsup_max_length": max_length,
-    }
-    state = to_hugging_face(model.named_parameters(), task.parameter_names())
+    # transformers keeps what it does not know: the task, and where texts were cut in training.
+    config = (
+        config_of(model.encoder.config, task.ARCHITECTURE)
+        | config_entries(labels)
+        | {"selfsup_task": task.NAME}
+        | limits_to_config(limits)
+    )
+    state = to_hugging_face(model.saved_parameters(), task.parameter_names())
     save_model(folder, state, config, tokenizer_folder, model_card)
-
-
-def _labels(raw: dict[str, Any], folder: Path) -> tuple[str, ...]:
-    """The names in ``id2label``; two, as ``transformers`` has it, where there are none."""
-    names = raw.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
-    try:
-        labels = tuple(str(names[str(number)]) for number in range(len(names)))
-    except (KeyError, TypeError):
-        raise UserError(
-            f"{folder}/config.json: id2label does not number its labels from 0"
-        ) from None
-    if len(set(labels)) != len(labels) or len(labels) < 2:
-        raise UserError(f"{folder}/config.json: id2label must name two or more different labels")
-    return labels
 
 
 def _head_dropout(config: EncoderConfig, raw: dict[str, Any]) -> float:

@@ -11,6 +11,8 @@ from selfsup.deploy.fill_mask import fill_mask
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, toy_tokenizer, write_toy_model
@@ -80,7 +82,8 @@ def test_a_text_that_cannot_be_filled_is_refused(folder, text: str, said: str):
 
 def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
     save_tokenizer(toy_tokenizer(), tmp_path)
-    classifier = task.build_model(BertEncoder(CONFIG), 2, 0.1)
-    save_task_model(tmp_path, task, classifier, ("0", "1"), tmp_path, 32, "# Card\n")
+    labels = Labels("class", ("0", "1"))
+    classifier = task.build_model(BertEncoder(CONFIG), labels, 0.1)
+    save_task_model(tmp_path, task, classifier, labels, tmp_path, Limits(32, 0), "# Card\n")
     with pytest.raises(UserError, match="no masked-LM head"):
         fill_mask(tmp_path, "a [MASK]")

@@ -8,17 +8,22 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError
 from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+
+LABELS = Labels("class", ("down", "up"))
 
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     save_tokenizer(toy_tokenizer(), folder)
-    model = task.build_model(BertEncoder(CONFIG), 2, 0.1)
+    model = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     initialize(model, 0.3, seed=3)
-    save_task_model(folder, task, model.eval(), ("down", "up"), folder, 8, "# Card\n")
+    save_task_model(folder, task, model.eval(), LABELS, folder, Limits(8, 0), "# Card\n")
     return Predictor.load(folder, device="cpu", precision="float32")
 
 
@@ -35,7 +40,7 @@ def test_each_text_gets_the_answer_that_it_gets_alone(predictor):
 
 def test_an_answer_is_the_most_probable_label(predictor):
     for answer in predictor.predict(TEXTS):
-        assert set(answer["probabilities"]) == {"down", "up"} == set(predictor.labels)
+        assert set(answer["probabilities"]) == {"down", "up"} == set(predictor.labels.names)
         assert answer["probability"] == answer["probabilities"][answer["label"]] >= 0.5
         assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
 

@@ -9,17 +9,20 @@ from selfsup.encoder.initialization import initialize
 from selfsup.evaluation import scoring
 from selfsup.evaluation.scoring import score
 from selfsup.tasks import sequence_classification as task
-from selfsup.tasks.encoded_texts import encode_texts
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
+from selfsup.tasks.text_encoding import encode_texts
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
-EXAMPLES = encode_texts(toy_tokenizer(), [text for _, text in toy_examples(30, 2)], None, 32)
+TEXTS = [text for _, text in toy_examples(30, 2)]
+EXAMPLES = encode_texts(toy_tokenizer(), TEXTS, Limits(32, 0)).windows
 
 
 @pytest.fixture
 def model():
-    model = task.build_model(BertEncoder(CONFIG), 2, 0.5)
+    model = task.build_model(BertEncoder(CONFIG), Labels("class", ("down", "up")), 0.5)
     initialize(model, 0.3, seed=0)
     return model.eval()
 

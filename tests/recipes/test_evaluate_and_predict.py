@@ -13,9 +13,12 @@ from selfsup.recipes.fill_mask import fill_mask
 from selfsup.recipes.predict import predict
 from selfsup.settings import EvaluateSettings, FillMaskSettings, PredictSettings
 from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer, write_toy_file, write_toy_model
 
+LABELS = Labels("class", ("down", "up"))
 EXAMPLES = toy_examples(21, seed=6)
 
 
@@ -23,9 +26,9 @@ EXAMPLES = toy_examples(21, seed=6)
 def model(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("model")
     save_tokenizer(toy_tokenizer(), folder)
-    classifier = task.build_model(BertEncoder(CONFIG), 2, 0.1)
+    classifier = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     initialize(classifier, 0.3, seed=3)
-    save_task_model(folder, task, classifier, ("down", "up"), folder, 32, "# Card\n")
+    save_task_model(folder, task, classifier, LABELS, folder, Limits(32, 0), "# Card\n")
     return str(folder)
 
 

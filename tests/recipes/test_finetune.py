@@ -11,12 +11,13 @@ import transformers
 
 from selfsup.encoder.model_folder import read_weights
 from selfsup.errors import UserError
-from selfsup.recipes import finetune as recipe
 from selfsup.recipes.evaluate import evaluate
-from selfsup.recipes.finetune import finetune, mean_and_std
+from selfsup.recipes.finetune import finetune
+from selfsup.recipes.finetune_summary import mean_and_std
 from selfsup.recipes.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
 from selfsup.settings.parser import from_yaml
+from selfsup.tasks.sequence_classification import SequenceClassifier
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite
 from tests.toy_task import VOCABULARY, write_toy_file, write_toy_model
@@ -150,13 +151,13 @@ def test_a_frozen_encoder_computes_each_text_once_for_all_epochs_and_seeds(
     files, tmp_path, monkeypatch
 ):
     computed: list[int] = []
-    features = recipe.SequenceClassifier.features
+    features = SequenceClassifier.features
 
     def counted(self, batch):
         computed.append(len(batch.packing.first_rows))
         return features(self, batch)
 
-    monkeypatch.setattr(recipe.SequenceClassifier, "features", counted)
+    monkeypatch.setattr(SequenceClassifier, "features", counted)
     finetune(settings(files, tmp_path, freeze="encoder", epochs=3, seeds=2))
     assert sum(computed) == 320 + 60
 

@@ -16,6 +16,9 @@ from selfsup.errors import UserError
 from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
+from selfsup.tasks.text_encoding import encode_texts
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 
@@ -25,32 +28,29 @@ def read(tmp_path, lines: list[str], labelled: bool = True) -> task.LabelledText
     return task.read_examples(str(path), Columns(), labelled=labelled)
 
 
-def new_model(labels: int = 3, dropout: float = 0.0) -> task.SequenceClassifier:
-    model = task.build_model(BertEncoder(CONFIG), labels, dropout)
+LABELS = Labels("class", ("a", "b", "c"))
+
+
+def new_model() -> task.SequenceClassifier:
+    model = task.build_model(BertEncoder(CONFIG), LABELS, 0.0)
     initialize(model, 0.2, seed=0)
     return model.eval()
 
 
-def encoded(labels: bool = True):
+def encoded():
     texts = [text for _, text in toy_examples(9, seed=5)]
     numbers = np.arange(9) % 3
-    return task.encode_texts(toy_tokenizer(), texts, numbers if labels else None, 16)
+    return encode_texts(toy_tokenizer(), texts, Limits(16, 0), numbers)
 
 
 # Rows and labels.
 
 
 def test_labels_in_numbers_are_in_their_order_and_others_in_the_alphabets(tmp_path):
-    assert task.label_names(read(tmp_path, ["label\ttext", "10\ta", "9\tb", "-1\tc"])) == (
-        "-1",
-        "9",
-        "10",
-    )
-    assert task.label_names(read(tmp_path, ["label\ttext", "b\ta", "10\tb", "a\tc"])) == (
-        "10",
-        "a",
-        "b",
-    )
+    numbers = read(tmp_path, ["label\ttext", "10\ta", "9\tb", "-1\tc"])
+    assert task.learn_labels(numbers, None) == Labels("class", ("-1", "9", "10"))
+    others = read(tmp_path, ["label\ttext", "b\ta", "10\tb", "a\tc"])
+    assert task.learn_labels(others, None) == Labels("class", ("10", "a", "b"))
 
 
 def test_labels_of_json_keep_their_meaning_as_texts(tmp_path):
@@ -64,7 +64,7 @@ def test_labels_of_json_keep_their_meaning_as_texts(tmp_path):
 def test_empty_texts_are_counted_and_left_out_of_training(tmp_path):
     lines = ["label\ttext", "1\tfine", "0\t", "1\t  ", "0\tdull"]
     kept = read(tmp_path, lines).without_empty()
-    assert (kept.texts, kept.labels, kept.lines) == (["fine", "dull"], ["1", "0"], [2, 5])
+    assert (kept.texts(), kept.labels, kept.lines) == (["fine", "dull"], ["1", "0"], [2, 5])
     assert kept.notes[-1].endswith("2 empty texts left out (the first is in line 3)")
 
 
@@ -79,26 +79,27 @@ def test_empty_texts_are_counted_and_left_out_of_training(tmp_path):
 )
 def test_labels_that_cannot_be_learnt_are_refused(tmp_path, lines, said):
     with pytest.raises(UserError, match=said):
-        task.label_names(read(tmp_path, lines).without_empty())
+        task.learn_labels(read(tmp_path, lines).without_empty(), None)
 
 
 def test_a_label_never_trained_on_is_refused_with_its_line(tmp_path):
     examples = read(tmp_path, ["label\ttext", "1\ta", "2\tb"])
     with pytest.raises(UserError, match=r"table\.tsv, line 3: label '2' .*\(0, 1\)"):
-        task.encode_examples(examples, ("0", "1"), toy_tokenizer(), 16)
+        task.encode_examples(examples, Labels("class", ("0", "1")), toy_tokenizer(), Limits(16, 0))
 
 
 def test_numbers_stand_for_the_names_that_transformers_gives_by_itself(tmp_path):
     examples = read(tmp_path, ["label\ttext", "1\ta", "0\tb"])
-    names = ("LABEL_0", "LABEL_1")
-    assert task.encode_examples(examples, names, toy_tokenizer(), 16).labels.tolist() == [1, 0]
+    labels = Labels("class", ("LABEL_0", "LABEL_1"))
+    encoded = task.encode_examples(examples, labels, toy_tokenizer(), Limits(16, 0))
+    assert encoded.labels.tolist() == [1, 0]
 
 
 # Head and loss.
 
 
 def test_loss_and_scores_equal_those_of_transformers():
-    model, batch = new_model(), encoded().batch(np.arange(9))
+    model, batch = new_model(), encoded().units.batch(np.arange(9))
     sizes = {name: getattr(CONFIG, name) for name in ("vocab_size", "hidden_size")}
     peer_model = BertForSequenceClassification(
         BertConfig(
@@ -129,8 +130,9 @@ def test_the_head_over_frozen_features_is_the_same_model():
     model, texts = new_model(), encoded()
     places = np.array([4, 1, 7])
     with torch.no_grad():
-        features = FrozenFeatures(model.features(texts.batch(np.arange(9))), texts.labels)
-        whole, head = model(texts.batch(places)), model.on_features()(features.batch(places))
+        values = model.features(texts.windows.batch(np.arange(9)))
+        features = FrozenFeatures(texts.units, values, np.ones(9, np.int64))
+        whole, head = model(texts.units.batch(places)), model.on_features()(features.batch(places))
     torch.testing.assert_close(head["classification"][0], whole["classification"][0])
 
 
@@ -147,9 +149,14 @@ def test_what_the_head_over_frozen_features_learns_the_model_has_learnt():
 # Answers and metrics.
 
 
+def of_texts(labels: np.ndarray):
+    """Texts with these labels."""
+    return encode_texts(toy_tokenizer(), ["a"] * len(labels), Limits(8, 0), labels)
+
+
 def test_answers_are_the_softmax_of_the_scores():
     scores = np.array([[1.0, 3.0, -2.0], [900.0, 0.0, 1.0]], np.float32)
-    answers = task.decode(scores, ("a", "b", "c"))
+    answers = task.decode(scores, of_texts(np.zeros(2, np.int64)), None, LABELS)
     assert [answer["label"] for answer in answers] == ["b", "a"]
     for answer, row in zip(answers, softmax(scores.astype(np.float64), axis=1), strict=True):
         assert list(answer["probabilities"]) == ["a", "b", "c"]
@@ -161,7 +168,7 @@ def test_metrics_are_those_of_scikit_learn():
     random = np.random.default_rng(0)
     scores, labels = random.normal(size=(200, 3)).astype(np.float32), random.integers(0, 3, 200)
     predicted = scores.argmax(1)
-    found = task.metrics(scores, labels)
+    found = task.metrics(scores, of_texts(labels), None, LABELS)
     assert found["accuracy"] == peer.accuracy_score(labels, predicted)
     assert found["f1"] == peer.f1_score(labels, predicted, average="macro")
     assert found["matthews_correlation"] == peer.matthews_corrcoef(labels, predicted)
@@ -170,9 +177,12 @@ def test_metrics_are_those_of_scikit_learn():
 
 def test_confusion_counts_labels_in_rows_and_answers_in_columns():
     scores = np.eye(3, dtype=np.float32)[[0, 1, 1, 0]]
-    confusion = task.confusion(scores, np.array([0, 0, 1, 0]), ("a", "b", "c"))
-    assert confusion == {"labels": ["a", "b", "c"], "matrix": [[2, 1, 0], [0, 1, 0], [0, 0, 0]]}
+    found = task.details(scores, of_texts(np.array([0, 0, 1, 0])), None, LABELS)
+    assert found["confusion"] == {
+        "labels": ["a", "b", "c"],
+        "matrix": [[2, 1, 0], [0, 1, 0], [0, 0, 0]],
+    }
 
 
 def test_chance_is_the_share_of_the_most_frequent_label():
-    assert task.chance(np.array([0, 1, 1, 2])) == 0.5
+    assert task.chance(of_texts(np.array([0, 1, 1, 2])), None, LABELS) == 0.5

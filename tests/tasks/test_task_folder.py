@@ -15,28 +15,31 @@ from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError
 from selfsup.evaluation.scoring import score
 from selfsup.tasks import sequence_classification as task
-from selfsup.tasks.encoded_texts import encode_texts
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import TaskModel, load_task_model, save_task_model
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
-LABELS = ("negative", "neutral", "positive")
+LABELS = Labels("class", ("negative", "neutral", "positive"))
 TEXTS = [text for _, text in toy_examples(11, seed=8)]
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
 
 
 def write_classifier(folder, labels=LABELS, max_length=32):
     save_tokenizer(toy_tokenizer(), folder)
-    model = task.build_model(BertEncoder(CONFIG), len(labels), 0.1)
+    model = task.build_model(BertEncoder(CONFIG), labels, 0.1)
     initialize(model, 0.3, seed=3)
-    save_task_model(folder, task, model.eval(), labels, folder, max_length, "# Card\n")
+    save_task_model(folder, task, model.eval(), labels, folder, Limits(max_length, 4), "# Card\n")
     return model
 
 
 def our_probabilities(loaded: TaskModel) -> list[dict[str, float]]:
-    encoded = encode_texts(loaded.tokenizer, TEXTS, None, loaded.max_length)
-    scores = score(loaded.model, encoded, FLOAT32)
-    return [answer["probabilities"] for answer in loaded.task.decode(scores, loaded.labels)]
+    examples = loaded.task.examples_of(TEXTS, None)
+    encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.limits)
+    scores = score(loaded.model, encoded.windows, FLOAT32)
+    answers = loaded.task.decode(scores, encoded, examples, loaded.labels)
+    return [answer["probabilities"] for answer in answers]
 
 
 def their_probabilities(folder) -> list[dict[str, float]]:
@@ -72,15 +75,15 @@ def test_what_transformers_fine_tuned_gives_equal_probabilities_here(tmp_path):
     BertForSequenceClassification(config).save_pretrained(tmp_path)
     save_tokenizer(toy_tokenizer(), tmp_path)
     loaded = load_task_model(tmp_path)
-    assert loaded.labels == ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3")
-    assert loaded.max_length == 40
+    assert loaded.labels.names == ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3")
+    assert loaded.limits.max_length == 40
     assert_equal_probabilities(our_probabilities(loaded), their_probabilities(tmp_path))
 
 
 def test_a_model_comes_back_with_its_labels_and_its_length(tmp_path):
     model = write_classifier(tmp_path, max_length=17)
     loaded = load_task_model(tmp_path)
-    assert (loaded.labels, loaded.max_length, loaded.task) == (LABELS, 17, task)
+    assert (loaded.labels, loaded.limits, loaded.task) == (LABELS, Limits(17, 4), task)
     assert not loaded.model.training
     for ours, back in zip(model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(ours, back)

@@ -8,19 +8,25 @@ from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
 from selfsup.tasks import sequence_classification as task
-from selfsup.tasks.encoded_texts import encode_texts
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.limits import Limits
+from selfsup.tasks.text_encoding import encode_texts
 from selfsup.transfer.parameter_groups import build_adamw, parameter_groups
 from selfsup.transfer.partly_frozen import PartlyFrozen
 from selfsup.transfer.rates import encoder_rules, learning_rates
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 BATCH = encode_texts(
-    toy_tokenizer(), [text for _, text in toy_examples(8, seed=1)], np.arange(8) % 2, 32
-).batch(np.arange(8))
+    toy_tokenizer(),
+    [text for _, text in toy_examples(8, seed=1)],
+    Limits(32, 0),
+    np.arange(8) % 2,
+).units.batch(np.arange(8))
+LABELS = Labels("class", ("down", "up"))
 
 
 def new_model(freeze: str | None):
-    model = task.build_model(BertEncoder(CONFIG), 2, 0.1)
+    model = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     initialize(model, 0.1, seed=0)
     rates = learning_rates(
         dict(model.named_parameters()),
@@ -80,7 +86,7 @@ def test_nothing_is_frozen_where_every_parameter_has_a_rate():
 
 
 def test_parameters_that_learn_alike_share_a_group_and_vectors_are_not_decayed():
-    model = task.build_model(BertEncoder(CONFIG), 2, 0.1)
+    model = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     rules = encoder_rules(CONFIG.num_hidden_layers, 0.01, 0.02, 0.5, "embeddings")
     parameters = dict(model.named_parameters())
     rates = learning_rates(parameters, rules)

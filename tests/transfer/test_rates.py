@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.tasks.labels import Labels
 from selfsup.tasks.sequence_classification import SequenceClassifier
 from selfsup.transfer.rates import encoder_rules, learning_rates
 from tests.toy_task import CONFIG
 
-NAMES = [name for name, _ in SequenceClassifier(BertEncoder(CONFIG), 2, 0.1).named_parameters()]
+LABELS = Labels("class", ("down", "up"))
+MODEL = SequenceClassifier(BertEncoder(CONFIG), LABELS, 0.1)
+NAMES = [name for name, _ in MODEL.named_parameters()]
 LAYERS = CONFIG.num_hidden_layers
 
 

@@ -1,0 +1,71 @@
+"""The flags that only some tasks have, and the refusal of those that a task has no use for."""
+
+import dataclasses
+from typing import Any
+
+from selfsup.errors import UserError
+from selfsup.settings.flag import flag, flag_name
+
+CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
+ANSWER, TAG = "question-answering", "token-classification"
+
+# The tasks that a flag is for; every task has those that are not named here.
+_TASKS_OF_FLAG = {
+    "text_column": (CLASSIFY, PAIRS, TAG),
+    "text_pair_column": (PAIRS,),
+    "text_pair": (PAIRS, ANSWER),
+    "label_column": (CLASSIFY, PAIRS, TAG),
+    "label_type": (CLASSIFY, PAIRS),
+    "label_separator": (CLASSIFY, PAIRS),
+    "long_text": (CLASSIFY, PAIRS),
+}
+
+
+def refuse_unused(settings: Any, task: str) -> None:
+    """Refuse flags that were given and that a task has no use for.
+
+    Raises:
+        UserError: names the flag and the tasks that it is for.
+    """
+    for field in dataclasses.fields(settings):
+        tasks = _TASKS_OF_FLAG.get(field.name)
+        if tasks and task not in tasks and getattr(settings, field.name) is not None:
+            raise UserError(
+                f"{flag_name(field)} is for {' and '.join(tasks)}, not for {task}: leave it out"
+            )
+
+
+def text_column() -> str | None:
+    return flag(
+        "column or field that holds the text, or a pair's first; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def text_pair_column() -> str | None:
+    return flag(
+        "column or field that holds a pair's second text; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def label_column() -> str | None:
+    return flag(
+        "column or field that holds the label; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def label_separator() -> str | None:
+    return flag(
+        "what stands between several labels of one text, such as a comma",
+        default=None,
+        group="Data",
+        metavar="TEXT",
+    )

@@ -1,0 +1,135 @@
+"""How good the scores of text classification are.
+
+Shapes: N texts, W windows of them, C labels.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+)
+from torch.nn import functional as F
+
+from selfsup.tasks.classification_answers import scores_of_texts
+from selfsup.tasks.encoded_texts import EncodedTexts
+from selfsup.tasks.labelled_texts import LabelledTexts
+from selfsup.tasks.labels import Labels
+
+_SELECTION = {"class": "accuracy", "multi": "f1", "number": "spearman"}
+
+
+def selection_metric(labels: Labels) -> str:
+    """The metric that the best epoch and seed are chosen by; more is better."""
+    return _SELECTION[labels.kind]
+
+
+def metrics(
+    scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
+) -> dict[str, float]:
+    """How good the scores are, float [W, C], against the labels of ``encoded``.
+
+    One label a text: ``accuracy``; ``f1``, the mean of the F1 of every label (macro), which does
+    not depend on which of two labels is called positive; ``matthews_correlation``; ``loss``, the
+    mean cross-entropy in nats. Several: ``f1`` over all (text, label) decisions (micro),
+    ``f1_macro``, ``subset_accuracy`` (all labels of a text right), ``loss``, the mean binary
+    cross-entropy. Numbers: ``spearman``, ``pearson`` (0 where all answers are the same),
+    ``mean_squared_error``, which is also the ``loss``.
+    """
+    scores, given = scores_of_texts(scores, encoded), encoded.labels
+    if labels.kind == "number":
+        return _metrics_of_numbers(scores[:, 0].astype(np.float64), given.astype(np.float64))
+    if labels.kind == "multi":
+        predicted = scores > 0
+        loss = F.binary_cross_entropy_with_logits(torch.from_numpy(scores), torch.from_numpy(given))
+        return {
+            "f1": float(f1_score(given, predicted, average="micro", zero_division=0.0)),
+            "f1_macro": float(f1_score(given, predicted, average="macro", zero_division=0.0)),
+            "subset_accuracy": float((predicted == (given > 0.5)).all(axis=1).mean()),
+            "loss": float(loss),
+        }
+    predicted = scores.argmax(axis=1)
+    loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(given))
+    return {
+        "accuracy": float(accuracy_score(given, predicted)),
+        "f1": float(f1_score(given, predicted, average="macro")),
+        "matthews_correlation": float(matthews_corrcoef(given, predicted)),
+        "loss": float(loss),
+    }
+
+
+def details(
+    scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
+) -> dict[str, Any]:
+    """Each label's precision, recall and F1; of single labels also which was taken for which.
+
+    Returns:
+        ``classes``: a list of ``{"label", "precision", "recall", "f1", "examples"}``;
+        ``confusion``: ``{"labels", "matrix"}``, right labels in rows, answers in columns. Nothing
+        for numbers.
+    """
+    if labels.kind == "number":
+        return {}
+    scores, given = scores_of_texts(scores, encoded), encoded.labels
+    places = list(range(len(labels)))
+    predicted = scores > 0 if labels.kind == "multi" else scores.argmax(axis=1)
+    right = given > 0.5 if labels.kind == "multi" else given
+    columns: Any = precision_recall_fscore_support(
+        right, predicted, labels=places, zero_division=0.0
+    )
+    classes = [
+        {
+            "label": name,
+            "precision": float(p),
+            "recall": float(r),
+            "f1": float(f),
+            "examples": int(n),
+        }
+        for name, p, r, f, n in zip(labels.names, *columns, strict=True)
+    ]
+    if labels.kind == "multi":
+        return {"classes": classes}
+    matrix = confusion_matrix(right, predicted, labels=places)
+    return {
+        "confusion": {"labels": list(labels.names), "matrix": matrix.tolist()},
+        "classes": classes,
+    }
+
+
+def chance(encoded: EncodedTexts, examples: LabelledTexts, labels: Labels) -> float:
+    """The selection metric of the best answer that is the same for every text.
+
+    The accuracy of always saying the most frequent label; the F1 of saying the most frequent labels
+    for every text, as many as serve it best; of numbers, a correlation of 0.
+    """
+    if labels.kind == "number":
+        return 0.0
+    if labels.kind == "class":
+        return float(np.bincount(encoded.labels).max() / len(encoded))
+    frequencies = np.sort(encoded.labels.sum(axis=0))[::-1]
+    said = np.arange(1, len(frequencies) + 1) * len(encoded)
+    return float((2 * np.cumsum(frequencies) / (said + frequencies.sum())).max())
+
+
+def _metrics_of_numbers(values: np.ndarray, given: np.ndarray) -> dict[str, float]:
+    from scipy.stats import pearsonr, spearmanr
+
+    error = float(np.mean((values - given) ** 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a constant has no correlation: 0 below
+        spearman, pearson = (
+            float(correlate(values, given)[0]) if len(given) > 1 else 0.0
+            for correlate in (spearmanr, pearsonr)
+        )
+    return {
+        "spearman": float(np.nan_to_num(spearman)),
+        "pearson": float(np.nan_to_num(pearson)),
+        "mean_squared_error": error,
+        "loss": error,
+    }

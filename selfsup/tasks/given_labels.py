@@ -1,0 +1,197 @@
+"""Labels as a file writes them, and what a model learns of them.
+
+Shapes: N examples, C labels.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from selfsup.errors import UserError
+from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
+from selfsup.tasks.labels import Kind, Labels
+
+# A column with more labels than this, and hardly a repetition, holds something else.
+_MANY_LABELS = 50
+# What the one score of a number is called.
+NUMBER = "value"
+
+
+def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
+    """The labels that occur, in the order of their numbers or of the alphabet.
+
+    Args:
+        examples: labelled.
+        label_type: "class", "multi" or "number"; if None, "multi" where the file holds lists,
+            "number" where all labels are numbers and some have decimals, otherwise "class".
+
+    Raises:
+        UserError: there is only one, or so many that the column can hold no labels, or they are
+            not of that type.
+    """
+    given = examples.labels
+    assert given is not None
+    kind = label_type or _guessed_kind(given)
+    if kind == "number":
+        numbers = numbers_of(examples)
+        mean, std = float(numbers.mean(dtype=np.float64)), float(numbers.std(dtype=np.float64))
+        if not std:
+            raise UserError(
+                f"{examples.source}: all {len(examples)} labels are the number {mean:g}: there is "
+                "nothing to learn; check --label-column"
+            )
+        return Labels("number", (NUMBER,), mean, std)
+    if kind == "multi":
+        several = labels_of(examples)
+        counts = Counter(label for labels in several for label in labels)
+        if not counts:
+            raise UserError(f"{examples.source}: no example has a label: check --label-column")
+    else:
+        counts = Counter(_one_label_of(examples))
+        if len(counts) == 1:
+            raise UserError(
+                f"{examples.source}: all {len(examples)} examples are labelled "
+                f"{next(iter(counts))!r}: there is nothing to tell apart; check --label-column"
+            )
+    if len(counts) > max(_MANY_LABELS, len(examples) / 2):
+        hint = "; if they are numbers, add --label-type number" if _are_numbers(counts) else ""
+        raise UserError(
+            f"{examples.source}: {len(counts)} different labels in {len(examples)} examples: "
+            f"this column holds no classes: choose another with --label-column{hint}"
+        )
+    return Labels(kind, _in_order(counts))
+
+
+def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
+    """The labels as numbers; None where they are unknown.
+
+    Returns:
+        "class": the label's place among the names, int64 [N]. "multi": 1 where an example has a
+        label and 0 elsewhere, float32 [N, C]. "number": float32 [N].
+
+    Raises:
+        UserError: a label is none of the names, or no number.
+    """
+    if examples.labels is None:
+        return None
+    if labels.kind == "number":
+        return numbers_of(examples)
+    places = _places(labels.names)
+    if labels.kind == "multi":
+        encoded = np.zeros((len(examples), len(labels)), np.float32)
+        for row, several in enumerate(labels_of(examples)):
+            for label in several:
+                encoded[row, _place(label, places, labels, examples, row)] = 1
+        return encoded
+    given = _one_label_of(examples)
+    numbers = [_place(label, places, labels, examples, row) for row, label in enumerate(given)]
+    return np.asarray(numbers, np.int64)
+
+
+def numbers_of(examples: LabelledTexts) -> np.ndarray:
+    """Labels that are numbers, float32 [N].
+
+    Raises:
+        UserError: one is not.
+    """
+    assert examples.labels is not None
+    numbers = []
+    for line, label in zip(examples.lines, examples.labels, strict=True):
+        number = _number(label)
+        if number is None:
+            raise UserError(
+                f"{examples.source}, line {line}: label {_shown(label)} is no number, which "
+                "--label-type number asks for"
+            )
+        numbers.append(number)
+    return np.asarray(numbers, np.float32)
+
+
+def labels_of(examples: LabelledTexts) -> list[tuple[str, ...]]:
+    """Several labels each, or none.
+
+    Raises:
+        UserError: a label is no list.
+    """
+    assert examples.labels is not None
+    several = []
+    for line, label in zip(examples.lines, examples.labels, strict=True):
+        if isinstance(label, str):
+            raise UserError(
+                f"{examples.source}, line {line}: label {label!r} is no list of labels: write "
+                f'["{label}"], or say with --label-separator what stands between several'
+            )
+        several.append(label)
+    return several
+
+
+def _guessed_kind(given: Sequence[GivenLabel]) -> Kind:
+    if any(isinstance(label, tuple) for label in given):
+        return "multi"
+    numbers = [_number(label) for label in set(given)]
+    if any(number is None for number in numbers):
+        return "class"
+    return "class" if all(float(number or 0).is_integer() for number in numbers) else "number"
+
+
+def _one_label_of(examples: LabelledTexts) -> list[str]:
+    assert examples.labels is not None
+    one = []
+    for line, label in zip(examples.lines, examples.labels, strict=True):
+        if isinstance(label, tuple):
+            raise UserError(
+                f"{examples.source}, line {line}: label {_shown(label)} is a list where one label "
+                "is expected: train with --label-type multi"
+            )
+        one.append(label)
+    return one
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """The place of each label.
+
+    Where the names are those that ``transformers`` gives by itself, LABEL_0, LABEL_1 and so on,
+    a file may also say 0, 1 and so on.
+    """
+    places = {name: number for number, name in enumerate(names)}
+    if all(name == f"LABEL_{number}" for number, name in enumerate(names)):
+        places |= {str(number): number for number in range(len(names))}
+    return places
+
+
+def _place(
+    label: str, places: dict[str, int], labels: Labels, examples: LabelledTexts, row: int
+) -> int:
+    if label in places:
+        return places[label]
+    shown = ", ".join(labels.names[:10]) + (", …" if len(labels) > 10 else "")
+    raise UserError(
+        f"{examples.source}, line {examples.lines[row]}: label {label!r} was not among those "
+        f"trained on ({shown}): mend it, or train with examples of it"
+    )
+
+
+def _in_order(labels: Counter[str]) -> tuple[str, ...]:
+    if all(re.fullmatch(r"-?\d{1,15}", label) for label in labels):
+        return tuple(sorted(labels, key=int))
+    return tuple(sorted(labels))
+
+
+def _are_numbers(labels: Counter[str]) -> bool:
+    return all(_number(label) is not None for label in labels)
+
+
+def _number(label: GivenLabel) -> float | None:
+    try:
+        number = float(label) if isinstance(label, str) else math.nan
+    except ValueError:
+        return None
+    return number if abs(number) < 1e30 else None
+
+
+def _shown(label: GivenLabel) -> str:
+    return repr(label) if isinstance(label, str) else json.dumps(label, ensure_ascii=False)

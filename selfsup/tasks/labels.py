@@ -1,0 +1,106 @@
+"""What a task's model answers with: the names of its scores, and how they are to be read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from selfsup.errors import UserError
+
+Kind = Literal["class", "multi", "number", "tag", "none"]
+
+# What Hugging Face calls the kinds of sequence classification.
+_PROBLEM_TYPES: dict[Kind, str] = {
+    "class": "single_label_classification",
+    "multi": "multi_label_classification",
+    "number": "regression",
+}
+_FITTED = "selfsup_fitted"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a task, as its training examples have them.
+
+    Attributes:
+        kind: "class": each example has one of the names. "multi": any number of them. "number":
+            each has a number, and there is one name. "tag": each word has one of the names.
+            "none": answers are no labels, and there are no names.
+        names: in the order of the model's scores.
+        mean, std: of the numbers trained on, for the time of training; 0 and 1 otherwise.
+        fitted: what was fitted on the validation examples and turns scores into answers, such as
+            a threshold; it is saved in ``config.json`` beside the labels.
+    """
+
+    kind: Kind
+    names: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+    fitted: Mapping[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def config_entries(labels: Labels) -> dict[str, Any]:
+    """What ``config.json`` says of the labels, as ``transformers`` has it."""
+    entries: dict[str, Any] = {}
+    if labels.kind in _PROBLEM_TYPES:
+        entries["problem_type"] = _PROBLEM_TYPES[labels.kind]
+    if labels.names:
+        entries["id2label"] = {str(number): name for number, name in enumerate(labels.names)}
+        entries["label2id"] = {name: number for number, name in enumerate(labels.names)}
+    if labels.fitted:
+        entries[_FITTED] = dict(labels.fitted)
+    return entries
+
+
+def labels_of_config(raw: Mapping[str, Any], kinds: tuple[Kind, ...], folder: Path) -> Labels:
+    """The labels of a model folder, ours or one that ``transformers`` saved.
+
+    Args:
+        raw: what its ``config.json`` says.
+        kinds: those that its task has.
+        folder: for messages.
+
+    Raises:
+        UserError: its names are not numbered from 0, occur twice, or are too few.
+    """
+    fitted = raw.get(_FITTED) or {}
+    if kinds == ("none",):
+        return Labels("none", fitted=fitted)
+    names = _names(raw, folder)
+    kind = kinds[0] if len(kinds) == 1 else _kind(raw, names, folder)
+    if len(names) < 2 and kind in ("class", "tag"):
+        raise UserError(f"{folder}/config.json: id2label must name two or more different labels")
+    return Labels(kind, names, fitted=fitted)
+
+
+def _names(raw: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """The names in ``id2label``; two, as ``transformers`` has it, where there are none."""
+    named = raw.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    try:
+        names = tuple(str(named[str(number)]) for number in range(len(named)))
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{folder}/config.json: id2label does not number its labels from 0"
+        ) from None
+    if len(set(names)) != len(names):
+        raise UserError(f"{folder}/config.json: id2label must name two or more different labels")
+    return names
+
+
+def _kind(raw: Mapping[str, Any], names: tuple[str, ...], folder: Path) -> Kind:
+    """As ``transformers`` has it: one score is a number unless ``problem_type`` says otherwise."""
+    problem = raw.get("problem_type")
+    if problem is None:
+        return "number" if len(names) == 1 else "class"
+    kind = next((kind for kind, name in _PROBLEM_TYPES.items() if name == problem), None)
+    if kind is None:
+        known = ", ".join(_PROBLEM_TYPES.values())
+        raise UserError(f"{folder}/config.json: problem_type is {problem!r}; known are {known}")
+    if kind == "number" and len(names) > 1:
+        raise UserError(
+            f"{folder}/config.json: a regression of {len(names)} numbers at once cannot be loaded"
+        )
+    return kind

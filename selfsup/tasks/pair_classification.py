@@ -1,0 +1,70 @@
+"""Classification of pairs of texts: one label each, several, or a number (BERT §4.1)."""
+
+from collections.abc import Sequence
+
+from selfsup.errors import UserError
+from selfsup.tasks.classification import (
+    ARCHITECTURE,
+    LABEL_KINDS,
+    PIPELINE,
+    POOLED,
+    build_model,
+    default_max_length,
+    encode_examples,
+    fit,
+)
+from selfsup.tasks.classification_answers import decode, records, tally
+from selfsup.tasks.classification_metrics import chance, details, metrics, selection_metric
+from selfsup.tasks.classification_notes import reading_notes
+from selfsup.tasks.classifier import parameter_names
+from selfsup.tasks.columns import Columns
+from selfsup.tasks.given_labels import learn_labels
+from selfsup.tasks.labelled_texts import LabelledTexts, read_labelled_texts
+
+__all__ = [
+    "ARCHITECTURE",
+    "LABEL_KINDS",
+    "NAME",
+    "PIPELINE",
+    "POOLED",
+    "build_model",
+    "chance",
+    "decode",
+    "default_max_length",
+    "details",
+    "encode_examples",
+    "examples_of",
+    "fit",
+    "learn_labels",
+    "metrics",
+    "parameter_names",
+    "read_examples",
+    "reading_notes",
+    "records",
+    "selection_metric",
+    "tally",
+]
+
+NAME = "pair-classification"
+
+
+def read_examples(file: str, columns: Columns, *, labelled: bool) -> LabelledTexts:
+    """Read pairs of texts, and labels if ``labelled``.
+
+    Raises:
+        UserError: the file or a column is missing, or a row lacks its text or its label.
+    """
+    return read_labelled_texts(file, columns, labelled=labelled, paired=True)
+
+
+def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledTexts:
+    """Pairs without labels.
+
+    Raises:
+        UserError: the second texts are missing.
+    """
+    if text_pairs is None:
+        raise UserError(f"this model does {NAME}: give the second text with --text-pair")
+    if len(text_pairs) != len(texts):
+        raise ValueError(f"{len(texts)} first texts and {len(text_pairs)} second texts")
+    return LabelledTexts("", list(range(1, len(texts) + 1)), list(texts), list(text_pairs))
