@@ -61,14 +61,16 @@ def encode_task_data(
         UserError: the labels cannot be learnt, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
-    parts = [
-        EncodedPart(examples, task.encode_examples(examples, labels, tokenizer, limits))
+    encoded = [
+        task.encode_examples(examples, labels, tokenizer, limits)
         for examples in (train, validation)
     ]
     notes = (
         *train.notes,
         *validation.notes,
         *task.reading_notes(train, validation, labels),
-        *(note for part in parts for note in part.encoded.notes),
+        *(note for part in encoded for note in part.notes),
     )
-    return TaskData(*parts, labels, notes)
+    return TaskData(
+        EncodedPart(train, encoded[0]), EncodedPart(validation, encoded[1]), labels, notes
+    )

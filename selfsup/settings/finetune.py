@@ -6,7 +6,7 @@ from selfsup.errors import UserError
 from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag
 
-TASKS = (task_flags.CLASSIFY, task_flags.PAIRS)
+TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.TAG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,9 +157,7 @@ class FinetuneSettings:
         if self.task not in TASKS:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
         task_flags.refuse_unused(self, self.task)
-        if self.doc_stride is not None and self.task in (task_flags.CLASSIFY, task_flags.PAIRS):
-            if self.long_text != "window":
-                raise UserError("--doc-stride needs windows: add --long-text window")
+        task_flags.check_doc_stride(self.task, self.doc_stride, self.long_text)
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"

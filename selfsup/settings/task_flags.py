@@ -35,6 +35,16 @@ def refuse_unused(settings: Any, task: str) -> None:
             )
 
 
+def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -> None:
+    """Refuse an overlap of windows where texts are cut instead.
+
+    Raises:
+        UserError: names the flag that is missing.
+    """
+    if task in _TASKS_OF_FLAG["long_text"] and doc_stride is not None and long_text != "window":
+        raise UserError("--doc-stride is for windows of longer texts: add --long-text window")
+
+
 def text_column() -> str | None:
     return flag(
         "column or field that holds the text, or a pair's first; found by its name if not given",

@@ -4,7 +4,7 @@ Shapes: N texts, W windows of them, C labels.
 """
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -47,10 +47,11 @@ def metrics(
         return _metrics_of_numbers(scores[:, 0].astype(np.float64), given.astype(np.float64))
     if labels.kind == "multi":
         predicted = scores > 0
+        zero: Any = 0.0  # what is said of a label that is neither given nor predicted
         loss = F.binary_cross_entropy_with_logits(torch.from_numpy(scores), torch.from_numpy(given))
         return {
-            "f1": float(f1_score(given, predicted, average="micro", zero_division=0.0)),
-            "f1_macro": float(f1_score(given, predicted, average="macro", zero_division=0.0)),
+            "f1": float(f1_score(given, predicted, average="micro", zero_division=zero)),
+            "f1_macro": float(f1_score(given, predicted, average="macro", zero_division=zero)),
             "subset_accuracy": float((predicted == (given > 0.5)).all(axis=1).mean()),
             "loss": float(loss),
         }
@@ -80,8 +81,9 @@ def details(
     places = list(range(len(labels)))
     predicted = scores > 0 if labels.kind == "multi" else scores.argmax(axis=1)
     right = given > 0.5 if labels.kind == "multi" else given
+    zero: Any = 0.0
     columns: Any = precision_recall_fscore_support(
-        right, predicted, labels=places, zero_division=0.0
+        right, predicted, labels=places, zero_division=zero
     )
     classes = [
         {
@@ -124,12 +126,12 @@ def _metrics_of_numbers(values: np.ndarray, given: np.ndarray) -> dict[str, floa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a constant has no correlation: 0 below
         spearman, pearson = (
-            float(correlate(values, given)[0]) if len(given) > 1 else 0.0
+            cast(Any, correlate(values, given))[0] if len(given) > 1 else 0.0
             for correlate in (spearmanr, pearsonr)
         )
     return {
-        "spearman": float(np.nan_to_num(spearman)),
-        "pearson": float(np.nan_to_num(pearson)),
+        "spearman": float(np.nan_to_num(float(spearman))),
+        "pearson": float(np.nan_to_num(float(pearson))),
         "mean_squared_error": error,
         "loss": error,
     }

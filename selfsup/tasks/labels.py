@@ -15,6 +15,7 @@ _PROBLEM_TYPES: dict[Kind, str] = {
     "multi": "multi_label_classification",
     "number": "regression",
 }
+_KIND_OF_PROBLEM: dict[str, Kind] = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
 _FITTED = "selfsup_fitted"
 
 
@@ -95,7 +96,7 @@ def _kind(raw: Mapping[str, Any], names: tuple[str, ...], folder: Path) -> Kind:
     problem = raw.get("problem_type")
     if problem is None:
         return "number" if len(names) == 1 else "class"
-    kind = next((kind for kind, name in _PROBLEM_TYPES.items() if name == problem), None)
+    kind = _KIND_OF_PROBLEM.get(str(problem))
     if kind is None:
         known = ", ".join(_PROBLEM_TYPES.values())
         raise UserError(f"{folder}/config.json: problem_type is {problem!r}; known are {known}")

@@ -58,25 +58,21 @@ def encode_texts(
     keep = None if windowed else limits.max_length
     first = token_lists(tokenizer, texts, keep)
     if text_pairs is None:
-        second, whole = None, first.lengths
-        spans = (
-            windows(whole, np.full_like(whole, room), limits.doc_stride)
-            if windowed
-            else cut(whole, room),
-        )
+        whole = first.lengths
+        overlap = limits.doc_stride
+        spans = windows(whole, np.full_like(whole, room), overlap) if windowed else cut(whole, room)
+        parts = [_tokens(first, spans)]
     else:
         second = token_lists(tokenizer, text_pairs, keep)
         whole = first.lengths + second.lengths
-        spans = (
+        spans, beside = (
             pair_windows(first.lengths, second.lengths, room, limits.doc_stride)
             if windowed
             else cut_pairs(first.lengths, second.lengths, room)
         )
-    parts = [_tokens(first, spans[0])]
-    if second is not None:
-        parts.append(_tokens(second, spans[1]))
-    input_ids, token_type_ids, lengths = _laid_out(parts, cls, sep)
-    counts = np.bincount(spans[0].texts, minlength=len(texts))
+        parts = [_tokens(first, spans), _tokens(second, beside)]
+    input_ids, token_type_ids, lengths = laid_out(parts, cls, sep)
+    counts = np.bincount(spans.texts, minlength=len(texts))
     too_long = int((whole > room).sum())
     return EncodedTexts(
         input_ids,
@@ -92,7 +88,7 @@ def token_lists(tokenizer: Tokenizer, texts: Sequence[str], keep: int | None) ->
     """Tokens of texts, of each at most the first ``keep``, or all."""
     tokenizer = plain(tokenizer)
     ids, kept, lengths = [np.empty(0, np.int32)], [], []
-    for some in _blocks(texts):
+    for some in text_blocks(texts):
         for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False):
             numbers = encoding.ids
             lengths.append(len(numbers))
@@ -124,7 +120,8 @@ def special_ids(tokenizer: Tokenizer) -> tuple[int, int]:
     return around[0], around[1]
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in order, in lists that the tokenizer is given at once."""
     block, characters = [], 0
     for text in texts:
         if block and (len(block) == _TEXTS_AT_ONCE or characters + len(text) > _CHARACTERS_AT_ONCE):
@@ -142,7 +139,7 @@ def _tokens(lists: TokenLists, spans: Spans) -> tuple[np.ndarray, np.ndarray]:
     return lists.ids[rows], spans.lengths
 
 
-def _laid_out(
+def laid_out(
     parts: Sequence[tuple[np.ndarray, np.ndarray]], cls: int, sep: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``, of all windows laid end to end.

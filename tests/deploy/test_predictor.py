@@ -13,7 +13,6 @@ from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
-
 LABELS = Labels("class", ("down", "up"))
 
 
