@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 LongText = Literal["truncate", "window"]
 
+# As in BERT's own experiments on SQuAD.
+DEFAULT_MAX_ANSWER_LENGTH = 30
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -14,11 +17,13 @@ class Limits:
         max_length: most tokens of a sequence, ``[CLS]`` and ``[SEP]`` included.
         doc_stride: tokens that a window shares with the next one.
         long_text: of tasks that allow either: "truncate" a longer text, or divide it into windows.
+        max_answer_length: of question answering: most tokens of an answer.
     """
 
     max_length: int
     doc_stride: int
     long_text: LongText = "truncate"
+    max_answer_length: int = DEFAULT_MAX_ANSWER_LENGTH
 
 
 def default_doc_stride(max_length: int) -> int:
@@ -32,6 +37,7 @@ def limits_to_config(limits: Limits) -> dict[str, Any]:
         "selfsup_max_length": limits.max_length,
         "selfsup_doc_stride": limits.doc_stride,
         "selfsup_long_text": limits.long_text,
+        "selfsup_max_answer_length": limits.max_answer_length,
     }
 
 
@@ -41,6 +47,10 @@ def limits_of_config(raw: dict[str, Any], most_positions: int) -> Limits:
     length = min(length, most_positions) if isinstance(length, int) else most_positions
     stride = raw.get("selfsup_doc_stride")
     stride = stride if isinstance(stride, int) else default_doc_stride(length)
+    answer = raw.get("selfsup_max_answer_length")
     return Limits(
-        length, stride, "window" if raw.get("selfsup_long_text") == "window" else "truncate"
+        length,
+        stride,
+        "window" if raw.get("selfsup_long_text") == "window" else "truncate",
+        answer if isinstance(answer, int) else DEFAULT_MAX_ANSWER_LENGTH,
     )

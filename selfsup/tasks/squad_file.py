@@ -7,7 +7,7 @@ Shapes: N questions, C different contexts.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -42,8 +42,8 @@ class Questions:
         context_of: which context each question is about, int64 [N].
         answers: what each question may be answered with, as the file lists it; nothing where the
             context holds no answer. None where only questions were read.
-        may_be_unanswerable: whether some questions have no answer, as in SQuAD 2.0, or the file says
-            that it is of that form.
+        may_be_unanswerable: whether some questions have no answer, as in SQuAD 2.0, or the file
+            says that it is of that form.
         notes: what the user should know of how the file was read, a sentence each.
     """
 
@@ -62,6 +62,10 @@ class Questions:
     def context(self, place: int) -> str:
         """The context of a question."""
         return self.contexts[self.context_of[place]]
+
+    def texts(self) -> list[str]:
+        """All texts: the contexts, then the questions."""
+        return self.contexts + self.questions
 
     def without_empty(self) -> "Questions":
         """The same without questions that say nothing, or about nothing: they teach nothing."""
@@ -129,9 +133,18 @@ def read_squad(file: str, *, labelled: bool) -> Questions:
     )
 
 
-def single_question(question: str, context: str) -> Questions:
-    """One question that stands in no file."""
-    return Questions("", ["question"], [question], [context], np.zeros(1, np.int64), None, False)
+def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:
+    """Questions that stand in no file, each with its context; their ids are their numbers."""
+    different = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
+    return Questions(
+        "",
+        [str(number) for number in range(1, len(questions) + 1)],
+        list(questions),
+        list(different),
+        np.asarray([different[context] for context in contexts], np.int64),
+        None,
+        False,
+    )
 
 
 def _read_json(file: str) -> dict[str, Any]:
