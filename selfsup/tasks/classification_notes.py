@@ -1,9 +1,56 @@
 """What the user should know of labelled texts before a model learns from them."""
 
+from collections import Counter
+
+from selfsup.tasks.given_labels import labels_of, numbers_of
 from selfsup.tasks.labelled_texts import LabelledTexts
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.reading_notes import (
+    absence_notes,
+    balance_notes,
+    contradiction_notes,
+    key_of,
+    overlap_notes,
+    repetition_notes,
+)
 
 
 def reading_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
     """Labels out of balance, repeated texts, texts in both files: a sentence each."""
-    return []
+    keys = [_keys(part) for part in (train, validation)]
+    notes = _label_notes(train, validation, labels)
+    for part, of_part in zip((train, validation), keys, strict=True):
+        notes += repetition_notes(part.source, of_part, part.lines)
+        if labels.kind != "number":
+            notes += contradiction_notes(part.source, of_part, part.labels or [], part.lines)
+    notes += overlap_notes(train.source, keys[0], validation.source, keys[1], validation.lines)
+    return notes
+
+
+def _keys(examples: LabelledTexts) -> list[tuple[str, ...]]:
+    return [key_of(*examples.parts(place)) for place in range(len(examples))]
+
+
+def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
+    if labels.kind == "number":
+        numbers = numbers_of(train)
+        return [
+            f"{train.source}: the labels are numbers from {numbers.min():g} to {numbers.max():g}, "
+            f"on average {labels.mean:.3g} ± {labels.std:.3g}"
+        ]
+    counts, in_validation = _counts(train, labels), _counts(validation, labels)
+    notes = balance_notes(train.source, counts, len(train))
+    if labels.kind == "multi":
+        without = sum(not label for label in train.labels or [])
+        notes.insert(
+            0,
+            f"{train.source}: {counts.total() / len(train):.2g} labels a text, none for "
+            f"{without:,} texts",
+        )
+    return notes + absence_notes(validation.source, labels.names, in_validation)
+
+
+def _counts(examples: LabelledTexts, labels: Labels) -> Counter[str]:
+    if labels.kind == "multi":
+        return Counter(label for several in labels_of(examples) for label in several)
+    return Counter(map(str, examples.labels or []))
