@@ -117,4 +117,4 @@ def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedT
     lines = [number for number, _ in rows]
     words = [columns[0] for _, columns in rows]
     tags = [columns[-1] for _, columns in rows] if labelled else None
-    return [TaggedText.from_words(words, tags, lines)]
+    return [TaggedText.from_words(lines[0], words, tags, lines)]

@@ -56,7 +56,8 @@ def entity_metrics(
 ) -> dict[str, float]:
     """Precision, recall and F1 over all entities of all sentences (micro averages).
 
-    An entity is found if its type, its first and its last word are right. A ratio over nothing is 0.
+    An entity is found if its type, its first and its last word are right. A ratio over nothing
+    is 0.
     """
     right = sum(len(set(a) & set(b)) for a, b in zip(truth, predicted, strict=True))
     return _scores(right, sum(map(len, truth)), sum(map(len, predicted)))
@@ -64,17 +65,17 @@ def entity_metrics(
 
 def metrics_by_kind(
     truth: Sequence[Sequence[Entity]], predicted: Sequence[Sequence[Entity]]
-) -> dict[str, dict[str, float]]:
-    """For each type that occurs ``precision``, ``recall``, ``f1`` and ``support``, its entities."""
+) -> list[dict[str, Any]]:
+    """``{"label", "precision", "recall", "f1", "examples"}`` for each type that occurs."""
     right = Counter(
         entity.kind for a, b in zip(truth, predicted, strict=True) for entity in set(a) & set(b)
     )
     true = Counter(entity.kind for entities in truth for entity in entities)
     said = Counter(entity.kind for entities in predicted for entity in entities)
-    return {
-        kind: {**_scores(right[kind], true[kind], said[kind]), "support": true[kind]}
+    return [
+        {"label": kind, **_scores(right[kind], true[kind], said[kind]), "examples": true[kind]}
         for kind in sorted(true | said)
-    }
+    ]
 
 
 def confusion_of_kinds(

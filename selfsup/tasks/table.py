@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from selfsup.tasks import pair_classification, sequence_classification
+from selfsup.tasks import pair_classification, sequence_classification, token_classification
 from selfsup.tasks.task import Task
 
 TASKS: dict[str, Task] = {
     sequence_classification.NAME: sequence_classification,
     pair_classification.NAME: pair_classification,
+    token_classification.NAME: token_classification,
 }
 
 

@@ -79,18 +79,21 @@ def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
         scheme = "BIOES"
     if scheme != "BIO":
         return scheme
-    return min(("BIO", "IOB1"), key=lambda name: len(find_breaches(sentences, name)))
+    breaches = len(find_breaches(sentences, "BIO"))
+    return "IOB1" if breaches and len(find_breaches(sentences, "IOB1")) < breaches else "BIO"
 
 
-def find_breaches(sentences: Iterable[TaggedText], scheme: str) -> list[Breach]:
+def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
     """The tags that the scheme does not allow where they stand, in order."""
     if scheme == "plain":
         return []
     breaches = []
+    names = list({tag for sentence in sentences for tag in sentence.tags or ()})
+    readings = dict(zip(names, read_tags(names), strict=True))
     for sentence in sentences:
-        names = sentence.tags or ()
         previous, before = OUTSIDE, "O"
-        for place, (name, tag) in enumerate(zip(names, read_tags(names), strict=True)):
+        for place, name in enumerate(sentence.tags or ()):
+            tag = readings[name]
             if not _may_follow(previous, tag, scheme):
                 where = f"after {before}" if place else "at the beginning"
                 breaches.append(Breach(sentence.word_lines[place], f"{name} {where}"))

@@ -1,16 +1,17 @@
 """Read tagged sentences from the rows of a table: words with their tags, or a text with spans."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from selfsup.errors import UserError
-from selfsup.tasks.columns import Columns
+from selfsup.tasks.columns import TEXT_NAMES, Columns
 from selfsup.tasks.labelled_rows import Row, column_names
 from selfsup.tasks.tagged_text import TaggedText
 from selfsup.tasks.text_words import words_of_text
 
 # The names that public data give their fields, most telling first.
-WORDS_NAMES = ("tokens", "words", "token", "text", "sentence")
+WORDS_NAMES = ("tokens", "words", "token", *TEXT_NAMES)
 TAGS_NAMES = ("tags", "ner_tags", "labels", "ner", "entities", "spans", "label", "pos_tags")
 _KIND_NAMES = ("label", "type", "entity_group")
 
@@ -60,8 +61,8 @@ def read_tagged_rows(
             if tags_field is not None:
                 names = _texts(tags, f'{where}: "{tags_field}"', "tags")
                 _check_lengths(texts, names, where)
-            sentence = TaggedText.from_words(texts, names, [row.line] * max(1, len(texts)))
-            sentences.append(sentence)
+            lines = [row.line] * len(texts)
+            sentences.append(TaggedText.from_words(row.line, texts, names, lines))
     guessed = [f'the words from field "{words_field}"'] if asked.text is None else []
     if tags_field is not None and asked.label is None:
         guessed.append(f'the tags from field "{tags_field}"')
@@ -125,7 +126,7 @@ def _spans(value: Any, text: str, where: str) -> list[Span]:
                 f"{where}: an entity from {span.start} to {span.end} does not lie in its text of "
                 f"{len(text)} characters: mend its start and end"
             )
-    for one, other in zip(spans, spans[1:], strict=False):
+    for one, other in pairwise(spans):
         if other.start < one.end:
             raise UserError(
                 f"{where}: entities {text[one.start : one.end][:30]!r} and "

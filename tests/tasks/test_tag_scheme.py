@@ -20,7 +20,7 @@ def tagged(*sentences: str) -> list[TaggedText]:
     texts, line = [], 1
     for tags in map(str.split, sentences):
         lines = list(range(line, line + len(tags)))
-        texts.append(TaggedText.from_words(["w"] * len(tags), tags, lines))
+        texts.append(TaggedText.from_words(line, ["w"] * len(tags), tags, lines))
         line += len(tags) + 1
     return texts
 
@@ -50,7 +50,8 @@ def test_the_scheme_is_told_by_the_tags(tags, scheme):
 @pytest.mark.parametrize(
     ("scheme", "tags", "breaches"),
     [
-        ("BIO", "I-A O I-A B-A I-B I-B", [(1, "I-A at the beginning"), (3, "I-A after O"), (5, "I-B after B-A")]),
+        ("BIO", "I-A O I-A O", [(1, "I-A at the beginning"), (3, "I-A after O")]),
+        ("BIO", "B-A I-B I-B O", [(2, "I-B after B-A")]),
         ("IOB1", "I-A B-A B-B", [(3, "B-B after B-A")]),
         ("BIOES", "B-A O S-A I-A E-A", [(2, "O after B-A"), (4, "I-A after S-A")]),
         ("BIOES", "B-A I-A", [(2, "I-A at the end")]),

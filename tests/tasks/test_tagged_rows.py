@@ -54,13 +54,11 @@ def test_neighbouring_entities_stay_two():
 
 
 def test_a_span_that_ends_inside_a_word_takes_it_whole_and_is_reported():
-    (_, sentence), notes = read(
-        {"text": "a", "entities": []}, {"text": "the Berliners", "spans": [], "entities": [[4, 10, "L"]]}
-    )  # fmt: skip
+    rows = [{"text": "a", "spans": []}, {"text": "the Berliners", "spans": [[4, 10, "L"]]}]
+    (_, sentence), notes = read(*rows)
     assert sentence.tags == ["O", "B-L"]
-    assert (
-        "1 texts have entities that begin or end inside a word (the first is in line 2)" in notes[1]
-    )
+    said = "1 texts have entities that begin or end inside a word (the first is in line 2)"
+    assert said in notes[1]
 
 
 def test_texts_without_labels_are_read_too():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
-from selfsup.tasks.word_windows import encode_words, windows
+from selfsup.tasks.word_windows import EncodedSentences, WordBatch, encode_words, windows
 from tests.toy_task import OTHER, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 SENTENCES = [text.split() for _, text in toy_examples(30, seed=4)]
@@ -15,20 +15,30 @@ CLS, SEP, UNK = (VOCABULARY.index(token) for token in ("[CLS]", "[SEP]", "[UNK]"
 FILM, PLURAL = VOCABULARY.index("film"), VOCABULARY.index("##s")
 
 
-def all_words(encoded):
+def encode(sentences, labels=None, max_length=32, overlap=None) -> EncodedSentences:
+    overlap = max_length // 3 if overlap is None else overlap
+    return encode_words(toy_tokenizer(), sentences, labels, max_length, overlap, "f")
+
+
+def whole(encoded: EncodedSentences) -> WordBatch:
+    """All windows in one batch."""
+    return encoded.windows.batch(np.arange(len(encoded.windows)))
+
+
+def all_words(encoded: EncodedSentences) -> list[int]:
     """Each word's token in the order of the windows, by way of a batch of all of them."""
-    batch = encoded.batch(np.arange(len(encoded)))
+    batch = whole(encoded)
     return batch.input_ids[batch.word_rows].tolist()
 
 
 def test_ids_and_first_pieces_are_those_of_transformers(tmp_path):
     sentences = [*SENTENCES, ["films", "IS", "fine-films", "."], ["films"]]
-    encoded = encode_words(toy_tokenizer(), sentences, None, 32)
+    found = encode(sentences).windows
     peer = AutoTokenizer.from_pretrained(write_toy_model(tmp_path))
     theirs = [peer(words, is_split_into_words=True) for words in sentences]
-    assert encoded.input_ids.tolist() == [token for one in theirs for token in one["input_ids"]]
-    assert encoded.lengths.tolist() == [len(one["input_ids"]) for one in theirs]
-    assert encoded.word_places.tolist() == [
+    assert found.input_ids.tolist() == [token for one in theirs for token in one["input_ids"]]
+    assert found.lengths.tolist() == [len(one["input_ids"]) for one in theirs]
+    assert found.word_places.tolist() == [
         one.word_ids().index(word)
         for one, words in zip(theirs, sentences, strict=True)
         for word in range(len(words))
@@ -36,77 +46,84 @@ def test_ids_and_first_pieces_are_those_of_transformers(tmp_path):
 
 
 def test_labels_go_with_the_first_pieces():
-    encoded = encode_words(toy_tokenizer(), [["films", "is"], [], ["films"]], np.arange(3), 8)
-    assert encoded.sentence_words.tolist() == [2, 0, 1]
-    batch = encoded.batch(np.array([1, 0]))
+    encoded = encode([["films", "is"], ["films"]], np.arange(3), 8)
+    assert (len(encoded), encoded.word_counts.tolist(), encoded.notes) == (2, [2, 1], ())
+    batch = encoded.units.batch(np.array([1, 0]))
     assert batch.labels.tolist() == [2, 0, 1]
     assert batch.input_ids[batch.word_rows].tolist() == [FILM, FILM, VOCABULARY.index("is")]
     assert batch.packing.cu_seqlens.tolist() == [0, 4, 9]
-    assert encode_words(toy_tokenizer(), [["a"]], None, 8).labels.tolist() == [IGNORE_INDEX]
+    assert whole(encode([["a"]])).labels.tolist() == [IGNORE_INDEX]
+
+
+def test_a_sentence_without_words_has_a_window_without_rows():
+    encoded = encode([[], ["film"]])
+    assert encoded.windows.row_counts.tolist() == [0, 1]
+    assert encoded.word_counts.tolist() == [0, 1]
+    assert encoded.windows.input_ids.tolist() == [CLS, SEP, CLS, FILM, SEP]
+    assert whole(encoded).word_rows.tolist() == [3]
 
 
 def test_a_word_of_which_nothing_is_left_is_an_unknown_one():
-    encoded = encode_words(toy_tokenizer(), [["\u200b", "film", "\x00"]], None, 8)
-    assert encoded.input_ids.tolist() == [CLS, UNK, FILM, UNK, SEP]
+    encoded = encode([["\u200b", "film", "\x00"]])
+    assert encoded.windows.input_ids.tolist() == [CLS, UNK, FILM, UNK, SEP]
 
 
 def test_special_tokens_among_the_words_are_ordinary_text():
-    assert encode_words(toy_tokenizer(), [["[SEP]"]], None, 8).input_ids.tolist()[1] == UNK
-
-
-def test_no_sentence_makes_no_window():
-    encoded = encode_words(toy_tokenizer(), [[], []], None, 8)
-    assert (len(encoded), encoded.sentence_words.tolist()) == (0, [0, 0])
+    assert encode([["[SEP]"]]).windows.input_ids.tolist()[1] == UNK
 
 
 def test_a_word_of_a_million_characters_is_one_word():
-    long = "film" * 250_000
-    encoded = encode_words(toy_tokenizer(), [["a", long, "a"]], np.arange(3), 16)
+    encoded = encode([["a", "film" * 250_000, "a"]], max_length=16)
     assert all_words(encoded) == [VOCABULARY.index("a"), UNK, VOCABULARY.index("a")]
 
 
 def test_a_word_of_many_windows_is_one_word():
     """Windows within it, to which no word belongs, are not computed."""
-    long = "film," * 1000
-    encoded = encode_words(toy_tokenizer(), [["a", long, "is"]], np.arange(3), 16)
+    encoded = encode([["a", "film," * 1000, "is"]], max_length=16)
     assert all_words(encoded) == [VOCABULARY.index(token) for token in ("a", "film", "is")]
-    assert encoded.word_counts.tolist() == [2, 1]
-    assert encoded.lengths.tolist() == [16, 16]
+    assert encoded.windows.row_counts.tolist() == [2, 1]
+    assert encoded.windows.lengths.tolist() == [16, 16]
+
+
+def test_long_sentences_are_counted():
+    (note,) = encode([["a"] * 7, ["a"] * 6], max_length=8).notes
+    assert note == "f: 1 of 2 sentences are longer than 8 tokens and are read in windows"
 
 
 @given(
-    st.integers(3, 20), st.lists(st.sampled_from([*OTHER[:-1], "films"]), min_size=1, max_size=60)
+    st.integers(3, 20),
+    st.integers(0, 30),
+    st.lists(st.sampled_from([*OTHER[:-1], "films"]), min_size=1, max_size=60),
 )
-def test_every_word_is_seen_once_in_its_order_whatever_the_length(max_length, words):
-    encoded = encode_words(toy_tokenizer(), [words, words], np.arange(2 * len(words)), max_length)
+def test_every_word_is_seen_once_in_its_order_whatever_the_length(max_length, overlap, words):
+    encoded = encode([words, words], np.arange(2 * len(words)), max_length, overlap)
     first = [VOCABULARY.index("film" if word == "films" else word) for word in words]
     assert all_words(encoded) == first * 2
-    batch = encoded.batch(np.arange(len(encoded)))
-    assert batch.labels.tolist() == list(range(2 * len(words)))
-    assert encoded.lengths.max() <= max_length
+    assert whole(encoded).labels.tolist() == list(range(2 * len(words)))
+    assert encoded.windows.lengths.max() <= max_length
 
 
-@given(st.integers(1, 12), st.integers(1, 60), st.data())
-def test_a_word_belongs_to_a_window_of_most_context(size, piece_count, data):
-    firsts = data.draw(st.sets(st.integers(0, piece_count - 1), min_size=1).map(sorted))
-    found = windows(np.array(firsts), piece_count, size)
-    assert [place for _, _, part in found for place in part.tolist()] == firsts
+@given(st.integers(1, 12), st.integers(0, 12), st.integers(0, 60), st.data())
+def test_a_word_belongs_to_a_window_of_most_context(size, overlap, piece_count, data):
+    numbers = st.integers(0, max(0, piece_count - 1))
+    firsts = data.draw(st.sets(numbers, min_size=1).map(sorted)) if piece_count else []
+    found = windows(np.array(firsts, np.int64), piece_count, size, overlap)
+    assert [place for _, _, own in found for place in own.tolist()] == firsts
     if piece_count <= size:
         assert [window[:2] for window in found] == [(0, piece_count)]
         return
-    step = size - size // 2
-    starts = {*range(0, piece_count - size, step), piece_count - size}
-    for start, stop, part in found:
+    starts = {*range(0, piece_count - size, max(1, size - overlap)), piece_count - size}
+    for start, stop, own in found:
         assert start in starts
         assert stop == start + size
-        for place in part.tolist():
+        for place in own.tolist():
             context = {min(place - s, s + size - 1 - place) for s in starts}
             assert min(place - start, stop - 1 - place) == max(context)
 
 
 @pytest.mark.parametrize("places", [[2, 0], [1], [0, 1, 2, 3]])
 def test_a_batch_is_its_windows_one_after_the_other(places):
-    encoded = encode_words(toy_tokenizer(), SENTENCES, np.arange(sum(map(len, SENTENCES))), 16)
+    encoded = encode(SENTENCES, np.arange(sum(map(len, SENTENCES)))).windows
     batch = encoded.batch(np.array(places))
     alone = [encoded.batch(np.array([place])) for place in places]
     assert batch.input_ids.tolist() == [i for one in alone for i in one.input_ids.tolist()]

@@ -1,0 +1,90 @@
+"""Scores of token classification to tags and entities.
+
+Shapes: N sentences, R words in all of them (rows), C tags.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from selfsup.tasks.classification_answers import softmax
+from selfsup.tasks.entity_metrics import Entity, find_entities
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.tag_scheme import read_tags
+from selfsup.tasks.tagged_text import TaggedText, TaggedTexts
+from selfsup.tasks.task import Prediction
+from selfsup.tasks.word_windows import EncodedSentences
+
+
+def entities_of(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> list[list[Entity]]:
+    """The entities in each sentence's tags, int64 [R], read leniently."""
+    readings = read_tags(labels.names)
+    ends = np.cumsum(encoded.word_counts)
+    return [
+        find_entities(readings[tag] for tag in part.tolist()) for part in np.split(tags, ends[:-1])
+    ]
+
+
+def decode(
+    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+) -> list[Prediction]:
+    """Scores, float [R, C], to answers.
+
+    Returns:
+        for each sentence ``{"entities": [{"text", "label", "start", "end", "probability"}],
+        "words", "tags"}``. ``start`` and ``end`` are places in the sentence's text in characters;
+        the probability is the mean of those of the entity's tags.
+    """
+    best = scores.argmax(axis=1)
+    of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
+    first_words = np.cumsum(encoded.word_counts) - encoded.word_counts
+    found = entities_of(best, encoded, labels)
+    answers = []
+    for sentence, first, entities in zip(examples.sentences, first_words, found, strict=True):
+        words = slice(first, first + len(sentence.spans))
+        answers.append(
+            {
+                "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
+                "words": sentence.words,
+                "tags": [labels.names[tag] for tag in best[words].tolist()],
+            }
+        )
+    return answers
+
+
+def records(examples: TaggedTexts, predictions: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
+    """Lines of a predictions file, in the order of the examples.
+
+    Where the right tags are known they are ``tags``, and what was predicted is ``prediction``.
+    """
+    for sentence, prediction in zip(examples.sentences, predictions, strict=True):
+        record = {"text": sentence.text, **prediction}
+        if sentence.tags is not None:
+            record |= {"tags": list(sentence.tags), "prediction": prediction["tags"]}
+        yield record
+
+
+def tally(predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:
+    """How many entities of each type were found."""
+    counts = Counter(
+        entity["label"] for prediction in predictions for entity in prediction["entities"]
+    )
+    return {"entities": {kind: counts[kind] for kind in kinds_of(labels)}}
+
+
+def kinds_of(labels: Labels) -> list[str]:
+    """The types of entities that the tags tell, in the order of the alphabet."""
+    return sorted({tag.kind for tag in read_tags(labels.names) if tag.prefix != "O"})
+
+
+def _answer(sentence: TaggedText, entity: Entity, probabilities: np.ndarray) -> dict[str, Any]:
+    start, end = sentence.spans[entity.first][0], sentence.spans[entity.last][1]
+    return {
+        "text": sentence.text[start:end],
+        "label": entity.kind,
+        "start": start,
+        "end": end,
+        "probability": float(probabilities[entity.first : entity.last + 1].mean()),
+    }

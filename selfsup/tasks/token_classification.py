@@ -1,0 +1,193 @@
+"""Token classification: each word has one tag, and tags make entities (BERT §5.3).
+
+Shapes: N sentences, R words in all of them (rows), C tags.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch.nn import functional as F
+
+from selfsup.encoder.bert import BertEncoder
+from selfsup.errors import UserError
+from selfsup.tasks.columns import Columns
+from selfsup.tasks.entity_metrics import confusion_of_kinds, entity_metrics, metrics_by_kind
+from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.limits import Limits
+from selfsup.tasks.tag_scheme import complete_tags, find_scheme
+from selfsup.tasks.tagged_file import of_text, read_tagged_file
+from selfsup.tasks.tagged_text import TaggedTexts
+from selfsup.tasks.tagging_answers import decode, entities_of, kinds_of, records, tally
+from selfsup.tasks.tagging_notes import reading_notes
+from selfsup.tasks.token_classifier import TokenClassifier, parameter_names
+from selfsup.tasks.word_windows import EncodedSentences, encode_words
+
+__all__ = [
+    "ARCHITECTURE",
+    "LABEL_KINDS",
+    "NAME",
+    "PIPELINE",
+    "POOLED",
+    "TokenClassifier",
+    "build_model",
+    "chance",
+    "decode",
+    "default_max_length",
+    "details",
+    "encode_examples",
+    "examples_of",
+    "fit",
+    "learn_labels",
+    "metrics",
+    "parameter_names",
+    "read_examples",
+    "reading_notes",
+    "records",
+    "selection_metric",
+    "tally",
+]
+
+NAME = "token-classification"
+ARCHITECTURE = "BertForTokenClassification"
+LABEL_KINDS: tuple[Kind, ...] = ("tag",)
+POOLED = False
+PIPELINE = "token-classification"
+
+
+def default_max_length() -> int:
+    """Most tokens of a window where the user does not say."""
+    return 128
+
+
+def read_examples(file: str, columns: Columns, *, labelled: bool) -> TaggedTexts:
+    """Read sentences, and their tags if ``labelled``.
+
+    Raises:
+        UserError: the file cannot be read, or a line of it; the message names the line.
+    """
+    return read_tagged_file(file, columns, labelled=labelled)
+
+
+def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> TaggedTexts:
+    """Texts without tags, their words found.
+
+    Raises:
+        UserError: there are second texts.
+    """
+    if text_pairs is not None:
+        raise UserError(f"--text-pair: this model does {NAME}, of one text: leave the flag out")
+    return TaggedTexts("", [of_text(text, line) for line, text in enumerate(texts, 1)])
+
+
+def learn_labels(examples: TaggedTexts, label_type: Kind | None) -> Labels:
+    """The tags that occur, and those that their scheme has beside them.
+
+    Raises:
+        UserError: all words have the same tag.
+    """
+    tags = {tag for sentence in examples.sentences for tag in sentence.tags or ()}
+    if len(tags) < 2:
+        raise UserError(
+            f"{examples.source}: all words are tagged {next(iter(tags), 'O')!r}: there is nothing "
+            "to learn; give sentences with entities"
+        )
+    return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
+
+
+def encode_examples(
+    examples: TaggedTexts, labels: Labels, tokenizer: Tokenizer, limits: Limits
+) -> EncodedSentences:
+    """Words to token ids, tags to their numbers.
+
+    Raises:
+        UserError: a tag is none of ``labels``; the message names its line.
+    """
+    return encode_words(
+        tokenizer,
+        [sentence.words for sentence in examples.sentences],
+        _tag_numbers(examples, labels.names),
+        limits.max_length,
+        limits.doc_stride,
+        examples.source,
+    )
+
+
+def build_model(encoder: BertEncoder, labels: Labels, dropout: float) -> TokenClassifier:
+    """The encoder under a new head."""
+    return TokenClassifier(encoder, len(labels), dropout)
+
+
+def selection_metric(labels: Labels) -> str:
+    """The metric that the best epoch and seed are chosen by."""
+    return "f1"
+
+
+def chance(encoded: EncodedSentences, examples: TaggedTexts, labels: Labels) -> float:
+    """The F1 of finding no entities."""
+    return 0.0
+
+
+def fit(
+    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+) -> Labels:
+    """Nothing is fitted on validation examples: the labels as they are."""
+    return labels
+
+
+def metrics(
+    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+) -> dict[str, float]:
+    """How good the scores are, float [R, C], against the tags of ``encoded``.
+
+    ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts them by default;
+    ``accuracy`` is of words; ``loss`` is the mean cross-entropy of words in nats.
+    """
+    given, best = encoded.windows.labels, scores.argmax(axis=1)
+    found = entity_metrics(entities_of(given, encoded, labels), entities_of(best, encoded, labels))
+    loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(given))
+    return {
+        "f1": found["f1"],
+        "precision": found["precision"],
+        "recall": found["recall"],
+        "accuracy": float((best == given).mean()),
+        "loss": float(loss),
+    }
+
+
+def details(
+    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+) -> dict[str, Any]:
+    """Each type's precision, recall and F1, and which type was taken for which.
+
+    Returns:
+        ``classes``: a list of ``{"label", "precision", "recall", "f1", "examples"}``;
+        ``confusion``: ``{"labels", "matrix"}``, right types in rows, answers in columns; see
+        ``confusion_of_kinds``.
+    """
+    truth = entities_of(encoded.windows.labels, encoded, labels)
+    predicted = entities_of(scores.argmax(axis=1), encoded, labels)
+    return {
+        "confusion": confusion_of_kinds(truth, predicted, kinds_of(labels)),
+        "classes": metrics_by_kind(truth, predicted),
+    }
+
+
+def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | None:
+    """The place of each word's tag in ``names``, int64 [R]; None where tags are unknown."""
+    if any(sentence.tags is None for sentence in examples.sentences):
+        return None
+    places = {name: place for place, name in enumerate(names)}
+    numbers = []
+    for sentence in examples.sentences:
+        for tag, line in zip(sentence.tags or (), sentence.word_lines, strict=True):
+            if tag not in places:
+                shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+                raise UserError(
+                    f"{examples.source}, line {line}: tag {tag!r} was not among those trained on "
+                    f"({shown}): mend it, or train with examples of it"
+                )
+            numbers.append(places[tag])
+    return np.asarray(numbers, np.int64)
