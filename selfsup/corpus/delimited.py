@@ -40,6 +40,8 @@ def _rows(
     csv.field_size_limit(LONGEST_RECORD_BYTES)
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
     header = next(reader, [])
+    if any(map(_has_escaped_bytes, header)):
+        yield BadRecord(source, 1, "not UTF-8")
     while True:
         line = reader.line_num + 1
         try:

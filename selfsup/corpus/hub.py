@@ -22,10 +22,15 @@ def read_hub(url: str, text_field: str) -> Iterator[Record]:
     Raises:
         UserError: ``datasets`` is not installed, or the data set cannot be loaded.
     """
-    return documents_from_fields(_rows(url), url, text_field)
+    return documents_from_fields(hub_rows(url), url, text_field)
 
 
-def _rows(url: str) -> Iterator[Fields]:
+def hub_rows(url: str) -> Iterator[Fields]:
+    """Each row's number, from 1, and its fields; classes have their names, or "-" if unknown.
+
+    Raises:
+        UserError: as ``read_hub``.
+    """
     try:
         import datasets
     except ImportError:
@@ -39,4 +44,14 @@ def _rows(url: str) -> Iterator[Fields]:
     except Exception as error:  # datasets raises a wide range of them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{url}: cannot be loaded ({reason})") from None
-    yield from enumerate(dataset, 1)
+    names = {
+        column: feature.names
+        for column, feature in (dataset.features or {}).items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
+    for number, row in enumerate(dataset, 1):
+        yield number, row | {column: _class_name(row[column], names[column]) for column in names}
+
+
+def _class_name(number: int | None, names: list[str]) -> str:
+    return names[number] if number is not None and number >= 0 else "-"

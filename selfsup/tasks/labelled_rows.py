@@ -1,4 +1,4 @@
-"""Read the rows of a table: CSV, TSV, JSON lines or Parquet, also compressed, with line numbers."""
+"""Read the rows of a table: CSV, TSV, JSON lines, Parquet or ``hf://``, with line numbers."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,11 +9,12 @@ import fsspec
 from selfsup.corpus import compression
 from selfsup.corpus.delimited import csv_rows, tsv_rows
 from selfsup.corpus.document import BadRecord
+from selfsup.corpus.hub import hub_rows
 from selfsup.corpus.json_lines import json_objects
 from selfsup.corpus.sources import find_inputs
 from selfsup.errors import UserError
 
-ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2)"
+ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
 _READERS = {".csv": csv_rows, ".tsv": tsv_rows, ".jsonl": json_objects, ".ndjson": json_objects}
 
 
@@ -49,7 +50,7 @@ def is_table(file: str) -> bool:
         UserError: there is nothing to read.
     """
     found = find_inputs([file])
-    return len(found) == 1 and found[0].suffix in (*_READERS, ".parquet")
+    return len(found) == 1 and found[0].suffix in (*_READERS, ".parquet", "hub")
 
 
 def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRecord]:
@@ -61,6 +62,9 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
     if not is_table(file):
         raise UserError(f"{file}: not a table that can be read: give one file, {ENDINGS}")
     (found,) = find_inputs([file])
+    if found.suffix == "hub":
+        yield from (Row(*row) for row in islice(hub_rows(found.url), at_most))
+        return
     with fsspec.open(found.url, "rb") as raw:
         binary = cast(BinaryIO, raw)
         if found.suffix == ".parquet":
@@ -81,7 +85,10 @@ def column_names(rows: list[Row]) -> list[str]:
 
 def _checked(record: Row | BadRecord) -> Row:
     if isinstance(record, BadRecord):
-        raise UserError(f"{record}: mend the row or take it out")
+        mend = "mend the row or take it out"
+        if "UTF-8" in record.reason:
+            mend += ", or write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+        raise UserError(f"{record}: {mend}")
     return record
 
 

@@ -12,7 +12,7 @@ from selfsup.tasks.labelled_rows import Row, read_rows
 # One label, or several of them.
 GivenLabel = str | tuple[str, ...]
 
-# What a pair is labelled in SNLI and its like where those who labelled it could not agree.
+# The label in SNLI and its like where those who labelled it could not agree.
 _NO_AGREEMENT = "-"
 
 
@@ -99,19 +99,18 @@ def read_labelled_texts(
         labels = [_label(row, file, found.label, columns.label_separator) for row in rows]
     lines = [row.line for row in rows]
     examples = LabelledTexts(file, lines, first, second, labels, () if note is None else (note,))
-    return _agreed_upon(examples) if paired else examples
+    return _agreed_upon(examples)
 
 
 def _agreed_upon(examples: LabelledTexts) -> LabelledTexts:
-    """Pairs without those whose label "-" says that there is none."""
+    """The examples without those whose label "-" says that they have none."""
     labels = examples.labels or []
-    if _NO_AGREEMENT not in labels or "+" in labels:
+    others = set(labels) - {_NO_AGREEMENT}
+    if _NO_AGREEMENT not in labels or "+" in others or not others:
         return examples
     kept = [place for place, label in enumerate(labels) if label != _NO_AGREEMENT]
-    if not kept:
-        raise UserError(f"{examples.source}: all labels are -: check --label-column")
     count = len(examples) - len(kept)
-    note = f'{examples.source}: {count:,} pairs with the label "-" (no agreement) left out'
+    note = f'{examples.source}: {count:,} examples with the label "-" (not agreed upon) left out'
     return examples.only(kept, note)
 
 

@@ -55,6 +55,50 @@ def test_no_label_is_looked_for_where_none_is_needed():
 
 
 @pytest.mark.parametrize(
+    ("fields", "asked", "found"),
+    [
+        (("label", "premise", "hypothesis"), Columns(), ("premise", "hypothesis", "label")),
+        (("score", "Sentence1", "Sentence2"), Columns(), ("Sentence1", "Sentence2", "score")),
+        (("answer", "question", "label"), Columns(), ("question", "answer", "label")),
+        (("text_a", "text_b", "verdict"), Columns(), ("text_a", "text_b", "verdict")),
+        (("left", "right", "label"), Columns(), ("left", "right", "label")),
+        (("premise", "hypothesis", "why", "label"), Columns(text="why", text_pair="premise"),
+         ("why", "premise", "label")),
+        (("left", "right", "label"), Columns(text="right"), ("right", "left", "label")),
+        (("left", "right", "label"), Columns(text_pair="left"), ("right", "left", "label")),
+    ],
+)  # fmt: skip
+def test_the_two_columns_of_a_pair_are_guessed_together(fields, asked, found):
+    values = {
+        name: "0" if name in ("label", "score", "verdict") else "a few words" for name in fields
+    }
+    columns, _ = find_columns(rows_of(**values), "t.tsv", asked, labelled=True, paired=True)
+    assert (columns.text, columns.text_pair, columns.label) == found
+
+
+def test_the_guessed_columns_of_a_pair_are_announced():
+    rows = rows_of(label="1", premise="a b", hypothesis="c d")
+    _, note = find_columns(rows, "t.tsv", Columns(), labelled=True, paired=True)
+    assert note == (
+        't.tsv: taking the first text from column "premise", the second text from column '
+        '"hypothesis" and the label from column "label"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "said"),
+    [
+        ({"label": "1", "text": "a b"}, Columns(), "which columns hold the two texts of a pair"),
+        ({"label": "1", "a": "b", "b": "c"}, Columns(text_pair="c"), "--text-pair-column c: no"),
+        ({"label": "1", "a": "b", "b": "c"}, Columns("a", text_pair="a"), "are both a"),
+    ],
+)
+def test_columns_of_pairs_that_cannot_be_found_are_asked_for(fields, asked, said):
+    with pytest.raises(UserError, match=said):
+        find_columns(rows_of(**fields), "t.tsv", asked, labelled=True, paired=True)
+
+
+@pytest.mark.parametrize(
     ("fields", "asked", "said"),
     [
         ({"label": "1", "sentence": "a"}, Columns(text="txt"), "--text-column txt: no such column"),

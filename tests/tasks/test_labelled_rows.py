@@ -111,6 +111,8 @@ def test_columns_are_named_in_the_order_in_which_they_appear(tmp_path):
         ("table.tsv", b"label\ttext\n1\tfine\n0\n", "table.tsv, line 3: 1 columns where"),
         ("table.csv", b"label,text\n1,fine,more\n", "table.csv, line 2: 3 columns where"),
         ("table.tsv", b"label\ttext\n1\t\xff\xfe\n", "table.tsv, line 2: not UTF-8"),
+        ("table.tsv", b"label\tt\xe9xt\n1\ta\n", "table.tsv, line 1: not UTF-8"),
+        ("table.csv", "label,text\n1,a\n".encode("utf-16"), r"line 1: not UTF-8.* \(iconv "),
         ("table.jsonl", b'{"text": "a"}\n{"text": \n', "table.jsonl, line 2: not JSON"),
         ("table.jsonl", b"[1]\n", "table.jsonl, line 1: not a JSON object"),
         ("table.tsv", b"label\ttext\n", "table.tsv: holds no rows"),
@@ -125,6 +127,20 @@ def test_a_damaged_table_is_refused_in_a_line_that_says_where(tmp_path, name, co
     with pytest.raises(UserError, match=said) as refused:
         read_rows(str(tmp_path / name))
     assert "\n" not in str(refused.value)
+
+
+def test_a_data_set_of_the_hub_is_read_with_the_names_of_its_classes(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    table = {"text": ["a", "b", "c"], "label": [1, 0, -1]}
+    datasets.Dataset.from_dict(table, features).to_parquet(tmp_path / "data.parquet")
+    assert [tuple(row.fields.values()) for row in read_rows(f"hf://{tmp_path}")] == [
+        ("a", "good"),
+        ("b", "bad"),
+        ("c", "-"),
+    ]
 
 
 def test_a_file_that_is_not_there_is_named():

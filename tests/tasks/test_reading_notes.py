@@ -1,0 +1,74 @@
+"""What is said of labelled files before training, and that nothing is said of sound ones."""
+
+from selfsup.tasks.classification_notes import reading_notes
+from selfsup.tasks.given_labels import learn_labels
+from selfsup.tasks.labelled_texts import LabelledTexts
+
+SOUND = [(f"text {number}", ("a", "b")[number % 2]) for number in range(20)]
+OTHERS = [(f"other {number}", ("a", "b")[number % 2]) for number in range(4)]
+
+
+def part(name: str, rows) -> LabelledTexts:
+    texts, labels = zip(*rows, strict=True)
+    return LabelledTexts(name, list(range(2, 2 + len(rows))), list(texts), None, list(labels))
+
+
+def notes(train, validation=OTHERS) -> list[str]:
+    examples = part("train.tsv", train)
+    return reading_notes(examples, part("dev.tsv", validation), learn_labels(examples, None))
+
+
+def test_nothing_is_said_of_sound_files():
+    assert notes(SOUND) == []
+
+
+def test_a_label_that_outweighs_the_others_is_named():
+    (said,) = notes(SOUND + [(f"more {number}", "a") for number in range(80)])
+    assert said.startswith('train.tsv: 90% of the examples have the label "a": judge by f1')
+
+
+def test_rare_labels_are_named():
+    (said,) = notes([*SOUND, ("x", "c"), ("y", "c")], [*OTHERS, ("z", "c")])
+    assert said == 'train.tsv: labels with fewer than 8 examples: "c" (2)'
+
+
+def test_labels_that_validation_lacks_are_named():
+    (said,) = notes(SOUND, [("other", "b")])
+    assert said == 'dev.tsv: no example of the label "a"'
+
+
+def test_repeated_texts_are_counted_white_space_aside():
+    (said,) = notes([*SOUND, (" text  3", "b"), ("text 3", "b")])
+    assert said == "train.tsv: 2 of 22 examples repeat an earlier one (the first in line 22)"
+
+
+def test_texts_with_two_labels_are_counted():
+    said = notes([*SOUND, ("text 3", "a")])
+    assert said[1] == (
+        "train.tsv: 1 examples have another label than the same text before them "
+        "(the first in line 22)"
+    )
+
+
+def test_texts_in_both_files_are_counted():
+    (said,) = notes(SOUND, [*OTHERS, ("text 4", "a"), ("text 5", "b")])
+    assert said.startswith("dev.tsv: 2 of 6 examples are also in train.tsv (the first in line 6)")
+
+
+def test_pairs_are_compared_as_pairs():
+    pairs = [LabelledTexts("t", [2, 3, 4], ["a", "a", "b"], ["b", "c", "b"], ["x", "y", "x"])] * 2
+    said = reading_notes(pairs[0], pairs[1], learn_labels(pairs[0], None))
+    assert [note for note in said if "repeat" in note] == []
+    assert "3 of 3 examples are also in t" in said[-1]
+
+
+def test_numbers_are_told_by_their_range():
+    said = notes([(f"text {number}", f"{number}.5") for number in range(3)], [("other", "7")])
+    assert said == [
+        "train.tsv: the labels are numbers from 0.5 to 2.5, on average 1.5 ± 0.816"
+    ]  # fmt: skip
+
+
+def test_several_labels_are_told_by_their_number():
+    said = notes([(f"t {n}", ("a", "b") if n % 2 else ()) for n in range(20)], [("o", ("a", "b"))])
+    assert said == ["train.tsv: 1 labels a text, none for 10 texts"]
