@@ -116,6 +116,24 @@ def show_prediction(result: Result) -> None:
     ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
     _table(("Label", "Probability"), [(str(label), numbers.percent(p)) for label, p in ranked])
     _facts(result, ("examples", "Examples", _whole), ("out", "Written to", str))
+    entities = result.get("entities") or []
+    if isinstance(entities, list):
+        _table(
+            ("Entity", "Type", "Characters", "Probability"),
+            [
+                (
+                    str(entity["text"]),
+                    str(entity["label"]),
+                    f"{entity['start']}–{entity['end']}",
+                    numbers.percent(entity["probability"]),
+                )
+                for entity in entities
+            ],
+        )
+        if "entities" in result and not entities:
+            _line("No entities")
+    else:
+        _table(("Type", "Found"), [(str(kind), _whole(n)) for kind, n in entities.items()])
     counts = result.get("labels") or {}
     _table(("Label", "Predicted"), [(str(label), _whole(count)) for label, count in counts.items()])
 

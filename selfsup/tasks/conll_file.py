@@ -29,7 +29,7 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
                 except UnicodeDecodeError as error:
                     raise UserError(
                         f"{file}, line {number}: byte {error.start + 1} is not UTF-8: "
-                        "save the file as UTF-8"
+                        "write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
                     ) from None
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None

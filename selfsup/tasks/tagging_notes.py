@@ -4,12 +4,19 @@ from collections import Counter
 
 from selfsup.tasks.entity_metrics import find_entities
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.reading_notes import (
+    contradiction_notes,
+    key_of,
+    overlap_notes,
+    repetition_notes,
+    shown,
+)
 from selfsup.tasks.tag_scheme import read_tags
 from selfsup.tasks.tagged_text import TaggedTexts
 from selfsup.tasks.tagging_answers import kinds_of
 
-# Fewer entities of a type than this are hardly enough to learn it.
-_FEW = 10
+# A type with fewer entities is hardly learnt.
+_FEWEST_ENTITIES = 8
 
 
 def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -> list[str]:
@@ -17,25 +24,25 @@ def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -
     learnt, measured = _count_entities(train), _count_entities(validation)
     kinds = kinds_of(labels)
     notes = []
-    few = [f"{kind} ({learnt[kind]})" for kind in kinds if learnt[kind] < _FEW]
-    if few:
-        notes.append(f"{train.source}: few entities to learn from: {', '.join(few)}")
-    absent = [kind for kind in kinds if not measured[kind]]
+    rare = [f'"{kind}" ({learnt[kind]})' for kind in kinds if learnt[kind] < _FEWEST_ENTITIES]
+    if rare:
+        notes.append(
+            f"{train.source}: types with fewer than {_FEWEST_ENTITIES} entities: {shown(rare)}"
+        )
+    absent = [f'"{kind}"' for kind in kinds if not measured[kind]]
     if absent:
-        notes.append(f"{validation.source}: no entity to measure by: {', '.join(absent)}")
-    seen = Counter(tuple(sentence.words) for sentence in train.sentences)
-    repeated = len(train) - len(seen)
-    if repeated:
-        notes.append(
-            f"{train.source}: {repeated:,} of {len(train):,} sentences are repetitions of others"
-        )
-    in_both = sum(tuple(sentence.words) in seen for sentence in validation.sentences)
-    if in_both:
-        notes.append(
-            f"{validation.source}: {in_both:,} of {len(validation):,} sentences are also in "
-            f"{train.source}, which makes the measurement too kind"
-        )
-    return notes
+        notes.append(f"{validation.source}: no entity of the type {shown(absent)}")
+    keys = [_keys(part) for part in (train, validation)]
+    lines = [[sentence.line for sentence in part.sentences] for part in (train, validation)]
+    for part, of_part, its_lines in zip((train, validation), keys, lines, strict=True):
+        tags = [tuple(sentence.tags or ()) for sentence in part.sentences]
+        notes += repetition_notes(part.source, of_part, its_lines)
+        notes += contradiction_notes(part.source, of_part, tags, its_lines)
+    return notes + overlap_notes(train.source, keys[0], validation.source, keys[1], lines[1])
+
+
+def _keys(examples: TaggedTexts) -> list[tuple[str, ...]]:
+    return [key_of(*sentence.words) for sentence in examples.sentences]
 
 
 def _count_entities(examples: TaggedTexts) -> Counter[str]:

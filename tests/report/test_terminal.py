@@ -64,6 +64,18 @@ def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
     assert lines[2:] == [["good", "75.0", "%"], ["bad", "25.0", "%"]]
 
 
+def test_entities_come_with_their_places_or_their_counts(capsys):
+    entity = {"text": "Angela Merkel", "label": "PER", "start": 0, "end": 13, "probability": 0.75}
+    terminal.show_prediction({"text": "Angela Merkel spoke.", "entities": [entity]})
+    assert "Angela Merkel  PER   0–13        75.0 %" in printed(capsys)
+    terminal.show_prediction({"text": "Nobody spoke.", "entities": []})
+    assert printed(capsys) == "No entities\n"
+    terminal.show_prediction({"examples": 9, "entities": {"LOC": 0, "PER": 1234}})
+    text = printed(capsys)
+    assert "PER   1,234" in text
+    assert "No entities" not in text
+
+
 def test_a_predicted_number_is_printed_as_one(capsys):
     terminal.show_prediction({"value": 3.14159})
     assert printed(capsys) == "3.142\n"
