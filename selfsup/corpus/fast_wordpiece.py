@@ -51,7 +51,7 @@ class WordPieceEncoder:
         self.dtype = token_dtype(tokenizer.get_vocab_size())
         parts = json.loads(tokenizer.to_str())
         self._ids_of_piece: _Remembered | None = None
-        if _cuts_at_spaces(parts):
+        if cuts_at_spaces(parts):
             # Tokens that are found in a text before it is cut into words are left to tokenizers.
             may_hold_added = match_special_tokens or not all(
                 token["special"] for token in parts["added_tokens"]
@@ -118,7 +118,7 @@ class _Remembered(dict[str, bytes]):
         return result
 
 
-def _cuts_at_spaces(parts: dict[str, Any]) -> bool:
+def cuts_at_spaces(parts: dict[str, Any]) -> bool:
     """Whether no token of a tokenizer can depend on what stands beyond a space."""
     return (
         (parts["normalizer"] or {}).get("type") == "BertNormalizer"

@@ -51,7 +51,7 @@ def count_words(
                 words[word] += count
         pieces.clear()
         if len(words) > most_counted:
-            _forget_rarest(words, most_counted // 2)
+            forget_rarest(words, most_counted // 2)
 
     for paragraph in paragraphs:
         pieces.update(paragraph.split())
@@ -189,7 +189,7 @@ def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
     return sorted(kept, key=lambda token: (len(token) > 1, token))
 
 
-def _forget_rarest(words: Counter[str], kept: int) -> None:
+def forget_rarest(words: Counter[str], kept: int) -> None:
     """Keep about so many words, all of them more frequent than those that go."""
     frequencies = sorted(words.values(), reverse=True)
     threshold = frequencies[kept]

@@ -1,6 +1,7 @@
 """Pre-trained models, encoder and heads, in Hugging Face's model folders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ _NAMES: NameTable = {
     "heads.nsp.seq_relationship": ("cls.seq_relationship",),
 }
 _WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
+_OUTPUT_BIAS = "cls.predictions.bias"
 _ARCHITECTURES = {
     ("mlm", "nsp"): "BertForPreTraining",
     ("mlm",): "BertForMaskedLM",
@@ -29,7 +31,10 @@ _ARCHITECTURES = {
 
 
 def load_pretraining(
-    folder: str | Path, objectives: Sequence[str], seed: int = 0
+    folder: str | Path,
+    objectives: Sequence[str],
+    seed: int = 0,
+    new_tokens: Mapping[int, Sequence[int]] | None = None,
 ) -> tuple[TextPreTraining, LoadReport]:
     """Load an encoder with the heads of some objectives, in evaluation mode.
 
@@ -37,13 +42,20 @@ def load_pretraining(
         folder: a BERT model folder; it need not hold any of the heads.
         objectives: some of ``TEXT_OBJECTIVES``.
         seed: for weights of heads and pooler that the folder lacks.
+        new_tokens: ids of tokens that the folder's vocabulary lacks, after all of its own, each
+            with the ids of its old pieces: its embedding and its output bias are their mean.
 
     Raises:
         UserError: the folder is damaged, or its model is none that we have.
     """
     config, _ = read_config(folder)
-    model = TextPreTraining(BertEncoder(config), objectives)
     weights = _without_tied_copies(read_weights(folder), folder)
+    if new_tokens:
+        config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
+        for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):
+            if name in weights:
+                weights[name] = _with_new_rows(weights[name], config.vocab_size, new_tokens)
+    model = TextPreTraining(BertEncoder(config), objectives)
     report = load_weights(model, weights, _NAMES, config.initializer_range, seed, folder)
     return model.eval(), report
 
@@ -78,5 +90,14 @@ def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict
         )
     bias = weights.pop("cls.predictions.decoder.bias", None)
     if bias is not None:
-        weights.setdefault("cls.predictions.bias", bias)
+        weights.setdefault(_OUTPUT_BIAS, bias)
     return weights
+
+
+def _with_new_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
+    """The rows [V, …] with more of them, up to ``count``; new ones are means of old ones."""
+    rows = rows.float()
+    longer = torch.cat([rows, rows.new_zeros(max(0, count - len(rows)), *rows.shape[1:])])
+    for number, pieces in new.items():
+        longer[number] = rows[list(pieces)].mean(0)
+    return longer

@@ -21,7 +21,7 @@ library_name: transformers
 tags: [bert, fill-mask, selfsup]
 ---
 
-# {settings.encoder}, pre-trained with selfsup
+# {settings.encoder if settings.init is None else settings.init}, pre-trained with selfsup
 
 - data: {", ".join(f"`{source}`" for source in settings.data)}
 - objectives: {", ".join(settings.objectives)}

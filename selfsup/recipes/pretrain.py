@@ -18,12 +18,13 @@ from selfsup.objectives.pretraining_folder import save_pretraining
 from selfsup.objectives.text_corpus import TextCorpus, split_held_out
 from selfsup.objectives.text_objective import TextBatches
 from selfsup.recipes.model_card import pretraining_card
-from selfsup.recipes.pretraining_data import check_data, pretraining_shards
+from selfsup.recipes.pretraining_data import TOKENIZER, check_data, pretraining_shards
 from selfsup.recipes.pretraining_defaults import with_defaults
 from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_model import build_model
 from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
 from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
+from selfsup.recipes.vocabulary_extension import read_report
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.duration import seconds_in
 from selfsup.settings.parser import from_yaml
@@ -156,7 +157,8 @@ def _run(
             data.corpus, data.documents, data.held_out_documents, data.shards.vocab_size
         ),
         "held_out_documents": len(data.held_out_documents),
-        "encoder": settings.encoder,
+        "encoder": settings.init or settings.encoder,
+        "vocabulary_extension": read_report(run / TOKENIZER),
         "out": str(run),
     }
     model.encoder.config = dataclasses.replace(

@@ -6,8 +6,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from selfsup.corpus.prepare import prepare
+from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.shards import Shards, open_shards
-from selfsup.corpus.sources import find_inputs, read_documents
+from selfsup.corpus.sources import find_inputs
 from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.corpus.wordpiece import (
     load_tokenizer,
@@ -15,8 +16,10 @@ from selfsup.corpus.wordpiece import (
     tokenizer_sha256,
     train_tokenizer,
 )
+from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
+from selfsup.recipes.vocabulary_extension import check_extensible, write_extended_tokenizer
 from selfsup.settings import PretrainSettings
 
 # Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
@@ -33,8 +36,11 @@ def check_data(settings: PretrainSettings) -> None:
     shards = _shards_folder(settings)
     if shards is None:
         find_inputs(settings.data)
-        if settings.tokenizer is not None:
-            load_tokenizer(settings.tokenizer)
+        _check_tokenizer_for_raw_text(settings)
+    elif settings.extend_vocabulary is not None:
+        raise UserError(
+            f"--extend-vocabulary needs raw text: that in {shards} is already cut into tokens"
+        )
     else:
         _check_tokenizer(settings, open_shards(shards))
 
@@ -87,15 +93,18 @@ def _holds_shards(folder: Path) -> bool:
 
 def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: bool) -> Path:
     if settings.tokenizer is not None:
-        if settings.vocab_size is not None:
-            raise UserError("--vocab-size is for a new tokenizer: leave it out with --tokenizer")
         return Path(settings.tokenizer)
-    if settings.init is not None:
-        return resolve_model_folder(settings.init)
     folder = run / TOKENIZER
-    if not (is_resumed and (folder / "tokenizer.json").exists()):
+    is_there = is_resumed and (folder / "tokenizer.json").exists()
+    if settings.init is not None:
+        model = resolve_model_folder(settings.init)
+        if settings.extend_vocabulary is None:
+            return model
+        if not is_there:
+            write_extended_tokenizer(settings, model, folder)
+    elif not is_there:
         print(f"Training a tokenizer in {folder}", file=sys.stderr)
-        documents = read_documents(
+        documents = sample_documents(
             settings.data,
             text_field=settings.text_field,
             text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
@@ -109,6 +118,37 @@ def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: b
         )
         save_tokenizer(tokenizer, folder)
     return folder
+
+
+def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
+    """Which tokenizer cuts the text must be clear, and it must be the model's own.
+
+    Raises:
+        UserError: flags that do not go together, or a tokenizer that cannot be read.
+    """
+    named = settings.tokenizer
+    if settings.vocab_size is not None and (named is not None or settings.init is not None):
+        flag = "--tokenizer" if named is not None else "--init, which brings its own"
+        raise UserError(f"--vocab-size is for a new tokenizer: leave it out with {flag}")
+    tokenizer = None if named is None else load_tokenizer(named)
+    if settings.init is None:
+        return
+    model = resolve_model_folder(settings.init)
+    own = load_tokenizer(model)
+    config, _ = read_config(model)
+    if own.get_vocab_size() > config.vocab_size:
+        raise UserError(
+            f"--init {model}: its tokenizer has {own.get_vocab_size()} tokens, its model "
+            f"{config.vocab_size}: they do not belong together"
+        )
+    if tokenizer is not None and tokenizer_sha256(tokenizer) != tokenizer_sha256(own):
+        raise UserError(
+            f"--tokenizer {named}: not the tokenizer of {model}: leave this flag out with --init"
+        )
+    if settings.extend_vocabulary is not None:
+        if tokenizer is not None:
+            raise UserError("--extend-vocabulary makes a tokenizer: leave out --tokenizer")
+        check_extensible(own, model)
 
 
 def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:

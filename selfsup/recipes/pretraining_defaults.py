@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.encoder.config import BERT_SIZES, bert_config
+from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.settings import PretrainSettings
@@ -42,12 +43,11 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
     Raises:
         UserError: flags that do not go together, or an unknown encoder.
     """
-    if settings.encoder not in BERT_SIZES:
-        bert_config(settings.encoder, 1)  # raises, and names the sizes there are
-    size = _SIZE_DEFAULTS[settings.encoder]
-    if settings.init is not None:
-        resolve_model_folder(settings.init)
-        size = dataclasses.replace(size, start="random")
+    if settings.init is None:
+        bert_config(settings.encoder, 1)  # raises where there is none, and names those there are
+        size = _SIZE_DEFAULTS[settings.encoder]
+    else:
+        size = _size_to_go_on_from(settings)
         if settings.start == "structured":
             raise UserError("--start structured is for new weights: leave it out with --init")
     if settings.short_length is not None and settings.short_length >= settings.max_length:
@@ -71,3 +71,22 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
         dropout=given(settings.dropout, size.dropout),
         start=size.start if settings.start == "auto" else settings.start,
     )
+
+
+def _size_to_go_on_from(settings: PretrainSettings) -> SizeDefaults:
+    """What suits the size nearest in width to the model of --init, at half the learning rate.
+
+    Raises:
+        UserError: there is no such model, or it has no positions for --max-length.
+    """
+    assert settings.init is not None
+    config, _ = read_config(resolve_model_folder(settings.init))
+    if settings.max_length > config.max_position_embeddings:
+        raise UserError(
+            f"--max-length {settings.max_length}: {settings.init} has positions for "
+            f"{config.max_position_embeddings} tokens at most"
+        )
+    widths = {name: width for name, (_, width) in BERT_SIZES.items()}
+    nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))
+    size = _SIZE_DEFAULTS[nearest]
+    return dataclasses.replace(size, start="random", learning_rate=size.learning_rate / 2)

@@ -20,6 +20,7 @@ from selfsup.objectives.text_corpus import TextCorpus
 from selfsup.objectives.text_objective import TextPreTraining
 from selfsup.objectives.word_vectors import MAX_TOKENS, co_occurrence_vectors
 from selfsup.recipes.vocabulary import special_tokens
+from selfsup.recipes.vocabulary_extension import new_tokens
 from selfsup.settings import PretrainSettings
 
 
@@ -34,7 +35,10 @@ def build_model(
     assert settings.dropout is not None
     if settings.init is not None:
         folder = resolve_model_folder(settings.init)
-        model, report = load_pretraining(folder, settings.objectives, settings.seed)
+        added = {}
+        if settings.extend_vocabulary is not None:
+            added = new_tokens(load_tokenizer(folder), load_tokenizer(shards.tokenizer_folder))
+        model, report = load_pretraining(folder, settings.objectives, settings.seed, added)
         if report.missing and is_new:
             print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
         _set_dropout(model, settings.dropout)

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from selfsup.corpus.sources import read_documents
+from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.wordpiece import save_tokenizer
 from selfsup.corpus.wordpiece import train_tokenizer as train
 from selfsup.settings import TrainTokenizerSettings
 
 
 def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
-    """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``."""
-    documents = read_documents(
+    """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``.
+
+    Of more than a gigabyte of text a sample of about that size is counted (``sample_documents``).
+    """
+    documents = sample_documents(
         settings.corpus,
         text_field=settings.text_field,
         text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]

@@ -41,6 +41,14 @@ class PretrainSettings:
         at_least=64,
         at_most=1_000_000,
     )
+    extend_vocabulary: int | None = flag(
+        "first give the model of --init so many more tokens, those that shorten this raw text most",
+        default=None,
+        group="Data",
+        metavar="N",
+        at_least=1,
+        at_most=100_000,
+    )
     lowercase: bool = flag(
         "make all text lower case (for a new tokenizer)", default=True, group="Data"
     )
@@ -201,6 +209,8 @@ class PretrainSettings:
             raise UserError("--steps and --budget both say when to stop: give only one of them")
         if self.budget is not None:
             seconds_in(self.budget)
+        if self.extend_vocabulary is not None and self.init is None:
+            raise UserError("--extend-vocabulary adds to a model's tokenizer: name it with --init")
 
 
 @dataclass(frozen=True, kw_only=True)
