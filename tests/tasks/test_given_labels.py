@@ -119,5 +119,5 @@ def test_a_label_of_several_that_was_never_trained_on_is_named_with_its_line():
 
 
 def test_a_list_of_other_things_than_labels_is_named(tmp_path):
-    with pytest.raises(UserError, match="line 2: .* must be a list of labels"):
+    with pytest.raises(UserError, match=r"line 2: .* must be a list of labels"):
         read(tmp_path, ["a"], [{"name": "b"}])

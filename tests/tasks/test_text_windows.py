@@ -1,4 +1,4 @@
-"""Windows cover a text, overlap as asked, and fit; pairs are cut as Hugging Face's tokenizers do."""
+"""Windows cover a text, overlap as asked, and fit; pairs lose tokens of the longer text first."""
 
 import numpy as np
 from hypothesis import given
