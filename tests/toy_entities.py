@@ -1,6 +1,6 @@
-"""A tagging task that a tiny model learns: good words are ``GOOD`` entities, bad ones ``BAD``.
+"""A tagging task that a tiny model learns in seconds.
 
-Neighbouring words of a kind are one entity.
+An entity begins with one of two good words, or bad ones, and may go on with the other two.
 """
 
 from pathlib import Path
@@ -13,17 +13,21 @@ TAGS = ("O", "B-BAD", "I-BAD", "B-GOOD", "I-GOOD")
 
 
 def toy_sentences(count: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """(words, tags) of two to ten words."""
+    """(words, tags) of two to some ten words."""
     random = np.random.default_rng(seed)
-    choices = (*GOOD, *BAD, *OTHER[:-1], "films")
     sentences = []
     for _ in range(count):
-        words = [str(word) for word in random.choice(choices, random.integers(2, 11))]
-        tags, previous = [], None
-        for word in words:
-            kind = "GOOD" if word in GOOD else "BAD" if word in BAD else None
-            tags.append("O" if kind is None else f"{'I' if kind == previous else 'B'}-{kind}")
-            previous = kind
+        words, tags = [], []
+        for _ in range(random.integers(2, 7)):
+            kind, telling = (("GOOD", GOOD), ("BAD", BAD), ("", ()))[random.integers(3)]
+            if not kind:
+                words.append(str(random.choice((*OTHER[:-1], "films"))))
+                tags.append("O")
+                continue
+            inside = random.integers(3)
+            words += [str(random.choice(telling[:2]))]
+            words += map(str, random.choice(telling[2:], inside))
+            tags += [f"B-{kind}"] + [f"I-{kind}"] * int(inside)
         sentences.append((words, tags))
     return sentences
 
