@@ -98,7 +98,7 @@ def _run(
     )
     log = PretrainingLog(
         run / METRICS,
-        title=f"pretrain {settings.encoder}",
+        title=f"pretrain {Path(settings.init or settings.encoder).name}",
         model=model,
         optimizer=optimizer,
         checkpoints=run / CHECKPOINTS,
