@@ -1,4 +1,4 @@
-"""``selfsup evaluate``: measure a fine-tuned model on labelled examples."""
+"""``selfsup evaluate``: measure a fine-tuned model, or given answers, on labelled examples."""
 
 import time
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Any
 
 from selfsup.evaluation.predictions_file import write_predictions
 from selfsup.evaluation.scoring import score
+from selfsup.recipes.answer_flags import with_answer_flags
+from selfsup.recipes.score_answers import score_answers
 from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import EvaluateSettings
-from selfsup.settings.task_flags import refuse_unused
+from selfsup.settings.task_flags import ANSWER, refuse_unused
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.task_folder import load_task_model
 from selfsup.training.compute import choose_compute
@@ -29,11 +31,17 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     Raises:
         UserError: the model or the data cannot be used, or a label is none of the model's.
     """
+    if settings.predictions_file is not None:
+        refuse_unused(settings, ANSWER)
+        with display or ProgressDisplay("evaluate") as display:
+            return score_answers(settings.predictions_file, settings.data, display.message)
+    assert settings.model is not None
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)
+    refuse_unused(settings, loaded.task.NAME)
+    loaded = with_answer_flags(loaded, settings)
     task, labels = loaded.task, loaded.labels
-    refuse_unused(settings, task.NAME)
     columns = Columns(
         settings.text_column,
         settings.label_column,

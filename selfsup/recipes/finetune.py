@@ -22,7 +22,12 @@ from selfsup.settings import FinetuneSettings
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Kind
-from selfsup.tasks.limits import Limits, LongText, default_doc_stride
+from selfsup.tasks.limits import (
+    DEFAULT_MAX_ANSWER_LENGTH,
+    Limits,
+    LongText,
+    default_doc_stride,
+)
 from selfsup.tasks.table import TASKS
 from selfsup.tasks.task import Task, TaskModule, Units, Windows
 from selfsup.tasks.task_folder import save_task_model
@@ -115,7 +120,12 @@ def limits_of(settings: FinetuneSettings, task: Task, start: StartingPoint) -> L
             f"--doc-stride {doc_stride}: windows of {max_length} tokens can share "
             f"{max_length // 2} at most"
         )
-    return Limits(max_length, doc_stride, cast(LongText, settings.long_text or "truncate"))
+    return Limits(
+        max_length,
+        doc_stride,
+        cast(LongText, settings.long_text or "truncate"),
+        settings.max_answer_length or DEFAULT_MAX_ANSWER_LENGTH,
+    )
 
 
 def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:

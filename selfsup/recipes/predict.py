@@ -1,14 +1,19 @@
 """``selfsup predict``: answers for a text or a file of them."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from selfsup.deploy.predictor import Predictor
+from selfsup.errors import UserError
 from selfsup.evaluation.predictions_file import write_predictions
+from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import PredictSettings
 from selfsup.settings.task_flags import refuse_unused
 from selfsup.tasks.columns import Columns
+from selfsup.tasks.task_folder import load_task_model
+from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
 
 
@@ -25,16 +30,14 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     """
     started = time.perf_counter()
     paired = settings.text_pair is not None or settings.text_pair_column is not None
-    predictor = Predictor.load(
-        settings.model, settings.device, settings.precision, settings.threads, paired=paired
-    )
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    loaded = load_task_model(settings.model, paired=paired)
+    refuse_unused(settings, loaded.task.NAME)
+    predictor = Predictor(with_answer_flags(loaded, settings), compute)
     task = predictor.task
-    refuse_unused(settings, task.NAME)
-    if settings.text is not None:
-        pairs = None if settings.text_pair is None else [settings.text_pair]
-        examples = task.examples_of([settings.text], pairs)
+    if settings.data is None:
+        examples = task.examples_of(*given_texts(settings))
         return next(task.records(examples, predictor.predict_examples(examples)))
-    assert settings.data is not None
     assert settings.out is not None
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
@@ -51,3 +54,30 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         "out": settings.out,
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def given_texts(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
+    """The one text on the command line, or the question, and the text that goes with it.
+
+    Raises:
+        UserError: ``--context-file`` cannot be read as text.
+    """
+    if settings.question is not None:
+        context = settings.text
+        if context is None:
+            assert settings.context_file is not None
+            context = _read_text(settings.context_file)
+        return [settings.question], [context]
+    assert settings.text is not None
+    return [settings.text], None if settings.text_pair is None else [settings.text_pair]
+
+
+def _read_text(file: str) -> str:
+    try:
+        return Path(file).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"--context-file {file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"--context-file {file}: byte {error.start + 1} is not UTF-8: save it in that encoding"
+        ) from None

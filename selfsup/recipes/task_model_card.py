@@ -43,7 +43,7 @@ _GIVEN = {
         '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
     ),
     "question-answering": (
-        '"A question?" --text-pair "A text."', 'question="A question?", context="A text."'
+        '"A text." --question "A question?"', 'question="A question?", context="A text."'
     ),
 }  # fmt: skip
 

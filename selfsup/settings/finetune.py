@@ -6,7 +6,7 @@ from selfsup.errors import UserError
 from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag
 
-TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.TAG)
+TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,7 @@ class FinetuneSettings:
         metavar="TOKENS",
         at_least=0,
     )
+    max_answer_length: int | None = task_flags.max_answer_length()
     freeze: str | None = flag(
         "what stays as it was pre-trained: encoder, embeddings, or "
         "embeddings and the first N layers",

@@ -13,21 +13,30 @@ def batch_size() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """Measure a fine-tuned model on labelled examples.
+    """Measure a fine-tuned model on labelled examples, or answers to questions without a model.
 
-    Example:
+    Examples:
       selfsup evaluate runs/task --data test.tsv --predictions answers.jsonl
+      selfsup evaluate --predictions-file answers.json --data dev-v2.0.json
     """
 
-    model: str = argument("folder of a fine-tuned model", metavar="MODEL")
+    model: str | None = argument("folder of a fine-tuned model", metavar="MODEL", default=None)
     data: str = flag("labelled examples", group="Data", metavar="FILE")
     predictions: str | None = flag(
         "file to write each example's prediction to", default=None, group="Data", metavar="FILE"
+    )
+    predictions_file: str | None = flag(
+        'answers to score in place of a model\'s: {"id": "answer"}, as SQuAD has them',
+        default=None,
+        group="Data",
+        metavar="FILE",
     )
     text_column: str | None = task_flags.text_column()
     text_pair_column: str | None = task_flags.text_pair_column()
     label_column: str | None = task_flags.label_column()
     label_separator: str | None = task_flags.label_separator()
+    max_answer_length: int | None = task_flags.max_answer_length()
+    null_threshold: float | None = task_flags.null_threshold()
     batch_size: int = batch_size()
     device: str = machine.device()
     precision: str = machine.precision()
@@ -35,6 +44,10 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if (self.model is None) == (self.predictions_file is None):
+            raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
+        if self.predictions_file is not None and self.predictions is not None:
+            raise UserError("--predictions needs a MODEL: without one leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +57,7 @@ class PredictSettings:
     Examples:
       selfsup predict runs/task "A film to see twice."
       selfsup predict runs/pairs "It rains." --text-pair "The street is wet."
+      selfsup predict runs/answers "The bridge opened in 1883." --question "When did it open?"
       selfsup predict runs/task --data new.tsv --out answers.jsonl
     """
 
@@ -56,13 +70,21 @@ class PredictSettings:
         "file to write the predictions of --data to", default=None, group="Data", metavar="FILE"
     )
     text_pair: str | None = flag(
-        "the second text of a pair, or the text that a question is about",
+        "the second text of a pair", default=None, group="Data", metavar="TEXT"
+    )
+    question: str | None = flag(
+        "a question to answer from TEXT or --context-file",
         default=None,
         group="Data",
-        metavar="TEXT",
+        metavar="QUESTION",
+    )
+    context_file: str | None = flag(
+        "plain text file to answer --question from", default=None, group="Data", metavar="FILE"
     )
     text_column: str | None = task_flags.text_column()
     text_pair_column: str | None = task_flags.text_pair_column()
+    max_answer_length: int | None = task_flags.max_answer_length()
+    null_threshold: float | None = task_flags.null_threshold()
     batch_size: int = batch_size()
     device: str = machine.device()
     precision: str = machine.precision()
@@ -70,7 +92,13 @@ class PredictSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
-        if (self.text is None) == (self.data is None):
+        if self.context_file is not None and self.question is None:
+            raise UserError("--context-file goes with --question: give both")
+        if self.question is not None and (self.text is None) == (self.context_file is None):
+            raise UserError("--question needs a text to answer it from: a TEXT or --context-file")
+        if self.question is not None and self.data is not None:
+            raise UserError("give either --question or --data, whose file holds questions")
+        if (self.text is None and self.context_file is None) == (self.data is None):
             raise UserError("give either a TEXT or --data FILE --out FILE to predict for")
         if self.text_pair is not None and self.text is None:
             raise UserError("--text-pair goes with a TEXT: give both")

@@ -13,7 +13,11 @@ ANSWER, TAG = "question-answering", "token-classification"
 _TASKS_OF_FLAG = {
     "text_column": (CLASSIFY, PAIRS, TAG),
     "text_pair_column": (PAIRS,),
-    "text_pair": (PAIRS, ANSWER),
+    "text_pair": (PAIRS,),
+    "question": (ANSWER,),
+    "context_file": (ANSWER,),
+    "max_answer_length": (ANSWER,),
+    "null_threshold": (ANSWER,),
     "label_column": (CLASSIFY, PAIRS, TAG),
     "label_type": (CLASSIFY, PAIRS),
     "label_separator": (CLASSIFY, PAIRS),
@@ -78,4 +82,24 @@ def label_separator() -> str | None:
         default=None,
         group="Data",
         metavar="TEXT",
+    )
+
+
+def max_answer_length() -> int | None:
+    return flag(
+        "most tokens of an answer to a question; 30, or the model's own, if not given",
+        default=None,
+        group="Model",
+        metavar="TOKENS",
+        at_least=1,
+        at_most=512,
+    )
+
+
+def null_threshold() -> float | None:
+    return flag(
+        "by how much an answer's score must beat that of no answer; as fitted if not given",
+        default=None,
+        group="Model",
+        metavar="X",
     )

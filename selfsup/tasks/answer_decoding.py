@@ -26,7 +26,7 @@ class BestSpans:
 
     Attributes:
         scores: float64 [N, S], start plus end; -inf where there are fewer parts.
-        tokens: int64 [N, S, 2], first and last token among those of all contexts.
+        tokens: int64 [N, S, 2], first and last token among those of all contexts; 0 likewise.
         null_scores: float64 [N], the score of no answer.
         log_totals: float64 [N], log of the summed exp(score) of all parts; -inf where none is.
     """
@@ -94,7 +94,8 @@ def best_spans(
     first = parts.tokens[np.take_along_axis(begins, order // max_answer_length, 1)]
     kept = order.shape[1]
     found.scores[asked, :kept] = np.take_along_axis(table, order, 1)
-    found.tokens[asked, :kept] = np.stack([first, first + order % max_answer_length], -1)
+    spans = np.stack([first, first + order % max_answer_length], -1)
+    found.tokens[asked, :kept] = np.where(found.scores[asked, :kept, None] > -np.inf, spans, 0)
     return found
 
 

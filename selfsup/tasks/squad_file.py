@@ -103,6 +103,8 @@ def read_squad(file: str, *, labelled: bool) -> Questions:
             answer is not what stands at its place. The message names the question's id.
     """
     whole = _read_json(file)
+    if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
+        raise UserError(f'{file}: not in SQuAD\'s form: it has no list "data"')
     ids: dict[str, None] = {}
     contexts: dict[str, int] = {}
     questions: list[str] = []
@@ -147,7 +149,24 @@ def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Q
     )
 
 
-def _read_json(file: str) -> dict[str, Any]:
+def read_answers(file: str) -> dict[str, str]:
+    """Read answers as SQuAD's own script takes them: ``{"id": "answer"}``.
+
+    Raises:
+        UserError: the file cannot be read, or is not in this form.
+    """
+    whole = _read_json(file)
+    if not isinstance(whole, dict) or not whole:
+        raise UserError(f'{file}: not in the form {{"id": "answer"}}: write a JSON object')
+    for name, answer in whole.items():
+        if not isinstance(answer, str):
+            raise UserError(
+                f'{file}, question {name}: the answer is no text: write one, "" for no answer'
+            )
+    return whole
+
+
+def _read_json(file: str) -> Any:
     with opening(Input(file, file, ".json")) as raw:
         try:
             content = compression.decompressed(raw, file).read()
@@ -158,7 +177,7 @@ def _read_json(file: str) -> dict[str, Any]:
     if not content.strip():
         raise UserError(f"{file}: the file is empty: give one in SQuAD's form")
     try:
-        whole = json.loads(content.decode("utf-8-sig"))
+        return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start + 1} is not UTF-8: save the file in that encoding"
@@ -166,9 +185,6 @@ def _read_json(file: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{file}: not JSON ({reason}): give a file in SQuAD's form") from None
-    if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
-        raise UserError(f'{file}: not in SQuAD\'s form: it has no list "data"')
-    return whole
 
 
 def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str, Any], str]]:

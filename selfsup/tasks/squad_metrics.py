@@ -32,16 +32,18 @@ def f1(predicted: str, answer: str, *, may_be_unanswerable: bool) -> float:
 
 
 def question_scores(
-    predicted: str, answers: Sequence[str], *, may_be_unanswerable: bool
+    predicted: str | None, answers: Sequence[str], *, may_be_unanswerable: bool
 ) -> tuple[float, float]:
     """Exact match and F1 of one question, each the best over its answers.
 
     Args:
-        predicted: the answer given; "" for none.
+        predicted: the answer given; "" for none. None where nothing was said, which is wrong.
         answers: those accepted. None at all means that "" is the right one.
         may_be_unanswerable: SQuAD 2.0's rules: answers of no words do not count, and "" may be
             right. Otherwise those of 1.1.
     """
+    if predicted is None:
+        return 0.0, 0.0
     accepted = [normalized(answer) for answer in answers]
     if may_be_unanswerable:
         accepted = [answer for answer in accepted if answer]
@@ -55,12 +57,15 @@ def question_scores(
 
 
 def squad_metrics(
-    predicted: Sequence[str], answers: Sequence[Sequence[str]], *, may_be_unanswerable: bool
+    predicted: Sequence[str | None],
+    answers: Sequence[Sequence[str]],
+    *,
+    may_be_unanswerable: bool,
 ) -> dict[str, float]:
     """The means over N questions, as shares (SQuAD's own script writes them times a hundred).
 
     Args:
-        predicted: the answer given to each question, "" for none.
+        predicted: the answer given to each question, as in ``question_scores``.
         answers: those accepted for each; an empty sequence where the context holds none.
         may_be_unanswerable: whether the questions are scored by SQuAD 2.0's rules.
 

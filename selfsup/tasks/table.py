@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from selfsup.tasks import pair_classification, sequence_classification, token_classification
+from selfsup.tasks import (
+    pair_classification,
+    question_answering,
+    sequence_classification,
+    token_classification,
+)
 from selfsup.tasks.task import Task
 
 TASKS: dict[str, Task] = {
     sequence_classification.NAME: sequence_classification,
     pair_classification.NAME: pair_classification,
+    question_answering.NAME: question_answering,
     token_classification.NAME: token_classification,
 }
 

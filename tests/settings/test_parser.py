@@ -191,8 +191,9 @@ def test_every_field_says_what_it_is_for_and_has_a_default_within_its_range(sett
             required[field.name] = ("x",) if hints[field.name] is not str else "x"
     if "task" in required:
         required["task"] = "sequence-classification"
-    if "text" in hints and "text" not in required:
-        required["text"] = "x"
+    for name in ("text", "model"):  # these may be left out where another flag is given
+        if name in hints:
+            required[name] = "x"
     settings_class(**required)
 
 
