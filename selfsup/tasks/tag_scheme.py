@@ -121,8 +121,8 @@ def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
         shown = "; ".join(f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN])
         more = "; …" if len(breaches) > _SHOWN else ""
         notes.append(
-            f"{source}: {len(breaches)} tags break the {scheme} scheme ({shown}{more}); a tag "
-            "that continues nothing is taken to begin an entity"
+            f"{source}: {_tags(len(breaches))} the {scheme} scheme ({shown}{more}); a tag that "
+            "continues nothing is taken to begin an entity"
         )
     return notes
 
@@ -152,6 +152,10 @@ def _may_follow(previous: Tag, tag: Tag, scheme: str) -> bool:
     if scheme == "BIO":
         return not continues or (previous.prefix in "BI" and same)
     return (continues and same) if previous.prefix in "BI" else not continues
+
+
+def _tags(count: int) -> str:
+    return "1 tag breaks" if count == 1 else f"{count:,} tags break"
 
 
 def _has_prefix(tag: str) -> bool:

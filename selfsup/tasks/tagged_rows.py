@@ -69,8 +69,8 @@ def read_tagged_rows(
     notes = [f"{source}: taking {' and '.join(guessed)}"] if guessed else []
     if widened:
         notes.append(
-            f"{source}: {len(widened)} texts have entities that begin or end inside a word "
-            f"(the first is in line {widened[0]}): the whole word is taken"
+            f"{source}: texts whose entities begin or end inside a word: {len(widened):,} "
+            f"(the first in line {widened[0]}); the whole word is taken"
         )
     return sentences, notes
 

@@ -74,7 +74,7 @@ class TaggedTexts:
             return self
         first = next(sentence.line for sentence in self.sentences if not sentence.spans)
         note = (
-            f"{self.source}: {len(self) - len(kept):,} sentences without words left out "
-            f"(the first is in line {first})"
+            f"{self.source}: sentences without words left out: {len(self) - len(kept):,} "
+            f"(the first in line {first})"
         )
         return replace(self, sentences=kept, notes=(*self.notes, note))

@@ -156,7 +156,7 @@ def test_a_sequence_that_begins_with_i_is_reported_and_counts_as_an_entity(run, 
     )
     assert result["metrics"]["f1"] == 1
     said = " ".join(capsys.readouterr().err.split())
-    assert "1 tags break the BIO scheme (line 2: I-GOOD after O)" in said
+    assert "1 tag breaks the BIO scheme (line 2: I-GOOD after O)" in said
 
 
 def test_flags_of_other_tasks_are_refused(files, tmp_path):

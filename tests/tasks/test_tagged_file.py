@@ -35,7 +35,7 @@ def test_with_tags_json_lines_hold_a_sentence_a_row(tmp_path):
 
 def test_breaches_of_the_scheme_are_reported(tmp_path):
     (note,) = read(tmp_path, "train.conll", COLUMNS + COLUMNS + "a\tI-LOC\n").notes
-    assert note.startswith(f"{tmp_path}/train.conll: 1 tags break the BIO scheme (line 9: I-LOC")
+    assert note.startswith(f"{tmp_path}/train.conll: 1 tag breaks the BIO scheme (line 9: I-LOC")
 
 
 def test_without_tags_a_text_file_is_running_text_a_sentence_a_line(tmp_path):
@@ -92,7 +92,7 @@ def test_sentences_without_words_are_counted_and_left_out_of_training(tmp_path):
     examples = read(tmp_path, "train.jsonl", content)
     kept = examples.without_empty()
     assert (len(examples), len(kept), kept.without_empty()) == (2, 1, kept)
-    assert kept.notes[-1].endswith("1 sentences without words left out (the first is in line 1)")
+    assert kept.notes[-1].endswith("sentences without words left out: 1 (the first in line 1)")
 
 
 def test_a_text_is_read_as_a_line_of_a_file_is():

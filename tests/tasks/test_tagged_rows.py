@@ -57,7 +57,7 @@ def test_a_span_that_ends_inside_a_word_takes_it_whole_and_is_reported():
     rows = [{"text": "a", "spans": []}, {"text": "the Berliners", "spans": [[4, 10, "L"]]}]
     (_, sentence), notes = read(*rows)
     assert sentence.tags == ["O", "B-L"]
-    said = "1 texts have entities that begin or end inside a word (the first is in line 2)"
+    said = "texts whose entities begin or end inside a word: 1 (the first in line 2)"
     assert said in notes[1]
 
 
