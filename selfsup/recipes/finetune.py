@@ -12,7 +12,8 @@ from selfsup.errors import UserError
 from selfsup.evaluation.scoring import map_batches
 from selfsup.recipes.finetune_log import FinetuneLog
 from selfsup.recipes.finetune_summary import summarize
-from selfsup.recipes.learning_plan import plan_learning
+from selfsup.recipes.layer_table import layer_table
+from selfsup.recipes.learning_plan import check_layers, never_thawed, plan_learning
 from selfsup.recipes.one_seed import EpochReport, SeedRun, merit, train_one_seed
 from selfsup.recipes.run_folder import METRICS, begin_run, check_free, write_summary
 from selfsup.recipes.starting_point import StartingPoint, find_starting_point, tokenizer_folder
@@ -36,6 +37,7 @@ from selfsup.training.loop import StepSettings
 from selfsup.training.metrics_file import MetricsFile
 from selfsup.training.progress import ProgressDisplay
 from selfsup.transfer.defaults import default_epochs, default_learning_rate
+from selfsup.transfer.reinitialization import reinitialize_top
 
 
 def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
@@ -46,14 +48,16 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         display: where progress is shown; one of its own if None.
 
     Returns:
-        the summary, and the run's folder as ``out``.
+        the summary, and the run's folder as ``out``; with ``--print-layers`` only a table of the
+        layers.
 
     Raises:
         UserError: the data, the model or a flag is wrong (nothing has then been written), or every
             seed diverged.
     """
     started = time.perf_counter()
-    check_free(settings.out)
+    if not settings.print_layers:
+        check_free(settings.out)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
@@ -68,8 +72,12 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         label_type = cast(Kind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.tokenizer, limits)
         settings = with_defaults(settings, start, data, limits)
-        for note in (*data.notes, describe(settings, start, data)):
+        notes = [*data.notes, *start.notes(task), describe(settings, start, data)]
+        late = never_thawed(settings, start.config.num_hidden_layers)
+        for note in (*notes, *([late] if late else [])):
             display.message(note)
+        if settings.print_layers:
+            return layer_table(settings, start.build_model(task, data.labels, settings.seed))
 
         run = begin_run(settings.out, settings)
         with closing(MetricsFile(run / METRICS)) as metrics:
@@ -132,13 +140,12 @@ def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
     """Refuse what this encoder cannot do.
 
     Raises:
-        UserError: more frozen layers than it has.
+        UserError: the flags name more layers than it has, or pre-trained ones where there are none.
     """
-    config, freeze = start.config, settings.freeze
-    if freeze is not None and freeze.isdecimal() and int(freeze) > config.num_hidden_layers:
+    check_layers(settings, start.config.num_hidden_layers, start.name)
+    if settings.reinit_layers and not start.is_pretrained:
         raise UserError(
-            f"--freeze {freeze}: {start.name} has {config.num_hidden_layers} layers; "
-            "--freeze encoder freezes all"
+            f"--reinit-layers {settings.reinit_layers}: all of {start.name} is new; leave it out"
         )
 
 
@@ -191,7 +198,10 @@ def train_seeds(
     units: Units = data.train.encoded.units
     windows: Windows = data.validation.encoded.windows
     for seed in range(settings.seed, settings.seed + settings.seeds):
-        model = start.build_model(task, data.labels, seed).to(compute.device)
+        model = start.build_model(task, data.labels, seed)
+        if settings.reinit_layers:
+            reinitialize_top(model.encoder, settings.reinit_layers, seed)
+        model.to(compute.device)
         # What a frozen pre-trained encoder makes of a text is the same for every seed.
         if settings.freeze == "encoder" and (seed == settings.seed or not start.is_pretrained):
             units = with_features(model, units, data.train.encoded.windows, compute)

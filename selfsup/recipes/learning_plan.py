@@ -1,13 +1,16 @@
 """How the layers of a model learn, as the settings say: what is frozen, and each part's rate."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 
+from selfsup.errors import UserError
 from selfsup.settings import FinetuneSettings
 from selfsup.transfer.parameter_groups import build_adamw, parameter_groups
 from selfsup.transfer.partly_frozen import PartlyFrozen
-from selfsup.transfer.rates import encoder_rules, learning_rates
+from selfsup.transfer.rates import Rule, encoder_rules, learning_rates
+from selfsup.transfer.unfreezing import first_epoch, rules_in_epoch
 
 
 class LearningPlan(NamedTuple):
@@ -17,10 +20,12 @@ class LearningPlan(NamedTuple):
         learner: turns a batch into losses, and has ``scores``; with ``--freeze encoder`` it takes
             batches of features, otherwise batches of tokens.
         optimizer: over those of its parameters that learn.
+        begin_epoch: told an epoch's number (from 1) before it begins, it lets what thaws learn.
     """
 
     learner: Any
     optimizer: torch.optim.Optimizer
+    begin_epoch: Callable[[int], None]
 
 
 def plan_learning(settings: FinetuneSettings, model: Any) -> LearningPlan:
@@ -30,19 +35,79 @@ def plan_learning(settings: FinetuneSettings, model: Any) -> LearningPlan:
         settings: with what was left to defaults filled in.
         model: as ``selfsup.tasks.task.Task.build_model`` makes it.
     """
+    layer_count = model.encoder.config.num_hidden_layers
+    rules = rules_of(settings, layer_count)
+    parameters = dict(model.named_parameters())
+
+    def rates_in(epoch: int) -> dict[str, float | None]:
+        every = settings.unfreeze_every
+        return learning_rates(parameters, rules_in_epoch(rules, layer_count, every, epoch))
+
+    rates = rates_in(1)
+    learner = PartlyFrozen(model, rates)
+    optimizer = build_adamw(parameter_groups(parameters.items(), rates, settings.weight_decay))
+
+    def begin_epoch(epoch: int) -> None:
+        before, now = rates_in(max(1, epoch - 1)), rates_in(epoch)
+        thawing = [name for name, rate in now.items() if rate is not None and before[name] is None]
+        if thawing:
+            learner.change(now)
+            named = ((name, parameters[name]) for name in thawing)
+            for group in parameter_groups(named, now, settings.weight_decay):
+                optimizer.add_param_group(group)
+
+    with_features = settings.freeze == "encoder"
+    return LearningPlan(model.on_features() if with_features else learner, optimizer, begin_epoch)
+
+
+def rules_of(settings: FinetuneSettings, layer_count: int) -> list[Rule]:
+    """The run's rules, in their order; with what was left to defaults filled in."""
     assert settings.learning_rate is not None
     assert settings.head_learning_rate is not None
-    rules = encoder_rules(
-        model.encoder.config.num_hidden_layers,
+    return encoder_rules(
+        layer_count,
         settings.learning_rate,
         settings.head_learning_rate,
         settings.layer_decay,
         settings.freeze,
     )
-    parameters = dict(model.named_parameters())
-    rates = learning_rates(parameters, rules)
-    learner = PartlyFrozen(model, rates)
-    groups = parameter_groups(parameters.items(), rates, settings.weight_decay)
-    return LearningPlan(
-        model.on_features() if settings.freeze == "encoder" else learner, build_adamw(groups)
+
+
+def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> None:
+    """Refuse what an encoder of so many layers cannot do.
+
+    Raises:
+        UserError: more layers are to be frozen or drawn anew than it has, or some both.
+    """
+    frozen = 0
+    for flag, number in (("--freeze", settings.freeze), ("--reinit-layers", settings.reinit_layers)):
+        if number is None or not str(number).isdecimal():
+            continue
+        if int(number) > layer_count:
+            mend = "; --freeze encoder freezes all" if flag == "--freeze" else ""
+            raise UserError(f"{flag} {number}: {name} has {layer_count} layers{mend}")
+        if flag == "--freeze":
+            frozen = int(number)
+    if frozen + (settings.reinit_layers or 0) > layer_count:
+        raise UserError(
+            f"--reinit-layers {settings.reinit_layers}: --freeze {frozen} would leave some of "
+            f"these without training: {name} has {layer_count} layers"
+        )
+
+
+def never_thawed(settings: FinetuneSettings, layer_count: int) -> str | None:
+    """A note, where a run with gradual unfreezing ends before its lowest layers learn."""
+    assert settings.epochs is not None
+    late = [
+        pattern
+        for pattern, rate in rules_of(settings, layer_count)
+        if rate is not None
+        and first_epoch(pattern, layer_count, settings.unfreeze_every) > settings.epochs
+    ]
+    if not late:
+        return None
+    needed = max(first_epoch(pattern, layer_count, settings.unfreeze_every) for pattern in late)
+    return (
+        f"--unfreeze-every {settings.unfreeze_every}: {', '.join(late)} will not learn in "
+        f"{settings.epochs} epochs; they would with --epochs {needed} or more"
     )

@@ -63,6 +63,7 @@ class SeedRun:
 def train_one_seed(
     learner: Any,
     optimizer: torch.optim.Optimizer,
+    begin_epoch: Callable[[int], None],
     task: Task,
     labels: Labels,
     units: Units,
@@ -80,6 +81,8 @@ def train_one_seed(
     Args:
         learner: a module that turns a batch into losses, and has ``scores``.
         optimizer: over those of its parameters that learn.
+        begin_epoch: called with the number of each epoch but the first before it begins; more
+            parameters may learn from then on.
         task, labels: for the metrics.
         units: to learn from.
         validation: the examples to measure with.
@@ -108,8 +111,13 @@ def train_one_seed(
             report = measure(epoch, step.state.step, statistics.fmean(losses), scores)
             losses.clear()
             if best is None or merit(report, task) > merit(best, task):
-                best, best_weights = report, _trained_weights(learner)
+                best, best_weights = report, _trained_weights(learner, {})
             after_epoch(report)
+            if epoch == epochs:
+                return
+            begin_epoch(epoch + 1)
+            # What only learns from now on was in the best epoch as it is now.
+            best_weights = _trained_weights(learner, best_weights)
 
     extent = Extent(steps=epochs * batches.steps_per_epoch)
     stages = [Stage(1.0, batches, {})]
@@ -128,11 +136,12 @@ def merit(report: EpochReport, task: Task) -> tuple[float, float]:
     return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
 
 
-def _trained_weights(learner: nn.Module) -> dict[str, Tensor]:
-    return {
+def _trained_weights(learner: nn.Module, known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of all parameters that learn, but those that are known already."""
+    return known | {
         name: parameter.detach().clone()
         for name, parameter in learner.named_parameters()
-        if parameter.requires_grad
+        if parameter.requires_grad and name not in known
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig, bert_config
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.initialization import initialize
-from selfsup.encoder.model_folder import load_weights, read_weights
+from selfsup.encoder.model_folder import encoder_state, load_weights, read_weights
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.tasks.labels import Labels
@@ -20,6 +21,8 @@ from selfsup.tasks.task import Task, TaskModule
 
 # Of a tokenizer that is trained on the labelled texts alone.
 _VOCAB_SIZE = 8192
+# Weights that a note names at most.
+_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class StartingPoint:
         name: what messages and the model card call it.
         tokenizer: for its texts.
         tokenizer_folder: where the tokenizer lies; None if it was trained just now.
+        left_out: weights of the folder that are not the encoder's, under Hugging Face's names.
     """
 
     config: EncoderConfig
@@ -39,10 +43,27 @@ class StartingPoint:
     name: str
     tokenizer: Tokenizer
     tokenizer_folder: Path | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_pretrained(self) -> bool:
         return self.weights is not None
+
+    def notes(self, task: Task) -> list[str]:
+        """Which weights the model lacks, and which it has that the task has no use for."""
+        if self.weights is None:
+            return []
+        with torch.device("meta"):  # for the names alone
+            encoder = BertEncoder(self.config, pooled=task.POOLED)
+        expected = encoder_state(encoder).keys()
+        missing = sorted(expected - self.weights.keys())
+        unexpected = sorted({*self.left_out, *self.weights} - expected)
+        notes = []
+        if missing:
+            notes.append(f"{self.name} lacks {_listed(missing)}: drawn at random")
+        if unexpected:
+            notes.append(f"{self.name}: left out {_listed(unexpected)}, of no use for this task")
+        return notes
 
     def build_model(self, task: Task, labels: Labels, seed: int) -> TaskModule:
         """The encoder under a new head; what is new is a function of the seed."""
@@ -117,4 +138,10 @@ def _from_model_folder(folder: Path, dropout: float) -> StartingPoint:
     weights = read_weights(folder)
     # A head that the folder may hold is another task's, or the same one's under other labels.
     encoder = {name: tensor for name, tensor in weights.items() if name.startswith("bert.")}
-    return StartingPoint(config, encoder, str(folder), tokenizer, folder)
+    left_out = tuple(sorted(weights.keys() - encoder.keys()))
+    return StartingPoint(config, encoder, str(folder), tokenizer, folder, left_out)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -24,6 +24,12 @@ from selfsup.report.finetuning import (
 
 Result = dict[str, Any]
 
+# What a model is given to predict from, where that is not one sentence.
+_GIVEN = {
+    "pair-classification": '"A sentence." --text-pair "Another."',
+    "question-answering": '"A text." --question "A question?"',
+}
+
 
 def show_demo(result: Result) -> None:
     """The three ways to learn the task, the sentence about them, filled masks, what to try next."""
@@ -77,6 +83,12 @@ def show_shards(result: Result) -> None:
 def show_pretraining(result: Result) -> None:
     """The held-out measurements, the speed, and where the run lies."""
     _facts(
+        result.get("vocabulary_extension") or {},
+        ("added", "Tokens added", _whole),
+        ("tokens_per_word_before", "Tokens a word before", "{:.3f}".format),
+        ("tokens_per_word_after", "Tokens a word after", "{:.3f}".format),
+    )
+    _facts(
         result,
         ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
         ("mlm_accuracy", "Masked tokens guessed right", numbers.percent),
@@ -95,10 +107,14 @@ def show_pretraining(result: Result) -> None:
 
 def show_finetuning(result: Result) -> None:
     """Each metric, with mean and standard deviation where there are several seeds."""
+    if "layers" in result:
+        _show_layers(result)
+        return
     _metrics(result)
     _facts(result, ("seconds", "Time", numbers.duration), ("out", "Written to", str))
     if run := result.get("out"):
-        _next("Next:", f'selfsup predict {run} "A new sentence."', f"selfsup report {run}")
+        given = _GIVEN.get(result.get("task", ""), '"A new sentence."')
+        _next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
 
 
 def show_evaluation(result: Result) -> None:
@@ -115,7 +131,17 @@ def show_prediction(result: Result) -> None:
     probabilities = result.get("probabilities") or {}
     ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
     _table(("Label", "Probability"), [(str(label), numbers.percent(p)) for label, p in ranked])
-    _facts(result, ("examples", "Examples", _whole), ("out", "Written to", str))
+    _table(
+        ("Answer", "Characters", "Probability"),
+        [_answer(entry) for entry in result.get("n_best") or []],
+    )
+    _facts(
+        result,
+        ("examples", "Examples", _whole),
+        ("answered", "Answered", _whole),
+        ("unanswered", "Without an answer", _whole),
+        ("out", "Written to", str),
+    )
     entities = result.get("entities") or []
     if isinstance(entities, list):
         _table(
@@ -166,12 +192,33 @@ def show_diagnosis(result: Result) -> None:
         _line("Nothing is wrong with it.")
 
 
+def _show_layers(result: Result) -> None:
+    """How each part of a model learns."""
+    later = any((row["from_epoch"] or 1) > 1 for row in result["layers"])
+    rows = []
+    for row in result["layers"]:
+        rate = row["learning_rate"]
+        shown = "frozen" if rate is None else f"{rate:.3g}"
+        shown += " (drawn anew)" if row["reinitialized"] else ""
+        epoch = "" if row["from_epoch"] is None else str(row["from_epoch"])
+        cells = (row["pattern"], str(row["parameters"]), _whole(row["size"]), shown)
+        rows.append((*cells, epoch) if later else cells)
+    head = ("Pattern", "Parameters", "Size", "Learning rate")
+    _table((*head, "From epoch") if later else head, rows)
+    _line(f"{_whole(result['learning'])} of {_whole(result['size'])} numbers learn.")
+
+
 def _metrics(result: Result) -> None:
     scores = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
     _table(
         ("Metric", "Value"),
         [(metric_title(name), write_score(name, score)) for name, score in scores.items() if score],
     )
+
+
+def _answer(entry: Result) -> tuple[str, str, str]:
+    place = "" if entry["start"] is None else f"{entry['start']}–{entry['end']}"
+    return entry["answer"] or "(no answer)", place, numbers.percent(entry["probability"])
 
 
 def _candidate(entry: Result) -> str:

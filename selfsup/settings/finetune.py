@@ -78,6 +78,26 @@ class FinetuneSettings:
         group="Model",
         metavar="encoder|embeddings|N",
     )
+    reinit_layers: int | None = flag(
+        "draw the highest N layers and the pooler anew, as before pre-training",
+        default=None,
+        group="Model",
+        metavar="N",
+        at_least=1,
+    )
+    unfreeze_every: int | None = flag(
+        "gradual unfreezing: the head learns first, and after every so many epochs one more layer "
+        "from the top",
+        default=None,
+        group="Model",
+        metavar="EPOCHS",
+        at_least=1,
+    )
+    print_layers: bool = flag(
+        "print how each part of the model would learn, and do nothing else",
+        default=False,
+        group="Model",
+    )
     dropout: float = flag(
         "dropout while it learns",
         default=0.1,
@@ -163,6 +183,15 @@ class FinetuneSettings:
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"
             )
+        if self.freeze == "encoder":
+            for name, number in (
+                ("--unfreeze-every", self.unfreeze_every),
+                ("--reinit-layers", self.reinit_layers),
+            ):
+                if number is not None:
+                    raise UserError(
+                        f"{name} is for layers that learn: leave it out with --freeze encoder"
+                    )
 
 
 def _is_freezable(freeze: str) -> bool:

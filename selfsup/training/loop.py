@@ -148,7 +148,6 @@ def train(
     Raises:
         NotFinite: if the gradient's norm is infinite or not a number.
     """
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state.batches_taken += [0] * (len(stages) - len(state.batches_taken))
     model.train()
     while (progress := extent.progress(state)) < 1.0 and not should_stop():
@@ -171,6 +170,8 @@ def train(
                 sums[name] = sums.get(name, 0.0) + loss.detach() / settings.accumulate
             tokens += batch.token_count
             flops += training_flops(batch)
+        # Anew in each step: after_step may have let more of them learn.
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip, foreach=True)
         if not math.isfinite(float(norm)):
             raise NotFinite(f"the gradient is not finite at step {state.step + 1}")

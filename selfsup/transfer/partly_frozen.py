@@ -18,9 +18,12 @@ class PartlyFrozen(nn.Module):
     def __init__(self, model: nn.Module, rates: Mapping[str, Rate]) -> None:
         super().__init__()
         self.model = model
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(rates[name] is not None)
-        self._frozen = [module for module in model.modules() if _is_frozen(module)]
+        self._frozen = _freeze(model, rates)
+
+    def change(self, rates: Mapping[str, Rate]) -> None:
+        """Freeze what now has no rate, and nothing else."""
+        self._frozen = _freeze(self.model, rates)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> "PartlyFrozen":
         super().train(mode)
@@ -35,6 +38,13 @@ class PartlyFrozen(nn.Module):
     def scores(self, batch: Any) -> Any:
         """The model's scores of a batch."""
         return self.model.scores(batch)  # pyright: ignore[reportCallIssue]
+
+
+def _freeze(model: nn.Module, rates: Mapping[str, Rate]) -> list[nn.Module]:
+    """Freeze parameters; returns the modules that are frozen as a whole."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(rates[name] is not None)
+    return [module for module in model.modules() if _is_frozen(module)]
 
 
 def _is_frozen(module: nn.Module) -> bool:

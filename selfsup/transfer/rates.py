@@ -10,6 +10,13 @@ from fnmatch import fnmatchcase
 Rate = float | None
 Rule = tuple[str, Rate]
 
+EMBEDDINGS = "encoder.embeddings.*"
+
+
+def layer_pattern(layer: int) -> str:
+    """The pattern of a layer's parameters; layer 0 is the lowest."""
+    return f"encoder.layers.{layer}.*"
+
 
 def learning_rates(names: Iterable[str], rules: Sequence[Rule]) -> dict[str, Rate]:
     """The highest learning rate of each parameter, None where it is frozen.
@@ -43,7 +50,7 @@ def encoder_rules(
 
     The pooler and the highest layer learn at ``learning_rate``, each layer below at
     ``layer_decay`` times the rate of the one above it, and the embeddings as one more layer
-    (Clark et al. 2020, "ELECTRA", appendix B; Zhang et al. 2021, §5).
+    (Clark et al. 2020, "ELECTRA", appendix B; Zhang et al. 2021, §7).
 
     Args:
         layer_count: layers of the encoder.
@@ -57,9 +64,9 @@ def encoder_rules(
     if freeze is not None and freeze.isdecimal():
         frozen_layers = min(int(freeze), layer_count)
     lowest = None if freeze is not None else learning_rate * layer_decay**layer_count
-    rules: list[Rule] = [("encoder.embeddings.*", lowest)]
+    rules: list[Rule] = [(EMBEDDINGS, lowest)]
     for layer in range(layer_count):
         rate = learning_rate * layer_decay ** (layer_count - 1 - layer)
-        rules.append((f"encoder.layers.{layer}.*", None if layer < frozen_layers else rate))
+        rules.append((layer_pattern(layer), None if layer < frozen_layers else rate))
     pooler_rate = head_learning_rate if freeze == "encoder" else learning_rate
     return [*rules, ("encoder.pooler.*", pooler_rate), ("*", head_learning_rate)]
