@@ -160,7 +160,12 @@ def show_prediction(result: Result) -> None:
             _line("No entities")
     else:
         _table(("Type", "Found"), [(str(kind), _whole(n)) for kind, n in entities.items()])
-    counts = result.get("labels") or {}
+    counts = result.get("labels", {})
+    if isinstance(counts, list):  # of one text; of a file it says how many have each
+        _line(f"Labels: {', '.join(counts)}" if counts else "No label")
+        return
+    values = result.get("values") or {}
+    _table((), [(f"{name.capitalize()} value", f"{value:.4g}") for name, value in values.items()])
     _table(("Label", "Predicted"), [(str(label), _whole(count)) for label, count in counts.items()])
 
 

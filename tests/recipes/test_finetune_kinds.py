@@ -1,4 +1,4 @@
-"""Pairs, several labels, numbers and long texts: from the files to answers, and to `transformers`."""
+"""Pairs, several labels, numbers, long texts: from files to answers, and to `transformers`."""
 
 import json
 from pathlib import Path
