@@ -45,6 +45,7 @@ _GIVEN = {
     "question-answering": (
         '"A text." --question "A question?"', 'question="A question?", context="A text."'
     ),
+    "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
 }  # fmt: skip
 
 

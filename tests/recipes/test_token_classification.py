@@ -62,7 +62,9 @@ def test_entities_are_learnt(run):
     config = json.loads((out / "model" / "config.json").read_bytes())
     assert config["architectures"] == ["BertForTokenClassification"]
     assert list(config["id2label"].values()) == list(TAGS)
-    assert "pipeline_tag: token-classification" in (out / "model" / "README.md").read_text()
+    card = (out / "model" / "README.md").read_text(encoding="utf-8")
+    assert "pipeline_tag: token-classification" in card
+    assert 'model")("A text.", aggregation_strategy="first")' in card
 
 
 def test_a_frozen_encoder_learns_from_features_as_from_texts(files, tmp_path):
