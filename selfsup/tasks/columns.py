@@ -77,6 +77,12 @@ def find_columns(
     return found, _note(source, asked, found)
 
 
+def holds_pairs(names: list[str]) -> bool:
+    """Whether two of the columns are called as the texts of pairs are."""
+    lowered = {name.strip().lower() for name in names}
+    return any({first, second} <= lowered for first, second in PAIR_NAMES)
+
+
 def _check_named(names: list[str], source: str, asked: Columns, labelled: bool) -> None:
     given = {"--text-column": asked.text, "--text-pair-column": asked.text_pair}
     if labelled:

@@ -50,6 +50,11 @@ def test_texts_are_cut_where_training_cut_them(predictor):
     assert cut == whole
 
 
+def test_second_texts_are_for_models_of_pairs(predictor):
+    with pytest.raises(UserError, match="of one text: leave the flag out"):
+        predictor.predict(["a film"], ["a plot"])
+
+
 def test_no_texts_have_no_answers(predictor):
     assert predictor.predict([]) == []
 

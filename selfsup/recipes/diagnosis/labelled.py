@@ -1,11 +1,12 @@
 """What can be wrong with a labelled file."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from selfsup.corpus.document import BadRecord
 from selfsup.recipes.diagnosis.problem import Problem
-from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns
+from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
 from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
 
 _FEWEST_EXAMPLES = 8
@@ -42,10 +43,18 @@ def labelled_problems(file: str) -> Iterator[Problem]:
     if not rows:
         yield Problem(f"{file}: holds no examples", "give a file with at least one row")
         return
-    columns, _ = find_columns(rows, file, Columns(), labelled=True)
-    assert columns.text is not None
+    paired = holds_pairs(column_names(rows))
+    columns, _ = find_columns(rows, file, Columns(), labelled=True, paired=paired)
     assert columns.label is not None
-    texts = [" ".join(str(row.fields.get(columns.text) or "").split()) for row in rows]
+    texts = [
+        " ".join(
+            str(row.fields.get(column) or "")
+            for column in (columns.text, columns.text_pair)
+            if column
+        )
+        for row in rows
+    ]
+    texts = [" ".join(text.split()) for text in texts]
     labels = [_label(row, columns.label) for row in rows]
     yield from _label_problems(file, rows, labels, columns.label)
     yield from _text_problems(file, rows, texts, labels)
@@ -54,6 +63,13 @@ def labelled_problems(file: str) -> Iterator[Problem]:
 def _label(row: Row, column: str) -> str:
     value = row.fields.get(column)
     return "" if value is None else str(value).strip()
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def _label_problems(
@@ -71,6 +87,8 @@ def _label_problems(
             "give examples of another label, or name another --label-column",
         )
         return
+    if all(_is_number(label) for label in counts) and any("." in label for label in counts):
+        return  # not names, but numbers to be learnt as such
     if len(counts) > max(_MANY_LABELS, len(rows) / 2):
         yield Problem(
             f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',

@@ -70,7 +70,17 @@ def test_the_tasks_own_file_is_sound(tmp_path):
     assert all("occur again" in problem for problem in texts)
 
 
-def test_real_labelled_files_are_read(shared_data):
-    result = doctor(DoctorSettings(path=str(shared_data / "tasks" / "sst2" / "train.tsv")))
+def test_pairs_are_compared_as_pairs_and_numbers_are_no_classes(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    rows = [f"{number / 7:.3f}\tthe same\tother {number}" for number in range(99)]
+    path.write_text("\n".join(["score\tsentence1\tsentence2", *rows]) + "\n")
+    assert found_in(path) == []
+    path.write_text("\n".join(["score\tsentence1\tsentence2", *rows, rows[0]]) + "\n")
+    assert "1 texts occur again" in only_one(found_in(path))
+
+
+@pytest.mark.parametrize("task", ["sst2", "snli", "korsts", "nsmc"])
+def test_real_labelled_files_are_read(shared_data, task: str):
+    result = doctor(DoctorSettings(path=str(shared_data / "tasks" / task / "train.tsv")))
     assert result["kind"] == "a labelled file"
     assert len(result["problems"]) <= 2
