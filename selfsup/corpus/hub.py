@@ -44,13 +44,24 @@ def hub_rows(url: str) -> Iterator[Fields]:
     except Exception as error:  # datasets raises a wide range of them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{url}: cannot be loaded ({reason})") from None
+    # A list of classes, such as a tag for each word, has them as its ``feature``.
+    classes = {
+        column: getattr(feature, "feature", feature)
+        for column, feature in (dataset.features or {}).items()
+    }
     names = {
         column: feature.names
-        for column, feature in (dataset.features or {}).items()
+        for column, feature in classes.items()
         if isinstance(feature, datasets.ClassLabel)
     }
     for number, row in enumerate(dataset, 1):
-        yield number, row | {column: _class_name(row[column], names[column]) for column in names}
+        yield number, row | {column: _class_names(row[column], names[column]) for column in names}
+
+
+def _class_names(value: int | list[int] | None, names: list[str]) -> str | list[str]:
+    if isinstance(value, list):
+        return [_class_name(number, names) for number in value]
+    return _class_name(value, names)
 
 
 def _class_name(number: int | None, names: list[str]) -> str:

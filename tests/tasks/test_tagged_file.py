@@ -33,6 +33,18 @@ def test_with_tags_json_lines_hold_a_sentence_a_row(tmp_path):
     assert examples.notes[1:] == (f"{tmp_path}/train.jsonl: the tags are read as IOB1",)
 
 
+def test_a_data_set_of_the_hub_has_the_names_of_its_tags(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    tag = datasets.ClassLabel(names=["O", "B-LOC"])
+    features = datasets.Features(
+        {"tokens": datasets.List(datasets.Value("string")), "ner_tags": datasets.List(tag)}
+    )
+    table = {"tokens": [["in", "Paris"]], "ner_tags": [[0, 1]]}
+    datasets.Dataset.from_dict(table, features).to_parquet(tmp_path / "data.parquet")
+    (sentence,) = read_tagged_file(f"hf://{tmp_path}", Columns(), labelled=True).sentences
+    assert (sentence.words, sentence.tags) == (["in", "Paris"], ["O", "B-LOC"])
+
+
 def test_breaches_of_the_scheme_are_reported(tmp_path):
     (note,) = read(tmp_path, "train.conll", COLUMNS + COLUMNS + "a\tI-LOC\n").notes
     assert note.startswith(f"{tmp_path}/train.conll: 1 tag breaks the BIO scheme (line 9: I-LOC")
