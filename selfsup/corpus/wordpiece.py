@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
@@ -31,6 +32,14 @@ __all__ = [
     "train_tokenizer",
     "wordpiece_tokenizer",
 ]
+
+_CONFIG = "tokenizer_config.json"
+# What BERT's normaliser calls its rules, and what tokenizer_config.json does.
+_RULES = {
+    "lowercase": "do_lower_case",
+    "strip_accents": "strip_accents",
+    "handle_chinese_chars": "tokenize_chinese_chars",
+}
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -159,7 +168,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            return tokenizer
+            return _as_configured(tokenizer, folder)
         path = folder / "vocab.txt"
         if path.exists():
             return _from_vocabulary_file(path)
@@ -167,6 +176,19 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         raise UserError(f"{path}: not a tokenizer that can be read ({error})") from None
     what = "holds no tokenizer.json or vocab.txt" if folder.is_dir() else "no such folder"
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
+
+
+def complete_tokenizer_config(folder: Path) -> None:
+    """Say in ``tokenizer_config.json`` what ``transformers`` would otherwise take for granted.
+
+    It lets that file decide whether case is folded, and folds it where the file does not say.
+    """
+    rules = _rules(load_tokenizer(folder))
+    path = folder / _CONFIG
+    config = _read_config(folder)
+    said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
+    if rules and not said.keys() <= config.keys():
+        path.write_bytes((json.dumps(said | config, indent=2) + "\n").encode())
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
@@ -182,6 +204,32 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
         "pre_tokenizer": parts["pre_tokenizer"],
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
+    """The tokenizer by the rules of ``tokenizer_config.json``, which go before its own.
+
+    So does ``transformers``, but for tokenizers that name the class of no model.
+    """
+    rules, config = _rules(tokenizer), _read_config(folder)
+    wanted = {name: config[key] for name, key in _RULES.items() if key in config}
+    is_general = str(config.get("tokenizer_class")).startswith("PreTrainedTokenizer")
+    if rules and not is_general and wanted.items() - rules.items():
+        clean = json.loads(tokenizer.to_str())["normalizer"]["clean_text"]
+        tokenizer.normalizer = BertNormalizer(clean_text=clean, **(rules | wanted))
+    return tokenizer
+
+
+def _rules(tokenizer: Tokenizer) -> dict[str, bool | None]:
+    """How BERT's normaliser is set, by its own names; empty for another normaliser."""
+    normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
+    is_berts = normalizer.get("type") == "BertNormalizer"
+    return {name: normalizer[name] for name in _RULES} if is_berts else {}
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / _CONFIG
+    return json.loads(path.read_bytes()) if path.exists() else {}
 
 
 def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> int:
@@ -208,8 +256,7 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
-    config_path = path.with_name("tokenizer_config.json")
-    config = json.loads(config_path.read_bytes()) if config_path.exists() else {}
+    config = _read_config(path.parent)
     return wordpiece_tokenizer(
         vocabulary,
         lowercase=config.get("do_lower_case", True),

@@ -11,7 +11,6 @@ from selfsup.errors import UserError
 
 # Settings under which a model computes something that ours does not, and what they must be.
 _ONLY_KNOWN = {
-    "model_type": "bert",
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -32,8 +31,12 @@ def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
     """
     path = Path(folder) / "config.json"
     raw = _read_json(path)
+    kind = raw.get("model_type")
+    if kind != "bert":
+        what = "names no model_type" if kind is None else f"describes a model of type {kind!r}"
+        raise UserError(f"{path}: {what}; only BERT models ('bert') can be loaded")
     for name, known in _ONLY_KNOWN.items():
-        value = raw.get(name, None if name == "model_type" else known)
+        value = raw.get(name, known)
         if value != known:
             raise UserError(f"{path}: {name} is {value!r}; only {known!r} can be loaded")
     values: dict[str, Any] = {}

@@ -5,7 +5,6 @@ A folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and
 """
 
 import json
-import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.corpus.atomic_files import sync_folder, writing_to
+from selfsup.corpus.wordpiece import complete_tokenizer_config
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.hugging_face_names import (
@@ -27,7 +27,8 @@ from selfsup.encoder.hugging_face_names import (
     with_present_names,
 )
 from selfsup.encoder.initialization import initialize
-from selfsup.encoder.tensor_file import read_tensors, sync_file, write_tensors
+from selfsup.encoder.tensor_file import sync_file, write_tensors
+from selfsup.encoder.weight_files import WEIGHTS, read_weight_files
 from selfsup.errors import UserError
 
 TOKENIZER_FILES = (
@@ -55,19 +56,12 @@ class LoadReport:
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Read ``model.safetensors``, names in today's form, encoder's with the prefix ``bert.``.
+    """Read the weights, names in today's form, encoder's with the prefix ``bert.``.
 
     Raises:
         UserError: the file is missing or damaged, or there is only a pickle.
     """
-    folder = Path(folder)
-    path, pickle = folder / "model.safetensors", folder / "pytorch_model.bin"
-    if pickle.exists() and not path.exists():
-        raise UserError(
-            f"{pickle}: pickles can run code and are not read. If you trust it, convert it: "
-            f"{_conversion_command(pickle, path)}"
-        )
-    return with_present_names(read_tensors(path))
+    return with_present_names(read_weight_files(Path(folder)))
 
 
 def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, LoadReport]:
@@ -169,11 +163,12 @@ def save_model(
         try:
             for path in tokenizer:
                 shutil.copyfile(path, staging / path.name)
+            complete_tokenizer_config(staging)
             (staging / "README.md").write_text(model_card, encoding="utf-8")
             (staging / "config.json").write_text(
                 json.dumps(config, indent=2) + "\n", encoding="utf-8"
             )
-            write_tensors(staging / "model.safetensors", weights, {"format": "pt"})
+            write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
             _move_files(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -192,14 +187,4 @@ def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:
     lost = [name for name in missing if name.startswith(_INDISPENSABLE)]
     if lost:
         others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        raise UserError(f"{folder}: model.safetensors lacks {lost[0]}{others}: not a whole BERT")
-
-
-def _conversion_command(pickle: Path, path: Path) -> str:
-    """A shell command that needs nothing but what is installed with us."""
-    code = (
-        "import sys, torch, safetensors.torch as s; "
-        "weights = torch.load(sys.argv[1], weights_only=True).items(); "
-        "s.save_file({k: v.clone() for k, v in weights}, sys.argv[2], {'format': 'pt'})"
-    )
-    return shlex.join(["python", "-c", code, str(pickle), str(path)])
+        raise UserError(f"{folder}: lacks {lost[0]}{others}: not a whole BERT")

@@ -78,8 +78,10 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[Kind, ...], folder: Pa
 
 
 def _names(raw: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """The names in ``id2label``; two, as ``transformers`` has it, where there are none."""
-    named = raw.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    """The names in ``id2label``; where there are none, as many as ``transformers`` would make."""
+    count = raw.get("num_labels")
+    count = count if isinstance(count, int) else 2
+    named = raw.get("id2label") or {str(number): f"LABEL_{number}" for number in range(count)}
     try:
         names = tuple(str(named[str(number)]) for number in range(len(named)))
     except (KeyError, TypeError):

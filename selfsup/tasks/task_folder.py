@@ -67,7 +67,7 @@ def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
         model, read_weights(folder), task.parameter_names(), config.initializer_range, 0, folder
     )
     if report.missing:
-        raise UserError(f"{folder}: model.safetensors lacks {report.missing[0]}: not a whole model")
+        raise UserError(f"{folder}: lacks {report.missing[0]}: not a whole model")
     limits = limits_of_config(raw, config.max_position_embeddings)
     tokenizer = load_tokenizer(folder)
     return TaskModel(folder, task, model.eval(), labels, tokenizer, limits)

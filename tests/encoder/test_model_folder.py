@@ -5,9 +5,6 @@ import errno
 import importlib.util
 import json
 import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -246,22 +243,6 @@ def test_a_folder_without_weights_is_refused(tmp_path):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"model\.safetensors: no such file"):
         load_encoder(folder)
-
-
-def test_a_pickle_is_refused_with_a_command_that_converts_it(tmp_path):
-    encoder = new_encoder()
-    folder = save(tmp_path / "it's a model", encoder)
-    weights = safetensors.torch.load_file(folder / "model.safetensors")
-    weights["tied"] = weights["bert.pooler.dense.weight"]
-    torch.save(weights, folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"not read.*convert it: python -c") as refusal:
-        load_encoder(folder)
-    assert "\n" not in str(refusal.value)
-    program, *arguments = shlex.split(str(refusal.value).split("convert it: ")[1])
-    assert program == "python"
-    subprocess.run([sys.executable, *arguments], check=True)
-    assert same_weights(load_encoder(folder)[0], encoder)
 
 
 def test_saving_again_replaces_the_model_and_leaves_other_files(tmp_path):
