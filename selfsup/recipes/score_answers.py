@@ -6,7 +6,8 @@ from typing import Any
 
 from selfsup.errors import UserError
 from selfsup.tasks.question_answering import NAME
-from selfsup.tasks.squad_file import Questions, read_answers, read_squad
+from selfsup.tasks.questions import Questions
+from selfsup.tasks.squad_file import read_answers, read_squad
 from selfsup.tasks.squad_metrics import squad_metrics
 
 

@@ -30,21 +30,30 @@ selfsup predict {run} {arguments}
 ```
 
 ```python
-from transformers import pipeline
-
-pipeline("{pipeline}", model="{run}/model")({inputs})
+{code}
 ```
 """
 
-# What a model is given in the examples, on the command line and in the pipeline.
+_IN_A_PIPELINE = """\
+from transformers import pipeline
+
+pipeline("{pipeline}", model="{run}/model")({inputs})"""
+
+# transformers has had no pipeline for questions since its version 5.
+_WITHOUT_A_PIPELINE = """\
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+model = AutoModelForQuestionAnswering.from_pretrained("{run}/model")
+tokenizer = AutoTokenizer.from_pretrained("{run}/model")
+scores = model(**tokenizer({inputs}, return_tensors="pt"))  # start_logits, end_logits"""
+
+# What a model is given in the examples, on the command line and in Python.
 _TEXT = ('"A text."', '"A text."')
 _GIVEN = {
     "pair-classification": (
         '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
     ),
-    "question-answering": (
-        '"A text." --question "A question?"', 'question="A question?", context="A text."'
-    ),
+    "question-answering": ('"A text." --question "A question?"', '"A question?", "A text."'),
     "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
 }  # fmt: skip
 
@@ -58,6 +67,7 @@ def task_model_card(
         for name, score in summary["metrics"].items()
     ]
     arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
+    code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
         encoder=f"`{PurePath(encoder).name}`",
@@ -71,7 +81,7 @@ def task_model_card(
         best=summary["best_seed"],
         run=settings.out,
         arguments=arguments,
-        inputs=inputs,
+        code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
     )
 
 

@@ -18,7 +18,9 @@ from selfsup.report.pretraining import pretraining_sections, pretraining_tiles, 
 from selfsup.report.run_folder import Record, Run, parts_of
 
 # The metrics that are shares, written in per cent; the correlations are not.
-SHARES = frozenset(("accuracy", "f1", "precision", "recall", "exact_match"))
+_ANSWERS = ("exact_match", "f1", "has_answer_exact_match", "has_answer_f1",
+            "no_answer_exact_match", "no_answer_f1")  # fmt: skip
+SHARES = frozenset(("accuracy", "precision", "recall", *_ANSWERS))
 
 # The demo's three ways to learn one task: (key, its name on the page, what it means).
 WAYS = (
@@ -140,8 +142,8 @@ def write_metric(name: str, value: float) -> str:
 
 
 def metric_title(name: str) -> str:
-    """`matthews_correlation` → `Matthews correlation`."""
-    return "F1" if name == "f1" else name.replace("_", " ").capitalize()
+    """`matthews_correlation` → `Matthews correlation`; `no_answer_f1` → `No answer F1`."""
+    return name.replace("_", " ").capitalize().replace("f1", "F1")
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:

@@ -176,7 +176,8 @@ def is_answered(found: BestSpans, null_threshold: float | None) -> np.ndarray:
         null_threshold: BERT's τ. None: always, where there is any part.
     """
     threshold = -np.inf if null_threshold is None else null_threshold
-    return np.isfinite(found.scores[:, 0]) & (found.margins > threshold)
+    best = found.scores[:, 0]
+    return np.isfinite(best) & (best > found.null_scores + threshold)
 
 
 def fit_null_threshold(

@@ -16,7 +16,7 @@ from torch import Tensor
 from selfsup.encoder.packing import Packing
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
-from selfsup.tasks.squad_file import Answer, Questions
+from selfsup.tasks.questions import Answer, Questions
 from selfsup.tasks.text_encoding import laid_out, special_ids, text_blocks
 from selfsup.tasks.text_windows import windows
 

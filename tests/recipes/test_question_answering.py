@@ -1,6 +1,7 @@
 """Questions on the command line: learn, measure, predict, and score answers without a model."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_question_gets_the_answer_that_it_gets_in_a_file(run, data, tmp_path):
     _, out = run
     paragraphs = json.loads((data / "dev.json").read_text())["data"][0]["paragraphs"]
     context = paragraphs[1]["context"]
-    given = {"model": str(out), "question": "the film is", "device": "cpu"}
+    given: Any = {"model": str(out), "question": "the film is", "device": "cpu"}
     on_the_line = predict(PredictSettings(text=context, **given))
     (tmp_path / "context.txt").write_text(context)
     in_a_file = predict(PredictSettings(context_file=str(tmp_path / "context.txt"), **given))
@@ -93,15 +94,17 @@ def test_a_question_gets_the_answer_that_it_gets_in_a_file(run, data, tmp_path):
 
 def test_flags_change_how_questions_are_answered(run, data):
     _, out = run
-    given = {"model": str(out), "text": "the plot is Fine", "question": "film", "device": "cpu"}
-    assert predict(PredictSettings(null_threshold=1e6, **given))["answer"] == ""
-    always = predict(PredictSettings(null_threshold=-1e6, max_answer_length=1, **given))
+    given: Any = {"model": str(out), "text": "the plot is Fine", "question": "film"}
+    assert predict(PredictSettings(null_threshold=1e6, device="cpu", **given))["answer"] == ""
+    always = predict(
+        PredictSettings(null_threshold=-1e6, max_answer_length=1, device="cpu", **given)
+    )
     assert len(always["answer"].split()) == 1
 
 
 def test_a_text_of_nothing_and_a_text_of_very_much_are_answered(run):
     _, out = run
-    given = {"model": str(out), "question": "the film is", "device": "cpu"}
+    given: Any = {"model": str(out), "question": "the film is", "device": "cpu"}
     assert predict(PredictSettings(text=" ", **given))["answer"] == ""
     context = "the plot is , " * 3000 + "Great"
     found = predict(PredictSettings(text=context, **given))

@@ -76,6 +76,29 @@ def test_entities_come_with_their_places_or_their_counts(capsys):
     assert "No entities" not in text
 
 
+def test_answers_to_a_question_come_with_their_places_the_likeliest_first(capsys):
+    terminal.show_prediction(
+        {
+            "answer": "1883",
+            "n_best": [
+                {"answer": "1883", "start": 21, "end": 25, "probability": 0.75},
+                {"answer": "", "start": None, "end": None, "probability": 0.125},
+            ],
+        }
+    )
+    text = printed(capsys)
+    assert "1883         21–25       75.0 %" in text
+    assert "(no answer)              12.5 %" in text
+
+
+def test_metrics_of_answers_are_shares(capsys):
+    terminal.show_evaluation({"metrics": {"exact_match": 0.5, "f1": 0.625, "no_answer_f1": 0.25}})
+    text = printed(capsys)
+    assert "Exact match   50.0 %" in text
+    assert "F1            62.5 %" in text
+    assert "No answer F1  25.0 %" in text
+
+
 def test_a_predicted_number_is_printed_as_one(capsys):
     terminal.show_prediction({"value": 3.14159})
     assert printed(capsys) == "3.142\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from selfsup.tasks.answer_decoding import best_spans, fit_null_threshold, is_answered
 from selfsup.tasks.answer_windows import AnswerWindows, answer_windows
-from selfsup.tasks.squad_file import Questions
+from selfsup.tasks.questions import Questions
 from tests.toy_task import toy_tokenizer
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizer
 
 from selfsup.tasks.answer_windows import AnswerWindows, answer_windows
-from selfsup.tasks.squad_file import Answer, Questions
+from selfsup.tasks.questions import Answer, Questions
 from tests.toy_task import OTHER, VOCABULARY, toy_tokenizer
 
 WORDS = st.sampled_from(["the", "film", "plots", "Was", "fine", ",", "zzz"])

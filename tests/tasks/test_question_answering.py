@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from selfsup.tasks.answer_model import SpanModel, mean_loss
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
-from selfsup.tasks.squad_file import Questions, read_squad
+from selfsup.tasks.questions import Questions
+from selfsup.tasks.squad_file import read_squad
 from selfsup.tasks.task_folder import load_task_model, save_task_model
 from selfsup.training.compute import choose_compute
 from tests.toy_questions import write_toy_questions
@@ -135,7 +137,8 @@ def test_a_model_saved_here_loads_in_transformers_and_back(questions, tmp_path):
     save_tokenizer(toy_tokenizer(), tmp_path)
     labels = Labels("none", fitted={task.NULL_THRESHOLD: -1.5})
     save_task_model(tmp_path, task, model, labels, tmp_path, LIMITS, "# Card\n")
-    peer, report = BertForQuestionAnswering.from_pretrained(tmp_path, output_loading_info=True)
+    loading: Any = BertForQuestionAnswering.from_pretrained(tmp_path, output_loading_info=True)
+    peer, report = loading
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     batch = encode(questions).windows.batch(np.array([0]))

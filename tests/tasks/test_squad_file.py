@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.squad_file import Answer, read_squad
+from selfsup.tasks.questions import Answer
+from selfsup.tasks.squad_file import read_squad
 
 CONTEXT = "The plot is thin, the film is fine."
 

@@ -102,7 +102,8 @@ def test_the_parts_with_and_without_answers_are_measured_each():
 def words_by_hand(text: str) -> list[str]:
     """The official steps one by one, on characters and words instead of patterns."""
     kept = "".join(letter for letter in text.lower() if letter not in string.punctuation)
-    words, word = [], ""
+    words: list[str] = []
+    word = ""
     for letter in kept + " ":  # an article is a run of letters, digits and _ that is just that
         if letter.isalnum() or letter == "_":
             word += letter
