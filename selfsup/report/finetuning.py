@@ -20,7 +20,7 @@ from selfsup.report.run_folder import Record, Run, parts_of
 # The metrics that are shares, written in per cent; the correlations are not.
 _ANSWERS = ("exact_match", "f1", "has_answer_exact_match", "has_answer_f1",
             "no_answer_exact_match", "no_answer_f1")  # fmt: skip
-SHARES = frozenset(("accuracy", "precision", "recall", *_ANSWERS))
+SHARES = frozenset(("accuracy", "precision", "recall", "f1_macro", "subset_accuracy", *_ANSWERS))
 
 # The demo's three ways to learn one task: (key, its name on the page, what it means).
 WAYS = (

@@ -99,6 +99,21 @@ def test_metrics_of_answers_are_shares(capsys):
     assert "No answer F1  25.0 %" in text
 
 
+def test_several_labels_are_named_with_their_probabilities(capsys):
+    result = {"labels": ["warm", "funny"], "probabilities": {"warm": 0.75, "dull": 0.25}}
+    terminal.show_prediction(result)
+    assert "Labels: warm, funny" in (text := printed(capsys))
+    assert "dull   25.0 %" in text
+    terminal.show_prediction({"labels": [], "probabilities": {"warm": 0.25}})
+    assert "No label" in printed(capsys)
+
+
+def test_numbers_predicted_for_a_file_are_summed_up(capsys):
+    values = {"mean": 2.5, "min": 1.0, "max": 4.0}
+    terminal.show_prediction({"examples": 3, "values": values, "out": "answers.jsonl"})
+    assert "Mean value  2.5" in printed(capsys)
+
+
 def test_a_predicted_number_is_printed_as_one(capsys):
     terminal.show_prediction({"value": 3.14159})
     assert printed(capsys) == "3.142\n"
