@@ -56,6 +56,9 @@ LABEL_KINDS: tuple[Kind, ...] = ("tag",)
 POOLED = False
 PIPELINE = "token-classification"
 
+# More than these, and hardly a repetition, are something else.
+_MANY_TAGS = 50
+
 
 def default_max_length() -> int:
     """Most tokens of a window where the user does not say."""
@@ -86,13 +89,19 @@ def learn_labels(examples: TaggedTexts, label_type: Kind | None) -> Labels:
     """The tags that occur, and those that their scheme has beside them.
 
     Raises:
-        UserError: all words have the same tag.
+        UserError: all words have the same tag, or nearly each one has its own.
     """
     tags = {tag for sentence in examples.sentences for tag in sentence.tags or ()}
     if len(tags) < 2:
         raise UserError(
             f"{examples.source}: all words are tagged {next(iter(tags), 'O')!r}: there is nothing "
             "to learn; give sentences with entities"
+        )
+    words = sum(len(sentence.spans) for sentence in examples.sentences)
+    if len(tags) > max(_MANY_TAGS, words / 10):
+        raise UserError(
+            f"{examples.source}: {len(tags):,} different tags of {words:,} words: these are no "
+            "tags; give a file with a word and its tag a line"
         )
     return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
 

@@ -82,6 +82,8 @@ def test_tags_are_learnt_with_those_that_belong_to_them(tmp_path):
 def test_tags_that_tell_nothing_apart_are_refused():
     with pytest.raises(UserError, match="f: all words are tagged 'O'"):
         task.learn_labels(tagged([(["a", "film"], ["O", "O"])]), None)
+    with pytest.raises(UserError, match="f: 60 different tags of 60 words: these are no tags"):
+        task.learn_labels(tagged([(["a"], [f"text {n}"]) for n in range(60)]), None)
 
 
 def test_a_tag_never_trained_on_is_refused_with_its_line():
