@@ -189,10 +189,12 @@ class _CutWords:
 
     def __init__(self, word_counts: Mapping[str, int], pieces: _Pieces) -> None:
         self._pieces = pieces
-        cut = {word: cuts for word in word_counts if len(cuts := pieces.cuts(word)) > 1}
+        cut: dict[str, Cuts] = {
+            word: cuts for word in word_counts if len(cuts := pieces.cuts(word)) > 1
+        }
         self._words = sorted(cut, key=lambda word: (-word_counts[word], word))[:_MOST_WORDS]
         self._counts = [word_counts[word] for word in self._words]
-        self._cuts = [cut[word] for word in self._words]
+        self._cuts: list[Cuts] = [cut[word] for word in self._words]
         # Every place in every word, as (word, offset), in the order of the text that begins there:
         # what begins with a token's text lies together. Offset 0 stands apart, as ## does.
         self._beginnings = sorted(((w, 0) for w in range(len(self._words))), key=self._text_at)

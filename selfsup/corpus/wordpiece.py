@@ -220,7 +220,7 @@ def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _rules(tokenizer: Tokenizer) -> dict[str, bool | None]:
+def _rules(tokenizer: Tokenizer) -> dict[str, Any]:
     """How BERT's normaliser is set, by its own names; empty for another normaliser."""
     normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
     is_berts = normalizer.get("type") == "BertNormalizer"

@@ -79,19 +79,18 @@ def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> Non
     Raises:
         UserError: more layers are to be frozen or drawn anew than it has, or some both.
     """
-    frozen = 0
-    for flag, number in (("--freeze", settings.freeze), ("--reinit-layers", settings.reinit_layers)):
-        if number is None or not str(number).isdecimal():
-            continue
-        if int(number) > layer_count:
-            mend = "; --freeze encoder freezes all" if flag == "--freeze" else ""
-            raise UserError(f"{flag} {number}: {name} has {layer_count} layers{mend}")
-        if flag == "--freeze":
-            frozen = int(number)
-    if frozen + (settings.reinit_layers or 0) > layer_count:
+    freeze, drawn = settings.freeze, settings.reinit_layers or 0
+    frozen = int(freeze) if freeze is not None and freeze.isdecimal() else 0
+    if frozen > layer_count:
         raise UserError(
-            f"--reinit-layers {settings.reinit_layers}: --freeze {frozen} would leave some of "
-            f"these without training: {name} has {layer_count} layers"
+            f"--freeze {frozen}: {name} has {layer_count} layers; --freeze encoder freezes all"
+        )
+    if drawn > layer_count:
+        raise UserError(f"--reinit-layers {drawn}: {name} has {layer_count} layers")
+    if frozen + drawn > layer_count:
+        raise UserError(
+            f"--reinit-layers {drawn}: --freeze {frozen} would leave some of these without "
+            f"training: {name} has {layer_count} layers"
         )
 
 

@@ -56,8 +56,9 @@ def moved(files: Path, run: Path) -> set[str]:
 
 
 def test_the_layers_are_printed_and_nothing_is_written(files, tmp_path):
-    chosen = settings(files, tmp_path / "run", freeze="embeddings", layer_decay=0.5)
-    result = finetune(FinetuneSettings(**(vars(chosen) | {"print_layers": True})))
+    result = finetune(
+        settings(files, tmp_path / "run", freeze="embeddings", layer_decay=0.5, print_layers=True)
+    )
     assert not (tmp_path / "run").exists()
     rows = {row["pattern"]: row for row in result["layers"]}
     assert {pattern: row["learning_rate"] for pattern, row in rows.items()} == {

@@ -31,7 +31,8 @@ from selfsup.tasks.task_folder import load_task_model
 from selfsup.training.compute import Compute
 
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
-TOKENS = (*SPECIAL_TOKENS, "the", "film", "Film", "café", "Café", "cafe", "Cafe", "漢", "漢字", "字")
+WORDS = ("the", "film", "Film", "café", "Café", "cafe", "Cafe", "漢", "漢字", "字")
+TOKENS = (*SPECIAL_TOKENS, *WORDS)
 TEXTS = ["the film", "Film Café", "café THE film 漢字", "CAFE Cafe cafe", "the the film Film the"]
 Weights = dict[str, torch.Tensor]
 
@@ -41,7 +42,7 @@ def write_tokenizer(folder: Path, *, lowercase: bool = True, strip: bool | None 
     save_tokenizer(wordpiece_tokenizer(places, lowercase=lowercase, strip_accents=strip), folder)
 
 
-def write_peer(folder: Path, labels: int = 2, **options: Any) -> Path:
+def write_peer(folder: Path, labels: int = 2) -> Path:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(TOKENS),
@@ -51,8 +52,7 @@ def write_peer(folder: Path, labels: int = 2, **options: Any) -> Path:
         intermediate_size=40,
         max_position_embeddings=40,
         initializer_range=0.4,
-        num_labels=labels,
-        **options,
+        id2label={number: f"LABEL_{number}" for number in range(labels)},
     )
     BertForSequenceClassification(config).save_pretrained(folder)
     write_tokenizer(folder)
@@ -107,7 +107,7 @@ def test_a_classifier_of_any_number_of_labels(tmp_path, labels):
 
 def test_a_configuration_that_says_nothing_of_labels_is_of_two(tmp_path):
     write_peer(tmp_path, 2)
-    change_config(tmp_path, id2label=None, label2id=None, problem_type=None, classifier_dropout=None)
+    change_config(tmp_path, id2label=None, label2id=None, problem_type=None)
     assert load_task_model(tmp_path).labels.names == ("LABEL_0", "LABEL_1")
     assert_same_scores(tmp_path)
 

@@ -30,9 +30,12 @@ def test_they_are_drawn_as_before_pre_training_and_by_the_seed():
     encoders = [trained_encoder() for _ in range(3)]
     for encoder, seed in zip(encoders, (5, 5, 6), strict=True):
         reinitialize_top(encoder, 1, seed)
-    same, again, other = (encoder.layers[1].output for encoder in encoders)
-    assert torch.equal(same.weight, again.weight)
-    assert not torch.equal(same.weight, other.weight)
-    assert 0 < same.weight.abs().max() <= 2 * CONFIG.initializer_range
-    assert not same.bias.any()
-    assert (encoders[0].layers[1].output_norm.weight == 1).all()
+    same, again, other = (dict(encoder.named_parameters()) for encoder in encoders)
+    weight, bias, norm = (
+        f"layers.1.{name}" for name in ("output.weight", "output.bias", "output_norm.weight")
+    )
+    assert torch.equal(same[weight], again[weight])
+    assert not torch.equal(same[weight], other[weight])
+    assert 0 < same[weight].abs().max() <= 2 * CONFIG.initializer_range
+    assert not same[bias].any()
+    assert (same[norm] == 1).all()

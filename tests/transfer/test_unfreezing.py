@@ -48,7 +48,8 @@ def test_the_head_learns_first_then_one_more_layer_from_the_top_then_the_embeddi
     everything = learning_rates(names, rules)
     for epoch in range(1, 10):
         learning = ORDER[: (epoch - 1) // every]
-        for name, rate in learning_rates(names, rules_in_epoch(rules, LAYERS, every, epoch)).items():
+        rates = learning_rates(names, rules_in_epoch(rules, LAYERS, every, epoch))
+        for name, rate in rates.items():
             waits = name.startswith(tuple(ORDER)) and not name.startswith(tuple(learning))
             assert rate == (None if waits else everything[name]), (name, epoch)
     for place, part in enumerate(ORDER, 1):
