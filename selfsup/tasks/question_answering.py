@@ -128,8 +128,8 @@ def encode_examples(
     several = len(np.unique(windows.question_of[1:][np.diff(windows.question_of) == 0]))
     if several:
         notes.append(
-            f"{source}: {several:,} of {len(examples):,} contexts do not fit beside their question "
-            f"in {limits.max_length} tokens and are read in windows"
+            f"{source}: {several:,} of {len(examples):,} questions do not fit with their context "
+            f"in {limits.max_length} tokens; it is read in windows"
         )
     if windows.cut:
         notes.append(f"{source}: {windows.cut:,} questions cut at {MAX_QUESTION_TOKENS} tokens")

@@ -324,7 +324,7 @@ def test_what_is_odd_about_the_files_is_said_before_training(tmp_path):
 
 def test_long_contexts_and_questions_are_told_of(questions):
     notes = " | ".join(encode(questions).notes)
-    assert "of 9 contexts do not fit beside their question in 20 tokens" in notes
+    assert "of 9 questions do not fit with their context in 20 tokens" in notes
     long = task.examples_of(["film " * 70], ["the plot"])
     assert "1 questions cut at 64 tokens" in encode(long, Limits(200, 60)).notes[0]
     assert encode(task.examples_of(["film"], ["plot"])).notes == ()
