@@ -20,7 +20,8 @@ from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo
 from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION, Division, Example, divide
 from selfsup.recipes.evaluate import evaluate
-from selfsup.recipes.finetune import finetune, mean_and_std
+from selfsup.recipes.finetune import finetune
+from selfsup.recipes.finetune_summary import mean_and_std
 from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.run_folder import write_summary
 from selfsup.report.finetuning import WAYS

@@ -160,9 +160,13 @@ class TextUnits:
         """N."""
         return len(self.encoded)
 
-    @cached_property
+    @property
     def lengths(self) -> np.ndarray:
         """Tokens of each, int64 [N]."""
+        return self._lengths
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
         windows = self.windows_of(np.arange(len(self)))
         texts = self.encoded.text_of_window[windows]
         tokens = np.bincount(texts, self.encoded.window_lengths[windows], minlength=len(self))

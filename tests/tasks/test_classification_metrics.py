@@ -1,6 +1,7 @@
 """Metrics and answers for every kind of label, against scikit-learn and SciPy."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,8 +49,9 @@ def test_metrics_of_numbers_are_those_of_scipy():
     given = RANDOM.normal(3, 2, 60).astype(np.float32)
     scores = (given + RANDOM.normal(size=60)).astype(np.float32)
     found = metrics(scores[:, None], of_texts(given), NO_EXAMPLES, NUMBER)
-    assert found["pearson"] == pytest.approx(stats.pearsonr(scores, given).statistic, abs=1e-6)
-    assert found["spearman"] == pytest.approx(stats.spearmanr(scores, given).statistic, abs=1e-6)
+    theirs: Any = stats.pearsonr(scores, given), stats.spearmanr(scores, given)
+    assert found["pearson"] == pytest.approx(theirs[0].statistic, abs=1e-6)
+    assert found["spearman"] == pytest.approx(theirs[1].statistic, abs=1e-6)
     error = peer.mean_squared_error(given, scores)
     assert found["mean_squared_error"] == found["loss"] == pytest.approx(error, rel=1e-5)
 
@@ -76,7 +78,7 @@ def test_each_labels_precision_recall_and_f1_are_told():
     scores, given = several()
     found = details(scores, of_texts(given), NO_EXAMPLES, MULTI)
     assert "confusion" not in found
-    expected = peer.precision_recall_fscore_support(given, scores > 0)
+    expected: Any = peer.precision_recall_fscore_support(given, scores > 0)
     for place, entry in enumerate(found["classes"]):
         assert tuple(entry.values()) == (
             MULTI.names[place],
