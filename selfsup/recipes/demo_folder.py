@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfsup.corpus.atomic_files import writing_to
 from selfsup.errors import UserError
-from selfsup.recipes.run_folder import METRICS, SETTINGS, SUMMARY, begin_run
+from selfsup.recipes.run_folder import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, begin_run
 from selfsup.report.run_folder import read_run
 from selfsup.settings import DemoSettings
 
@@ -51,7 +51,7 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _remove_run(run: Path) -> None:
-    for name in (SUMMARY, METRICS, SETTINGS, REPORT):
+    for name in (SUMMARY, METRICS, SETTINGS, VALIDATION_PREDICTIONS, REPORT):
         (run / name).unlink(missing_ok=True)
     for name in _FOLDERS_OF_A_RUN:
         shutil.rmtree(run / name, ignore_errors=True)

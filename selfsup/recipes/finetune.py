@@ -9,13 +9,20 @@ import numpy as np
 
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.evaluation.predictions_file import write_predictions
 from selfsup.evaluation.scoring import map_batches
 from selfsup.recipes.finetune_log import FinetuneLog
 from selfsup.recipes.finetune_summary import summarize
 from selfsup.recipes.layer_table import layer_table
 from selfsup.recipes.learning_plan import check_layers, never_thawed, plan_learning
 from selfsup.recipes.one_seed import EpochReport, SeedRun, merit, train_one_seed
-from selfsup.recipes.run_folder import METRICS, begin_run, check_free, write_summary
+from selfsup.recipes.run_folder import (
+    METRICS,
+    VALIDATION_PREDICTIONS,
+    begin_run,
+    check_free,
+    write_summary,
+)
 from selfsup.recipes.starting_point import StartingPoint, find_starting_point, tokenizer_folder
 from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files
 from selfsup.recipes.task_model_card import task_model_card
@@ -41,7 +48,7 @@ from selfsup.transfer.reinitialization import reinitialize_top
 
 
 def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
-    """Fine-tune, and write the run: settings, metrics, summary, and the best seed's model.
+    """Fine-tune, and write the run: settings, metrics, summary, the best seed's model and answers.
 
     Args:
         settings: what and how.
@@ -94,6 +101,9 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         save_task_model(
             run / MODEL_IN_RUN, task, model, best.labels, tokenizer_folder(start, run), limits, card
         )
+        examples, encoded = data.validation.examples, data.validation.encoded
+        answers = task.decode(best.scores, encoded, examples, best.labels)
+        write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
         write_summary(run, summary)
     return {**summary, "out": str(run)}
 

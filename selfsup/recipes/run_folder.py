@@ -10,6 +10,8 @@ from selfsup.errors import UserError
 from selfsup.settings.parser import to_yaml
 
 SETTINGS, METRICS, SUMMARY = "run.yaml", "metrics.jsonl", "summary.json"
+# The validation examples with what the best seed's model says of each, for the report.
+VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 
 
 def check_free(out: str | Path) -> Path:

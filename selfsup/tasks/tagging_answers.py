@@ -34,8 +34,8 @@ def decode(
 
     Returns:
         for each sentence ``{"entities": [{"text", "label", "start", "end", "probability"}],
-        "words", "tags"}``. ``start`` and ``end`` are places in the sentence's text in characters;
-        the probability is the mean of those of the entity's tags.
+        "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` are places in the sentence's
+        text in characters; an entity's probability is the mean of those of its tags.
     """
     best = scores.argmax(axis=1)
     of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
@@ -49,6 +49,7 @@ def decode(
                 "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
                 "words": sentence.words,
                 "tags": [labels.names[tag] for tag in best[words].tolist()],
+                "tag_probabilities": of_best[words].tolist(),
             }
         )
     return answers
