@@ -5,6 +5,7 @@ Whatever is wrong with them ends in one UserError line that names the flag or fi
 
 import argparse
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace, get_loader
 
 from selfsup.errors import UserError
@@ -58,11 +60,19 @@ def command_parser(command: str, settings_class: type) -> ArgumentParser:
 
 def to_yaml(settings: Any) -> str:
     """The settings as YAML, as `--config` and `from_yaml` read it."""
-    values = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in dataclasses.asdict(settings).items()
-    }
-    return command_parser("", type(settings)).dump(Namespace(values), skip_unset=False)
+    values = dataclasses.asdict(settings)
+    return "".join(
+        _yaml_line(name, list(value) if isinstance(value, tuple) else value)
+        for name, value in values.items()
+    )
+
+
+def _yaml_line(name: str, value: Any) -> str:
+    line = yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf)
+    if get_loader("yaml")(line) == {name: value}:
+        return line
+    # The reader takes more texts for numbers, such as 0E0, than the writer thinks to quote.
+    return yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf, default_style='"')
 
 
 def from_yaml(settings_class: type[Settings], file: Path) -> Settings:

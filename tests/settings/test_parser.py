@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfsup import settings
@@ -79,6 +79,8 @@ def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, capsys):
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 
 
+@example(data=("1e5",), out="0E0", objectives=("mlm",), max_length=16, learning_rate=None,
+         lowercase=True, text_field=".5", budget=None)  # fmt: skip
 @given(
     data=st.lists(texts, min_size=1).map(tuple),
     out=texts,
