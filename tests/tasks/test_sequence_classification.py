@@ -148,6 +148,8 @@ def test_what_the_head_over_frozen_features_learns_the_model_has_learnt():
 
 # Answers and metrics.
 
+NO_TEXTS = task.LabelledTexts("", [], [])  # which they do not depend on
+
 
 def of_texts(labels: np.ndarray):
     """Texts with these labels."""
@@ -156,7 +158,7 @@ def of_texts(labels: np.ndarray):
 
 def test_answers_are_the_softmax_of_the_scores():
     scores = np.array([[1.0, 3.0, -2.0], [900.0, 0.0, 1.0]], np.float32)
-    answers = task.decode(scores, of_texts(np.zeros(2, np.int64)), None, LABELS)
+    answers = task.decode(scores, of_texts(np.zeros(2, np.int64)), NO_TEXTS, LABELS)
     assert [answer["label"] for answer in answers] == ["b", "a"]
     for answer, row in zip(answers, softmax(scores.astype(np.float64), axis=1), strict=True):
         assert list(answer["probabilities"]) == ["a", "b", "c"]
@@ -168,7 +170,7 @@ def test_metrics_are_those_of_scikit_learn():
     random = np.random.default_rng(0)
     scores, labels = random.normal(size=(200, 3)).astype(np.float32), random.integers(0, 3, 200)
     predicted = scores.argmax(1)
-    found = task.metrics(scores, of_texts(labels), None, LABELS)
+    found = task.metrics(scores, of_texts(labels), NO_TEXTS, LABELS)
     assert found["accuracy"] == peer.accuracy_score(labels, predicted)
     assert found["f1"] == peer.f1_score(labels, predicted, average="macro")
     assert found["matthews_correlation"] == peer.matthews_corrcoef(labels, predicted)
@@ -177,7 +179,7 @@ def test_metrics_are_those_of_scikit_learn():
 
 def test_confusion_counts_labels_in_rows_and_answers_in_columns():
     scores = np.eye(3, dtype=np.float32)[[0, 1, 1, 0]]
-    found = task.details(scores, of_texts(np.array([0, 0, 1, 0])), None, LABELS)
+    found = task.details(scores, of_texts(np.array([0, 0, 1, 0])), NO_TEXTS, LABELS)
     assert found["confusion"] == {
         "labels": ["a", "b", "c"],
         "matrix": [[2, 1, 0], [0, 1, 0], [0, 0, 0]],
@@ -185,4 +187,4 @@ def test_confusion_counts_labels_in_rows_and_answers_in_columns():
 
 
 def test_chance_is_the_share_of_the_most_frequent_label():
-    assert task.chance(of_texts(np.array([0, 1, 1, 2])), None, LABELS) == 0.5
+    assert task.chance(of_texts(np.array([0, 1, 1, 2])), NO_TEXTS, LABELS) == 0.5
