@@ -24,7 +24,7 @@ from selfsup.recipes.finetune import finetune
 from selfsup.recipes.finetune_summary import mean_and_std
 from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.run_folder import write_summary
-from selfsup.report.finetuning import WAYS
+from selfsup.report.demo import WAYS
 from selfsup.report.page import write_report
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
 from selfsup.training.compute import choose_compute

@@ -5,18 +5,12 @@ from typing import Any
 
 from selfsup.report import numbers
 from selfsup.report.bar_chart import Bar, bar_chart
-from selfsup.report.finetuning import (
-    SHARES,
-    WAYS,
-    metric_title,
-    read_score,
-    write_metric,
-    write_score,
-)
+from selfsup.report.demo import WAYS
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.report.markup import charts, section, table
 from selfsup.report.pretraining import curve, final_state
 from selfsup.report.run_folder import Run
+from selfsup.report.scores import SHARES, metric_title, read_score, write_metric, write_score
 
 # (key of the final state, name, how it is written, whether more is better; None: neither is)
 _RESULTS: tuple[tuple[str, str, Callable[[float], str], bool | None], ...] = (

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Any
 
+from selfsup.report.passage import Passage
+
 
 def section(title: str, *parts: str) -> str:
     """A section with its heading, or nothing where all its parts are empty."""
@@ -53,7 +55,19 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{mark}>{escape(text)}</p>"
 
 
-def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]]) -> str:
+def figure(heading: str, body: str, kind: str = "") -> str:
+    """A figure under its caption; both are HTML."""
+    mark = f' class="{kind}"' if kind else ""
+    return f"<figure{mark}>{heading}{body}</figure>"
+
+
+def caption(title: str, about: str = "") -> str:
+    """A figure's title, and what there is to know of it."""
+    unit = f' <span class="unit">{escape(about)}</span>' if about else ""
+    return f"<figcaption><b>{escape(title)}</b>{unit}</figcaption>"
+
+
+def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], about: str) -> str:
     """Rows are the true labels, columns the predicted; a cell's shade is its share of the row."""
     head = "".join(f'<th scope="col"><span>{escape(str(label))}</span></th>' for label in labels)
     rows = ""
@@ -65,16 +79,39 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]]) -
             kind = "right" if column == number else "wrong"
             title = f"{label} taken for {labels[column]}: {value:g} ({share:.0%})"
             cells += (
-                f'<td class="{kind}" style="--share:{share:.3f}" title="{escape(title)}">'
-                f"{value:g}</td>"
+                f'<td class="{kind}{"" if value else " zero"}" style="--share:{share:.3f}" '
+                f'title="{escape(title)}">{value:g}</td>'
             )
         rows += f'<tr><th scope="row">{escape(str(label))}</th>{cells}</tr>'
-    return (
-        '<figure class="confusion"><figcaption><b>Confusion matrix</b> '
-        '<span class="unit">rows: true label, columns: predicted</span></figcaption>'
+    # Many names side by side are only narrow when they are turned.
+    many = " many" if len(labels) > 8 else ""
+    return figure(
+        caption("Confusion matrix", about),
         f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></figure>"
+        f"<tbody>{rows}</tbody></table></div>",
+        f"confusion{many}",
     )
+
+
+def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], ...]]) -> str:
+    """Examples, one a row; a cell holds passages, a paragraph each."""
+    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = ""
+    for row in rows:
+        cells = "".join(
+            f'<td dir="auto">{"".join(f"<p>{_passage(part)}</p>" for part in cell)}</td>'
+            for cell in row
+        )
+        body += f"<tr>{cells}</tr>"
+    return (
+        f'<div class="wide"><table class="examples"><thead><tr>{header}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _passage(passage: Passage) -> str:
+    marked = f"<mark>{escape(passage.marked)}</mark>" if passage.marked else ""
+    return escape(passage.before) + marked + escape(passage.after)
 
 
 def filled_masks(examples: Iterable[dict[str, Any]]) -> str:

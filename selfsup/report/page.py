@@ -12,7 +12,8 @@ from selfsup.corpus.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.report import numbers
 from selfsup.report.comparison import comparison_sections
-from selfsup.report.finetuning import demo_sections, finetuning_sections
+from selfsup.report.demo import demo_sections
+from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
 from selfsup.report.run_folder import Run, read_run

@@ -1,7 +1,7 @@
 """Read a run folder for a report, however far the run came."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,10 @@ _FILES = ("run.yaml", "metrics.jsonl", "summary.json")
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds; what is missing or broken is empty, and named in `notes`."""
+    """What a run folder holds; what is missing or broken is empty, and named in `notes`.
+
+    `predictions` are a fine-tuning run's answers to its validation examples.
+    """
 
     name: str
     folder: Path
@@ -26,6 +29,7 @@ class Run:
     metrics: list[Record]
     summary: Record
     notes: tuple[str, ...]
+    predictions: list[Record] = field(default_factory=list)
 
     @property
     def training(self) -> list[Record]:
@@ -56,7 +60,8 @@ def read_run(folder: str | Path) -> Run:
         raise UserError(f"{folder} is no run folder: it holds none of {', '.join(_FILES)}")
     notes: list[str] = []
     settings = _read_settings(folder / "run.yaml", notes)
-    metrics = _read_metrics(folder / "metrics.jsonl", notes)
+    metrics = _read_lines(folder / "metrics.jsonl", notes)
+    predictions = _read_lines(folder / "validation_predictions.jsonl", notes)
     summary = _read_summary(folder / "summary.json", notes)
     return Run(
         name=folder.name or folder.resolve().name,
@@ -66,6 +71,7 @@ def read_run(folder: str | Path) -> Run:
         metrics=metrics,
         summary=summary,
         notes=tuple(notes),
+        predictions=predictions,
     )
 
 
@@ -98,7 +104,7 @@ def _read_settings(file: Path, notes: list[str]) -> Record:
     return values if isinstance(values, dict) else {}
 
 
-def _read_metrics(file: Path, notes: list[str]) -> list[Record]:
+def _read_lines(file: Path, notes: list[str]) -> list[Record]:
     if not file.is_file():
         return []
     text = file.read_bytes().decode("utf-8", errors="replace")
@@ -118,7 +124,7 @@ def _read_metrics(file: Path, notes: list[str]) -> list[Record]:
     if broken and not text.endswith("\n"):
         broken -= 1
     if broken:
-        notes.append(f"{broken} lines of metrics.jsonl could not be read and are left out")
+        notes.append(f"{broken} lines of {file.name} could not be read and are left out")
     return records
 
 

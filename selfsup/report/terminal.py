@@ -13,14 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import numbers
-from selfsup.report.finetuning import (
-    WAYS,
-    demo_task,
-    metric_title,
-    read_score,
-    verdict,
-    write_score,
-)
+from selfsup.report.demo import WAYS, demo_task, verdict
+from selfsup.report.scores import metric_title, read_score, write_score
 
 Result = dict[str, Any]
 
