@@ -1,16 +1,15 @@
 """What a report shows of several runs: curves over each other, results side by side."""
 
 from collections.abc import Callable
-from typing import Any
 
 from selfsup.report import numbers
-from selfsup.report.bar_chart import Bar, bar_chart
 from selfsup.report.demo import WAYS
+from selfsup.report.finetuning_comparison import finetuning_comparison
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.report.markup import charts, section, table
 from selfsup.report.pretraining import curve, final_state
 from selfsup.report.run_folder import Run
-from selfsup.report.scores import SHARES, metric_title, read_score, write_metric, write_score
+from selfsup.report.score_comparison import score_bars, score_table
 
 # (key of the final state, name, how it is written, whether more is better; None: neither is)
 _RESULTS: tuple[tuple[str, str, Callable[[float], str], bool | None], ...] = (
@@ -34,8 +33,8 @@ def comparison_sections(runs: list[Run]) -> str:
     }
     return (
         section("Pre-training", *_pretraining(by_kind["pretrain"]))
-        + section("Fine-tuning", *_scored(by_kind["finetune"], _metrics))
-        + section("Demo", *_scored(by_kind["demo"], _ways))
+        + finetuning_comparison(by_kind["finetune"])
+        + section("Demo", *_demos(by_kind["demo"]))
         + section("Settings that differ", _differing_settings(names, runs))
     )
 
@@ -124,44 +123,15 @@ def _results(runs: list[tuple[str, Run]]) -> str:
     return table(["", *(name for name, _ in runs)], rows, strong=strong) if rows else ""
 
 
-def _metrics(run: Run) -> dict[str, Any]:
-    return run.summary.get("metrics") or {}
-
-
-def _ways(run: Run) -> dict[str, Any]:
-    return {
-        f"accuracy, {name}": (run.summary.get(key) or {}).get("accuracy") for key, name, _ in WAYS
+def _demos(runs: list[tuple[str, Run]]) -> list[str]:
+    scores = {
+        run_name: {
+            f"accuracy, {name}": (run.summary.get(key) or {}).get("accuracy")
+            for key, name, _ in WAYS
+        }
+        for run_name, run in runs
     }
-
-
-def _scored(runs: list[tuple[str, Run]], scores_of: Callable[[Run], dict[str, Any]]) -> list[str]:
-    """Bars for each metric, a bar a run, and the same numbers in a table."""
-    found = {name: scores_of(run) for name, run in runs}
-    metrics = list(dict.fromkeys(metric for entries in found.values() for metric in entries))
-    figures, rows, strong = [], [], set()
-    for metric in metrics:
-        kind = metric.split(",")[0]
-        entries = {name: read_score(values.get(metric)) for name, values in found.items()}
-        figures.append(
-            bar_chart(
-                metric_title(metric),
-                [
-                    Bar(name, entry.mean, entry.std, colour % 6 + 1)
-                    for colour, (name, entry) in enumerate(entries.items())
-                    if entry
-                ],
-                unit="",
-                write=lambda value, kind=kind: write_metric(kind, value),
-                write_tick=numbers.round_percent if kind in SHARES else "{:g}".format,
-            )
-        )
-        cells = [write_score(kind, entry) if entry else "–" for entry in entries.values()]
-        means = [entry.mean if entry else None for entry in entries.values()]
-        best = max((mean for mean in means if mean is not None), default=None)
-        if "loss" not in metric and len(set(means)) > 1:
-            strong |= {(len(rows), column) for column, mean in enumerate(means, 1) if mean == best}
-        rows.append([metric_title(metric), *cells])
-    return [charts(*figures), table(["", *found], rows, strong=strong) if rows else ""]
+    return [charts(*score_bars(scores)), score_table(scores)]
 
 
 def _differing_settings(names: list[str], runs: list[Run]) -> str:

@@ -1,0 +1,106 @@
+"""What a report shows of several fine-tuning runs side by side."""
+
+from statistics import fmean
+
+from selfsup.encoder.config import BERT_SIZES
+from selfsup.report import numbers
+from selfsup.report.line_chart import Line, line_chart
+from selfsup.report.markup import caption, charts, figure, section, table
+from selfsup.report.run_folder import Run
+from selfsup.report.score_comparison import score_bars, score_table
+from selfsup.report.scores import SHARES, metric_title
+
+# A table of more labels than these is no longer read.
+_MOST_LABELS = 30
+
+NamedRuns = list[tuple[str, Run]]
+
+
+def finetuning_comparison(runs: NamedRuns) -> str:
+    """A section for each task: bars, curves, and tables of the runs' metrics and labels."""
+    by_task: dict[str, NamedRuns] = {}
+    for name, run in runs:
+        task = run.summary.get("task") or run.settings.get("task") or ""
+        by_task.setdefault(str(task), []).append((name, run))
+    return "".join(
+        section(f"Fine-tuning: {task}" if len(by_task) > 1 else "Fine-tuning", *_parts(part))
+        for task, part in by_task.items()
+    )
+
+
+def start_of(run: Run) -> str:
+    """What the encoder was at the start, and what of it has not learnt since."""
+    encoder, freeze = run.settings.get("encoder"), run.settings.get("freeze")
+    if encoder is None:
+        return "–"
+    start = "from scratch" if encoder in BERT_SIZES else "pre-trained"
+    if freeze is None:
+        return start
+    frozen = {"encoder": "frozen", "embeddings": "embeddings frozen"}
+    return f"{start}, {frozen.get(str(freeze), f'embeddings and lowest {freeze} layers frozen')}"
+
+
+def _parts(runs: NamedRuns) -> list[str]:
+    scores = {name: run.summary.get("metrics") or {} for name, run in runs}
+    facts = [["Start", *(start_of(run) for _, run in runs)]]
+    if any(run.summary.get("failed_seeds") for _, run in runs):
+        facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
+    return [
+        charts(*score_bars(scores), _curves(runs)),
+        score_table(scores, facts),
+        _labels(runs),
+    ]
+
+
+def _failed(run: Run) -> str:
+    seeds = run.summary.get("seeds")
+    return f"{len(run.summary.get('failed_seeds') or [])} of {len(seeds)}" if seeds else "–"
+
+
+def _curves(runs: NamedRuns) -> str:
+    """The metric that epochs are chosen by, each run's mean over its seeds."""
+    chosen = {run.summary.get("selection_metric") for _, run in runs} - {None}
+    if len(chosen) != 1:
+        return ""
+    metric = chosen.pop()
+    lines = []
+    for colour, (name, run) in enumerate(runs):
+        by_epoch: dict[float, list[float]] = {}
+        for line in run.epochs:
+            value = line["validation"].get(metric)
+            if numbers.is_number(value) and numbers.is_number(line.get("epoch")):
+                by_epoch.setdefault(line["epoch"], []).append(value)
+        epochs = sorted(by_epoch)
+        lines.append(Line(name, epochs, [fmean(by_epoch[e]) for e in epochs], colour % 6 + 1))
+    several = any(len(run.summary.get("seeds") or []) > 1 for _, run in runs)
+    return line_chart(
+        f"Validation: {metric_title(metric)}",
+        lines,
+        x_label="epoch",
+        whole_x=True,
+        y_label="mean over the seeds" if several else "",
+        write_x=lambda x: f"{x:g}",
+        percent=metric in SHARES,
+    )
+
+
+def _labels(runs: NamedRuns) -> str:
+    """The F1 of each label or type in each run's model."""
+    found = [
+        {str(entry["label"]): entry["f1"] for entry in run.summary.get("classes") or []}
+        for _, run in runs
+    ]
+    labels = list(dict.fromkeys(label for part in found for label in part))
+    if not labels or len(labels) > _MOST_LABELS:
+        return ""
+    rows, strong = [], set()
+    for number, label in enumerate(labels):
+        values = [part.get(label) for part in found]
+        rows.append([label, *("–" if v is None else numbers.percent(v) for v in values)])
+        known = [value for value in values if value is not None]
+        if len(set(values)) > 1:
+            strong |= {(number, place) for place, v in enumerate(values, 1) if v == max(known)}
+    return figure(
+        caption("F1 of each label", "of the best seed's model"),
+        table(["", *(name for name, _ in runs)], rows, strong=strong),
+    )
