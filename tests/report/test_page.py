@@ -1,54 +1,13 @@
 """The report page: whole in itself, and says what the run says."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from selfsup.errors import UserError
 from selfsup.report.page import write_report
-
-VOID = {"meta", "br", "img", "link", "input"}
-
-
-class Outline(HTMLParser):
-    """The text of a page by tag, and a check that every tag is closed where it should be."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text: list[tuple[str, str]] = []
-        self.attributes: list[tuple[str, str, str | None]] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and data.strip():
-            self.text.append((self.open[-1], data.strip()))
-
-    def of(self, tag: str) -> list[str]:
-        return [text for at, text in self.text if at == tag]
-
-    def all_text(self) -> str:
-        hidden = {"style", "script"}
-        return " ".join(text for tag, text in self.text if tag not in hidden).replace("\u00a0", " ")
-
-
-def report_on(*folders: Path, out: Path | None = None) -> Outline:
-    result = write_report(folders, out)
-    return Outline(Path(result["report"]).read_text(encoding="utf-8"))
+from tests.report.outline import report_on
 
 
 def test_the_page_of_one_run_lies_in_its_folder_unless_told_otherwise(pretraining_run, tmp_path):
