@@ -59,10 +59,10 @@ def _failed(run: Run) -> str:
 
 def _curves(runs: NamedRuns) -> str:
     """The metric that epochs are chosen by, each run's mean over its seeds."""
-    chosen = {run.summary.get("selection_metric") for _, run in runs} - {None}
+    chosen = {str(run.summary.get("selection_metric")) for _, run in runs if run.summary}
     if len(chosen) != 1:
         return ""
-    metric = chosen.pop()
+    (metric,) = chosen
     lines = []
     for colour, (name, run) in enumerate(runs):
         by_epoch: dict[float, list[float]] = {}

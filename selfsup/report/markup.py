@@ -98,15 +98,21 @@ def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], .
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = ""
     for row in rows:
-        cells = "".join(
-            f'<td dir="auto">{"".join(f"<p>{_passage(part)}</p>" for part in cell)}</td>'
-            for cell in row
-        )
+        cells = ""
+        for cell in row:
+            # What is long may be broken anywhere, such as an address; names and numbers may not.
+            mark = ' class="text"' if any(map(_is_long, cell)) else ""
+            paragraphs = "".join(f"<p>{_passage(part)}</p>" for part in cell)
+            cells += f'<td dir="auto"{mark}>{paragraphs}</td>'
         body += f"<tr>{cells}</tr>"
     return (
         f'<div class="wide"><table class="examples"><thead><tr>{header}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _is_long(passage: Passage) -> bool:
+    return sum(map(len, passage)) > 30
 
 
 def _passage(passage: Passage) -> str:
