@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from selfsup.encoder.dropout import drop_out
 from selfsup.encoder.packing import Packing
 
 
@@ -25,51 +26,86 @@ class SelfAttention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        """x [T, D] → [T, D]."""
-        qkv = self.query_key_value(x).view(len(x), 3, self.heads, -1)  # [T, 3, H, K]
+    def forward(self, x: Tensor, packing: Packing, *, first_only: bool = False) -> Tensor:
+        """x [T, D] → [T, D], or [B, D]: what the first token of each sequence makes of it."""
         dropout = self.dropout if self.training else 0.0
+        if first_only:
+            return self.output(self._attend_from_first(x, packing, dropout).flatten(1))
+        qkv = self.query_key_value(x).view(len(x), 3, self.heads, -1)  # [T, 3, H, K]
         return self.output(_attend(qkv, packing, dropout).flatten(1))
+
+    def _attend_from_first(self, x: Tensor, packing: Packing, dropout: float) -> Tensor:
+        """x [T, D] → attended values of each sequence's first token, [B, H, K]."""
+        width = x.shape[1]
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        first = x.index_select(0, packing.first_rows)
+        q = F.linear(first, weight[:width], bias[:width]).view(len(first), self.heads, -1)
+        kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
+        if _has_varlen(q, dropout):
+            ends = torch.arange(len(q) + 1, dtype=torch.int32, device=q.device)
+            return _attend_varlen(q, *kv.unbind(1), ends, 1, packing)
+        k, v = packing.pad(kv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
+        return _attend_padded(q.unsqueeze(2), k, v, packing, dropout).squeeze(2)
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
-    """qkv [T, 3, H, K] → attended values [T, H, K], by the fastest way the device has."""
-    if qkv.device.type == "cpu":
-        return packing.unpad(_attend_by_matrix_products(packing.pad(qkv), packing, dropout))
-    if qkv.device.type == "cuda" and dropout == 0.0 and qkv.dtype in _VARLEN_DTYPES:
-        return _attend_varlen(qkv, packing)
+    """qkv [T, 3, H, K] → attended values [T, H, K]."""
+    if _has_varlen(qkv, dropout):
+        return _attend_varlen(*qkv.unbind(1), packing.cu_seqlens, packing.max_seqlen, packing)
     q, k, v = packing.pad(qkv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
-    bias = None if packing.padding_bias is None else packing.padding_bias.to(q.dtype)
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
-    return packing.unpad(attended.transpose(1, 2))
+    return packing.unpad(_attend_padded(q, k, v, packing, dropout).transpose(1, 2))
+
+
+def _has_varlen(x: Tensor, dropout: float) -> bool:
+    """Whether flash attention over variable lengths computes this."""
+    return x.device.type == "cuda" and dropout == 0.0 and x.dtype in _VARLEN_DTYPES
 
 
 _VARLEN_DTYPES = (torch.bfloat16, torch.float16)
 
 
-def _attend_varlen(qkv: Tensor, packing: Packing) -> Tensor:
-    """Flash attention over variable lengths: on CUDA, in half precision, without dropout."""
+def _attend_varlen(
+    q: Tensor, k: Tensor, v: Tensor, query_ends: Tensor, longest_query: int, packing: Packing
+) -> Tensor:
+    """Flash attention: q [queries, H, K], k and v [T, H, K] → [queries, H, K].
+
+    Args:
+        query_ends: int32 [B + 1], where each sequence's queries begin and end.
+        longest_query: most queries of a sequence.
+        packing: of the keys and values.
+    """
     from torch.nn.attention.varlen import varlen_attn
 
-    q, k, v = qkv.unbind(1)
     ends, longest = packing.cu_seqlens, packing.max_seqlen
-    return varlen_attn(q, k, v, ends, ends, longest, longest)  # type: ignore[return-value]
+    return varlen_attn(q, k, v, query_ends, ends, longest_query, longest)  # type: ignore[return-value]
 
 
-def _attend_by_matrix_products(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
-    """qkv [B, L, 3, H, K] → [B, L, H, K].
+def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: float) -> Tensor:
+    """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K]."""
+    bias = None if packing.padding_bias is None else packing.padding_bias.to(q.dtype)
+    if q.device.type == "cpu":
+        return _attend_by_matrix_products(q, k, v, bias, dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+
+
+def _attend_by_matrix_products(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float
+) -> Tensor:
+    """As ``_attend_padded``; the bias is added to the scores, [B, 1, 1, L].
 
     On a CPU, the backward pass of torch's fused attention takes three times as long as these
     batched products at lengths up to 512 (docs/log.md).
     """
-    batch, length, _, heads, width = qkv.shape
-    q, k, v = qkv.permute(2, 0, 3, 1, 4).reshape(3, batch * heads, length, width)
-    if packing.padding_bias is None:
-        bias, beta = q.new_zeros(()), 0
-    else:
-        bias = packing.padding_bias.to(q.dtype).expand(batch, heads, 1, length)
-        bias, beta = bias.reshape(batch * heads, 1, length), 1
-    scores = torch.baddbmm(bias, q, k.transpose(1, 2), beta=beta, alpha=1 / math.sqrt(width))
-    probabilities = F.dropout(scores.softmax(-1), dropout)
-    attended = torch.bmm(probabilities, v).view(batch, heads, length, width)
-    return attended.transpose(1, 2)
+    batch, heads, length, width = k.shape
+    if bias is not None:
+        bias = bias.expand(batch, heads, 1, length).reshape(batch * heads, 1, length)
+    scores = torch.baddbmm(
+        q.new_zeros(()) if bias is None else bias,
+        q.reshape(batch * heads, -1, width),
+        k.reshape(batch * heads, length, width).transpose(1, 2),
+        beta=0 if bias is None else 1,
+        alpha=1 / math.sqrt(width),
+    )
+    probabilities = drop_out(scores.softmax(-1), dropout)
+    attended = torch.bmm(probabilities, v.reshape(batch * heads, length, width))
+    return attended.view(batch, heads, -1, width)

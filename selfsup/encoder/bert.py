@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.dropout import Dropout
 from selfsup.encoder.packing import Packing
 
 ACTIVATIONS = {
@@ -59,6 +60,22 @@ class BertEncoder(nn.Module):
         first_tokens = hidden.index_select(0, packing.first_rows)
         return EncoderOutput(hidden, torch.tanh(self.pooler(first_tokens)))
 
+    def pooled_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
+        """``pooler_output`` alone, [B, D]; the arguments are as in ``forward``."""
+        return torch.tanh(self.pooler(self.first_states(input_ids, token_type_ids, packing)))
+
+    def first_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
+        """The last layer's vector for each sequence's first token, [B, D].
+
+        The rows of ``hidden_states`` at ``packing.first_rows``. The last layer is not computed for
+        the other tokens, but for their keys and values.
+        """
+        hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
+        *lower, highest = self.layers
+        for layer in lower:
+            hidden = layer(hidden, packing)
+        return highest(hidden, packing, first_only=True)
+
     def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
         hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
@@ -76,7 +93,7 @@ class BertEmbeddings(nn.Module):
         self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.token_type = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, position_ids: Tensor) -> Tensor:
         """Three int64 [T] → [T, D], in the precision that the layers compute in."""
@@ -100,11 +117,14 @@ class BertLayer(nn.Module):
         self.activation = ACTIVATIONS[config.hidden_act]
         self.output = nn.Linear(config.intermediate_size, width)
         self.output_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        """x [T, D] → [T, D]."""
-        x = self.attention_norm(x + self.dropout(self.attention(x, packing)))
+    def forward(self, x: Tensor, packing: Packing, *, first_only: bool = False) -> Tensor:
+        """x [T, D] → [T, D], or [B, D] of the first token of each sequence alone."""
+        attended = self.attention(x, packing, first_only=first_only)
+        if first_only:
+            x = x.index_select(0, packing.first_rows)
+        x = self.attention_norm(x + self.dropout(attended))
         inner = self.activation(self.intermediate(x))  # [T, F]
         return self.output_norm(x + self.dropout(self.output(inner)))
 

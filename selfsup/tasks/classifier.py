@@ -35,18 +35,15 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, batch: EncodedBatch) -> Losses:
         """Mean loss, right predictions, number of texts."""
-        encoded = self.encoder(batch.input_ids, batch.token_type_ids, batch.packing)
-        return classification_loss(self._head(encoded.pooler_output), batch, self.labels)
+        return classification_loss(self._head(self._pooled(batch)), batch, self.labels)
 
     def scores(self, batch: EncodedBatch) -> Tensor:
         """A score (logit) for each label, or the number, [W, C]."""
-        encoded = self.encoder(batch.input_ids, batch.token_type_ids, batch.packing)
-        return in_units(self._head(encoded.pooler_output), self.labels)
+        return in_units(self._head(self._pooled(batch)), self.labels)
 
     def features(self, batch: EncodedBatch) -> Tensor:
         """What the frozen layers make of each window: the last state of its ``[CLS]``, [W, D]."""
-        hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
-        return hidden.index_select(0, batch.packing.first_rows)
+        return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
     def on_features(self) -> "ClassifierOnFeatures":
         """What stands over the features, sharing this model's parameters."""
@@ -61,6 +58,9 @@ class SequenceClassifier(nn.Module):
                 yield name, parameter * self.labels.std + self.labels.mean
             else:
                 yield name, parameter
+
+    def _pooled(self, batch: EncodedBatch) -> Tensor:
+        return self.encoder.pooled_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
     def _head(self, pooled: Tensor) -> Tensor:
         return self.classifier(self.dropout(pooled))

@@ -120,6 +120,24 @@ def test_its_gradients_equal_those_of_transformers(config, lengths, seed):
         )
 
 
+@given(encoder_configs(), st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 99))
+def test_first_tokens_alone_are_as_among_all_tokens_and_so_are_their_gradients(
+    config, lengths, seed
+):
+    torch.manual_seed(seed)
+    encoder = BertEncoder(config).double().eval()  # where rounding hides no difference
+    inputs = (*random_inputs(config, lengths, seed), Packing.from_lengths(torch.tensor(lengths)))
+    towards = torch.randn(len(lengths), config.hidden_size).double()
+    gradients = []
+    for pooled in (encoder(*inputs).pooler_output, encoder.pooled_states(*inputs)):
+        encoder.zero_grad()
+        (pooled * towards).sum().backward()
+        gradients.append([_gradient(parameter).clone() for parameter in encoder.parameters()])
+        torch.testing.assert_close(pooled, encoder(*inputs).pooler_output, atol=1e-12, rtol=0)
+    for ours, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-8)
+
+
 def _gradient(parameter: Tensor) -> Tensor:
     assert parameter.grad is not None
     return parameter.grad

