@@ -22,6 +22,7 @@ from selfsup.recipes.pretraining_data import TOKENIZER, check_data, pretraining_
 from selfsup.recipes.pretraining_defaults import with_defaults
 from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_model import build_model
+from selfsup.recipes.pretraining_optimizer import build_optimizer
 from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
 from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
 from selfsup.recipes.vocabulary_extension import read_report
@@ -32,7 +33,6 @@ from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remo
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal
 from selfsup.training.loop import Extent, NotFinite, RunState, Stage, StepSettings, train
-from selfsup.training.optimizer import build_adamw
 
 CHECKPOINTS = "checkpoints"
 
@@ -87,7 +87,7 @@ def _run(
     model = build_model(
         settings, data.shards, data.corpus, data.documents, is_new=checkpoint is None
     ).to(compute.device)
-    optimizer = build_adamw(model.named_parameters(), settings.learning_rate, settings.weight_decay)
+    optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState()
     if checkpoint is not None:
         state = RunState(**load_checkpoint(checkpoint, model, optimizer))

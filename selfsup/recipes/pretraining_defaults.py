@@ -25,6 +25,7 @@ class SizeDefaults:
     learning_rate: float
     dropout: float
     start: str
+    optimizer: str = "adamw"
 
 
 _SIZE_DEFAULTS = {
@@ -70,6 +71,7 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
         learning_rate=given(settings.learning_rate, size.learning_rate),
         dropout=given(settings.dropout, size.dropout),
         start=size.start if settings.start == "auto" else settings.start,
+        optimizer=size.optimizer if settings.optimizer == "auto" else settings.optimizer,
     )
 
 

@@ -146,6 +146,12 @@ class PretrainSettings:
         metavar="N",
         at_least=1,
     )
+    optimizer: str = flag(
+        "adamw, or muon for the layers' matrices; by the encoder's size if auto",
+        default="auto",
+        group="Optimisation",
+        choices=("auto", "adamw", "muon"),
+    )
     learning_rate: float | None = flag(
         "highest learning rate; by the encoder's size if not given",
         default=None,
@@ -167,7 +173,7 @@ class PretrainSettings:
         below=1,
     )
     weight_decay: float = flag(
-        "AdamW's weight decay; none on biases and norms",
+        "the optimizer's weight decay; none on biases and norms",
         default=0.01,
         group="Optimisation",
         metavar="X",

@@ -1,6 +1,7 @@
 """AdamW as BERT is trained with it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,16 +18,23 @@ def build_adamw(
     Vectors (biases and norms) are not decayed. ``betas[1] = 0.98`` follows RoBERTa (Liu et al.
     2019, §3.1), which found it steadier at large batches.
     """
+    groups = adamw_groups(named_parameters, weight_decay)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=1e-6, fused=True)
+
+
+def adamw_groups(
+    named_parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Parameters that learn, in two groups: matrices, which are decayed, and vectors."""
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []
     for _, parameter in named_parameters:
         if parameter.requires_grad:
             (matrices if parameter.ndim > 1 else vectors).append(parameter)
-    groups = [
+    return [
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=1e-6, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, multiplier: float) -> None:

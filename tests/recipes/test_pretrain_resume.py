@@ -109,9 +109,18 @@ def measured_steps(run: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("number", "changed"),
     [
-        (SIGKILL, {"dropout": 0.1}),
+        (SIGKILL, {"dropout": 0.1, "optimizer": "muon"}),
         # Shorter sequences first: the run has batches of two kinds, and stops among the second.
-        (SIGINT, {"dropout": 0.1, "accumulate": 2, "short_length": 16, "short_share": 0.5}),
+        (
+            SIGINT,
+            {
+                "dropout": 0.1,
+                "optimizer": "adamw",
+                "accumulate": 2,
+                "short_length": 16,
+                "short_share": 0.5,
+            },
+        ),
     ],
     ids=["killed", "interrupted"],
 )
