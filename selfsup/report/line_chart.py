@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -68,6 +68,8 @@ def line_chart(
     right = 16 + max((text_width(_short(line.label)) for line in labels), default=0)
     x_scale = _x_scale(lines, right)
     y_scale = _y_scale(lines, levels, x_scale, skip_start, from_zero)
+    if percent:  # no share is below 0 or above 1, and neither is its axis
+        y_scale = replace(y_scale, low=max(0.0, y_scale.low), high=min(1.0, y_scale.high))
     parts = [
         *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
         *_vertical_axis(x_scale, y_scale, write_y),

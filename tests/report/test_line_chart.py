@@ -136,3 +136,13 @@ def test_smoothing_keeps_the_length_and_the_range(values: list[float]):
 def test_smoothing_leaves_a_straight_line_where_it_is_but_at_its_end():
     values = [float(v) for v in range(300)]
     assert smoothed(values)[:290] == pytest.approx(values[:290])
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [1.0, 1.0], [0.01, 0.99]])
+def test_the_axis_of_shares_has_none_below_0_or_above_1(values):
+    figure = chart(Line("a", [0, 1], values), percent=True)
+    ticks = [text.text or "" for text in figure.iter("text") if "side" in (text.get("class") or "")]
+    shares = [float(tick.removesuffix("%")) for tick in ticks]
+    assert shares
+    assert min(shares) >= 0
+    assert max(shares) <= 100
