@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.atomic_files import writing_to
+from selfsup.atomic_files import writing_to
 from selfsup.corpus.blocks import EncodedBlock
 
 _EMPTY = np.uint64(0)

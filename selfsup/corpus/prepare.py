@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.corpus.bad_records import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecordTally,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.corpus.bad_records import BadRecordTally
 from selfsup.corpus.document import BadRecord
 from selfsup.corpus.sources import RecordStream

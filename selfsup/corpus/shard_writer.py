@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.corpus.atomic_files import replacing, writing_to
+from selfsup.atomic_files import replacing, writing_to
 
 _SAFETENSORS_DTYPES = {np.dtype("<u2"): "U16", np.dtype("<u4"): "U32", np.dtype("<i8"): "I64"}
 _COPY_BYTES = 1 << 20

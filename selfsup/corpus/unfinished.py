@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.corpus.atomic_files import write_bytes
+from selfsup.atomic_files import write_bytes
 from selfsup.corpus.shards import damage_of
 
 PROGRESS_FILE = "progress.json"

@@ -17,7 +17,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
-from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import WordPieceEncoder, word_cutter
 from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from selfsup.corpus.atomic_files import sync_folder, writing_to
+from selfsup.atomic_files import sync_folder, writing_to
 from selfsup.corpus.wordpiece import complete_tokenizer_config
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config_file import read_config

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from selfsup.corpus.atomic_files import replacing, write_bytes, writing_to
+from selfsup.atomic_files import replacing, write_bytes, writing_to
 
 
 def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -> None:

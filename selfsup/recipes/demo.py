@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from selfsup.corpus.atomic_files import replacing
+from selfsup.atomic_files import replacing
 from selfsup.corpus.document import Document
 from selfsup.corpus.sources import DOCS_INSTALLED, read_documents
 from selfsup.deploy.fill_mask import fill_mask

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from selfsup.corpus.atomic_files import writing_to
+from selfsup.atomic_files import writing_to
 from selfsup.errors import UserError
 from selfsup.recipes.run_folder import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, begin_run
 from selfsup.report.run_folder import read_run

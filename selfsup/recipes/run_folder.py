@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.settings.parser import to_yaml

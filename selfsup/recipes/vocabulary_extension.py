@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.atomic_files import write_bytes
+from selfsup.atomic_files import write_bytes
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import cuts_at_spaces, word_cutter
 from selfsup.corpus.sampling import sample_documents

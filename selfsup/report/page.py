@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup import __version__
-from selfsup.corpus.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.report import numbers
 from selfsup.report.comparison import comparison_sections

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from selfsup.corpus.atomic_files import sync_folder, writing_to
+from selfsup.atomic_files import sync_folder, writing_to
 from selfsup.encoder.tensor_file import read_tensors, sync_file, write_tensors
 from selfsup.errors import UserError
 

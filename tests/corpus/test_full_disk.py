@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfsup.corpus.atomic_files import replacing, write_bytes
+from selfsup.atomic_files import replacing, write_bytes
 from selfsup.corpus.duplicates import SeenHashes
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer, train_tokenizer
