@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--examples", type=int, default=1600, help="sentences in the timed epoch")
     parser.add_argument("--texts", type=int, default=800, help="texts to predict")
-    parser.add_argument("--one", nargs=3, metavar=("WHAT", "SETTING", "FOLDER"), help="")
+    parser.add_argument(
+        "--one", nargs=3, metavar=("WHAT", "SETTING", "FOLDER"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.one:
         what, setting, folder = arguments.one

@@ -1,0 +1,271 @@
+"""Claim: fine-tuned with us, a checkpoint is as good as with transformers.Trainer, or better.
+
+The real checkpoint is fine-tuned on SST-2 (100, 500 and all examples), SNLI, SQuAD 1.1 and WNUT-17
+and measured on their validation files, over several seeds:
+
+- ``theirs``: ``transformers.Trainer`` by the recipe of its usual scripts, after the last epoch;
+- ``equal``: ours with the same epochs, batch size, learning rate and schedule, after the last
+  epoch;
+- ``default``: ours with nothing said, as ``selfsup finetune`` gives it: the best epoch.
+
+The best epoch of each is given as well. A seed also says which examples a small training set has.
+Each cell runs in a process of its own. With ``--out`` finished cells are kept in that file, and a
+benchmark that was interrupted goes on from there.
+
+    python benchmarks/finetune_quality.py [--tasks sst2 snli] [--seeds 3] [--out FILE]
+
+prints one JSON object; metrics are shares.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from english_sample import DATA
+from finetune_checkpoint import CHECKPOINT, checkpoint_folder
+
+THEIRS, EQUAL, DEFAULT = "theirs", "equal", "default"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A task's files, and how the scripts of transformers fine-tune on it.
+
+    Attributes:
+        task: as ``selfsup finetune`` takes it.
+        train, validation: under the data folder.
+        metric: what is compared.
+        epochs, batch_size, learning_rate: of run_glue.py, run_qa.py, run_ner.py and their pages.
+        max_length: most tokens of a sequence.
+        examples: how many of the training examples are used; all if None.
+    """
+
+    task: str
+    train: str
+    validation: str
+    metric: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    max_length: int = 128
+    examples: int | None = None
+
+
+def sentiment(examples: int | None) -> Recipe:
+    files = "sst2/train.tsv", "sst2/dev.tsv"
+    return Recipe(
+        "sequence-classification", *files, "accuracy", 3, 32, 2e-5, examples=examples
+    )  # fmt: skip
+
+
+RECIPES = {
+    "sst2-100": sentiment(100),
+    "sst2-500": sentiment(500),
+    "sst2": sentiment(None),
+    "snli": Recipe(
+        "pair-classification", "snli/train.tsv", "snli/dev.tsv", "accuracy", 3, 32, 2e-5
+    ),
+    "squad": Recipe(
+        "question-answering", "squad/train-v1.1.json", "squad/dev-v1.1.json", "f1", 2, 12, 3e-5, 384
+    ),
+    "wnut17": Recipe(
+        "token-classification", "wnut17/train.conll", "wnut17/dev.conll", "f1", 3, 8, 5e-5
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--checkpoint", default=CHECKPOINT, help="a model folder or a package")
+    parser.add_argument("--data", type=Path, default=DATA / "tasks")
+    parser.add_argument("--tasks", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--examples", type=int, help="for a trial: learn so many, and measure with the same"
+    )
+    parser.add_argument("--epochs", type=int, help="for a trial")
+    parser.add_argument("--learning-rate", type=float, help="of theirs and equal")
+    parser.add_argument("--out", type=Path, help="file that keeps finished cells")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(**json.loads(arguments.one))))
+        return
+    cells: dict[str, dict] = {}
+    if arguments.out and arguments.out.exists():
+        cells = json.loads(arguments.out.read_text(encoding="utf-8"))
+    for seed in range(arguments.seeds):
+        for name in arguments.tasks:
+            for side in (THEIRS, EQUAL, DEFAULT):
+                cell = cell_of(arguments, name, side, seed)
+                if (key := json.dumps(cell, sort_keys=True)) in cells:
+                    continue
+                command = [sys.executable, __file__, "--one", key]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+                cells[key] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{name}, {side}, seed {seed}: {cells[key]}", file=sys.stderr)
+                if arguments.out:
+                    arguments.out.write_text(json.dumps(cells, indent=1), encoding="utf-8")
+    print(json.dumps({name: report(arguments, name, cells) for name in arguments.tasks}, indent=2))
+
+
+def cell_of(arguments: argparse.Namespace, name: str, side: str, seed: int) -> dict:
+    """All that a cell's result depends on."""
+    return {
+        "name": name,
+        "side": side,
+        "seed": seed,
+        "checkpoint": arguments.checkpoint,
+        "data": str(arguments.data),
+        "examples": arguments.examples,
+        "epochs": arguments.epochs,
+        "learning_rate": None if side == DEFAULT else arguments.learning_rate,
+    }
+
+
+def report(arguments: argparse.Namespace, name: str, cells: dict[str, dict]) -> dict:
+    """Mean, standard deviation and values over the seeds, and how far ours are ahead."""
+    result: dict = {"metric": RECIPES[name].metric}
+    for side in (THEIRS, EQUAL, DEFAULT):
+        of_seeds = [
+            cells[json.dumps(cell_of(arguments, name, side, seed), sort_keys=True)]
+            for seed in range(arguments.seeds)
+        ]
+        for which in ("last", "best"):
+            values = [epochs[which] for epochs in of_seeds]
+            std = statistics.stdev(values) if len(values) > 1 else 0.0
+            summary = {"mean": statistics.fmean(values), "std": std, "values": values}
+            result.setdefault(side, {})[f"{which}_epoch"] = summary
+    theirs, equal, default = (result[side] for side in (THEIRS, EQUAL, DEFAULT))
+    last = theirs["last_epoch"]["mean"]
+    result["equal_ahead_by"] = equal["last_epoch"]["mean"] - last
+    result["default_ahead_by"] = default["best_epoch"]["mean"] - last
+    best = theirs["best_epoch"]["mean"]
+    result["default_ahead_of_their_best_epoch_by"] = default["best_epoch"]["mean"] - best
+    return result
+
+
+def measure(
+    name: str,
+    side: str,
+    seed: int,
+    checkpoint: str,
+    data: str,
+    examples: int | None,
+    epochs: int | None,
+    learning_rate: float | None,
+) -> dict:
+    """The metric after the last epoch and after the best one, of one cell."""
+    recipe = RECIPES[name]
+    folder = checkpoint_folder(checkpoint)
+    with tempfile.TemporaryDirectory() as work:
+        most = [count for count in (examples, recipe.examples) if count is not None]
+        train = write_sample(
+            Path(data) / recipe.train, Path(work, "train"), min(most, default=None), seed
+        )
+        # Few examples may lack a label that the validation file has.
+        is_trial = examples is not None
+        validation = train if is_trial else Path(data) / recipe.validation
+        if side == DEFAULT:
+            return fine_tune(recipe, folder, train, validation, Path(work), seed, epochs=epochs)
+        epochs, learning_rate = epochs or recipe.epochs, learning_rate or recipe.learning_rate
+        if side == EQUAL:
+            is_windowed = recipe.task == "question-answering"
+            return fine_tune(
+                recipe,
+                folder,
+                train,
+                validation,
+                Path(work),
+                seed,
+                epochs=epochs,
+                batch_size=recipe.batch_size,
+                learning_rate=learning_rate,
+                max_length=recipe.max_length,
+                doc_stride=128 if is_windowed else None,
+                warmup=0.0,
+                weight_decay=0.0,
+            )
+        from finetune_with_trainer import fine_tune_with_trainer
+
+        values = fine_tune_with_trainer(
+            recipe.task,
+            folder,
+            train,
+            validation,
+            metric=recipe.metric,
+            epochs=epochs,
+            batch_size=recipe.batch_size,
+            learning_rate=learning_rate,
+            max_length=recipe.max_length,
+            seed=seed,
+        )
+        return {"last": values[-1], "best": max(values)}
+
+
+def fine_tune(
+    recipe: Recipe, checkpoint: Path, train: Path, validation: Path, work: Path, seed: int, **how
+) -> dict:
+    """Ours, with these settings said and all others left to their defaults."""
+    from selfsup.recipes.finetune import finetune
+    from selfsup.settings import FinetuneSettings
+
+    settings = FinetuneSettings(
+        task=recipe.task,
+        encoder=str(checkpoint),
+        train=str(train),
+        validation=str(validation),
+        out=str(work / "run"),
+        seed=seed,
+        **how,
+    )
+    summary = finetune(settings)
+    lines = (work / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    last = json.loads(lines[-1])["validation"][recipe.metric]
+    return {"last": last, "best": summary["metrics"][recipe.metric]["mean"]}
+
+
+def write_sample(source: Path, target: Path, count: int | None, seed: int) -> Path:
+    """A file of so many of the examples, chosen by the seed; the whole file if None."""
+    target = target.with_suffix(source.suffix)
+    if count is None:
+        target.write_bytes(source.read_bytes())
+        return target
+    text = source.read_text(encoding="utf-8")
+    if source.suffix == ".json":
+        squad = json.loads(text)
+        questions = [qa["id"] for _, qa in questions_of(squad)]
+        chosen = set(chosen_of(questions, count, seed))
+        for paragraph, _ in list(questions_of(squad)):
+            paragraph["qas"] = [qa for qa in paragraph["qas"] if qa["id"] in chosen]
+        target.write_text(json.dumps(squad), encoding="utf-8")
+    elif source.suffix == ".conll":
+        sentences = [part for part in text.split("\n\n") if part.strip()]
+        target.write_text("\n\n".join(chosen_of(sentences, count, seed)) + "\n", encoding="utf-8")
+    else:
+        header, *rows = text.splitlines()
+        lines = [header, *chosen_of(rows, count, seed)]
+        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target
+
+
+def chosen_of(examples: list[str], count: int, seed: int) -> list[str]:
+    return random.Random(seed).sample(examples, min(count, len(examples)))
+
+
+def questions_of(squad: dict):
+    """Each question with its paragraph."""
+    for article in squad["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                yield paragraph, question
+
+
+if __name__ == "__main__":
+    main()
