@@ -102,7 +102,7 @@ def classification(checkpoint, tokenizer, train: Path, validation: Path, max_len
         return {"accuracy": float((result.predictions.argmax(-1) == result.label_ids).mean())}
 
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=len(names))
-    return Prepared(model, *encoded, DataCollatorWithPadding(tokenizer), metrics)
+    return Prepared(model, encoded[0], encoded[1], DataCollatorWithPadding(tokenizer), metrics)
 
 
 def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):
@@ -117,8 +117,7 @@ def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: in
         for number, sentence in enumerate(sentences):
             of_tokens, previous = [], None
             for word in tokens.word_ids(number):
-                is_first = word is not None and word != previous
-                tag = sentence[word][1] if is_first else None
+                tag = None if word is None or word == previous else sentence[word][1]
                 # A tag that training never showed cannot be learnt; it counts as none.
                 of_tokens.append(-100 if tag is None else names.index(tag if tag in names else "O"))
                 previous = word
@@ -132,10 +131,12 @@ def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: in
         for scores, labels, tags in zip(result.predictions, result.label_ids, true, strict=True):
             given = [names[tag] for tag in scores.argmax(-1)[labels != -100]]
             found.append(given + ["O"] * (len(tags) - len(given)))
-        return {"f1": float(f1_score(true, found))}
+        return {"f1": float(f1_score(true, found))}  # type: ignore[arg-type]
 
     model = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=len(names))
-    return Prepared(model, *encoded, DataCollatorForTokenClassification(tokenizer), metrics)
+    return Prepared(
+        model, encoded[0], encoded[1], DataCollatorForTokenClassification(tokenizer), metrics
+    )
 
 
 def answering(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):

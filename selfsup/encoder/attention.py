@@ -43,7 +43,8 @@ class SelfAttention(nn.Module):
         kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
         if _has_varlen(q, dropout):
             ends = torch.arange(len(q) + 1, dtype=torch.int32, device=q.device)
-            return _attend_varlen(q, *kv.unbind(1), ends, 1, packing)
+            k, v = kv.unbind(1)
+            return _attend_varlen(q, k, v, ends, 1, packing)
         k, v = packing.pad(kv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
         return _attend_padded(q.unsqueeze(2), k, v, packing, dropout).squeeze(2)
 
@@ -51,7 +52,8 @@ class SelfAttention(nn.Module):
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
     """qkv [T, 3, H, K] → attended values [T, H, K]."""
     if _has_varlen(qkv, dropout):
-        return _attend_varlen(*qkv.unbind(1), packing.cu_seqlens, packing.max_seqlen, packing)
+        q, k, v = qkv.unbind(1)
+        return _attend_varlen(q, k, v, packing.cu_seqlens, packing.max_seqlen, packing)
     q, k, v = packing.pad(qkv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
     return packing.unpad(_attend_padded(q, k, v, packing, dropout).transpose(1, 2))
 
