@@ -54,11 +54,15 @@ def texts(*sources, **options) -> list[str]:
         ("c.csv", csv_bytes(ROWS)),
         ("c.csv", b"\xef\xbb\xbf" + csv_bytes(ROWS, lineterminator="\n")),
         ("c.parquet", parquet_bytes(ROWS)),
-        ("c.jsonl.gz", gzip.compress(json_lines(ROWS))),
+        ("c.jsonl.gz", gzip.compress(json_lines(ROWS), mtime=0)),
         ("c.jsonl.xz", lzma.compress(json_lines(ROWS))),
         ("c.jsonl.bz2", bz2.compress(json_lines(ROWS))),
         ("c.jsonl.zst", zstandard.compress(json_lines(ROWS))),
-        ("c.JSONL.GZ", gzip.compress(json_lines(ROWS[:1])) + gzip.compress(json_lines(ROWS[1:]))),
+        (
+            "c.JSONL.GZ",
+            gzip.compress(json_lines(ROWS[:1]), mtime=0)
+            + gzip.compress(json_lines(ROWS[1:]), mtime=0),
+        ),
         ("c.jsonl.zst", b"".join(zstandard.compress(json_lines([row])) for row in ROWS)),
     ],
 )
@@ -268,7 +272,7 @@ def test_a_bad_beginning_is_forgiven_and_a_long_bad_stretch_is_not_read_to_the_e
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("c.jsonl.gz", gzip.compress(json_lines(ROWS) * 500)[:-20]),
+        ("c.jsonl.gz", gzip.compress(json_lines(ROWS) * 500, mtime=0)[:-20]),
         ("c.jsonl.xz", lzma.compress(json_lines(ROWS) * 500)[:-20]),
         ("c.jsonl.zst", b"(\xb5/\xfd" + b"\xff" * 100),
         ("c.jsonl.bz2", bz2.compress(json_lines(ROWS) * 500)[:-20]),
