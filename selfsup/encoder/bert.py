@@ -8,17 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.dropout import Dropout
 from selfsup.encoder.packing import Packing
-
-ACTIVATIONS = {
-    "gelu": nn.GELU(),
-    "gelu_new": nn.GELU(approximate="tanh"),
-    "gelu_pytorch_tanh": nn.GELU(approximate="tanh"),
-    "relu": nn.ReLU(),
-}
+from selfsup.encoder.precision import compute_dtype
 
 
 class EncoderOutput(NamedTuple):
@@ -99,7 +94,7 @@ class BertEmbeddings(nn.Module):
         """Three int64 [T] → [T, D], in the precision that the layers compute in."""
         embedded = self.word(input_ids) + self.position(position_ids)
         embedded = embedded + self.token_type(token_type_ids)
-        normalised = self.norm(embedded.to(_compute_dtype(embedded)))
+        normalised = self.norm(embedded.to(compute_dtype(embedded)))
         return self.dropout(normalised)
 
 
@@ -127,9 +122,3 @@ class BertLayer(nn.Module):
         x = self.attention_norm(x + self.dropout(attended))
         inner = self.activation(self.intermediate(x))  # [T, F]
         return self.output_norm(x + self.dropout(self.output(inner)))
-
-
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    """The precision of matrix products here: autocast's where it is on, else the tensor's own."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -47,6 +47,13 @@ class Packing:
         padding_bias.masked_fill_(is_padding, float("-inf"))
         return cls(cu_seqlens, longest, position_ids, padded_rows, padding_bias[:, None, None, :])
 
+    @classmethod
+    def of_equal_lengths(cls, batch: int, length: int, device: torch.device) -> "Packing":
+        """Lay ``batch`` sequences of one length end to end; nothing waits for the device."""
+        cu_seqlens = torch.arange(0, batch * length + 1, length, dtype=torch.int32, device=device)
+        position_ids = torch.arange(length, device=device).repeat(batch)
+        return cls(cu_seqlens, length, position_ids, None, None)
+
     def to(self, device: torch.device) -> "Packing":
         """The same boundaries on a device."""
         rows, bias = self.padded_rows, self.padding_bias
