@@ -85,6 +85,16 @@ def _attend_varlen(
 def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: float) -> Tensor:
     """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K]."""
     bias = None if packing.padding_bias is None else packing.padding_bias.to(q.dtype)
+    return attend(q, k, v, bias, dropout)
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K].
+
+    The bias is added to the scores, [B, 1, 1, L].
+    """
     if q.device.type == "cpu":
         return _attend_by_matrix_products(q, k, v, bias, dropout)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
@@ -93,7 +103,7 @@ def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: f
 def _attend_by_matrix_products(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float
 ) -> Tensor:
-    """As ``_attend_padded``; the bias is added to the scores, [B, 1, 1, L].
+    """As ``attend``.
 
     On a CPU, the backward pass of torch's fused attention takes three times as long as these
     batched products at lengths up to 512 (docs/log.md).
