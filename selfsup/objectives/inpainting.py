@@ -1,0 +1,203 @@
+"""Inpainting: hide most patches of an image, predict their pixels (MAE: He et al. 2021, §3).
+
+The encoder sees the visible patches only.
+
+Shapes: B images, S side of an image, p side of a patch, N patches of an image, of which n are
+visible and m = N - n missing, P = 3p² numbers in a patch, D width of the encoder, E of the decoder.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from selfsup.counter_random import hash64
+from selfsup.encoder.sine_positions import sine_positions
+from selfsup.encoder.vit import VitEncoder
+from selfsup.encoder.vit_config import VitConfig
+from selfsup.objectives.inpainting_decoder import DecoderLayer, InpaintingDecoder
+from selfsup.objectives.patch_windows import cut_windows, to_floats
+
+_ORDER = 0x494E5041494E54
+_VARIANCE_EPS = 1e-6  # as in MAE's released code
+DECODER_DEPTH = 2
+_LEAST_DECODER_WIDTH = 128
+
+
+@dataclass(frozen=True)
+class HiddenPatches:
+    """Images taken apart into what the encoder sees and what is to be predicted.
+
+    Attributes:
+        visible: uint8 [B, n, P].
+        visible_places: int64 [B, n], where in the grid they stand, row by row from 0.
+        missing: uint8 [B, m, P].
+        missing_places: int64 [B, m].
+    """
+
+    visible: Tensor
+    visible_places: Tensor
+    missing: Tensor
+    missing_places: Tensor
+
+    def to(self, device: torch.device) -> "HiddenPatches":
+        """The same patches on a device."""
+        return HiddenPatches(
+            self.visible.to(device),
+            self.visible_places.to(device),
+            self.missing.to(device),
+            self.missing_places.to(device),
+        )
+
+    def filled(self, missing: Tensor) -> Tensor:
+        """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
+
+        Args:
+            missing: [B, m, P], what to put where patches are missing; pixels from 0 to 1 if floats,
+                from 0 to 255 if uint8.
+        """
+        visible = self.visible
+        if missing.is_floating_point():
+            visible = visible.to(missing.dtype) / 255
+        places = torch.cat([self.visible_places, self.missing_places], 1)  # [B, N]
+        patches = torch.cat([visible, missing], 1)
+        return torch.empty_like(patches).scatter_(1, places[..., None].expand_as(patches), patches)
+
+
+def missing_count(patch_count: int, mask_ratio: float) -> int:
+    """How many of N patches are hidden: the nearest to N × ratio that leaves one of either kind."""
+    return min(max(1, round(patch_count * mask_ratio)), patch_count - 1)
+
+
+def choose_visible(
+    examples: np.ndarray, patch_count: int, mask_ratio: float, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose which patches stay and which are hidden; all choices of so many are equally likely.
+
+    Args:
+        examples: int64 [B], the numbers of the images.
+        patch_count: N, at least 2.
+
+    Returns:
+        The places that are visible, int64 [B, n], and those that are missing, int64 [B, m].
+    """
+    streams = hash64(seed, epoch, _ORDER, examples)[:, None]
+    order = np.argsort(hash64(np.arange(patch_count), after=streams), axis=1, kind="stable")
+    visible = patch_count - missing_count(patch_count, mask_ratio)
+    return order[:, :visible], order[:, visible:]
+
+
+def hide_patches(
+    images: np.ndarray,
+    examples: np.ndarray,
+    patch_size: int,
+    mask_ratio: float,
+    seed: int,
+    epoch: int,
+) -> HiddenPatches:
+    """Take images, uint8 [B, S, S, 3], apart; S is a multiple of ``patch_size``."""
+    patch_count = (images.shape[1] // patch_size) ** 2
+    visible, missing = choose_visible(examples, patch_count, mask_ratio, seed, epoch)
+    return HiddenPatches(
+        torch.from_numpy(cut_windows(images, visible, patch_size, patch_size)),
+        torch.from_numpy(visible),
+        torch.from_numpy(cut_windows(images, missing, patch_size, patch_size)),
+        torch.from_numpy(missing),
+    )
+
+
+class InpaintingHead(nn.Module):
+    """Predicts each missing patch: its values normalised, its mean and its standard deviation.
+
+    What the encoder's image token holds goes into every missing patch, so that it learns to sum up
+    the image. The loss is over missing patches alone.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, config: VitConfig, width: int | None = None, depth: int = DECODER_DEPTH
+    ) -> None:
+        """A head for an encoder of these sizes.
+
+        Args:
+            width: E, a multiple of 32; without it half of D, at least 128.
+            depth: the decoder's layers.
+        """
+        super().__init__()
+        if width is None:
+            width = max(_LEAST_DECODER_WIDTH, config.hidden_size // 64 * 32)
+        self.visible = nn.Linear(config.hidden_size, width)
+        self.image = nn.Linear(config.hidden_size, width)  # its bias is MAE's mask token
+        self.register_buffer("positions", sine_positions(config.grid, width), persistent=False)
+        self.decoder = InpaintingDecoder(width, depth, config.hidden_act, config.layer_norm_eps)
+        self.values = nn.Linear(width, config.patch_values)
+        self.level = nn.Linear(width, 2)
+
+    def forward(
+        self, states: Tensor, visible_places: Tensor, missing_places: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Predict missing patches.
+
+        Args:
+            states: [B, 1 + n, D], of the image token and the visible patches.
+            visible_places: int64 [B, n].
+            missing_places: int64 [B, m].
+
+        Returns:
+            Normalised values, float32 [B, m, P]; means and standard deviations of pixels from -1 to
+            1, float32 [B, m, 2].
+        """
+        image = self.image(states[:, :1])  # [B, 1, E]
+        positions = self.positions.to(image.dtype)
+        visible = self.visible(states[:, 1:]) + F.embedding(visible_places, positions)
+        missing = image + F.embedding(missing_places, positions)
+        decoded = self.decoder(missing, visible)
+        return self.values(decoded).float(), self.level(decoded).float()
+
+    def predict(self, encoder: VitEncoder, hidden: HiddenPatches) -> tuple[Tensor, Tensor]:
+        """As ``forward``, of what the encoder makes of the visible patches."""
+        states = encoder(to_floats(hidden.visible), hidden.visible_places)
+        return self(states, hidden.visible_places, hidden.missing_places)
+
+    def loss(self, encoder: VitEncoder, hidden: HiddenPatches) -> tuple[Tensor, Tensor, int]:
+        """Mean loss, 0 (int64 scalar: nothing is right or wrong), number of missing patches.
+
+        The loss is the mean squared error of the normalised values (MAE §3, "reconstruction
+        target"), of the means and of the standard deviations, added up.
+        """
+        values, level = self.predict(encoder, hidden)
+        target, target_level = normalised(to_floats(hidden.missing))
+        loss = F.mse_loss(values, target) + 2 * F.mse_loss(level, target_level)  # 2 = mean + sd
+        none_right = torch.zeros((), dtype=torch.int64, device=loss.device)
+        return loss, none_right, hidden.missing_places.numel()
+
+    def reconstruct(self, encoder: VitEncoder, hidden: HiddenPatches) -> Tensor:
+        """Missing patches' pixels from 0 to 1, float32 [B, m, P]; their true ones are not read."""
+        values, level = self.predict(encoder, hidden)
+        mean, deviation = level.split(1, -1)
+        return ((mean + deviation.clamp(min=0) * values + 1) / 2).clamp(0, 1)
+
+    def forward_flops(self, visible: int, missing: int) -> float:
+        """Floating-point operations of the matrix products on one image with n and m patches."""
+        width, encoder_width = self.visible.weight.shape
+        embedding = (1 + visible) * encoder_width * width
+        output = missing * width * (len(self.values.weight) + 2)
+        layer = DecoderLayer.forward_flops(width, missing, visible)
+        return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
+
+
+def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Each patch less its mean, over its standard deviation, and these two.
+
+    Args:
+        patches: floats [B, m, P].
+
+    Returns:
+        [B, m, P], and [B, m, 2].
+    """
+    variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+    deviation = (variance + _VARIANCE_EPS).sqrt()
+    return (patches - mean) / deviation, torch.cat([mean, deviation], -1)
