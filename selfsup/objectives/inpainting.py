@@ -7,6 +7,7 @@ visible and m = N - n missing, P = 3p² numbers in a patch, D width of the encod
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -138,47 +139,31 @@ class InpaintingHead(nn.Module):
 
     def forward(
         self, states: Tensor, visible_places: Tensor, missing_places: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> "PredictedPatches":
         """Predict missing patches.
 
         Args:
             states: [B, 1 + n, D], of the image token and the visible patches.
             visible_places: int64 [B, n].
             missing_places: int64 [B, m].
-
-        Returns:
-            Normalised values, float32 [B, m, P]; means and standard deviations of pixels from -1 to
-            1, float32 [B, m, 2].
         """
         image = self.image(states[:, :1])  # [B, 1, E]
         positions = self.positions.to(image.dtype)
         visible = self.visible(states[:, 1:]) + F.embedding(visible_places, positions)
         missing = image + F.embedding(missing_places, positions)
         decoded = self.decoder(missing, visible)
-        return self.values(decoded).float(), self.level(decoded).float()
+        return PredictedPatches(self.values(decoded).float(), self.level(decoded).float())
 
-    def predict(self, encoder: VitEncoder, hidden: HiddenPatches) -> tuple[Tensor, Tensor]:
-        """As ``forward``, of what the encoder makes of the visible patches."""
+    def predict(self, encoder: VitEncoder, hidden: HiddenPatches) -> "PredictedPatches":
+        """Predict missing patches from the visible ones; the missing ones are not read."""
         states = encoder(to_floats(hidden.visible), hidden.visible_places)
         return self(states, hidden.visible_places, hidden.missing_places)
 
     def loss(self, encoder: VitEncoder, hidden: HiddenPatches) -> tuple[Tensor, Tensor, int]:
-        """Mean loss, 0 (int64 scalar: nothing is right or wrong), number of missing patches.
-
-        The loss is the mean squared error of the normalised values (MAE §3, "reconstruction
-        target"), of the means and of the standard deviations, added up.
-        """
-        values, level = self.predict(encoder, hidden)
-        target, target_level = normalised(to_floats(hidden.missing))
-        loss = F.mse_loss(values, target) + 2 * F.mse_loss(level, target_level)  # 2 = mean + sd
+        """Mean loss, 0 (int64 scalar: nothing is right or wrong), number of missing patches."""
+        loss = self.predict(encoder, hidden).loss(hidden.missing)
         none_right = torch.zeros((), dtype=torch.int64, device=loss.device)
         return loss, none_right, hidden.missing_places.numel()
-
-    def reconstruct(self, encoder: VitEncoder, hidden: HiddenPatches) -> Tensor:
-        """Missing patches' pixels from 0 to 1, float32 [B, m, P]; their true ones are not read."""
-        values, level = self.predict(encoder, hidden)
-        mean, deviation = level.split(1, -1)
-        return ((mean + deviation.clamp(min=0) * values + 1) / 2).clamp(0, 1)
 
     def forward_flops(self, visible: int, missing: int) -> float:
         """Floating-point operations of the matrix products on one image with n and m patches."""
@@ -189,8 +174,37 @@ class InpaintingHead(nn.Module):
         return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
 
 
+class PredictedPatches(NamedTuple):
+    """What the head says of missing patches, of pixels that go from -1 to 1.
+
+    Attributes:
+        values: float32 [B, m, P], normalised.
+        level: float32 [B, m, 2], mean and standard deviation.
+    """
+
+    values: Tensor
+    level: Tensor
+
+    def loss(self, missing: Tensor) -> Tensor:
+        """The squared error of the normalised values, of the means, and of the deviations.
+
+        Each is a mean over patches (MAE §3, "reconstruction target", of the first); they are added
+        up.
+
+        Args:
+            missing: what the patches are, uint8 [B, m, P].
+        """
+        values, level = normalised(to_floats(missing))
+        return F.mse_loss(self.values, values) + 2 * F.mse_loss(self.level, level)
+
+    def pixels(self) -> Tensor:
+        """The patches' pixels, from 0 to 1, float32 [B, m, P]."""
+        mean, deviation = self.level.split(1, -1)
+        return ((mean + deviation.clamp(min=0) * self.values + 1) / 2).clamp(0, 1)
+
+
 def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Each patch less its mean, over its standard deviation, and these two.
+    """Each patch less its mean and over its standard deviation; and these two.
 
     Args:
         patches: floats [B, m, P].
