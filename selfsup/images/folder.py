@@ -1,0 +1,80 @@
+"""Find the images that a path names, and the classes that their folders stand for."""
+
+import os
+from pathlib import Path
+
+from selfsup.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_ENDINGS = ", ".join(SUFFIXES)
+# Folders of these names side by side are parts of a data set, not classes.
+_PARTS = {"train", "training", "val", "valid", "validation", "dev", "test"}
+
+
+def find_images(path: str | Path) -> list[Path]:
+    """All images in a folder and the folders in it, sorted by name; a file stands for itself.
+
+    An image is told by its suffix, in upper or lower case. Hidden files and folders, and links to
+    folders, are skipped.
+
+    Raises:
+        UserError: there is no such path, or no image in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f"{path}: no image by its name, which must end in {_ENDINGS}")
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder: check the path")
+    found, other = [], []
+    for folder, subfolders, names in os.walk(path, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                file = Path(folder, name)
+                (found if file.suffix.lower() in SUFFIXES else other).append(file)
+    if not found:
+        held = f" (it holds {min(other).relative_to(path)})" if other else " (it holds no file)"
+        raise UserError(f"{path}: no image in it{held}: images end in {_ENDINGS}")
+    return sorted(found)
+
+
+def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
+    """The images of a folder with one folder in it for each class.
+
+    Folders within a class's folder belong to the class; folders without images are no classes.
+
+    Returns:
+        The images, sorted by name, and for each the name of its class.
+
+    Raises:
+        UserError: as ``find_images``, or an image lies outside the folders of the classes, or there
+            are fewer than two classes, or the folders are called like the parts of a data set.
+    """
+    path = Path(path)
+    if path.is_file():
+        raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
+    files = find_images(path)
+    labels = [file.relative_to(path).parts[0] for file in files]
+    outside = next((file for file in files if file.parent == path), None)
+    if outside is not None:
+        raise UserError(
+            f"{outside}: lies in no class's folder: {path} must hold a folder for each class, "
+            "with its images in it"
+        )
+    classes = sorted(set(labels))
+    if len(classes) == 1:
+        raise UserError(
+            f"{path}: images of one class only ({classes[0]}): it must hold a folder for each of "
+            "two or more classes"
+        )
+    if _PARTS.issuperset(name.lower() for name in classes):
+        raise UserError(
+            f"{path}: holds {' and '.join(classes)}, which are no classes: name one of these folders"
+        )
+    return files, labels
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror}): check who may read it")
