@@ -12,9 +12,11 @@ from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.errors import UserError
 from selfsup.recipes.diagnosis.corpus import corpus_problems
 from selfsup.recipes.diagnosis.labelled import is_labelled, labelled_problems
-from selfsup.recipes.diagnosis.problem import Problem, collect
+from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem, collect
+from selfsup.recipes.diagnosis.questions import is_squad, question_problems
 from selfsup.recipes.diagnosis.run import run_kind, run_problems
 from selfsup.recipes.diagnosis.shards import shards_problems
+from selfsup.recipes.diagnosis.tagged import is_tagged, tagged_problems
 from selfsup.settings import DoctorSettings
 
 
@@ -22,21 +24,23 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     """Look at what lies at a path.
 
     Returns:
-        ``path``, ``kind`` (in words) and ``problems``, each with ``what`` is wrong and its
-        ``mend``.
+        ``path``, ``kind`` (in words), ``counts`` (by name; empty for most kinds) and ``problems``,
+        each with ``what`` is wrong and its ``mend``.
 
     Raises:
         UserError: nothing lies there, or nothing that can be looked at.
     """
-    kind, problems = _diagnosis(settings.path)
+    kind, found = _diagnosis(settings.path)
+    findings = list(collect(found))
     return {
         "path": settings.path,
         "kind": kind,
-        "problems": [asdict(problem) for problem in collect(problems)],
+        "counts": {fact.name: fact.value for fact in findings if isinstance(fact, Fact)},
+        "problems": [asdict(problem) for problem in findings if isinstance(problem, Problem)],
     }
 
 
-def _diagnosis(path: str) -> tuple[str, Iterable[Problem]]:
+def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     """What it is, and what is wrong with it, found while it is iterated over."""
     folder = Path(path)
     if _has_any(folder, "manifest.json", PROGRESS_FILE):
@@ -45,6 +49,11 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Problem]]:
         return run_kind(folder), run_problems(folder)
     if _has_any(folder, "config.json", "model.safetensors"):
         raise UserError(f"{path}: a model folder: give the folder of the run that it lies in")
+    if not folder.is_dir():
+        if is_squad(path):
+            return "questions in SQuAD's form", question_problems(path)
+        if is_tagged(path):
+            return "tagged sentences", tagged_problems(path)
     if is_labelled(path):
         return "a labelled file", labelled_problems(path)
     return "text to pre-train on", corpus_problems(path)

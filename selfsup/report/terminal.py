@@ -4,7 +4,7 @@ Each function takes the command's result, the same object that `--json` prints, 
 is not in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -23,6 +23,10 @@ _GIVEN = {
     "pair-classification": '"A sentence." --text-pair "Another."',
     "question-answering": '"A text." --question "A question?"',
 }
+
+
+# What the doctor says first.
+_LOOKED_AT = (("path", "Looked at"), ("kind", "Which is"))
 
 
 def show_demo(result: Result) -> None:
@@ -87,16 +91,27 @@ def show_pretraining(result: Result) -> None:
         ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
         ("mlm_accuracy", "Masked tokens guessed right", numbers.percent),
         ("nsp_accuracy", "Next sentence guessed right", numbers.percent),
+        ("inpainting_loss", "Held-out inpainting loss", "{:.3f}".format),
+        ("inpainting_pixel_error", "Squared error of missing pixels", "{:.5f}".format),
+        ("mean_colour_error", "The same, with the mean colour", "{:.5f}".format),
+        ("jigsaw_accuracy", "Tiles put right", _beside_chance(result.get("jigsaw_chance"))),
         ("steps", "Steps", _whole),
         ("tokens", "Tokens seen", numbers.count),
+        ("images", "Images seen", numbers.count),
         ("tokens_per_second", "Tokens a second", _whole),
+        ("images_per_second", "Images a second", _whole),
         ("flops_utilization", "Of the machine's peak", numbers.percent),
         ("seconds", "Time", numbers.duration),
         ("out", "Written to", str),
     )
     if run := result.get("out"):
-        _next("Next:", f'selfsup fill-mask {run} "A sentence with a [MASK] in it."',
-              f"selfsup report {run}")  # fmt: skip
+        use = f'selfsup fill-mask {run} "A sentence with a [MASK] in it."'
+        if "images" in result:
+            use = (
+                f"selfsup finetune image-classification --encoder {run} --train FOLDER "
+                "--validation FOLDER --out RUN"
+            )
+        _next("Next:", use, f"selfsup report {run}")
 
 
 def show_finetuning(result: Result) -> None:
@@ -183,8 +198,13 @@ def show_report(result: Result) -> None:
 
 
 def show_diagnosis(result: Result) -> None:
-    """What was looked at, and each thing that is wrong with its mend."""
-    _facts(result, ("path", "Looked at", str), ("kind", "Which is", str))
+    """What was looked at, what was counted, and each thing that is wrong with its mend."""
+    counts = (result.get("counts") or {}).items()
+    _table(
+        (),
+        [(name, str(result[key])) for key, name in _LOOKED_AT if result.get(key)]
+        + [(name.replace("_", " ").capitalize(), _counted(value)) for name, value in counts],
+    )
     problems = result.get("problems") or []
     _table(("Wrong", "Mend"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
     if not problems:
@@ -213,6 +233,12 @@ def _metrics(result: Result) -> None:
         ("Metric", "Value"),
         [(metric_title(name), write_score(name, score)) for name, score in scores.items() if score],
     )
+
+
+def _beside_chance(chance: float | None) -> Callable[[float], str]:
+    """Writes an accuracy, and beside it what guessing gives."""
+    by_chance = "" if chance is None else f" (chance is {numbers.percent(chance)})"
+    return lambda accuracy: numbers.percent(accuracy) + by_chance
 
 
 def _answer(entry: Result) -> tuple[str, str, str]:
@@ -270,6 +296,14 @@ def _console() -> Console:
 
 def _whole(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def _counted(value: Any) -> str:
+    """A count, a name, or the counts of some names with their sum before them."""
+    if isinstance(value, dict):
+        each = ", ".join(f"{name} {_whole(count)}" for name, count in value.items())
+        return f"{_whole(sum(value.values()))} ({each})" if value else "0"
+    return str(value) if isinstance(value, str) else _whole(value)
 
 
 def _number_or_text(value: object) -> str:

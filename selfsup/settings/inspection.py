@@ -34,12 +34,15 @@ class ReportSettings:
 class DoctorSettings:
     """Say what is wrong with data or a run, and how to mend it.
 
-    The exit status is 0 also where it finds something; with --json, `problems` lists it.
+    Labelled tables, questions in SQuAD's form and tagged sentences are told from text by what is
+    in them. The exit status is 0 also where it finds something; with --json, `problems` lists it.
 
     Examples:
       selfsup doctor my-shards
       selfsup doctor runs/mine
       selfsup doctor texts.jsonl
+      selfsup doctor train-v2.0.json
+      selfsup doctor train.conll
     """
 
     path: str = argument("shards, a run folder or a data file", metavar="PATH")

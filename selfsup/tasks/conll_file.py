@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from selfsup.corpus import compression
 from selfsup.corpus.inputs import Input, opening
 from selfsup.errors import UserError
+from selfsup.tasks.mistakes import Mistake, noting
 from selfsup.tasks.tagged_text import TaggedText
 
 _DOCUMENT_BORDER = "-DOCSTART-"
@@ -35,7 +36,9 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
 
-def read_conll(file: str, *, labelled: bool) -> list[TaggedText]:
+def read_conll(
+    file: str, *, labelled: bool, mistakes: list[UserError] | None = None
+) -> list[TaggedText]:
     """Read the sentences of a file of columns, the word first and the tag last.
 
     Columns are separated by tabs, or by spaces in lines without a tab. Lines that begin with
@@ -45,6 +48,7 @@ def read_conll(file: str, *, labelled: bool) -> list[TaggedText]:
     Args:
         file: a path or URL.
         labelled: whether tags are wanted; without them one column is enough.
+        mistakes: where to note what is wrong with lines, which are then left out; None to raise it.
 
     Raises:
         UserError: there is no sentence in it, or a line has other columns than it should.
@@ -60,20 +64,22 @@ def read_conll(file: str, *, labelled: bool) -> list[TaggedText]:
             continue
         if not rows and _is_comment(line):
             continue
-        _check(f"{file}, line {number}", columns, width, labelled)
-        width = len(columns)
-        rows.append((number, columns))
+        with noting(mistakes):
+            _check(f"{file}, line {number}", columns, width, labelled)
+            width = len(columns)
+            rows.append((number, columns))
     sentences += _sentence(rows, labelled)
-    if not sentences:
+    if not sentences and not mistakes:
         raise UserError(f"{file}: holds no sentences: give a file with a word and its tag a line")
     return sentences
 
 
-def looks_like_conll(lines: Iterable[str]) -> bool:
-    """Whether all of these lines that hold a word end in a tag, and there is such a line."""
+def looks_like_conll(lines: Iterable[str], share: float = 1.0) -> bool:
+    """Whether at least this share of the lines that hold a word end in a tag."""
     rows = [_columns(line) for line in lines if line.strip() and not _is_comment(line)]
     rows = [columns for columns in rows if columns[0] != _DOCUMENT_BORDER]
-    return bool(rows) and all(len(row) > 1 and _TAG.fullmatch(row[-1]) for row in rows)
+    tagged = sum(len(row) > 1 and _TAG.fullmatch(row[-1]) is not None for row in rows)
+    return tagged > 0 and tagged >= share * len(rows)
 
 
 def _columns(line: str) -> list[str]:
@@ -91,19 +97,24 @@ def _is_comment(line: str) -> bool:
 
 def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:
     if labelled and len(columns) == 1:
-        raise UserError(
+        raise Mistake(
+            "lines of one column",
             f"{where}: one column, {_shown(columns[0])}, where a word and its tag should stand: "
-            "add the tag"
+            "add the tag",
         )
     if width is not None and len(columns) != width:
-        raise UserError(
+        raise Mistake(
+            "lines with more or fewer columns than those before",
             f"{where}: {len(columns)} columns where the lines before have {width}: "
-            "give every word the same columns"
+            "give every word the same columns",
         )
     if not columns[0]:
-        raise UserError(f"{where}: no word in the first column: add it, or make the line blank")
+        raise Mistake(
+            "lines without a word",
+            f"{where}: no word in the first column: add it, or make the line blank",
+        )
     if labelled and not columns[-1]:
-        raise UserError(f"{where}: no tag in the last column: add it")
+        raise Mistake("lines without a tag", f"{where}: no tag in the last column: add it")
 
 
 def _shown(word: str) -> str:

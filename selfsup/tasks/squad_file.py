@@ -13,15 +13,18 @@ import numpy as np
 from selfsup.corpus import compression
 from selfsup.corpus.inputs import Input, opening
 from selfsup.errors import UserError
+from selfsup.tasks.mistakes import Mistake, noting
 from selfsup.tasks.questions import Answer, Questions
 
 
-def read_squad(file: str, *, labelled: bool) -> Questions:
+def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = None) -> Questions:
     """Read a whole file, also compressed.
 
     Args:
         file: a path or URL.
         labelled: read the answers, and hold each against its place in the context.
+        mistakes: where to note what is wrong with questions and answers, which are then left out;
+            None to raise it.
 
     Raises:
         UserError: the file cannot be read or is not in this form, two questions share an id, or an
@@ -29,23 +32,31 @@ def read_squad(file: str, *, labelled: bool) -> Questions:
     """
     whole = _read_json(file)
     if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
-        raise UserError(f'{file}: not in SQuAD\'s form: it has no list "data"')
+        raise UserError(f'{file}: it has no list "data": give a file in SQuAD\'s form')
     ids: dict[str, None] = {}
     contexts: dict[str, int] = {}
     questions: list[str] = []
     context_of: list[int] = []
     answers: list[tuple[Answer, ...]] = []
     for context, question, where in _questions(whole, file):
-        name = _id(question, where)
-        where = f"{file}, question {name}"
-        if name in ids:
-            raise UserError(f"{where}: two questions have this id: give each its own")
-        ids[name] = None
-        questions.append(_text(question, "question", where))
-        context_of.append(contexts.setdefault(context, len(contexts)))
-        if labelled:
-            answers.append(_answers(question, context, where))
-    if not questions:
+        with noting(mistakes):
+            name = _id(question, where)
+            where = f"{file}, question {name}"
+            if name in ids:
+                raise Mistake(
+                    "questions with the id of another one",
+                    f"{where}: two questions have this id: give each its own",
+                )
+            text = _text(question, "question", where)
+            if labelled:
+                found = _answers(question, context, where, mistakes)
+                if found is None:
+                    continue
+                answers.append(found)
+            ids[name] = None
+            questions.append(text)
+            context_of.append(contexts.setdefault(context, len(contexts)))
+    if not questions and not mistakes:
         raise UserError(f"{file}: holds no questions: give a file with at least one")
     version = str(whole.get("version", "")).lower().removeprefix("v")
     may_be_unanswerable = version.startswith("2") or not all(answers)
@@ -117,14 +128,14 @@ def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str
 def _list(parent: Any, name: str, where: str) -> list[Any]:
     found = parent.get(name) if isinstance(parent, dict) else None
     if not isinstance(found, list):
-        raise UserError(f'{where}: not in SQuAD\'s form: it has no list "{name}"')
+        raise UserError(f'{where}: it has no list "{name}": give a file in SQuAD\'s form')
     return found
 
 
 def _id(question: Any, where: str) -> str:
     name = question.get("id") if isinstance(question, dict) else None
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise UserError(f'{where}: the question has no "id": give it one')
+        raise Mistake("questions without an id", f'{where}: the question has no "id": give it one')
     return str(name)
 
 
@@ -141,35 +152,53 @@ def _text(parent: dict[str, Any], name: str, where: str) -> str:
     return text
 
 
-def _answers(question: dict[str, Any], context: str, where: str) -> tuple[Answer, ...]:
+def _answers(
+    question: dict[str, Any], context: str, where: str, mistakes: list[UserError] | None
+) -> tuple[Answer, ...] | None:
+    """The answers that are right; None if there are some, but none is right."""
     listed = question.get("answers", [])
     if not isinstance(listed, list):
         raise UserError(f'{where}: "answers" is no list: write [] where there is none')
-    answers = tuple(_answer(entry, context, where) for entry in listed)
     impossible = question.get("is_impossible", False)
-    if impossible is True and answers:
-        raise UserError(f'{where}: "is_impossible", but has answers: take one of the two out')
-    if impossible is not True and not answers:
-        raise UserError(
-            f'{where}: has no answers: add one, or "is_impossible": true where the context has none'
+    if impossible is True and listed:
+        raise Mistake(
+            "questions said to be impossible, with answers",
+            f'{where}: "is_impossible", but has answers: take one of the two out',
         )
-    return answers
+    if impossible is not True and not listed:
+        raise Mistake(
+            "questions without answers that are not said to be impossible",
+            f'{where}: has no answers: add one, or set "is_impossible" to true where the context '
+            "has none",
+        )
+    answers = []
+    for entry in listed:
+        with noting(mistakes):
+            answers.append(_answer(entry, context, where))
+    return tuple(answers) if answers or not listed else None
 
 
 def _answer(entry: Any, context: str, where: str) -> Answer:
     text = entry.get("text") if isinstance(entry, dict) else None
     start = entry.get("answer_start") if isinstance(entry, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise UserError(f'{where}: an answer has no "text": add it, or take the answer out')
+        raise Mistake(
+            "answers without text",
+            f'{where}: an answer has no "text": add it, or take the answer out',
+        )
     if not isinstance(start, int) or isinstance(start, bool):
-        raise UserError(f'{where}: the answer {_shown(text)} has no "answer_start": add it')
+        raise Mistake(
+            "answers without a place",
+            f'{where}: the answer {_shown(text)} has no "answer_start": add it',
+        )
     if start >= 0 and context.startswith(text, start):
         return Answer(text, start)
     found = context.find(text)
     mend = f"it first stands at {found}" if found >= 0 else "the context does not hold it at all"
-    raise UserError(
+    raise Mistake(
+        "answers that do not stand at their place",
         f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
-        f"{mend}; mend answer_start or text"
+        f"{mend}; mend answer_start or text",
     )
 
 

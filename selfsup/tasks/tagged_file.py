@@ -12,7 +12,8 @@ from selfsup.tasks.tagged_rows import read_tagged_rows
 from selfsup.tasks.tagged_text import TaggedText, TaggedTexts
 from selfsup.tasks.text_words import words_of_text
 
-_ROWS = (".jsonl", ".ndjson", ".parquet")
+# Files of rows with named fields; any other holds lines.
+ROWS = (".jsonl", ".ndjson", ".parquet")
 _NOT_ONLY_COLUMNS = (".txt", ".csv", ".tsv")
 # How many lines a file of text is judged by.
 _LOOKED_AT = 50
@@ -34,7 +35,7 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
         UserError: the file cannot be read; the message names file and line.
     """
     suffix = format_suffix(file)
-    if suffix in _ROWS or file.startswith("hf://"):
+    if suffix in ROWS or file.startswith("hf://"):
         return _of_rows(file, columns, labelled)
     if labelled:
         sentences = read_conll(file, labelled=True)

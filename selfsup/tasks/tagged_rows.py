@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from selfsup.errors import UserError
 from selfsup.tasks.columns import TEXT_NAMES, Columns
 from selfsup.tasks.labelled_rows import Row, column_names
+from selfsup.tasks.mistakes import noting
 from selfsup.tasks.tagged_text import TaggedText
 from selfsup.tasks.text_words import words_of_text
 
@@ -25,12 +26,24 @@ class Span(NamedTuple):
 
 
 def read_tagged_rows(
-    rows: list[Row], source: str, asked: Columns, *, labelled: bool
+    rows: list[Row],
+    source: str,
+    asked: Columns,
+    *,
+    labelled: bool,
+    mistakes: list[UserError] | None = None,
 ) -> tuple[list[TaggedText], list[str]]:
     """Turn rows into sentences, and say in a sentence each what the user should know of it.
 
     A row is ``{"tokens": […], "tags": […]}``, or ``{"text": "…", "entities": [{"start": 0, "end":
     6, "label": "PER"}, …]}`` with places in characters; an entity may also be ``[0, 6, "PER"]``.
+
+    Args:
+        rows: with numbers for messages.
+        source: the file.
+        asked: the fields that the user named.
+        labelled: whether tags are wanted.
+        mistakes: where to note what is wrong with rows, which are then left out; None to raise it.
 
     Raises:
         UserError: a field is missing or cannot be guessed, or does not hold what it should.
@@ -42,27 +55,10 @@ def read_tagged_rows(
         tags_field = _field(rows, source, asked.label, names, "the tags", "label")
     sentences, widened = [], []
     for row in rows:
-        where = f"{source}, line {row.line}"
-        value = row.fields.get(words_field)
-        tags = None if tags_field is None else row.fields.get(tags_field)
-        if isinstance(value, str):
-            words = words_of_text(value)
-            names = None
-            if tags_field is not None:
-                entities = _spans(tags, value, f'{where}: "{tags_field}"')
-                names, whole = _tags_of_spans(words, entities, where)
-                widened += [] if whole else [row.line]
-            sentences.append(TaggedText(row.line, value, words, names, [row.line] * len(words)))
-        else:
-            texts = _texts(value, f'{where}: "{words_field}"', "words")
-            if not all(texts):
-                raise UserError(f"{where}: word {texts.index('') + 1} is empty: take it out")
-            names = None
-            if tags_field is not None:
-                names = _texts(tags, f'{where}: "{tags_field}"', "tags")
-                _check_lengths(texts, names, where)
-            lines = [row.line] * len(texts)
-            sentences.append(TaggedText.from_words(row.line, texts, names, lines))
+        with noting(mistakes):
+            sentence, whole = _sentence(row, source, words_field, tags_field)
+            sentences.append(sentence)
+            widened += [] if whole else [row.line]
     guessed = [f'the words from field "{words_field}"'] if asked.text is None else []
     if tags_field is not None and asked.label is None:
         guessed.append(f'the tags from field "{tags_field}"')
@@ -73,6 +69,42 @@ def read_tagged_rows(
             f"(the first in line {widened[0]}); the whole word is taken"
         )
     return sentences, notes
+
+
+def holds_tags(rows: Iterable[Row]) -> bool:
+    """Whether some row has words and their tags, or a text and its entities."""
+    return any(_holds_tags(row.fields) for row in rows)
+
+
+def _holds_tags(fields: dict[str, Any]) -> bool:
+    lists = [fields[name] for name in TAGS_NAMES if isinstance(fields.get(name), list)]
+    if any(isinstance(fields.get(name), list) for name in WORDS_NAMES if name not in TAGS_NAMES):
+        return bool(lists)
+    is_text = any(isinstance(fields.get(name), str) for name in WORDS_NAMES)
+    return is_text and any(isinstance(entry, dict | list) for value in lists for entry in value)
+
+
+def _sentence(
+    row: Row, source: str, words_field: str, tags_field: str | None
+) -> tuple[TaggedText, bool]:
+    """The sentence of a row, and whether its entities begin and end where words do."""
+    where = f"{source}, line {row.line}"
+    value = row.fields.get(words_field)
+    tags = None if tags_field is None else row.fields.get(tags_field)
+    names, whole = None, True
+    if isinstance(value, str):
+        words = words_of_text(value)
+        if tags_field is not None:
+            entities = _spans(tags, value, f'{where}: "{tags_field}"')
+            names, whole = _tags_of_spans(words, entities, where)
+        return TaggedText(row.line, value, words, names, [row.line] * len(words)), whole
+    texts = _texts(value, f'{where}: "{words_field}"', "words")
+    if not all(texts):
+        raise UserError(f"{where}: word {texts.index('') + 1} is empty: take it out")
+    if tags_field is not None:
+        names = _texts(tags, f'{where}: "{tags_field}"', "tags")
+        _check_lengths(texts, names, where)
+    return TaggedText.from_words(row.line, texts, names, [row.line] * len(texts)), whole
 
 
 def _field(

@@ -21,7 +21,7 @@ _FEWEST_ENTITIES = 8
 
 def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -> list[str]:
     """Types with few entities or none, repeated sentences, sentences in both files."""
-    learnt, measured = _count_entities(train), _count_entities(validation)
+    learnt, measured = count_entities(train), count_entities(validation)
     kinds = kinds_of(labels)
     notes = []
     rare = [f'"{kind}" ({learnt[kind]})' for kind in kinds if learnt[kind] < _FEWEST_ENTITIES]
@@ -32,7 +32,7 @@ def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -
     absent = [f'"{kind}"' for kind in kinds if not measured[kind]]
     if absent:
         notes.append(f"{validation.source}: no entity of the type {shown(absent)}")
-    keys = [_keys(part) for part in (train, validation)]
+    keys = [keys_of(part) for part in (train, validation)]
     lines = [[sentence.line for sentence in part.sentences] for part in (train, validation)]
     for part, of_part, its_lines in zip((train, validation), keys, lines, strict=True):
         tags = [tuple(sentence.tags or ()) for sentence in part.sentences]
@@ -41,11 +41,13 @@ def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -
     return notes + overlap_notes(train.source, keys[0], validation.source, keys[1], lines[1])
 
 
-def _keys(examples: TaggedTexts) -> list[tuple[str, ...]]:
+def keys_of(examples: TaggedTexts) -> list[tuple[str, ...]]:
+    """What tells each sentence from others."""
     return [key_of(*sentence.words) for sentence in examples.sentences]
 
 
-def _count_entities(examples: TaggedTexts) -> Counter[str]:
+def count_entities(examples: TaggedTexts) -> Counter[str]:
+    """How many entities there are of each type, by whatever scheme."""
     names = sorted({tag for sentence in examples.sentences for tag in sentence.tags or ()})
     readings = dict(zip(names, read_tags(names), strict=True))
     return Counter(
