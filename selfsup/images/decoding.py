@@ -45,7 +45,7 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class Square:
-    """The whole image brought to ``side`` × ``side`` pixels, as transformers' ViT processor does."""
+    """The whole image brought to ``side`` × ``side`` pixels, as transformers' ViT does it."""
 
     side: int
 

@@ -71,7 +71,7 @@ def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
         )
     if _PARTS.issuperset(name.lower() for name in classes):
         raise UserError(
-            f"{path}: holds {' and '.join(classes)}, which are no classes: name one of these folders"
+            f"{path}: holds {' and '.join(classes)}, which are no classes: name one of these"
         )
     return files, labels
 
