@@ -118,11 +118,13 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     """A classifier of two labels that both sides can load, its head drawn at random."""
     from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
-    from selfsup.recipes.starting_point import find_starting_point
+    from selfsup.recipes.starting_points import find_starting_point
+    from selfsup.settings import FinetuneSettings
     from selfsup.tasks.labels import Labels
     from selfsup.tasks.limits import Limits
     from selfsup.tasks.table import TASKS
     from selfsup.tasks.task_folder import save_task_model
+    from selfsup.tasks.text_preparation import text_preparation
 
     tokenizer = folder / "tokenizer"
     tokenizer.mkdir()
@@ -130,12 +132,20 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     save_tokenizer(load_tokenizer(tokenizer), tokenizer)
     is_size = encoder in BERT_SIZES
     found = encoder if is_size else str(checkpoint_folder(encoder))
-    start = find_starting_point(found, str(tokenizer) if is_size else None, 0.1, [])
     task = TASKS["sequence-classification"]
+    settings = FinetuneSettings(
+        task=task.NAME,
+        encoder=found,
+        tokenizer=str(tokenizer) if is_size else None,
+        train="",
+        validation="",
+        out="",
+    )
+    start = find_starting_point(settings, task, task.examples_of([], None))
     labels = Labels("class", ("0", "1"))
     model = start.build_model(task, labels, seed=0)
-    tokenizer = start.tokenizer_folder or tokenizer
-    save_task_model(folder / MODEL, task, model, labels, tokenizer, Limits(512, 0), "# A model\n")
+    preparation = text_preparation(start.preparation.folder or tokenizer, Limits(512, 0))
+    save_task_model(folder / MODEL, task, model, labels, preparation, "# A model\n")
 
 
 def measure_training(setting: str, folder: Path) -> dict:
@@ -165,9 +175,9 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """The loop of ``selfsup finetune``, and an epoch's batches for it."""
-    from selfsup.recipes.finetune import columns_of, limits_of, with_defaults
+    from selfsup.recipes.finetune import columns_of, with_defaults
     from selfsup.recipes.learning_plan import plan_learning
-    from selfsup.recipes.starting_point import find_starting_point
+    from selfsup.recipes.starting_points import find_starting_point
     from selfsup.recipes.task_data import encode_task_data, read_task_files
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.example_batches import EpochBatches
@@ -187,10 +197,10 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     )
     compute = choose_compute("auto", "auto", None)  # before the first large allocation
     task = TASKS[settings.task]
-    start = find_starting_point(settings.encoder, None, settings.dropout, [])
     files = read_task_files(task, train_file, train_file, columns_of(settings))
-    data = encode_task_data(task, *files, None, start.tokenizer, limits_of(settings, task, start))
-    settings = with_defaults(settings, start, data, limits_of(settings, task, start))
+    start = find_starting_point(settings, task, files[0])
+    data = encode_task_data(task, *files, None, start.preparation)
+    settings = with_defaults(settings, start, data)
     model = start.build_model(task, data.labels, seed=0)
     plan = plan_learning(settings, model)
     batches = EpochBatches(data.train.encoded.units, BATCH_SIZE, seed=0)

@@ -98,9 +98,7 @@ class Predictor:
         if not len(examples):
             return []
         loaded = self._loaded
-        encoded = loaded.task.encode_examples(
-            examples, loaded.labels, loaded.tokenizer, loaded.limits
-        )
+        encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
         for note in encoded.notes:
             tell(note)
         scores = score(loaded.model, encoded.windows, self._compute, batch_size, after_batch)

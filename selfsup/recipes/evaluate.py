@@ -50,7 +50,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     )
     with display or ProgressDisplay("evaluate") as display:
         examples = task.read_examples(settings.data, columns, labelled=True)
-        encoded = task.encode_examples(examples, labels, loaded.tokenizer, loaded.limits)
+        encoded = task.encode_examples(examples, labels, loaded.preparation)
         for note in (*examples.notes, *encoded.notes):
             display.message(note)
         model = loaded.model.to(compute.device)

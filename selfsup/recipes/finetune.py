@@ -23,19 +23,14 @@ from selfsup.recipes.run_folder import (
     check_free,
     write_summary,
 )
-from selfsup.recipes.starting_point import StartingPoint, find_starting_point, tokenizer_folder
+from selfsup.recipes.starting_point import StartingPoint
+from selfsup.recipes.starting_points import find_starting_point
 from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files
 from selfsup.recipes.task_model_card import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Kind
-from selfsup.tasks.limits import (
-    DEFAULT_MAX_ANSWER_LENGTH,
-    Limits,
-    LongText,
-    default_doc_stride,
-)
 from selfsup.tasks.table import TASKS
 from selfsup.tasks.task import Task, TaskModule, Units, Windows
 from selfsup.tasks.task_folder import save_task_model
@@ -71,14 +66,11 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         train, validation = read_task_files(
             task, settings.train, settings.validation, columns_of(settings)
         )
-        start = find_starting_point(
-            settings.encoder, settings.tokenizer, settings.dropout, train.texts()
-        )
-        limits = limits_of(settings, task, start)
+        start = find_starting_point(settings, task, train)
         check_flags(settings, start)
         label_type = cast(Kind | None, settings.label_type)
-        data = encode_task_data(task, train, validation, label_type, start.tokenizer, limits)
-        settings = with_defaults(settings, start, data, limits)
+        data = encode_task_data(task, train, validation, label_type, start.preparation)
+        settings = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(settings, start, data)]
         late = never_thawed(settings, start.config.num_hidden_layers)
         for note in (*notes, *([late] if late else [])):
@@ -98,9 +90,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             )
         summary["seconds"] = round(time.perf_counter() - started, 1)
         card = task_model_card(settings, task, start.name, best.labels, summary)
-        save_task_model(
-            run / MODEL_IN_RUN, task, model, best.labels, tokenizer_folder(start, run), limits, card
-        )
+        save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
         examples, encoded = data.validation.examples, data.validation.encoded
         answers = task.decode(best.scores, encoded, examples, best.labels)
         write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
@@ -118,34 +108,6 @@ def columns_of(settings: FinetuneSettings) -> Columns:
     )
 
 
-def limits_of(settings: FinetuneSettings, task: Task, start: StartingPoint) -> Limits:
-    """How long a text may be.
-
-    Raises:
-        UserError: longer than the encoder has positions for.
-    """
-    most = start.config.max_position_embeddings
-    max_length = settings.max_length or min(task.default_max_length(), most)
-    if max_length > most:
-        raise UserError(
-            f"--max-length {max_length}: {start.name} has positions for {most} tokens at most"
-        )
-    doc_stride = settings.doc_stride
-    if doc_stride is None:
-        doc_stride = default_doc_stride(max_length)
-    elif doc_stride > max_length // 2:
-        raise UserError(
-            f"--doc-stride {doc_stride}: windows of {max_length} tokens can share "
-            f"{max_length // 2} at most"
-        )
-    return Limits(
-        max_length,
-        doc_stride,
-        cast(LongText, settings.long_text or "truncate"),
-        settings.max_answer_length or DEFAULT_MAX_ANSWER_LENGTH,
-    )
-
-
 def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
     """Refuse what this encoder cannot do.
 
@@ -160,7 +122,7 @@ def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
 
 
 def with_defaults(
-    settings: FinetuneSettings, start: StartingPoint, data: TaskData, limits: Limits
+    settings: FinetuneSettings, start: StartingPoint, data: TaskData
 ) -> FinetuneSettings:
     """The settings with what was left open filled in."""
     units = len(data.train.encoded.units)
@@ -169,7 +131,8 @@ def with_defaults(
     head_rate = settings.head_learning_rate or rate
     return dataclasses.replace(
         settings,
-        max_length=limits.max_length,
+        **start.preparation.settings(),
+        dropout=start.config.hidden_dropout_prob,
         epochs=epochs,
         learning_rate=rate,
         head_learning_rate=head_rate,
@@ -251,7 +214,8 @@ def train_seed(
 ) -> SeedRun:
     """Train a model as the settings say, and leave it as it was after its best epoch."""
     assert settings.epochs is not None  # see with_defaults
-    plan = plan_learning(settings, model)
+    features = units.features if isinstance(units, FrozenFeatures) else None
+    plan = plan_learning(settings, model, features)
     return train_one_seed(
         *plan,
         task,

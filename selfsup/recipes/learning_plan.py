@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from selfsup.errors import UserError
 from selfsup.settings import FinetuneSettings
@@ -28,12 +29,15 @@ class LearningPlan(NamedTuple):
     begin_epoch: Callable[[int], None]
 
 
-def plan_learning(settings: FinetuneSettings, model: Any) -> LearningPlan:
+def plan_learning(
+    settings: FinetuneSettings, model: Any, features: Tensor | None = None
+) -> LearningPlan:
     """Give every parameter of a task's model its rate, or freeze it.
 
     Args:
         settings: with what was left to defaults filled in.
         model: as ``selfsup.tasks.task.Task.build_model`` makes it.
+        features: with ``--freeze encoder`` those of the training windows, float32 [R, D].
     """
     layer_count = model.encoder.config.num_hidden_layers
     rules = rules_of(settings, layer_count)
@@ -56,8 +60,8 @@ def plan_learning(settings: FinetuneSettings, model: Any) -> LearningPlan:
             for group in parameter_groups(named, now, settings.weight_decay):
                 optimizer.add_param_group(group)
 
-    with_features = settings.freeze == "encoder"
-    return LearningPlan(model.on_features() if with_features else learner, optimizer, begin_epoch)
+    over_features = None if features is None else model.on_features(features)
+    return LearningPlan(over_features or learner, optimizer, begin_epoch)
 
 
 def rules_of(settings: FinetuneSettings, layer_count: int) -> list[Rule]:

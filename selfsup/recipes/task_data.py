@@ -1,18 +1,16 @@
-"""The labelled files of a fine-tuning run, as token ids, and what to tell the user about them."""
+"""The labelled files of a fine-tuning run, as a model takes them, and what to tell of them."""
 
 from dataclasses import dataclass
-
-from tokenizers import Tokenizer
+from typing import Any
 
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.limits import Limits
 from selfsup.tasks.task import EncodedExamples, Examples, Task
 
 
 @dataclass(frozen=True)
 class EncodedPart:
-    """One file's examples: as they stand in it, and as token ids."""
+    """One file's examples: as they stand in it, and as a model takes them."""
 
     examples: Examples
     encoded: EncodedExamples
@@ -52,18 +50,16 @@ def encode_task_data(
     train: Examples,
     validation: Examples,
     label_type: Kind | None,
-    tokenizer: Tokenizer,
-    limits: Limits,
+    preparation: Any,
 ) -> TaskData:
-    """Find the labels as they occur in training, and turn all texts into token ids.
+    """Find the labels as they occur in training, and make all examples ready.
 
     Raises:
         UserError: the labels cannot be learnt, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
     encoded = [
-        task.encode_examples(examples, labels, tokenizer, limits)
-        for examples in (train, validation)
+        task.encode_examples(examples, labels, preparation) for examples in (train, validation)
     ]
     notes = (
         *train.notes,

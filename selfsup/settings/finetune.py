@@ -98,9 +98,9 @@ class FinetuneSettings:
         default=False,
         group="Model",
     )
-    dropout: float = flag(
-        "dropout while it learns",
-        default=0.1,
+    dropout: float | None = flag(
+        "dropout while it learns; 0.1 for texts, 0 for images, if not given",
+        default=None,
         group="Model",
         at_least=0,
         below=1,

@@ -39,7 +39,7 @@ class SpanModel(nn.Module):
         """What the encoder makes of each token, [T, D]."""
         return self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
-    def on_features(self) -> "SpansOnFeatures":
+    def on_features(self, features: Tensor | None = None) -> "SpansOnFeatures":
         """What stands over the features, sharing this model's parameters."""
         return SpansOnFeatures(self)
 

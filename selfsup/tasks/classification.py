@@ -3,19 +3,20 @@
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.tasks import text_family
 from selfsup.tasks.classifier import SequenceClassifier
 from selfsup.tasks.encoded_texts import EncodedTexts
 from selfsup.tasks.given_labels import encode_labels
 from selfsup.tasks.labelled_texts import LabelledTexts
 from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.limits import Limits
 from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.text_preparation import TextPreparation
 
 ARCHITECTURE = "BertForSequenceClassification"
 LABEL_KINDS: tuple[Kind, ...] = ("class", "multi", "number")
+FAMILY = text_family
 POOLED = True
 PIPELINE = "text-classification"
 
@@ -26,7 +27,7 @@ def default_max_length() -> int:
 
 
 def encode_examples(
-    examples: LabelledTexts, labels: Labels, tokenizer: Tokenizer, limits: Limits
+    examples: LabelledTexts, labels: Labels, preparation: TextPreparation
 ) -> EncodedTexts:
     """Texts to token ids, labels to numbers.
 
@@ -34,9 +35,9 @@ def encode_examples(
         UserError: a label is none of ``labels``.
     """
     return encode_texts(
-        tokenizer,
+        preparation.tokenizer,
         examples.first,
-        limits,
+        preparation.limits,
         encode_labels(examples, labels),
         text_pairs=examples.second,
         source=examples.source,

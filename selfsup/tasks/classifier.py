@@ -45,7 +45,7 @@ class SequenceClassifier(nn.Module):
         """What the frozen layers make of each window: the last state of its ``[CLS]``, [W, D]."""
         return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
-    def on_features(self) -> "ClassifierOnFeatures":
+    def on_features(self, features: Tensor | None = None) -> "ClassifierOnFeatures":
         """What stands over the features, sharing this model's parameters."""
         return ClassifierOnFeatures(self)
 

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
+from selfsup.tasks import text_family
 from selfsup.tasks.answer_model import SpanModel, parameter_names
 from selfsup.tasks.answer_windows import MAX_QUESTION_TOKENS, answer_windows
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.limits import Limits
 from selfsup.tasks.question_answers import (
     NULL_THRESHOLD,
     EncodedQuestions,
@@ -23,9 +22,11 @@ from selfsup.tasks.question_answers import (
 from selfsup.tasks.question_metrics import chance, details, fit, metrics, selection_metric
 from selfsup.tasks.questions import Questions, unlabelled_questions
 from selfsup.tasks.squad_file import read_squad
+from selfsup.tasks.text_preparation import TextPreparation
 
 __all__ = [
     "ARCHITECTURE",
+    "FAMILY",
     "LABEL_KINDS",
     "NAME",
     "NULL_THRESHOLD",
@@ -54,6 +55,7 @@ __all__ = [
 NAME = "question-answering"
 ARCHITECTURE = "BertForQuestionAnswering"
 LABEL_KINDS: tuple[Kind, ...] = ("none",)
+FAMILY = text_family
 POOLED = False
 PIPELINE = "question-answering"
 
@@ -120,10 +122,11 @@ def reading_notes(train: Questions, validation: Questions, labels: Labels) -> li
 
 
 def encode_examples(
-    examples: Questions, labels: Labels, tokenizer: Tokenizer, limits: Limits
+    examples: Questions, labels: Labels, preparation: TextPreparation
 ) -> EncodedQuestions:
     """Questions and contexts to windows of token ids."""
-    windows = answer_windows(tokenizer, examples, limits.max_length, limits.doc_stride)
+    limits = preparation.limits
+    windows = answer_windows(preparation.tokenizer, examples, limits.max_length, limits.doc_stride)
     notes, source = [], examples.source
     several = len(np.unique(windows.question_of[1:][np.diff(windows.question_of) == 0]))
     if several:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from selfsup.errors import UserError
 from selfsup.tasks.classification import (
     ARCHITECTURE,
+    FAMILY,
     LABEL_KINDS,
     PIPELINE,
     POOLED,
@@ -23,6 +24,7 @@ from selfsup.tasks.labelled_texts import LabelledTexts, read_labelled_texts
 
 __all__ = [
     "ARCHITECTURE",
+    "FAMILY",
     "LABEL_KINDS",
     "NAME",
     "PIPELINE",

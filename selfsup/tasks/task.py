@@ -13,10 +13,10 @@ The road of the data, which every command goes or goes a part of::
                                            │
                      metrics, details, decode(scores, encoded, examples, labels)
 
-An example is what the file holds one of: a text, a pair, a question, a sentence. It is encoded as
-one window of tokens, or as several where it is too long for one. A model gives each window
-one row of scores or more: one for classification, one a token for tagging and for answer spans.
-How the rows of an example's windows become one answer is known to the task alone.
+An example is what the file holds one of: a text, a pair, a question, a sentence, an image. It is
+encoded as one window of tokens (or of patches), or as several where it is too long for one. A model
+gives each window one row of scores or more: one for classification, one a token for tagging and
+for answer spans. How the rows of an example's windows become one answer is known to the task alone.
 
 Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D width.
 """
@@ -25,14 +25,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.hugging_face_names import NameTable
 from selfsup.tasks.columns import Columns
+from selfsup.tasks.encoder_family import EncoderFamily
 from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.limits import Limits
 
 Losses = dict[str, tuple[Tensor, Tensor, int]]
 Prediction = dict[str, Any]
@@ -78,7 +76,7 @@ class Windows(Units, Protocol):
 
 
 class EncodedExamples(Protocol):
-    """N examples as token ids, with what they teach if it is known."""
+    """N examples as a model takes them, with what they teach if it is known."""
 
     def __len__(self) -> int: ...
 
@@ -108,10 +106,6 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def texts(self) -> list[str]:
-        """All texts in them, such as to train a tokenizer on."""
-        ...
-
     def without_empty(self) -> "Examples":
         """The same without those from which nothing can be learnt, and a note on how many."""
         ...
@@ -136,7 +130,7 @@ class TaskModule(Scorer, Protocol):
         encoder: the part that was pre-trained; its parameters are named ``encoder.…``.
     """
 
-    encoder: BertEncoder
+    encoder: Any
 
     def __call__(self, batch: Any) -> Losses: ...
     def named_parameters(self) -> Iterator[tuple[str, Any]]: ...
@@ -148,10 +142,13 @@ class TaskModule(Scorer, Protocol):
         """What the frozen encoder makes of a batch's windows, [rows, D]: as many rows as scores."""
         ...
 
-    def on_features(self) -> Any:
+    def on_features(self, features: Tensor) -> Any:
         """What stands over the features, sharing this model's parameters.
 
         A module like the model (``forward`` to losses, ``scores``), on a ``FeatureBatch``.
+
+        Args:
+            features: those of the training windows, [rows, D], such as to find their range.
         """
         ...
 
@@ -166,6 +163,7 @@ class Task(Protocol):
     Attributes:
         NAME: as ``selfsup finetune`` takes it.
         ARCHITECTURE: Hugging Face's class for a model of this task.
+        FAMILY: the encoders that take what its examples are.
         LABEL_KINDS: the kinds of labels that it has; the first is the usual one.
         POOLED: whether its head stands on the encoder's pooler; else the model has none.
         PIPELINE: the pipeline of ``transformers`` that runs its models, for the model card.
@@ -176,15 +174,13 @@ class Task(Protocol):
     @property
     def ARCHITECTURE(self) -> str: ...
     @property
+    def FAMILY(self) -> EncoderFamily: ...
+    @property
     def LABEL_KINDS(self) -> tuple[Kind, ...]: ...
     @property
     def POOLED(self) -> bool: ...
     @property
     def PIPELINE(self) -> str: ...
-
-    def default_max_length(self) -> int:
-        """Most tokens of a sequence where the user does not say."""
-        ...
 
     def read_examples(self, file: str, columns: Columns, *, labelled: bool) -> Any:
         """Read a file, with its labels or answers if ``labelled``.
@@ -225,17 +221,21 @@ class Task(Protocol):
         """
         ...
 
-    def encode_examples(
-        self, examples: Any, labels: Labels, tokenizer: Tokenizer, limits: Limits
-    ) -> Any:
-        """Examples (labelled or not) to token ids: an ``EncodedExamples`` of the task's own.
+    def encode_examples(self, examples: Any, labels: Labels, preparation: Any) -> Any:
+        """Examples (labelled or not) for a model: an ``EncodedExamples`` of the task's own.
+
+        Args:
+            examples: as the task reads or makes them.
+            labels: what they teach, or what the model's scores mean.
+            preparation: that of the model, as its family makes it; of texts the tokenizer and how
+                long they may be.
 
         Raises:
             UserError: a label is none of ``labels``; the message names file and line.
         """
         ...
 
-    def build_model(self, encoder: BertEncoder, labels: Labels, dropout: float) -> Any:
+    def build_model(self, encoder: Any, labels: Labels, dropout: float) -> Any:
         """The encoder under a new head, a ``TaskModule``; its weights are set by the caller."""
         ...
 
@@ -288,4 +288,12 @@ class Task(Protocol):
 
     def tally(self, predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:
         """What ``selfsup predict`` says of the predictions for a whole file, in a few numbers."""
+        ...
+
+
+class TextTask(Task, Protocol):
+    """A task on texts, whose examples also have ``texts() -> list[str]``: all texts in them."""
+
+    def default_max_length(self) -> int:
+        """Most tokens of a sequence where the user does not say."""
         ...

@@ -4,18 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
-from selfsup.corpus.wordpiece import load_tokenizer
-from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.config import EncoderConfig
-from selfsup.encoder.config_file import config_of, read_config
 from selfsup.encoder.hugging_face_names import to_hugging_face
-from selfsup.encoder.model_folder import load_weights, read_weights, save_model
+from selfsup.encoder.model_folder import load_weights
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
+from selfsup.tasks.encoder_families import family_of_folder
 from selfsup.tasks.labels import Labels, config_entries, labels_of_config
-from selfsup.tasks.limits import Limits, limits_of_config, limits_to_config
 from selfsup.tasks.table import TASKS, task_of_config
 from selfsup.tasks.task import Task, TaskModule
 
@@ -29,16 +23,14 @@ class TaskModel:
         task: what it was trained for.
         model: in evaluation mode, on the CPU.
         labels: what its scores mean.
-        tokenizer: the one it was trained with.
-        limits: how long a text may be, and what becomes of a longer one.
+        preparation: what makes examples ready for it, as its encoder's family has it.
     """
 
     folder: Path
     task: Task
     model: TaskModule
     labels: Labels
-    tokenizer: Tokenizer
-    limits: Limits
+    preparation: Any
 
 
 def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
@@ -52,7 +44,8 @@ def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
         UserError: there is no model, it is damaged, or it is no fine-tuned one.
     """
     folder = resolve_model_folder(path)
-    config, raw = read_config(folder)
+    family = family_of_folder(folder)
+    config, raw = family.read_config(folder)
     task = task_of_config(raw, paired=paired)
     if task is None:
         named = ", ".join(raw.get("architectures") or []) or "nothing"
@@ -61,16 +54,20 @@ def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
             f"{named}; make one with selfsup finetune"
         )
     labels = labels_of_config(raw, task.LABEL_KINDS, folder)
-    encoder = BertEncoder(config, pooled=task.POOLED)
+    encoder = family.build_encoder(config, pooled=task.POOLED)
     model = task.build_model(encoder, labels, _head_dropout(config, raw))
     report = load_weights(
-        model, read_weights(folder), task.parameter_names(), config.initializer_range, 0, folder
+        model,
+        family.read_weights(folder),
+        task.parameter_names(),
+        config.initializer_range,
+        0,
+        folder,
     )
     if report.missing:
         raise UserError(f"{folder}: lacks {report.missing[0]}: not a whole model")
-    limits = limits_of_config(raw, config.max_position_embeddings)
-    tokenizer = load_tokenizer(folder)
-    return TaskModel(folder, task, model.eval(), labels, tokenizer, limits)
+    preparation = family.read_preparation(folder, raw, config)
+    return TaskModel(folder, task, model.eval(), labels, preparation)
 
 
 def save_task_model(
@@ -78,8 +75,7 @@ def save_task_model(
     task: Task,
     model: TaskModule,
     labels: Labels,
-    tokenizer_folder: Path,
-    limits: Limits,
+    preparation: Any,
     model_card: str,
 ) -> None:
     """Write a model folder that ``transformers`` loads as the task's class.
@@ -87,17 +83,16 @@ def save_task_model(
     Raises:
         UserError: the disk is full, read-only or not yours.
     """
-    # transformers keeps what it does not know: the task, and where texts were cut in training.
+    # transformers keeps what it does not know, such as the task.
     config = (
-        config_of(model.encoder.config, task.ARCHITECTURE)
+        task.FAMILY.config_of(model.encoder.config, task.ARCHITECTURE)
         | config_entries(labels)
         | {"selfsup_task": task.NAME}
-        | limits_to_config(limits)
     )
     state = to_hugging_face(model.saved_parameters(), task.parameter_names())
-    save_model(folder, state, config, tokenizer_folder, model_card)
+    task.FAMILY.save(folder, state, config, preparation, model_card)
 
 
-def _head_dropout(config: EncoderConfig, raw: dict[str, Any]) -> float:
+def _head_dropout(config: Any, raw: dict[str, Any]) -> float:
     dropout = raw.get("classifier_dropout")
     return config.hidden_dropout_prob if dropout is None else float(dropout)

@@ -8,25 +8,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
+from selfsup.tasks import text_family
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.entity_metrics import confusion_of_kinds, entity_metrics, metrics_by_kind
 from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.limits import Limits
 from selfsup.tasks.tag_scheme import complete_tags, find_scheme
 from selfsup.tasks.tagged_file import of_text, read_tagged_file
 from selfsup.tasks.tagged_text import TaggedTexts
 from selfsup.tasks.tagging_answers import decode, entities_of, kinds_of, records, tally
 from selfsup.tasks.tagging_notes import reading_notes
+from selfsup.tasks.text_preparation import TextPreparation
 from selfsup.tasks.token_classifier import TokenClassifier, parameter_names
 from selfsup.tasks.word_windows import EncodedSentences, encode_words
 
 __all__ = [
     "ARCHITECTURE",
+    "FAMILY",
     "LABEL_KINDS",
     "NAME",
     "PIPELINE",
@@ -53,6 +54,7 @@ __all__ = [
 NAME = "token-classification"
 ARCHITECTURE = "BertForTokenClassification"
 LABEL_KINDS: tuple[Kind, ...] = ("tag",)
+FAMILY = text_family
 POOLED = False
 PIPELINE = "token-classification"
 
@@ -107,7 +109,7 @@ def learn_labels(examples: TaggedTexts, label_type: Kind | None) -> Labels:
 
 
 def encode_examples(
-    examples: TaggedTexts, labels: Labels, tokenizer: Tokenizer, limits: Limits
+    examples: TaggedTexts, labels: Labels, preparation: TextPreparation
 ) -> EncodedSentences:
     """Words to token ids, tags to their numbers.
 
@@ -115,11 +117,11 @@ def encode_examples(
         UserError: a tag is none of ``labels``; the message names its line.
     """
     return encode_words(
-        tokenizer,
+        preparation.tokenizer,
         [sentence.words for sentence in examples.sentences],
         _tag_numbers(examples, labels.names),
-        limits.max_length,
-        limits.doc_stride,
+        preparation.limits.max_length,
+        preparation.limits.doc_stride,
         examples.source,
     )
 

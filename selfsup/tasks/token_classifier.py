@@ -37,7 +37,7 @@ class TokenClassifier(nn.Module):
         hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return hidden.index_select(0, batch.word_rows)
 
-    def on_features(self) -> "TokenClassifierOnFeatures":
+    def on_features(self, features: Tensor | None = None) -> "TokenClassifierOnFeatures":
         """What stands over the features, sharing this model's parameters."""
         return TokenClassifierOnFeatures(self)
 

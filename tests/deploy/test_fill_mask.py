@@ -14,6 +14,7 @@ from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
+from selfsup.tasks.text_preparation import text_preparation
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, toy_tokenizer, write_toy_model
 
@@ -84,6 +85,7 @@ def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
     save_tokenizer(toy_tokenizer(), tmp_path)
     labels = Labels("class", ("0", "1"))
     classifier = task.build_model(BertEncoder(CONFIG), labels, 0.1)
-    save_task_model(tmp_path, task, classifier, labels, tmp_path, Limits(32, 0), "# Card\n")
+    preparation = text_preparation(tmp_path, Limits(32, 0))
+    save_task_model(tmp_path, task, classifier, labels, preparation, "# Card\n")
     with pytest.raises(UserError, match="no masked-LM head"):
         fill_mask(tmp_path, "a [MASK]")

@@ -11,6 +11,7 @@ from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
+from selfsup.tasks.text_preparation import text_preparation
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 LABELS = Labels("class", ("down", "up"))
@@ -22,7 +23,8 @@ def predictor(tmp_path_factory):
     save_tokenizer(toy_tokenizer(), folder)
     model = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     initialize(model, 0.3, seed=3)
-    save_task_model(folder, task, model.eval(), LABELS, folder, Limits(8, 0), "# Card\n")
+    preparation = text_preparation(folder, Limits(8, 0))
+    save_task_model(folder, task, model.eval(), LABELS, preparation, "# Card\n")
     return Predictor.load(folder, device="cpu", precision="float32")
 
 

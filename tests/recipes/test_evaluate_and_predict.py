@@ -16,6 +16,7 @@ from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
+from selfsup.tasks.text_preparation import text_preparation
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer, write_toy_file, write_toy_model
 
 LABELS = Labels("class", ("down", "up"))
@@ -28,7 +29,8 @@ def model(tmp_path_factory) -> str:
     save_tokenizer(toy_tokenizer(), folder)
     classifier = task.build_model(BertEncoder(CONFIG), LABELS, 0.1)
     initialize(classifier, 0.3, seed=3)
-    save_task_model(folder, task, classifier, LABELS, folder, Limits(32, 0), "# Card\n")
+    preparation = text_preparation(folder, Limits(32, 0))
+    save_task_model(folder, task, classifier, LABELS, preparation, "# Card\n")
     return str(folder)
 
 

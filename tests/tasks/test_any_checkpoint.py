@@ -62,7 +62,7 @@ def write_peer(folder: Path, labels: int = 2) -> Path:
 def our_scores(folder: Path) -> np.ndarray:
     loaded = load_task_model(folder)
     examples = loaded.task.examples_of(TEXTS, None)
-    encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.limits)
+    encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
     return score(loaded.model, encoded.windows, FLOAT32)
 
 

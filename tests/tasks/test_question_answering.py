@@ -26,6 +26,7 @@ from selfsup.tasks.limits import Limits
 from selfsup.tasks.questions import Questions
 from selfsup.tasks.squad_file import read_squad
 from selfsup.tasks.task_folder import load_task_model, save_task_model
+from selfsup.tasks.text_preparation import TextPreparation, text_preparation
 from selfsup.training.compute import choose_compute
 from tests.toy_questions import write_toy_questions
 from tests.toy_task import CONFIG, toy_tokenizer
@@ -52,7 +53,7 @@ def their_config() -> BertConfig:
 
 
 def encode(questions: Questions, limits: Limits = LIMITS) -> task.EncodedQuestions:
-    return task.encode_examples(questions, NONE, toy_tokenizer(), limits)
+    return task.encode_examples(questions, NONE, TextPreparation(toy_tokenizer(), limits))
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_model_saved_here_loads_in_transformers_and_back(questions, tmp_path):
     model = new_model()
     save_tokenizer(toy_tokenizer(), tmp_path)
     labels = Labels("none", fitted={task.NULL_THRESHOLD: -1.5})
-    save_task_model(tmp_path, task, model, labels, tmp_path, LIMITS, "# Card\n")
+    save_task_model(tmp_path, task, model, labels, text_preparation(tmp_path, LIMITS), "# Card\n")
     loading: Any = BertForQuestionAnswering.from_pretrained(tmp_path, output_loading_info=True)
     peer, report = loading
     assert not report["missing_keys"]
@@ -147,7 +148,8 @@ def test_a_model_saved_here_loads_in_transformers_and_back(questions, tmp_path):
         ours = model.scores(batch)
     torch.testing.assert_close(ours[:, 0], theirs.start_logits[0], atol=1e-5, rtol=0)
     loaded = load_task_model(tmp_path)
-    assert (loaded.task.NAME, loaded.labels, loaded.limits) == (task.NAME, labels, LIMITS)
+    assert (loaded.task.NAME, loaded.labels) == (task.NAME, labels)
+    assert loaded.preparation.limits == LIMITS
 
 
 def test_a_model_saved_by_transformers_answers_here(questions, tmp_path):

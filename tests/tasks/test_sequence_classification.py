@@ -19,6 +19,7 @@ from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.text_preparation import TextPreparation
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 
@@ -29,6 +30,7 @@ def read(tmp_path, lines: list[str], labelled: bool = True) -> task.LabelledText
 
 
 LABELS = Labels("class", ("a", "b", "c"))
+PREPARATION = TextPreparation(toy_tokenizer(), Limits(16, 0))
 
 
 def new_model() -> task.SequenceClassifier:
@@ -85,13 +87,13 @@ def test_labels_that_cannot_be_learnt_are_refused(tmp_path, lines, said):
 def test_a_label_never_trained_on_is_refused_with_its_line(tmp_path):
     examples = read(tmp_path, ["label\ttext", "1\ta", "2\tb"])
     with pytest.raises(UserError, match=r"table\.tsv, line 3: label '2' .*\(0, 1\)"):
-        task.encode_examples(examples, Labels("class", ("0", "1")), toy_tokenizer(), Limits(16, 0))
+        task.encode_examples(examples, Labels("class", ("0", "1")), PREPARATION)
 
 
 def test_numbers_stand_for_the_names_that_transformers_gives_by_itself(tmp_path):
     examples = read(tmp_path, ["label\ttext", "1\ta", "0\tb"])
     labels = Labels("class", ("LABEL_0", "LABEL_1"))
-    encoded = task.encode_examples(examples, labels, toy_tokenizer(), Limits(16, 0))
+    encoded = task.encode_examples(examples, labels, PREPARATION)
     assert encoded.labels.tolist() == [1, 0]
 
 

@@ -18,6 +18,7 @@ from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import TaskModel, load_task_model, save_task_model
+from selfsup.tasks.text_preparation import text_preparation
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
@@ -30,13 +31,14 @@ def write_classifier(folder, labels=LABELS, max_length=32):
     save_tokenizer(toy_tokenizer(), folder)
     model = task.build_model(BertEncoder(CONFIG), labels, 0.1)
     initialize(model, 0.3, seed=3)
-    save_task_model(folder, task, model.eval(), labels, folder, Limits(max_length, 4), "# Card\n")
+    preparation = text_preparation(folder, Limits(max_length, 4))
+    save_task_model(folder, task, model.eval(), labels, preparation, "# Card\n")
     return model
 
 
 def our_probabilities(loaded: TaskModel) -> list[dict[str, float]]:
     examples = loaded.task.examples_of(TEXTS, None)
-    encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.limits)
+    encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
     answers = loaded.task.decode(scores, encoded, examples, loaded.labels)
     return [answer["probabilities"] for answer in answers]
@@ -76,14 +78,14 @@ def test_what_transformers_fine_tuned_gives_equal_probabilities_here(tmp_path):
     save_tokenizer(toy_tokenizer(), tmp_path)
     loaded = load_task_model(tmp_path)
     assert loaded.labels.names == ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3")
-    assert loaded.limits.max_length == 40
+    assert loaded.preparation.limits.max_length == 40
     assert_equal_probabilities(our_probabilities(loaded), their_probabilities(tmp_path))
 
 
 def test_a_model_comes_back_with_its_labels_and_its_length(tmp_path):
     model = write_classifier(tmp_path, max_length=17)
     loaded = load_task_model(tmp_path)
-    assert (loaded.labels, loaded.limits, loaded.task) == (LABELS, Limits(17, 4), task)
+    assert (loaded.labels, loaded.preparation.limits, loaded.task) == (LABELS, Limits(17, 4), task)
     assert not loaded.model.training
     for ours, back in zip(model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(ours, back)

@@ -22,6 +22,7 @@ from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.tagged_text import TaggedText, TaggedTexts
 from selfsup.tasks.task_folder import TaskModel, load_task_model, save_task_model
+from selfsup.tasks.text_preparation import TextPreparation, text_preparation
 from selfsup.training.compute import Compute
 from tests.toy_entities import TAGS, toy_sentences, write_toy_conll
 from tests.toy_task import CONFIG, VOCABULARY, toy_tokenizer
@@ -51,19 +52,19 @@ def new_model(seed: int = 0) -> task.TokenClassifier:
 
 
 def encode(examples: TaggedTexts, limits: Limits = LIMITS):
-    return task.encode_examples(examples, LABELS, toy_tokenizer(), limits)
+    return task.encode_examples(examples, LABELS, TextPreparation(toy_tokenizer(), limits))
 
 
 def write_model(folder, seed: int = 0) -> task.TokenClassifier:
     save_tokenizer(toy_tokenizer(), folder)
     model = new_model(seed)
-    save_task_model(folder, task, model, LABELS, folder, LIMITS, "# Card\n")
+    save_task_model(folder, task, model, LABELS, text_preparation(folder, LIMITS), "# Card\n")
     return model
 
 
 def answers(loaded: TaskModel, texts: list[str]) -> list[dict[str, Any]]:
     examples = task.examples_of(texts, None)
-    encoded = task.encode_examples(examples, loaded.labels, loaded.tokenizer, loaded.limits)
+    encoded = task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
     return task.decode(scores, encoded, examples, loaded.labels)
 
@@ -158,7 +159,7 @@ def test_the_head_over_frozen_features_is_the_same_model():
 def test_entities_stand_at_their_places_in_the_original_text():
     examples = task.examples_of(["Angela  Merkel (71) lives in BERLIN."], None)
     labels = Labels("tag", ("O", "B-PER", "I-PER", "B-LOC"))
-    encoded = task.encode_examples(examples, labels, toy_tokenizer(), LIMITS)
+    encoded = task.encode_examples(examples, labels, TextPreparation(toy_tokenizer(), LIMITS))
     tags = [1, 2, 0, 0, 0, 0, 0, 3, 0]
     scores = np.eye(4, dtype=np.float32)[tags] * 5
     (answer,) = task.decode(scores, encoded, examples, labels)
@@ -277,7 +278,7 @@ def assert_equal_entities(loaded: TaskModel, folder) -> None:
 def test_the_pipeline_of_transformers_finds_equal_entities_with_what_is_saved(tmp_path):
     model = write_model(tmp_path)
     loaded = load_task_model(tmp_path)
-    assert (loaded.task, loaded.labels, loaded.limits) == (task, LABELS, LIMITS)
+    assert (loaded.task, loaded.labels, loaded.preparation.limits) == (task, LABELS, LIMITS)
     for one, other in zip(model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert_equal_entities(loaded, tmp_path)
@@ -298,5 +299,6 @@ def test_what_transformers_fine_tuned_finds_equal_entities_here(tmp_path):
     BertForTokenClassification(config).save_pretrained(tmp_path)
     save_tokenizer(toy_tokenizer(), tmp_path)
     loaded = load_task_model(tmp_path)
-    assert (loaded.task, loaded.labels.names, loaded.limits.max_length) == (task, TAGS, 40)
+    assert (loaded.task, loaded.labels.names) == (task, TAGS)
+    assert loaded.preparation.limits.max_length == 40
     assert_equal_entities(loaded, tmp_path)

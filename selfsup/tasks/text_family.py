@@ -1,0 +1,67 @@
+"""Encoders of text: BERTs, with the tokenizer that goes with each; see ``encoder_family``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import BERT_SIZES, EncoderConfig
+from selfsup.encoder.config_file import config_of, read_config
+from selfsup.encoder.hugging_face_names import encoder_names
+from selfsup.encoder.model_folder import read_weights, save_model
+from selfsup.tasks.limits import limits_of_config, limits_to_config
+from selfsup.tasks.text_preparation import TextPreparation, text_preparation
+
+__all__ = [
+    "MODEL_TYPE",
+    "PREFIX",
+    "SIZES",
+    "TAKES",
+    "build_encoder",
+    "config_of",
+    "encoder_names",
+    "read_config",
+    "read_preparation",
+    "read_weights",
+    "save",
+]
+
+TAKES = "text"
+MODEL_TYPE = "bert"
+PREFIX = "bert."
+SIZES = tuple(BERT_SIZES)
+
+
+def build_encoder(config: EncoderConfig, *, pooled: bool) -> BertEncoder:
+    """An encoder whose weights are yet to be set."""
+    return BertEncoder(config, pooled=pooled)
+
+
+def read_preparation(
+    folder: Path, raw: Mapping[str, Any], config: EncoderConfig
+) -> TextPreparation:
+    """The tokenizer and the limits of a model folder."""
+    return text_preparation(folder, limits_of_config(dict(raw), config.max_position_embeddings))
+
+
+def save(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    preparation: TextPreparation,
+    model_card: str,
+) -> None:
+    """Write a model folder with the tokenizer's files; where texts were cut is in the config.
+
+    A tokenizer that was trained just now is first written beside the folder.
+    """
+    tokenizer = preparation.folder
+    if tokenizer is None:
+        tokenizer = folder.parent / "tokenizer"
+        save_tokenizer(preparation.tokenizer, tokenizer)
+    # transformers keeps what it does not know.
+    config = {**config, **limits_to_config(preparation.limits)}
+    save_model(folder, state, config, tokenizer, model_card)
