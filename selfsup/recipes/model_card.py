@@ -7,6 +7,7 @@ from selfsup.settings import PretrainSettings
 
 def pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
     """What the model is, what it was trained on and how well it did, as Markdown."""
+    assert settings.objectives is not None
     rows = [
         ("masked-LM loss (nats a masked token)", summary["mlm_loss"], "{:.3f}"),
         ("masked-LM accuracy", summary["mlm_accuracy"], "{:.1%}"),

@@ -1,44 +1,28 @@
-"""``selfsup pretrain`` and ``selfsup resume``: from raw text or shards to a pre-trained BERT."""
+"""``selfsup pretrain`` and ``selfsup resume``: from data without labels to a pre-trained model.
+
+What is particular to text and to images is in ``text_road`` and ``image_road``.
+"""
 
 import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from selfsup.corpus.shards import Shards
-from selfsup.corpus.wordpiece import load_tokenizer
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.objectives.held_out import HeldOut, unigram_loss
-from selfsup.objectives.masked_lm import Masking
-from selfsup.objectives.pretraining_folder import save_pretraining
-from selfsup.objectives.text_corpus import TextCorpus, split_held_out
-from selfsup.objectives.text_objective import TextBatches
-from selfsup.recipes.model_card import pretraining_card
-from selfsup.recipes.pretraining_data import TOKENIZER, check_data, pretraining_shards
-from selfsup.recipes.pretraining_defaults import with_defaults
+from selfsup.recipes import text_road
 from selfsup.recipes.pretraining_log import PretrainingLog
-from selfsup.recipes.pretraining_model import build_model
 from selfsup.recipes.pretraining_optimizer import build_optimizer
 from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
-from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
-from selfsup.recipes.vocabulary_extension import read_report
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.duration import seconds_in
 from selfsup.settings.parser import from_yaml
 from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal
-from selfsup.training.loop import Extent, NotFinite, RunState, Stage, StepSettings, train
+from selfsup.training.loop import Extent, NotFinite, RunState, StepSettings, train
 
 CHECKPOINTS = "checkpoints"
-
-
-_FINETUNING_DROPOUT = 0.1  # what config.json tells whoever fine-tunes the model
-_QUICK_EVALUATION_TOKENS = 32_000
 
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any]:
@@ -47,14 +31,14 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     Raises:
         UserError: the settings do not fit the data or the machine.
     """
-    settings = with_defaults(settings)
+    settings = text_road.with_defaults(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     if latest_checkpoint(Path(settings.out) / CHECKPOINTS) is not None:
         raise UserError(
             f"--out {settings.out}: holds a run that stopped: go on with `selfsup resume "
             f"{settings.out}`, or choose another --out"
         )
-    check_data(settings)
+    text_road.check_data(settings)
     run = begin_run(settings.out, settings)
     return _run(settings, run, compute, is_resumed=False)
 
@@ -81,16 +65,14 @@ def _run(
     settings: PretrainSettings, run: Path, compute: Compute, is_resumed: bool
 ) -> dict[str, Any]:
     """Train from the last checkpoint, or from the start, to the end; write model and summary."""
-    assert settings.learning_rate is not None
-    data = _pretraining_data(settings, pretraining_shards(settings, run, is_resumed))
+    assert settings.learning_rate is not None  # as is all else that with_defaults fills in
+    assert settings.encoder is not None
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
-    model = build_model(
-        settings, data.shards, data.corpus, data.documents, is_new=checkpoint is None
-    ).to(compute.device)
-    optimizer = build_optimizer(model, settings, compute.dtype)
+    road = text_road.begin(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
+    optimizer = build_optimizer(road.model, settings, compute.dtype)
     state = RunState()
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, model, optimizer))
+        state = RunState(**load_checkpoint(checkpoint, road.model, optimizer))
         print(f"Going on from step {state.step} of {run}", file=sys.stderr)
     extent = Extent(
         steps=settings.steps,
@@ -99,25 +81,23 @@ def _run(
     log = PretrainingLog(
         run / METRICS,
         title=f"pretrain {Path(settings.init or settings.encoder).name}",
-        model=model,
+        road=road,
         optimizer=optimizer,
         checkpoints=run / CHECKPOINTS,
         extent=extent,
         state=state,
-        measure=lambda tokens: data.held_out.measure(model, compute.device, tokens),
         measure_peak=compute.matmul_peak,
         learning_rate=settings.learning_rate,
         evaluate_every=settings.evaluate_every,
         checkpoint_every=settings.checkpoint_every,
-        quick_tokens=_QUICK_EVALUATION_TOKENS,
     )
     with log:
         with StopOnSignal() as stop:
             try:
                 train(
-                    model,
+                    road.model,
                     optimizer,
-                    _stages(settings, data),
+                    road.stages,
                     extent,
                     StepSettings(
                         settings.schedule,
@@ -129,8 +109,9 @@ def _run(
                     compute,
                     state,
                     log.after_step,
-                    model.training_flops,
+                    road.model.training_flops,
                     lambda: stop.requested,
+                    road.count,
                 )
             except NotFinite as error:
                 raise UserError(
@@ -141,89 +122,22 @@ def _run(
         try:
             if extent.progress(state) < 1.0:
                 raise KeyboardInterrupt
-            log.message("Measuring on the held-out documents")
-            result = data.held_out.measure(model, compute.device)
+            log.message(f"Measuring on the held-out {road.held_out}")
+            result = road.measure(None)
         except KeyboardInterrupt:
             log.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
             raise
     summary = {
         "steps": state.step,
-        "tokens": state.tokens,
+        road.counted: state.tokens,
         "seconds": round(state.seconds, 3),
-        "tokens_per_second": round(state.tokens / state.seconds, 1),
+        f"{road.counted}_per_second": round(state.tokens / state.seconds, 1),
         "flops_utilization": round(state.flops / state.seconds / log.peak_flops, 4),
         **dataclasses.asdict(result),
-        "unigram_loss": unigram_loss(
-            data.corpus, data.documents, data.held_out_documents, data.shards.vocab_size
-        ),
-        "held_out_documents": len(data.held_out_documents),
-        "encoder": settings.init or settings.encoder,
-        "vocabulary_extension": read_report(run / TOKENIZER),
+        **road.facts(),
         "out": str(run),
     }
-    model.encoder.config = dataclasses.replace(
-        model.encoder.config,
-        hidden_dropout_prob=_FINETUNING_DROPOUT,
-        attention_probs_dropout_prob=_FINETUNING_DROPOUT,
-    )
-    card = pretraining_card(settings, summary)
-    save_pretraining(run / MODEL_IN_RUN, model, data.shards.tokenizer_folder, card)
+    road.save(run / MODEL_IN_RUN, summary)
     write_summary(run, summary)
     remove_checkpoints(run / CHECKPOINTS)
     return summary
-
-
-@dataclass(frozen=True)
-class _PretrainingData:
-    """The corpus, divided, and how tokens are hidden in it."""
-
-    shards: Shards
-    corpus: TextCorpus
-    documents: np.ndarray
-    held_out_documents: np.ndarray
-    masking: Masking
-    held_out: HeldOut
-
-
-def _pretraining_data(settings: PretrainSettings, shards: Shards) -> _PretrainingData:
-    tokenizer = load_tokenizer(shards.tokenizer_folder)
-    corpus = TextCorpus(shards.shards)
-    documents, held_out_documents = split_held_out(
-        corpus, settings.held_out_fraction, at_least=2 if "nsp" in settings.objectives else 1
-    )
-    masking = Masking(
-        settings.mask_probability,
-        settings.masking,
-        special_tokens(tokenizer),
-        shards.vocab_size,
-        continuation_pieces(tokenizer),
-    )
-    held_out = HeldOut(
-        corpus, held_out_documents, masking, settings.objectives, settings.max_length
-    )
-    return _PretrainingData(shards, corpus, documents, held_out_documents, masking, held_out)
-
-
-def _stages(settings: PretrainSettings, data: _PretrainingData) -> list[Stage]:
-    """The run's parts: one, or one of short sequences before it, with as many tokens a step."""
-    assert settings.batch_size is not None
-    parts = [(1.0, settings.max_length, settings.batch_size)]
-    if settings.short_length is not None:
-        size = max(1, settings.batch_size * settings.max_length // settings.short_length)
-        parts.insert(0, (settings.short_share, settings.short_length, size))
-    return [
-        Stage(
-            until,
-            TextBatches(
-                data.corpus,
-                data.documents,
-                data.masking,
-                settings.objectives,
-                max_length,
-                batch_size,
-                settings.seed + place,
-            ),
-            {"max_length": max_length},
-        )
-        for place, (until, max_length, batch_size) in enumerate(parts)
-    ]

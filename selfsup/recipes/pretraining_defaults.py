@@ -10,7 +10,9 @@ from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import DEFAULT_BUDGET
+from selfsup.settings.pretrain import DEFAULT_BUDGET, TEXT_OBJECTIVES
+
+DEFAULT_ENCODER = "bert-mini"
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
     Raises:
         UserError: flags that do not go together, or an unknown encoder.
     """
+    encoder = settings.encoder or DEFAULT_ENCODER
     if settings.init is None:
-        bert_config(settings.encoder, 1)  # raises where there is none, and names those there are
-        size = _SIZE_DEFAULTS[settings.encoder]
+        bert_config(encoder, 1)  # raises where there is none, and names those there are
+        size = _SIZE_DEFAULTS[encoder]
     else:
         size = _size_to_go_on_from(settings)
         if settings.start == "structured":
@@ -66,6 +69,8 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
 
     return dataclasses.replace(
         settings,
+        encoder=encoder,
+        objectives=given(settings.objectives, TEXT_OBJECTIVES),
         budget=budget,
         batch_size=given(settings.batch_size, size.batch_size),
         learning_rate=given(settings.learning_rate, size.learning_rate),

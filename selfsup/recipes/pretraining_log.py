@@ -3,12 +3,13 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
 
-from selfsup.objectives.held_out import HeldOutResult
+from selfsup.recipes.pretraining_road import Road
 from selfsup.training.checkpoint import save_checkpoint
 from selfsup.training.loop import Extent, RunState, StepReport
 from selfsup.training.metrics_file import MetricsFile
@@ -28,31 +29,28 @@ class PretrainingLog:
         metrics: Path,
         *,
         title: str,
-        model: nn.Module,
+        road: Road,
         optimizer: torch.optim.Optimizer,
         checkpoints: Path,
         extent: Extent,
         state: RunState,
-        measure: Callable[[int | None], HeldOutResult],
         measure_peak: Callable[[], float],
         learning_rate: float,
         evaluate_every: int | None,
         checkpoint_every: int | None,
-        quick_tokens: int,
     ) -> None:
         self._measure_peak = measure_peak
         self.peak_flops = measure_peak()
         self._metrics = MetricsFile(metrics, keep_until_step=state.step)
         self._display = ProgressDisplay(title)
-        self._model, self._optimizer = model, optimizer
+        self._road, self._optimizer = road, optimizer
         self._checkpoints, self._extent, self._state = checkpoints, extent, state
-        self._measure, self._quick_tokens = measure, quick_tokens
         self._learning_rate = learning_rate
         self._evaluate_every, self._checkpoint_every = evaluate_every, checkpoint_every
         self._evaluations_done = int(extent.progress(state) * _EVALUATIONS)
         self._last_checkpoint = self._last_line = time.monotonic()
         self._recent: deque[StepReport] = deque(maxlen=_RATE_STEPS)
-        self._held_out: HeldOutResult | None = None
+        self._held_out: Any = None
 
     def __enter__(self) -> "PretrainingLog":
         self._display.__enter__()
@@ -83,7 +81,11 @@ class PretrainingLog:
     def save_checkpoint(self) -> None:
         """Save now."""
         save_checkpoint(
-            self._checkpoints, self._state.step, self._model, self._optimizer, self._state.to_json()
+            self._checkpoints,
+            self._state.step,
+            self._road.model,
+            self._optimizer,
+            self._state.to_json(),
         )
         self._last_checkpoint = time.monotonic()
 
@@ -103,47 +105,50 @@ class PretrainingLog:
     def _evaluate(self) -> None:
         # Measured again, since other programs may have slowed the first measurement.
         self.peak_flops = max(self.peak_flops, self._measure_peak())
-        self._held_out = self._measure(self._quick_tokens)
+        self._held_out = self._road.measure(self._road.quick)
         line = self._where()
-        for name in ("mlm_loss", "mlm_accuracy", "nsp_accuracy"):
-            value = getattr(self._held_out, name)
+        for name, value in asdict(self._held_out).items():
             if value is not None:
                 line[f"held_out_{name}"] = value
         self._metrics.write(line)
 
     def _where(self) -> dict:
         state = self._state
-        return {"step": state.step, "seconds": round(state.seconds, 3), "tokens": state.tokens}
+        return {
+            "step": state.step,
+            "seconds": round(state.seconds, 3),
+            self._road.counted: state.tokens,
+        }
 
     def _rates(self) -> tuple[float, float]:
-        """Tokens and floating-point operations a second, over the last steps."""
+        """Tokens (or images) and floating-point operations a second, over the last steps."""
         seconds = sum(report.step_seconds for report in self._recent)
         tokens = sum(report.step_tokens for report in self._recent)
         return tokens / seconds, sum(report.step_flops for report in self._recent) / seconds
 
     def _training_line(self, report: StepReport) -> dict:
-        tokens_per_second, flops = self._rates()
+        speed, flops = self._rates()
         return {
             **self._where(),
             "loss": sum(report.losses.values()),
             **{f"{name}_loss": value for name, value in report.losses.items()},
             "learning_rate": report.learning_rate_multiplier * self._learning_rate,
-            "tokens_per_second": round(tokens_per_second, 1),
+            f"{self._road.counted}_per_second": round(speed, 1),
             "flops_utilization": round(flops / self.peak_flops, 4),
             **report.label,
         }
 
     def _show(self, report: StepReport, progress: float) -> None:
-        tokens_per_second, flops = self._rates()
+        speed, flops = self._rates()
         mean = {
             name: sum(recent.losses[name] for recent in self._recent) / len(self._recent)
             for name in report.losses
         }
         fields = {"step": str(self._state.step)}
         fields |= {name: f"{value:.3f}" for name, value in mean.items()}
-        if self._held_out is not None and self._held_out.mlm_loss is not None:
-            fields["held out"] = f"{self._held_out.mlm_loss:.3f}"
-        fields["tokens/s"] = f"{tokens_per_second:,.0f}"
+        if self._held_out is not None:
+            fields |= self._road.shown(self._held_out)
+        fields[f"{self._road.counted}/s"] = f"{speed:,.0f}"
         fields["of peak"] = f"{flops / self.peak_flops:.0%}"
         seconds = self._state.seconds
         left = seconds * (1 - progress) / progress if progress > 0 else None

@@ -32,6 +32,8 @@ def build_model(
     is_new: bool,
 ) -> TextPreTraining:
     """The model before its first step (or, if not ``is_new``, with values to be overwritten)."""
+    assert settings.objectives is not None  # see pretraining_defaults
+    assert settings.encoder is not None
     assert settings.dropout is not None
     if settings.init is not None:
         folder = resolve_model_folder(settings.init)

@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 import math
+import types
+import typing
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,6 +66,13 @@ def flag_name(field: dataclasses.Field) -> str:
     if field.metadata.get("positional"):
         return field.metadata["metavar"]
     return "--" + field.name.replace("_", "-")
+
+
+def inner_type(hint: Any) -> Any:
+    """int of `int | None`, and any other type as it is."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
 
 
 def check_values(settings: Any) -> None:

@@ -7,7 +7,7 @@ import textwrap
 import typing
 from typing import Any
 
-from selfsup.settings.flag import COMMON_FLAGS, flag_name
+from selfsup.settings.flag import COMMON_FLAGS, flag_name, inner_type
 
 
 def all_commands(commands: dict[str, type]) -> str:
@@ -69,7 +69,7 @@ def _summary(settings_class: type) -> str:
 def _form(field: dataclasses.Field, hint: Any) -> str:
     """How the argument is written: `DATA...`, `--seed S`, `--lowercase/--no-lowercase`."""
     name, metavar = flag_name(field), field.metadata.get("metavar")
-    many = "..." if typing.get_origin(hint) is tuple else ""
+    many = "..." if typing.get_origin(inner_type(hint)) is tuple else ""
     if field.metadata.get("positional"):
         return name + many
     if hint is bool:

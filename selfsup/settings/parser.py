@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import math
 import re
-import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import yaml
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace, get_loader
 
 from selfsup.errors import UserError
-from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name
+from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name, inner_type
 from selfsup.settings.help_page import usage
 
 Settings = TypeVar("Settings")
@@ -99,15 +98,16 @@ def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -
         yes_no = ActionYesNo(yes_prefix="", no_prefix="no-")
         parser.add_argument(flag_name(field), action=yes_no, default=default)
     elif _holds_many(hint):
+        values = default if default is None else list(default)
         parser.add_argument(
-            flag_name(field), type=str, nargs="+", required=required, default=list(default)
+            flag_name(field), type=str, nargs="+", required=required, default=values
         )
     else:
         parser.add_argument(flag_name(field), type=hint, required=required, default=default)
 
 
 def _holds_many(hint: Any) -> bool:
-    return typing.get_origin(hint) is tuple
+    return typing.get_origin(inner_type(hint)) is tuple
 
 
 def _build(settings_class: type[Settings], parsed: Namespace) -> Settings:
@@ -149,7 +149,9 @@ def _check_yaml(file: Path, settings_class: type) -> None:
     for name, value in values.items():
         if name not in hints and name != "json":
             raise UserError(f"{file}: unknown setting {name!r}{closest(str(name), hints)}")
-        if _holds_many(hints.get(name)) and not isinstance(value, list):
+        hint = hints.get(name)
+        is_left_open = value is None and type(None) in typing.get_args(hint)
+        if _holds_many(hint) and not isinstance(value, list) and not is_left_open:
             raise UserError(f"{file}: {name} takes a list: write [{value}]")
 
 
@@ -169,7 +171,7 @@ def _explain(message: str, command: str, settings_class: type) -> str:
         return f"{found[1].rstrip(':').split('/')[0]} needs a value after it"
     if (found := re.match(r'Parser key "(\w+)"', message)) and found[1] in fields:
         field = fields[found[1]]
-        kind = _KINDS.get(_inner_type(hints[field.name]), "another kind of value")
+        kind = _KINDS.get(inner_type(hints[field.name]), "another kind of value")
         values = re.findall(r"(?:Got|Given) value: (.*)", message)
         given = f", not {values[-1]}" if values else ""
         return f"{flag_name(field)} takes {kind}{given}"
@@ -184,10 +186,3 @@ def _explain_unknown(word: str, command: str, fields: list[dataclasses.Field]) -
     known = [flag_name(field) for field in fields if not field.metadata.get("positional")]
     known += [flag.split()[0] for flag in COMMON_FLAGS]
     return f"unknown flag {word}{closest(word.replace('_', '-'), known) or f': {where}'}"
-
-
-def _inner_type(hint: Any) -> Any:
-    """int of `int | None`, and any other type as it is."""
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return next(part for part in typing.get_args(hint) if part is not type(None))
-    return hint

@@ -7,23 +7,37 @@ from selfsup.settings import corpus, machine
 from selfsup.settings.duration import seconds_in
 from selfsup.settings.flag import argument, check_values, flag
 
-OBJECTIVES = ("mlm", "nsp")
+TEXT_OBJECTIVES = ("mlm", "nsp")
+IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
+OBJECTIVES = TEXT_OBJECTIVES + IMAGE_OBJECTIVES
 DEFAULT_BUDGET = "20m"
+
+# What says something of one kind of data only; the flags of the other kind are then refused.
+FLAGS_FOR_TEXT = (
+    "tokenizer", "vocab_size", "extend_vocabulary", "lowercase", "text_field", "text_documents",
+    "language", "max_length", "short_length", "short_share", "mask_probability", "masking",
+)  # fmt: skip
+FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """Pre-train an encoder on unlabelled text.
+    """Pre-train an encoder on text or on images without labels.
 
     DATA may be raw text: the tokenizer is then trained and the shards are prepared first, inside
-    the run folder. Without --steps and --budget the budget is 20m. Ctrl-C saves a checkpoint.
+    the run folder. It may be images: these are decoded once, into the run folder. Without --steps
+    and --budget the budget is 20m. Ctrl-C saves a checkpoint.
 
     Example:
       selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m
+      selfsup pretrain my-photos/ --objectives inpainting jigsaw --encoder vit-tiny --out runs/seen
     """
 
     data: tuple[str, ...] = argument(
-        "a folder of shards that `selfsup prepare` wrote, or " + corpus.SOURCES, metavar="DATA"
+        "a folder of shards that `selfsup prepare` wrote, or "
+        + corpus.SOURCES
+        + "; or images: folders of .jpg, .png, .webp, .bmp, .gif and .tif files",
+        metavar="DATA",
     )
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
@@ -57,16 +71,18 @@ class PretrainSettings:
     language: str = corpus.language()
     max_bad_fraction: float = corpus.max_bad_fraction()
     held_out_fraction: float = flag(
-        "share of the documents that is never trained on, to measure with",
+        "share of the documents or images that is never trained on, to measure with",
         default=0.01,
         group="Data",
         above=0,
         below=1,
     )
 
-    encoder: str = flag(
-        "size of the encoder: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, bert-large",
-        default="bert-mini",
+    encoder: str | None = flag(
+        "size of the encoder: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, bert-large "
+        "(bert-mini if not given) for text; vit-mini, vit-tiny, vit-small, vit-base (vit-tiny if "
+        "not given) for images",
+        default=None,
         group="Objective",
         metavar="NAME",
     )
@@ -83,9 +99,11 @@ class PretrainSettings:
         group="Objective",
         choices=("auto", "structured", "random"),
     )
-    objectives: tuple[str, ...] = flag(
-        "what to learn: masked language modelling, next-sentence prediction",
-        default=("mlm", "nsp"),
+    objectives: tuple[str, ...] | None = flag(
+        "what to learn. From text: mlm (masked language modelling), nsp (next-sentence "
+        "prediction). From images: inpainting (missing patches), jigsaw (where shuffled tiles "
+        "belong). Both of them if not given",
+        default=None,
         group="Objective",
         choices=OBJECTIVES,
     )
@@ -123,6 +141,32 @@ class PretrainSettings:
         below=1,
     )
 
+    image_size: int | None = flag(
+        "side of the square image that the encoder sees; by the images' own size if not given, "
+        "224 at most",
+        default=None,
+        group="Images",
+        metavar="PIXELS",
+        at_least=8,
+        at_most=1024,
+    )
+    patch_size: int | None = flag(
+        "side of a patch, which must divide --image-size; 16 if not given, smaller for small "
+        "images",
+        default=None,
+        group="Images",
+        metavar="PIXELS",
+        at_least=1,
+        at_most=256,
+    )
+    mask_ratio: float | None = flag(
+        "share of the patches that inpainting removes; 0.75 if not given",
+        default=None,
+        group="Images",
+        above=0,
+        below=1,
+    )
+
     steps: int | None = flag(
         "train for so many steps", default=None, group="Optimisation", metavar="N", at_least=1
     )
@@ -133,10 +177,10 @@ class PretrainSettings:
         metavar="TIME",
     )
     batch_size: int | None = flag(
-        "sequences in a step; by the encoder's size if not given",
+        "sequences or images in a step; by the encoder's size if not given",
         default=None,
         group="Optimisation",
-        metavar="SEQUENCES",
+        metavar="N",
         at_least=1,
     )
     accumulate: int = flag(
@@ -188,7 +232,7 @@ class PretrainSettings:
     )
 
     evaluate_every: int | None = flag(
-        "measure on the held-out documents every so many steps; ten times a run if not given",
+        "measure on what is held out every so many steps; ten times a run if not given",
         default=None,
         group="Run",
         metavar="STEPS",
@@ -209,7 +253,7 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
-        if not self.objectives:
+        if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
         if self.steps is not None and self.budget is not None:
             raise UserError("--steps and --budget both say when to stop: give only one of them")

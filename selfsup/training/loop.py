@@ -72,7 +72,7 @@ class RunState:
 
     Attributes:
         step: optimizer steps taken.
-        tokens: tokens seen.
+        tokens: tokens seen, or whatever else the run is counted in.
         seconds: time spent on steps, evaluations and checkpoints left out.
         batches_taken: batches used in each stage.
         flops: floating-point operations of the model so far.
@@ -137,13 +137,14 @@ def train(
     after_step: Callable[[StepReport], None],
     training_flops: Callable[[Any], float] = lambda batch: 0.0,
     should_stop: Callable[[], bool] = lambda: False,
+    count: Callable[[Any], int] = lambda batch: batch.token_count,
 ) -> None:
     """Take steps until the extent is reached, from wherever ``state`` is, updating it.
 
     Returns earlier, between two steps, when ``should_stop`` says so.
 
     ``after_step`` is called after each step (for logs, evaluations and checkpoints); the time it
-    takes does not count towards a budget.
+    takes does not count towards a budget. ``count`` says how much a batch adds to ``state.tokens``.
 
     Raises:
         NotFinite: if the gradient's norm is infinite or not a number.
@@ -168,7 +169,7 @@ def train(
             (total / settings.accumulate).backward()  # type: ignore[union-attr]
             for name, (loss, _, _) in losses.items():
                 sums[name] = sums.get(name, 0.0) + loss.detach() / settings.accumulate
-            tokens += batch.token_count
+            tokens += count(batch)
             flops += training_flops(batch)
         # Anew in each step: after_step may have let more of them learn.
         parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -2,7 +2,7 @@
 
 from selfsup.objectives.text_objective import TEXT_OBJECTIVES
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
-from selfsup.settings.pretrain import OBJECTIVES as OFFERED_OBJECTIVES
+from selfsup.settings.pretrain import TEXT_OBJECTIVES as OFFERED_TEXT_OBJECTIVES
 from selfsup.tasks.table import TASKS
 
 
@@ -11,4 +11,4 @@ def test_finetune_offers_the_tasks_of_the_table():
 
 
 def test_pretrain_offers_the_objectives_there_are():
-    assert set(OFFERED_OBJECTIVES) == set(TEXT_OBJECTIVES)
+    assert set(OFFERED_TEXT_OBJECTIVES) == set(TEXT_OBJECTIVES)
