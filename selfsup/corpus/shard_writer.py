@@ -2,17 +2,15 @@
 
 import contextlib
 import hashlib
-import json
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from selfsup.atomic_files import replacing, writing_to
+from selfsup.corpus.flat_arrays import safetensors_header
 
-_SAFETENSORS_DTYPES = {np.dtype("<u2"): "U16", np.dtype("<u4"): "U32", np.dtype("<i8"): "I64"}
 _COPY_BYTES = 1 << 20
 
 
@@ -66,7 +64,7 @@ class ShardWriter:
             "sentence_offsets": _offsets(self._sentence_lengths),
         }
         # The int64 arrays come first, so that they are aligned whatever the number of tokens.
-        header = _safetensors_header(
+        header = safetensors_header(
             {
                 **{name: (array.dtype, len(array)) for name, array in offsets.items()},
                 "tokens": (self.dtype, self.tokens),
@@ -116,20 +114,3 @@ def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
     if total:
         np.cumsum(np.concatenate(lengths), out=offsets[1:])
     return offsets
-
-
-def _safetensors_header(tensors: dict[str, tuple[np.dtype, int]]) -> bytes:
-    """The length and JSON header, padded to 8 bytes, of flat arrays laid in this order."""
-    entries = {}
-    position = 0
-    for name, (dtype, length) in tensors.items():
-        end = position + dtype.itemsize * length
-        entries[name] = {
-            "dtype": _SAFETENSORS_DTYPES[dtype],
-            "shape": [length],
-            "data_offsets": [position, end],
-        }
-        position = end
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return struct.pack("<Q", len(header)) + header

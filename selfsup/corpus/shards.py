@@ -8,20 +8,17 @@ Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` sentences, ``D
 
 import hashlib
 import json
-import mmap
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from selfsup.corpus.flat_arrays import map_safetensors
 from selfsup.errors import UserError
 
 FORMAT = "selfsup-shards"
 FORMAT_VERSION = 1
-
-_DTYPES = {"U16": np.dtype("<u2"), "U32": np.dtype("<u4"), "I64": np.dtype("<i8")}
 
 
 @dataclass(frozen=True)
@@ -127,26 +124,8 @@ def _open_shard(folder: Path, entry: dict[str, Any], verify: bool) -> Shard:
     damage = damage_of(folder, entry, verify=verify)
     if damage:
         raise UserError(f"{damage}: run prepare again, it makes this shard anew")
-    tensors = _map_safetensors(folder / entry["file"])
+    tensors = map_safetensors(folder / entry["file"])
     return Shard(tensors["tokens"], tensors["sentence_offsets"], tensors["document_offsets"])
-
-
-def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Memory-map the arrays of a safetensors file (its own reader would copy them).
-
-    The format: the header's length as a little-endian uint64, a JSON header, the arrays' bytes.
-    """
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    data = np.frombuffer(mapped, np.uint8)
-    (header_bytes,) = struct.unpack("<Q", mapped[:8])
-    header = json.loads(bytes(data[8 : 8 + header_bytes]))
-    body = data[8 + header_bytes :]
-    return {
-        name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
 
 
 def _why_no_manifest(folder: Path) -> str:
