@@ -18,6 +18,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.corpus.added_tokens import add_tokens, read_added_tokens
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import WordPieceEncoder, word_cutter
 from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary
@@ -156,6 +157,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Load a tokenizer folder: ``tokenizer.json``, or ``vocab.txt`` with ``tokenizer_config.json``.
 
+    Beside ``vocab.txt`` alone, ``added_tokens.json`` is read too.
     Truncation and padding, which a file may ask for, are off: whoever builds sequences cuts them.
 
     Raises:
@@ -257,9 +259,11 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
     config = _read_config(path.parent)
-    return wordpiece_tokenizer(
+    tokenizer = wordpiece_tokenizer(
         vocabulary,
         lowercase=config.get("do_lower_case", True),
         strip_accents=config.get("strip_accents"),
         split_chinese_characters=config.get("tokenize_chinese_chars", True),
     )
+    add_tokens(tokenizer, read_added_tokens(path.parent, config))
+    return tokenizer
