@@ -22,13 +22,27 @@ class BadRecordTally:
     """
 
     def __init__(
-        self, max_fraction: float, *, records: int = 0, bad: int = 0, first_bad: str = ""
+        self,
+        max_fraction: float,
+        *,
+        records: int = 0,
+        bad: int = 0,
+        first_bad: str = "",
+        what: str = "records",
     ) -> None:
+        """Args:
+        max_fraction: the part of them that may be bad.
+        records: how many were counted before.
+        bad: how many of those were bad.
+        first_bad: the first of the bad ones, in words.
+        what: the word for them.
+        """
         check_max_bad_fraction(max_fraction)
         self._max_fraction = max_fraction
         self.records = records
         self.bad = bad
         self.first_bad = first_bad
+        self._what = what
 
     def count(self, record: Record) -> None:
         """Count one record.
@@ -37,13 +51,17 @@ class BadRecordTally:
             UserError: too many were bad; it names the first.
         """
         if isinstance(record, Document):
-            self.records += record.records
+            self.count_good(record.records)
             return
         self.records += 1
         self.bad += 1
         self.first_bad = self.first_bad or str(record)
         if self.records >= _JUDGED_FROM:
             self.judge_all()
+
+    def count_good(self, records: int) -> None:
+        """Count records that could be read."""
+        self.records += records
 
     def judge_all(self) -> None:
         """Judge what was counted so far.
@@ -53,6 +71,6 @@ class BadRecordTally:
         """
         if self.bad > self._max_fraction * self.records:
             raise UserError(
-                f"{self.first_bad} — and with it {self.bad} of {self.records} records cannot be "
-                f"read: mend the corpus or raise --max-bad-fraction ({self._max_fraction})"
+                f"{self.first_bad} — and with it {self.bad} of {self.records} {self._what} cannot "
+                f"be read: mend them or raise --max-bad-fraction ({self._max_fraction})"
             )

@@ -122,8 +122,9 @@ def prepare(
                 for records, encoded in pool.encode(blocks):
                     writer.add(records, encoded)
                     counts = state.counts
-                    text_bytes = counts.bytes_read - bytes_before
-                    display.update(stream.bytes_read, text_bytes, counts.tokens)
+                    rate = (counts.bytes_read - bytes_before) / display.seconds / 1e6
+                    what = f"{counts.tokens / 1e6:.1f} M tokens, {rate:.1f} MB/s"
+                    display.update(stream.bytes_read, what)
                 writer.finish()
             except KeyboardInterrupt:
                 display.say(

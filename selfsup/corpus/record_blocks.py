@@ -44,7 +44,7 @@ def read_blocks(
     for input_index, number, record in stream:
         is_bad = isinstance(record, BadRecord)
         if is_bad:
-            _report(record, problems_path)
+            report_problem(record, problems_path)
         tally.count(record)
         texts.append(b"" if is_bad else record.text.encode())
         positions.append((input_index, number))
@@ -70,7 +70,8 @@ def _record_block(
     )
 
 
-def _report(record: BadRecord, path: Path) -> None:
+def report_problem(record: BadRecord, path: Path) -> None:
+    """Add one line to the report of what could not be read."""
     line = {"file": record.source, "line": record.line, "reason": record.reason}
     with writing_to(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
