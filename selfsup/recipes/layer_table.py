@@ -26,7 +26,7 @@ def layer_table(settings: FinetuneSettings, model: Any) -> dict[str, Any]:
     anew = layer_count - (settings.reinit_layers or 0)
     drawn = {layer_pattern(layer) for layer in range(anew, layer_count)}
     if settings.reinit_layers:
-        drawn.add("encoder.pooler.*")
+        drawn |= {"encoder.pooler.*", "encoder.norm.*"}
     left = dict(model.named_parameters())
     rows = []
     for pattern, rate in rules_of(settings, layer_count):

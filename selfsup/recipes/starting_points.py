@@ -5,15 +5,15 @@ from typing import Any
 
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
-from selfsup.recipes import text_start
+from selfsup.recipes import image_start, text_start
 from selfsup.recipes.starting_point import StartingPoint
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks import text_family
+from selfsup.tasks import image_family, text_family
 from selfsup.tasks.encoder_families import FAMILIES, family_of_folder
 from selfsup.tasks.task import Task
 
 # How each family of encoders starts, by what its encoders take.
-_STARTS: dict[str, Any] = {text_family.TAKES: text_start}
+_STARTS: dict[str, Any] = {text_family.TAKES: text_start, image_family.TAKES: image_start}
 
 
 def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> StartingPoint:

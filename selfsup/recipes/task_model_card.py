@@ -11,7 +11,7 @@ _TEMPLATE = """\
 ---
 library_name: transformers
 pipeline_tag: {pipeline}
-tags: [selfsup, bert]
+tags: [selfsup, {kind}]
 ---
 
 # {title}
@@ -54,6 +54,7 @@ _GIVEN = {
         '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
     ),
     "question-answering": ('"A text." --question "A question?"', '"A question?", "A text."'),
+    "image-classification": ("image.jpg", '"image.jpg"'),
     "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
 }  # fmt: skip
 
@@ -73,6 +74,7 @@ def task_model_card(
         encoder=f"`{PurePath(encoder).name}`",
         task=task.NAME,
         pipeline=task.PIPELINE,
+        kind=task.FAMILY.MODEL_TYPE,
         labels=_shown(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",

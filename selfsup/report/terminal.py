@@ -22,6 +22,7 @@ Result = dict[str, Any]
 _GIVEN = {
     "pair-classification": '"A sentence." --text-pair "Another."',
     "question-answering": '"A text." --question "A question?"',
+    "image-classification": "image.jpg",
 }
 
 

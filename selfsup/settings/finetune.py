@@ -6,7 +6,8 @@ from selfsup.errors import UserError
 from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag
 
-TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG)
+TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG,
+         task_flags.IMAGES)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,17 @@ class FinetuneSettings:
 
     task: str = argument("the task: " + ", ".join(TASKS), metavar="TASK")
     encoder: str = flag(
-        "pre-trained model folder, or a size such as bert-mini to start from random weights",
+        "pre-trained model folder, or a size such as bert-mini or vit-tiny to start from random "
+        "weights",
         group="Model",
         metavar="MODEL|NAME",
     )
-    train: str = flag("labelled examples to learn from", group="Data", metavar="FILE")
-    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE")
+    train: str = flag(
+        "labelled examples to learn from; images in a folder for each class",
+        group="Data",
+        metavar="FILE|FOLDER",
+    )
+    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE|FOLDER")
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
     text_column: str | None = task_flags.text_column()
@@ -71,6 +77,23 @@ class FinetuneSettings:
         at_least=0,
     )
     max_answer_length: int | None = task_flags.max_answer_length()
+    image_size: int | None = flag(
+        "side of the squares that images are brought to; the model's own, or by the images, if not "
+        "given",
+        default=None,
+        group="Model",
+        metavar="PIXELS",
+        at_least=8,
+        at_most=2048,
+    )
+    patch_size: int | None = flag(
+        "side of the patches of an encoder given by name; by the images if not given",
+        default=None,
+        group="Model",
+        metavar="PIXELS",
+        at_least=1,
+        at_most=256,
+    )
     freeze: str | None = flag(
         "what stays as it was pre-trained: encoder, embeddings, or "
         "embeddings and the first N layers",

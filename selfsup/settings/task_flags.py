@@ -8,6 +8,8 @@ from selfsup.settings.flag import flag, flag_name
 
 CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
 ANSWER, TAG = "question-answering", "token-classification"
+IMAGES = "image-classification"
+_TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
 
 # The tasks that a flag is for; every task has those that are not named here.
 _TASKS_OF_FLAG = {
@@ -22,6 +24,11 @@ _TASKS_OF_FLAG = {
     "label_type": (CLASSIFY, PAIRS),
     "label_separator": (CLASSIFY, PAIRS),
     "long_text": (CLASSIFY, PAIRS),
+    "doc_stride": _TEXTS,
+    "max_length": _TEXTS,
+    "tokenizer": _TEXTS,
+    "image_size": (IMAGES,),
+    "patch_size": (IMAGES,),
 }
 
 

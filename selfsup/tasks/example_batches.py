@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from selfsup.counter_random import permutation
-from selfsup.tasks.task import Units
+from selfsup.tasks.task import ChangingUnits, Units
 
 _ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
 # Texts are sorted by length within this many batches, so a batch is still a mixture of examples.
@@ -36,6 +36,8 @@ class EpochBatches:
         if epoch != self._epoch:
             self._epoch = epoch
             self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
+            if isinstance(self._units, ChangingUnits):
+                self._units = self._units.in_epoch(self._seed, epoch)
         return self._units.batch(self._batches[place])
 
 

@@ -63,7 +63,7 @@ def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
             f"{examples.source}: {len(counts)} different labels in {len(examples)} examples: "
             f"this column holds no classes: choose another with --label-column{hint}"
         )
-    return Labels(kind, _in_order(counts))
+    return Labels(kind, in_order(counts))
 
 
 def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
@@ -80,7 +80,7 @@ def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
         return None
     if labels.kind == "number":
         return numbers_of(examples)
-    places = _places(labels.names)
+    places = places_of(labels.names)
     if labels.kind == "multi":
         encoded = np.zeros((len(examples), len(labels)), np.float32)
         for row, several in enumerate(labels_of(examples)):
@@ -151,7 +151,7 @@ def _one_label_of(examples: LabelledTexts) -> list[str]:
     return one
 
 
-def _places(names: Sequence[str]) -> dict[str, int]:
+def places_of(names: Sequence[str]) -> dict[str, int]:
     """The place of each label.
 
     Where the names are those that ``transformers`` gives by itself, LABEL_0, LABEL_1 and so on,
@@ -175,7 +175,8 @@ def _place(
     )
 
 
-def _in_order(labels: Counter[str]) -> tuple[str, ...]:
+def in_order(labels: Counter[str]) -> tuple[str, ...]:
+    """Labels that are whole numbers in their order, others in the alphabet's."""
     if all(re.fullmatch(r"-?\d{1,15}", label) for label in labels):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))

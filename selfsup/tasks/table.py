@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfsup.tasks import (
+    image_classification,
     pair_classification,
     question_answering,
     sequence_classification,
@@ -16,6 +17,7 @@ TASKS: dict[str, Task] = {
     pair_classification.NAME: pair_classification,
     question_answering.NAME: question_answering,
     token_classification.NAME: token_classification,
+    image_classification.NAME: image_classification,
 }
 
 

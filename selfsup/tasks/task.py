@@ -22,7 +22,7 @@ Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D widt
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -63,6 +63,15 @@ class Units(Protocol):
 
     def windows_of(self, places: np.ndarray) -> np.ndarray:
         """The numbers of the windows that ``batch(places)`` is made of, in its order, int64."""
+        ...
+
+
+@runtime_checkable
+class ChangingUnits(Protocol):
+    """Units that each epoch shows otherwise, such as random crops of images."""
+
+    def in_epoch(self, seed: int, epoch: int) -> Any:
+        """The units as they are in an epoch, from 0: a function of these numbers."""
         ...
 
 

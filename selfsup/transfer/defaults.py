@@ -6,6 +6,7 @@ What was measured for these numbers stands in docs/log.md.
 import math
 
 from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.vit_config import VitConfig
 
 # Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6: small sets need many steps, and
 # a run that goes on until its training loss is near 0 fails less often than a short one.
@@ -20,7 +21,7 @@ def default_epochs(examples: int, batch_size: int) -> int:
     return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, wanted))
 
 
-def default_learning_rate(config: EncoderConfig) -> float:
+def default_learning_rate(config: EncoderConfig | VitConfig) -> float:
     """The highest rate for an encoder's width: small encoders want a larger one.
 
     3e-5 at BERT-base's 768, as its paper has it (appendix A.3), and inversely to the square of

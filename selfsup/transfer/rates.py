@@ -48,7 +48,7 @@ def encoder_rules(
 ) -> list[Rule]:
     """The rules for an encoder (its parameters named ``encoder.…``) under a new head.
 
-    The pooler and the highest layer learn at ``learning_rate``, each layer below at
+    The pooler, a last norm and the highest layer learn at ``learning_rate``, each layer below at
     ``layer_decay`` times the rate of the one above it, and the embeddings as one more layer
     (Clark et al. 2020, "ELECTRA", appendix B; Zhang et al. 2021, §7).
 
@@ -56,9 +56,9 @@ def encoder_rules(
         layer_count: layers of the encoder.
         learning_rate, head_learning_rate: the highest rates.
         layer_decay: in (0, 1].
-        freeze: "encoder": all layers, so that what they make of a text can be computed once; the
-            pooler, which stands over them, learns with the head. "embeddings". A number N: the
-            embeddings and the lowest N layers. None: nothing.
+        freeze: "encoder": all layers and a last norm, so that what they make of a text or an image
+            can be computed once; the pooler, which stands over them, learns with the head.
+            "embeddings". A number N: the embeddings and the lowest N layers. None: nothing.
     """
     frozen_layers = 0 if freeze in (None, "embeddings") else layer_count
     if freeze is not None and freeze.isdecimal():
@@ -69,4 +69,5 @@ def encoder_rules(
         rate = learning_rate * layer_decay ** (layer_count - 1 - layer)
         rules.append((layer_pattern(layer), None if layer < frozen_layers else rate))
     pooler_rate = head_learning_rate if freeze == "encoder" else learning_rate
+    rules.append(("encoder.norm.*", None if freeze == "encoder" else learning_rate))
     return [*rules, ("encoder.pooler.*", pooler_rate), ("*", head_learning_rate)]
