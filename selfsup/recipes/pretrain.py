@@ -10,9 +10,12 @@ from typing import Any
 
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.recipes import text_road
+from selfsup.recipes import image_road, text_road
+from selfsup.recipes.data_kinds import Kind
+from selfsup.recipes.pretraining_kind import kind_of_objectives, kind_of_pretraining
 from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_optimizer import build_optimizer
+from selfsup.recipes.pretraining_road import Road
 from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.duration import seconds_in
@@ -24,6 +27,8 @@ from selfsup.training.loop import Extent, NotFinite, RunState, StepSettings, tra
 
 CHECKPOINTS = "checkpoints"
 
+_ROADS: dict[Kind, Road] = {"text": text_road, "images": image_road}
+
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     """Pre-train as the settings say; returns what goes into ``summary.json``.
@@ -31,14 +36,15 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     Raises:
         UserError: the settings do not fit the data or the machine.
     """
-    settings = text_road.with_defaults(settings)
+    road = _ROADS[kind_of_pretraining(settings)]
+    settings = road.with_defaults(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     if latest_checkpoint(Path(settings.out) / CHECKPOINTS) is not None:
         raise UserError(
             f"--out {settings.out}: holds a run that stopped: go on with `selfsup resume "
             f"{settings.out}`, or choose another --out"
         )
-    text_road.check_data(settings)
+    road.check_data(settings)
     run = begin_run(settings.out, settings)
     return _run(settings, run, compute, is_resumed=False)
 
@@ -67,12 +73,13 @@ def _run(
     """Train from the last checkpoint, or from the start, to the end; write model and summary."""
     assert settings.learning_rate is not None  # as is all else that with_defaults fills in
     assert settings.encoder is not None
+    road = _ROADS[kind_of_objectives(settings) or "text"]
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
-    road = text_road.begin(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
-    optimizer = build_optimizer(road.model, settings, compute.dtype)
+    setup = road.set_up(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
+    optimizer = build_optimizer(setup.model, settings, compute.dtype)
     state = RunState()
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, road.model, optimizer))
+        state = RunState(**load_checkpoint(checkpoint, setup.model, optimizer))
         print(f"Going on from step {state.step} of {run}", file=sys.stderr)
     extent = Extent(
         steps=settings.steps,
@@ -81,7 +88,7 @@ def _run(
     log = PretrainingLog(
         run / METRICS,
         title=f"pretrain {Path(settings.init or settings.encoder).name}",
-        road=road,
+        setup=setup,
         optimizer=optimizer,
         checkpoints=run / CHECKPOINTS,
         extent=extent,
@@ -95,9 +102,9 @@ def _run(
         with StopOnSignal() as stop:
             try:
                 train(
-                    road.model,
+                    setup.model,
                     optimizer,
-                    road.stages,
+                    setup.stages,
                     extent,
                     StepSettings(
                         settings.schedule,
@@ -109,9 +116,9 @@ def _run(
                     compute,
                     state,
                     log.after_step,
-                    road.model.training_flops,
+                    setup.model.training_flops,
                     lambda: stop.requested,
-                    road.count,
+                    setup.count,
                 )
             except NotFinite as error:
                 raise UserError(
@@ -122,22 +129,22 @@ def _run(
         try:
             if extent.progress(state) < 1.0:
                 raise KeyboardInterrupt
-            log.message(f"Measuring on the held-out {road.held_out}")
-            result = road.measure(None)
+            log.message(f"Measuring on the held-out {setup.held_out}")
+            result = setup.measure(None)
         except KeyboardInterrupt:
             log.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
             raise
     summary = {
         "steps": state.step,
-        road.counted: state.tokens,
+        setup.counted: state.tokens,
         "seconds": round(state.seconds, 3),
-        f"{road.counted}_per_second": round(state.tokens / state.seconds, 1),
+        f"{setup.counted}_per_second": round(state.tokens / state.seconds, 1),
         "flops_utilization": round(state.flops / state.seconds / log.peak_flops, 4),
         **dataclasses.asdict(result),
-        **road.facts(),
+        **setup.facts(),
         "out": str(run),
     }
-    road.save(run / MODEL_IN_RUN, summary)
+    setup.save(run / MODEL_IN_RUN, summary)
     write_summary(run, summary)
     remove_checkpoints(run / CHECKPOINTS)
     return summary

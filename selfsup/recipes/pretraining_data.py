@@ -19,6 +19,7 @@ from selfsup.corpus.wordpiece import (
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
+from selfsup.recipes.data_kinds import of_other_kind
 from selfsup.recipes.vocabulary_extension import check_extensible, write_extended_tokenizer
 from selfsup.settings import PretrainSettings
 
@@ -35,7 +36,10 @@ def check_data(settings: PretrainSettings) -> None:
     """
     shards = _shards_folder(settings)
     if shards is None:
-        find_inputs(settings.data)
+        try:
+            find_inputs(settings.data)
+        except UserError as error:
+            raise of_other_kind(error, settings.data, "text") from None
         _check_tokenizer_for_raw_text(settings)
     elif settings.extend_vocabulary is not None:
         raise UserError(

@@ -9,10 +9,9 @@ from selfsup.encoder.config import BERT_SIZES, bert_config
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
+from selfsup.recipes.data_kinds import USUAL_ENCODER
 from selfsup.settings import PretrainSettings
 from selfsup.settings.pretrain import DEFAULT_BUDGET, TEXT_OBJECTIVES
-
-DEFAULT_ENCODER = "bert-mini"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
     Raises:
         UserError: flags that do not go together, or an unknown encoder.
     """
-    encoder = settings.encoder or DEFAULT_ENCODER
+    encoder = settings.encoder or USUAL_ENCODER["text"]
     if settings.init is None:
         bert_config(encoder, 1)  # raises where there is none, and names those there are
         size = _SIZE_DEFAULTS[encoder]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from selfsup.recipes.pretraining_road import Road
+from selfsup.recipes.pretraining_road import Setup
 from selfsup.training.checkpoint import save_checkpoint
 from selfsup.training.loop import Extent, RunState, StepReport
 from selfsup.training.metrics_file import MetricsFile
@@ -29,7 +29,7 @@ class PretrainingLog:
         metrics: Path,
         *,
         title: str,
-        road: Road,
+        setup: Setup,
         optimizer: torch.optim.Optimizer,
         checkpoints: Path,
         extent: Extent,
@@ -43,7 +43,7 @@ class PretrainingLog:
         self.peak_flops = measure_peak()
         self._metrics = MetricsFile(metrics, keep_until_step=state.step)
         self._display = ProgressDisplay(title)
-        self._road, self._optimizer = road, optimizer
+        self._setup, self._optimizer = setup, optimizer
         self._checkpoints, self._extent, self._state = checkpoints, extent, state
         self._learning_rate = learning_rate
         self._evaluate_every, self._checkpoint_every = evaluate_every, checkpoint_every
@@ -83,7 +83,7 @@ class PretrainingLog:
         save_checkpoint(
             self._checkpoints,
             self._state.step,
-            self._road.model,
+            self._setup.model,
             self._optimizer,
             self._state.to_json(),
         )
@@ -105,7 +105,7 @@ class PretrainingLog:
     def _evaluate(self) -> None:
         # Measured again, since other programs may have slowed the first measurement.
         self.peak_flops = max(self.peak_flops, self._measure_peak())
-        self._held_out = self._road.measure(self._road.quick)
+        self._held_out = self._setup.measure(self._setup.quick)
         line = self._where()
         for name, value in asdict(self._held_out).items():
             if value is not None:
@@ -117,7 +117,7 @@ class PretrainingLog:
         return {
             "step": state.step,
             "seconds": round(state.seconds, 3),
-            self._road.counted: state.tokens,
+            self._setup.counted: state.tokens,
         }
 
     def _rates(self) -> tuple[float, float]:
@@ -133,7 +133,7 @@ class PretrainingLog:
             "loss": sum(report.losses.values()),
             **{f"{name}_loss": value for name, value in report.losses.items()},
             "learning_rate": report.learning_rate_multiplier * self._learning_rate,
-            f"{self._road.counted}_per_second": round(speed, 1),
+            f"{self._setup.counted}_per_second": round(speed, 1),
             "flops_utilization": round(flops / self.peak_flops, 4),
             **report.label,
         }
@@ -147,8 +147,8 @@ class PretrainingLog:
         fields = {"step": str(self._state.step)}
         fields |= {name: f"{value:.3f}" for name, value in mean.items()}
         if self._held_out is not None:
-            fields |= self._road.shown(self._held_out)
-        fields[f"{self._road.counted}/s"] = f"{speed:,.0f}"
+            fields |= self._setup.shown(self._held_out)
+        fields[f"{self._setup.counted}/s"] = f"{speed:,.0f}"
         fields["of peak"] = f"{flops / self.peak_flops:.0%}"
         seconds = self._state.seconds
         left = seconds * (1 - progress) / progress if progress > 0 else None

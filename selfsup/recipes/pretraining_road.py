@@ -1,22 +1,18 @@
-"""What pre-training on text and pre-training on images do not share, as one value.
-
-A kind of data has a module with these functions (``text_road``, ``image_road``):
-
-    with_defaults(settings)                        what was left open, replaced; flags checked
-    check_data(settings)                           complain of data before anything is written
-    begin(settings, run, device, is_resumed, is_new) -> Road
-"""
+"""What pre-training on text and pre-training on images do not share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import torch
+
+from selfsup.settings import PretrainSettings
 from selfsup.training.loop import Stage
 
 
 @dataclass(frozen=True)
-class Road:
+class Setup:
     """A model that is about to be pre-trained, its data, and what is told of it.
 
     Attributes:
@@ -43,3 +39,45 @@ class Road:
     shown: Callable[[Any], dict[str, str]]
     facts: Callable[[], dict[str, Any]]
     save: Callable[[Path, dict[str, Any]], None]
+
+
+class Road(Protocol):
+    """What a module is asked for that pre-trains on a kind of data, such as ``text_road``."""
+
+    def with_defaults(self, settings: PretrainSettings) -> PretrainSettings:
+        """Replace what was left open by what suits the encoder and the data.
+
+        Raises:
+            UserError: flags that do not go together, or data that cannot be read.
+        """
+        ...
+
+    def check_data(self, settings: PretrainSettings) -> None:
+        """Complain of data that is not there before anything is written.
+
+        Raises:
+            UserError: there is no such data, or it does not fit the settings.
+        """
+        ...
+
+    def set_up(
+        self,
+        settings: PretrainSettings,
+        run: Path,
+        device: torch.device,
+        is_resumed: bool,
+        is_new: bool,
+    ) -> Setup:
+        """The model before its first step, with its data.
+
+        Args:
+            settings: with nothing left open.
+            run: the run's folder, in which what is missing of the data is made.
+            device: what to compute on.
+            is_resumed: whether what lies in that folder was made under these same settings.
+            is_new: whether the model's first weights count; if not, a checkpoint overwrites them.
+
+        Raises:
+            UserError: the data cannot be read, or there is too little of it.
+        """
+        ...

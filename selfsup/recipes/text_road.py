@@ -19,21 +19,21 @@ from selfsup.recipes.model_card import pretraining_card
 from selfsup.recipes.pretraining_data import TOKENIZER, check_data, pretraining_shards
 from selfsup.recipes.pretraining_defaults import with_defaults
 from selfsup.recipes.pretraining_model import build_model
-from selfsup.recipes.pretraining_road import Road
+from selfsup.recipes.pretraining_road import Setup
 from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
 from selfsup.recipes.vocabulary_extension import read_report
 from selfsup.settings import PretrainSettings
 from selfsup.training.loop import Stage
 
-__all__ = ["begin", "check_data", "with_defaults"]
+__all__ = ["check_data", "set_up", "with_defaults"]
 
 _FINETUNING_DROPOUT = 0.1  # what config.json tells whoever fine-tunes the model
 _QUICK_EVALUATION_TOKENS = 32_000
 
 
-def begin(
+def set_up(
     settings: PretrainSettings, run: Path, device: torch.device, is_resumed: bool, is_new: bool
-) -> Road:
+) -> Setup:
     """The model before its first step, with its data.
 
     Args:
@@ -62,7 +62,7 @@ def begin(
     def save(folder: Path, summary: dict[str, Any]) -> None:
         _save(folder, model, settings, summary, data.shards.tokenizer_folder)
 
-    return Road(
+    return Setup(
         model=model,
         stages=_stages(settings, data),
         held_out="documents",
