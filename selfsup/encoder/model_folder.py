@@ -4,7 +4,6 @@ A folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and
 ``README.md``. ``transformers`` loads what is written here, and its BERT folders are read here.
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from selfsup.atomic_files import sync_folder, writing_to
 from selfsup.corpus.wordpiece import complete_tokenizer_config
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config_file import read_config
@@ -27,8 +25,8 @@ from selfsup.encoder.hugging_face_names import (
     with_present_names,
 )
 from selfsup.encoder.initialization import initialize
-from selfsup.encoder.tensor_file import sync_file, write_tensors
-from selfsup.encoder.weight_files import WEIGHTS, read_weight_files
+from selfsup.encoder.model_writing import write_model_folder
+from selfsup.encoder.weight_files import read_weight_files
 from selfsup.errors import UserError
 
 TOKENIZER_FILES = (
@@ -38,8 +36,11 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-# What a BERT is not without. A pooler or a head may be missing: those are then learned anew.
-_INDISPENSABLE = ("bert.embeddings.", "bert.encoder.")
+# What an encoder is not without. A pooler or a head may be missing: those are then learned anew.
+_INDISPENSABLE = {
+    "BERT": ("bert.embeddings.", "bert.encoder."),
+    "ViT": ("vit.embeddings.", "vit.encoder.", "vit.layernorm."),
+}
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,7 @@ def save_model(
     tokenizer_folder: str | Path,
     model_card: str,
 ) -> None:
-    """Write a model folder; other files that the folder holds stay.
-
-    All files are written beside their places and are on the disk before the first takes its
-    place, so what was there before is unharmed if anything fails. ``config.json`` comes last: a new
-    folder that has one is whole.
+    """Write a text model's folder, as ``write_model_folder`` does.
 
     Args:
         folder: made if need be; may be ``tokenizer_folder`` itself.
@@ -148,43 +145,25 @@ def save_model(
     Raises:
         UserError: there is no tokenizer, or the disk is full, read-only or not yours.
     """
-    folder, tokenizer_folder = Path(folder), Path(tokenizer_folder)
+    tokenizer_folder = Path(tokenizer_folder)
     tokenizer = [tokenizer_folder / name for name in TOKENIZER_FILES]
     tokenizer = [path for path in tokenizer if path.exists()]
     if not any(path.name in ("tokenizer.json", "vocab.txt") for path in tokenizer):
         raise UserError(
             f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
         )
-    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
-    staging = folder / ".saving"
-    with writing_to(folder):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            for path in tokenizer:
-                shutil.copyfile(path, staging / path.name)
-            complete_tokenizer_config(staging)
-            (staging / "README.md").write_text(model_card, encoding="utf-8")
-            (staging / "config.json").write_text(
-                json.dumps(config, indent=2) + "\n", encoding="utf-8"
-            )
-            write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
-            _move_files(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
+    def copy_tokenizer(destination: Path) -> None:
+        for path in tokenizer:
+            shutil.copyfile(path, destination / path.name)
+        complete_tokenizer_config(destination)
 
-def _move_files(source: Path, destination: Path) -> None:
-    paths = sorted(source.iterdir(), key=lambda path: (path.name == "config.json", path.name))
-    for path in paths:
-        sync_file(path)
-    for path in paths:
-        path.replace(destination / path.name)
-    sync_folder(destination)
+    write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
 
 
 def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:
-    lost = [name for name in missing if name.startswith(_INDISPENSABLE)]
-    if lost:
-        others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        raise UserError(f"{folder}: lacks {lost[0]}{others}: not a whole BERT")
+    for whole, parts in _INDISPENSABLE.items():
+        lost = [name for name in missing if name.startswith(parts)]
+        if lost:
+            others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+            raise UserError(f"{folder}: lacks {lost[0]}{others}: not a whole {whole}")
