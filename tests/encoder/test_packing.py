@@ -54,6 +54,16 @@ def test_gradients_pass_through_both_ways_unchanged(lengths):
     assert torch.autograd.gradcheck(packing.unpad, padded)
 
 
+@given(st.integers(1, 5), st.integers(1, 9))
+def test_sequences_of_one_length_are_laid_as_any_are(batch, length):
+    expected = Packing.from_lengths(torch.full((batch,), length))
+    packing = Packing.of_equal_lengths(batch, length, torch.device("cpu"))
+    assert packing.padded_rows is packing.padding_bias is None
+    assert packing.max_seqlen == expected.max_seqlen
+    torch.testing.assert_close(packing.cu_seqlens, expected.cu_seqlens)
+    torch.testing.assert_close(packing.position_ids, expected.position_ids)
+
+
 def test_moving_to_a_device_keeps_all_boundaries():
     packing = Packing.from_lengths(torch.tensor([3, 1]))
     moved = packing.to(torch.device("cpu"))
