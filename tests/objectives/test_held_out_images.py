@@ -133,7 +133,7 @@ def test_what_is_learnt_is_seen_in_the_measurements():
             epoch=epoch,
         )
         losses = model(batch)
-        sum(loss for loss, _, _ in losses.values()).backward()
+        torch.stack([loss for loss, _, _ in losses.values()]).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     result = held_out.measure(model, CPU)

@@ -119,7 +119,7 @@ def test_what_is_learnt_is_what_was_asked_for(objectives):
     model = ImagePreTraining(small_encoder(), objectives)
     losses = model(batches_of(objectives)[0])
     assert tuple(losses) == objectives
-    sum(loss for loss, _, _ in losses.values()).backward()
+    torch.stack([loss for loss, _, _ in losses.values()]).sum().backward()
     assert all(weight.grad is not None for weight in model.parameters())
     predictions = {"inpainting": 4 * 12, "jigsaw": 4 * 16}
     assert {name: count for name, (_, _, count) in losses.items()} == {
