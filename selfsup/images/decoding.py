@@ -3,6 +3,7 @@
 Letters in shapes: ``H`` height, ``W`` width, in pixels.
 """
 
+import logging
 import threading
 import warnings
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 # how many pixels are too many is checked here. A filter set and unset in each call would not be
 # safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class BadImage(Exception):

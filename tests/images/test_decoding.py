@@ -69,6 +69,19 @@ def test_sixteen_bits_of_grey_become_eight(tmp_path):
     np.testing.assert_array_equal(decoded, np.repeat(expected[:, :, None], 3, 2))
 
 
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((8, 8), 0.5, np.float32), "floating point"),
+        (np.full((8, 8), 70_000, np.int32), "more than 16 bits for each pixel"),
+    ],
+)
+def test_pixels_of_which_none_is_known_to_be_white_are_refused(tmp_path, values, reason):
+    file = save(tmp_path / "a.tif", Image.fromarray(values))
+    with pytest.raises(BadImage, match=f"{reason}.*, of which none is known to be white"):
+        decode(file, AS_STORED)
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
 def test_cmyk_becomes_rgb(tmp_path, suffix):
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # all magenta and yellow: red
@@ -207,6 +220,27 @@ def test_a_truncated_image_is_refused(tmp_path, suffix, share):
     file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(BadImage, match="damaged"):
         decode(file, Square(32))
+
+
+@pytest.mark.filterwarnings("ignore")  # pytest sets aside those that the module itself ignores
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "tif", "bmp"])
+def test_damaged_bytes_give_pixels_or_a_reason_in_one_line(tmp_path, suffix):
+    file = save(tmp_path / f"a.{suffix}", Image.fromarray(noise(20, 30)))
+    content = np.frombuffer(file.read_bytes(), np.uint8)
+    random = np.random.default_rng(5)
+    reasons = []
+    for _ in range(40):
+        damaged = content.copy()
+        damaged[random.integers(0, min(len(content), 200), 5)] = random.integers(0, 256, 5)
+        file.write_bytes(damaged.tobytes())
+        try:
+            pixels = decode(file, Square(16))
+        except BadImage as error:
+            reasons.append(str(error))
+        else:
+            assert pixels.shape == (16, 16, 3)
+    assert reasons
+    assert not any("\n" in reason for reason in reasons)
 
 
 def test_a_side_that_is_too_small_is_refused(tmp_path):
