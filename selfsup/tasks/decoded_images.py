@@ -66,18 +66,20 @@ class DecodedImages:
             with self._lock:
                 start, self._end = self._end, self._end + pixels.nbytes
             try:
-                os.pwrite(self._kept_in, pixels.tobytes(), start)
-            except OSError as error:
+                written = os.pwrite(self._kept_in, pixels.tobytes(), start)
+            except OSError:
+                written = 0
+            if written < pixels.nbytes:
                 raise UserError(
-                    f"{tempfile.gettempdir()}: decoded images cannot be kept there "
-                    f"({error.strerror}): make room, or name another folder with TMPDIR"
-                ) from None
+                    f"{tempfile.gettempdir()}: too full to keep decoded images in: make room, or "
+                    "name another folder with TMPDIR"
+                )
             self._kept[number] = start, pixels.shape
         return pixels
 
     def _nameless_file(self) -> int:
         file, name = tempfile.mkstemp(prefix="selfsup-images-")
-        os.unlink(name)
+        Path(name).unlink()
         weakref.finalize(self, os.close, file)
         return file
 

@@ -44,8 +44,6 @@ class ImagePreparation:
         patches = patchify(images, self.patch_size).float()
         # A patch is all of its red, then its green, then its blue.
         colours = patches.unflatten(-1, (3, -1))
-        mean, std = (
-            torch.tensor(values, device=device).mul(255)[:, None]
-            for values in (self.mean, self.std)
-        )
+        mean = 255 * torch.tensor(self.mean, device=device)[:, None]
+        std = 255 * torch.tensor(self.std, device=device)[:, None]
         return ((colours - mean) / std).flatten(-2)

@@ -1,4 +1,4 @@
-"""``preprocessor_config.json``, in which Hugging Face's model folders say how pixels are prepared."""
+"""``preprocessor_config.json``: how Hugging Face's model folders say that pixels are prepared."""
 
 import json
 import math

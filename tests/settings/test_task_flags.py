@@ -19,6 +19,9 @@ def settings(task: str, **flags) -> FinetuneSettings:
         ("token-classification", {"label_type": "multi"}, "sequence-classification and pair-"),
         ("token-classification", {"long_text": "window"}, "not for token-classification"),
         ("pair-classification", {"doc_stride": 8}, "add --long-text window"),
+        ("image-classification", {"max_length": 64}, "not for image-classification"),
+        ("image-classification", {"tokenizer": "t"}, "--tokenizer is for .*: leave it out"),
+        ("token-classification", {"image_size": 64}, "--image-size is for image-classification"),
     ],
 )
 def test_a_flag_of_other_tasks_is_refused(task, flags, said):

@@ -67,3 +67,11 @@ def test_what_is_frozen_has_no_rate_and_nothing_else(freeze, frozen):
 
 def test_the_pooler_over_a_frozen_encoder_learns_with_the_head():
     assert rates_of("encoder")["encoder.pooler.weight"] == 1e-3
+
+
+def test_a_last_norm_over_frozen_layers_is_frozen_with_them_and_else_learns_like_the_highest():
+    names = ["encoder.layers.1.output.weight", "encoder.norm.weight", "classifier.linear.weight"]
+    frozen = learning_rates(names, encoder_rules(2, 1e-4, 1e-3, 0.5, "encoder"))
+    assert list(frozen.values()) == [None, None, 1e-3]
+    learning = learning_rates(names, encoder_rules(2, 1e-4, 1e-3, 0.5, None))
+    assert list(learning.values()) == [1e-4, 1e-4, 1e-3]
