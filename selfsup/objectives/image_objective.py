@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from selfsup.counter_random import permutation
 from selfsup.encoder.vit import VitEncoder
 from selfsup.encoder.vit_config import VitConfig
+from selfsup.errors import UserError
 from selfsup.images.crops import StoredImages, random_crops
 from selfsup.objectives.image_batch import ImageBatch, build_image_batch
 from selfsup.objectives.inpainting import DECODER_DEPTH, InpaintingHead
@@ -126,8 +127,18 @@ class ImagePreTraining(nn.Module):
         decoder_depth: int = DECODER_DEPTH,
         standardise_tiles: bool = False,
     ) -> None:
-        """Heads for some of ``IMAGE_OBJECTIVES``; see ``InpaintingHead`` and ``JigsawHead``."""
+        """Heads for some of ``IMAGE_OBJECTIVES``; see ``InpaintingHead`` and ``JigsawHead``.
+
+        Raises:
+            UserError: an image is a single patch.
+        """
         super().__init__()
+        if encoder.config.patch_count < 2:
+            size = encoder.config.image_size
+            raise UserError(
+                f"images of {size} pixels a side are one patch of {size}, of which nothing can be "
+                f"hidden: take a --patch-size of at most {max(1, size // 2)}"
+            )
         self.encoder = encoder
         self.heads = build_image_heads(
             encoder.config, objectives, decoder_width, decoder_depth, standardise_tiles

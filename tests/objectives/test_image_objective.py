@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from selfsup.errors import UserError
 from selfsup.objectives.image_batch import ImageBatch
 from selfsup.objectives.image_objective import IMAGE_OBJECTIVES, ImageBatches, ImagePreTraining
 from selfsup.settings import pretrain as settings
@@ -134,6 +135,12 @@ def test_floating_point_operations_are_three_times_those_that_torch_counts_forwa
     with FlopCounterMode(display=False) as counted, torch.no_grad():
         model(batch)
     assert model.training_flops(batch) == 3 * counted.get_total_flops()
+
+
+def test_images_of_one_patch_are_refused_in_one_line():
+    with pytest.raises(UserError, match="one patch of 4.*--patch-size of at most 2") as error:
+        ImagePreTraining(small_encoder(small_config(grid=1)), BOTH)
+    assert "\n" not in str(error.value)
 
 
 def test_the_settings_name_the_same_objectives():
