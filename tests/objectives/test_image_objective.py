@@ -138,7 +138,7 @@ def test_floating_point_operations_are_three_times_those_that_torch_counts_forwa
 
 
 def test_images_of_one_patch_are_refused_in_one_line():
-    with pytest.raises(UserError, match="one patch of 4.*--patch-size of at most 2") as error:
+    with pytest.raises(UserError, match=r"one patch of 4.*--patch-size of at most 2") as error:
         ImagePreTraining(small_encoder(small_config(grid=1)), BOTH)
     assert "\n" not in str(error.value)
 
