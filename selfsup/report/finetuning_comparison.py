@@ -100,7 +100,8 @@ def _labels(runs: NamedRuns) -> str:
         known = [value for value in values if value is not None]
         if len(set(values)) > 1:
             strong |= {(number, place) for place, v in enumerate(values, 1) if v == max(known)}
+    what = "type" if runs[0][1].summary.get("task") == "token-classification" else "label"
     return figure(
-        caption("F1 of each label", "of the best seed's model"),
+        caption(f"F1 of each {what}", "of the best seed's model"),
         table(["", *(name for name, _ in runs)], rows, strong=strong),
     )

@@ -73,12 +73,13 @@ def line_chart(
     parts = [
         *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
         *_vertical_axis(x_scale, y_scale, write_y),
-        *(_level(level, lines, x_scale, y_scale) for level in levels),
+        *(_level(level, x_scale, y_scale) for level in levels),
         # What runs out of the frame is cut off at its top.
         f'<svg y="{TOP}" width="{WIDTH}" height="{HEIGHT - TOP}" '
         f'viewBox="0 {TOP} {WIDTH} {HEIGHT - TOP}">',
         *(_curve(line, x_scale, y_scale) for line in lines),
         "</svg>",
+        *(_level_name(level, lines, x_scale, y_scale) for level in levels),
         *_end_labels(labels, x_scale, y_scale),
     ]
     frame = (
@@ -188,7 +189,14 @@ def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Callable[[float], str]
     return parts
 
 
-def _level(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
+def _level(level: Level, x_scale: Scale, y_scale: Scale) -> str:
+    place = f"{y_scale(level.y):.1f}"
+    return (
+        f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{place}" y2="{place}"/>'
+    )
+
+
+def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
     place = y_scale(level.y)
     # Its name stands at the right, on the side of it where fewer points are in the way.
     near = [
@@ -202,8 +210,6 @@ def _level(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) 
     has_room = place > TOP + 14
     text_place = place - 5 if has_room and above <= below else place + 13
     return (
-        f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" '
-        f'y1="{place:.1f}" y2="{place:.1f}"/>'
         f'<text class="level" x="{x_scale.end - 4}" y="{text_place:.1f}">'
         f"{escape(level.label)}</text>"
     )

@@ -150,10 +150,11 @@ def _of_tags(records: Sequence[Record]) -> Mistakes:
     """Entities made up, of a wrong type or borders, or missed: by their tags' probability."""
     wrong, entities = tag_mistakes(records)
     wrong.sort(key=lambda mistake: -mistake.probability)
-    about = f"There are {entities:,} entities. {len(wrong):,} were missed, made up or found wrongly"
+    about = f"Mistakes about the {entities:,} entities: {len(wrong):,}"
+    kinds = "missed, made up, or found with another type or other borders"
     return Mistakes(
         _SUREST,
-        f"{about}: the surest first. O is no entity." if wrong else f"{about}.",
+        f"{about}, {kinds}. The surest first; O is no entity." if wrong else f"{about}.",
         ("Text", "Type", "Found", "Probability"),
         [
             (

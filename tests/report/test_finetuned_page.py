@@ -221,12 +221,14 @@ def test_the_curves_of_runs_are_the_means_over_their_seeds(side_by_side, tmp_pat
 
 
 def test_runs_of_different_tasks_are_not_measured_against_each_other(tmp_path):
+    texts = SUMMARY | {"classes": CLASSES}
     runs = [
-        finetuned(tmp_path / "texts", SUMMARY),
-        finetuned(tmp_path / "tags", SUMMARY | {"task": "token-classification"}),
+        finetuned(tmp_path / "texts", texts),
+        finetuned(tmp_path / "tags", texts | {"task": "token-classification"}),
     ]
     page = report_on(*runs, out=tmp_path / "all.html")
     headings = [text for text in page.of("h2") if text.startswith("Fine-tuning")]
     assert headings == ["Fine-tuning: sequence-classification", "Fine-tuning: token-classification"]
+    assert {"F1 of each label", "F1 of each type"} <= set(page.of("b"))
     html = Path(write_report(runs, tmp_path / "all.html")["report"]).read_text(encoding="utf-8")
     assert 'class="best"' not in html

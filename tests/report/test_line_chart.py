@@ -92,6 +92,14 @@ def test_a_level_is_within_the_frame_even_where_no_line_reaches_it():
     assert TOP <= float(level.get("y1") or -1) < HEIGHT
 
 
+def test_the_names_of_levels_and_lines_are_drawn_over_all_lines():
+    figure = chart(Line("a", [0, 1], [1.0, 2.0]), levels=[Level("chance", 1.5)])
+    order = [f"{part.tag} {part.get('class')}" for part in figure.iter()]
+    curve = order.index("path line strong s1")
+    assert order.index("line level") < curve
+    assert curve < min(order.index("text level"), order.index("text end s1"))
+
+
 def test_a_steep_start_may_leave_the_frame_so_that_the_rest_is_seen():
     line = Line("a", list(range(101)), [100.0] + [1.0 + 0.01 * x for x in range(100)])
     flat = path_of(chart(line), "a")

@@ -111,8 +111,8 @@ def test_entities_are_marked_in_their_sentence_with_what_they_are():
         )
     )
     assert mistakes.about == (
-        "There are 5 entities. 4 were missed, made up or found wrongly: the surest first. "
-        "O is no entity."
+        "Mistakes about the 5 entities: 4, missed, made up, or found with another type or other "
+        "borders. The surest first; O is no entity."
     )
     assert written(mistakes) == [
         ["see [New York]", "LOC", "O", "97.0 %"],
