@@ -10,7 +10,9 @@ from typing import Any
 
 from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.errors import UserError
+from selfsup.recipes.data_kinds import holds_images, holds_text, is_image_shards
 from selfsup.recipes.diagnosis.corpus import corpus_problems
+from selfsup.recipes.diagnosis.images import image_problems, image_shards_problems
 from selfsup.recipes.diagnosis.labelled import is_labelled, labelled_problems
 from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem, collect
 from selfsup.recipes.diagnosis.questions import is_squad, question_problems
@@ -43,6 +45,8 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
 def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     """What it is, and what is wrong with it, found while it is iterated over."""
     folder = Path(path)
+    if is_image_shards(folder):
+        return "decoded images", image_shards_problems(folder)
     if _has_any(folder, "manifest.json", PROGRESS_FILE):
         return "token shards", shards_problems(folder)
     if _has_any(folder, "run.yaml", "metrics.jsonl", "summary.json"):
@@ -54,6 +58,8 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
             return "questions in SQuAD's form", question_problems(path)
         if is_tagged(path):
             return "tagged sentences", tagged_problems(path)
+    if holds_images(path) and not holds_text(path):
+        return "images", image_problems(path)
     if is_labelled(path):
         return "a labelled file", labelled_problems(path)
     return "text to pre-train on", corpus_problems(path)

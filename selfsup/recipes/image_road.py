@@ -64,6 +64,8 @@ def set_up(
         settings.mask_ratio,
         settings.batch_size,
         settings.seed,
+        # The other half of --threads computes meanwhile.
+        threads=None if settings.threads is None else max(1, settings.threads // 2),
     )
 
     def facts() -> dict[str, Any]:

@@ -13,7 +13,8 @@ from selfsup.objectives.image_pretraining_folder import load_image_pretraining
 from selfsup.recipes import pretraining_log
 from selfsup.recipes.pretrain import pretrain
 from selfsup.settings import PretrainSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.parser import from_yaml, to_yaml
+from tests.recipes.test_pretrain_resume import SIGINT, SIGKILL, run_and_signal
 from tests.recipes.toy_pictures import write_toy_pictures
 
 
@@ -94,15 +95,16 @@ def test_the_metrics_count_images_and_hold_each_objectives_loss(run):
     assert last["loss"] == pytest.approx(last["inpainting_loss"] + last["jigsaw_loss"])
 
 
-def test_the_settings_of_the_run_say_what_was_left_open(pictures, tmp_path):
+def test_the_settings_of_the_run_say_what_was_left_open(tmp_path):
+    pictures = write_toy_pictures(tmp_path / "pictures", 6, side=16)
     chosen = settings(
-        pictures, tmp_path, encoder=None, image_size=None, patch_size=None, batch_size=None,
+        pictures, tmp_path / "run", encoder=None, image_size=None, patch_size=None, batch_size=None,
         steps=1, objectives=("jigsaw",),
     )  # fmt: skip
     pretrain(chosen)
-    resolved = from_yaml(PretrainSettings, tmp_path / "run.yaml")
+    resolved = from_yaml(PretrainSettings, tmp_path / "run" / "run.yaml")
     assert resolved.encoder == "vit-tiny"
-    assert (resolved.image_size, resolved.patch_size) == (24, 2)
+    assert (resolved.image_size, resolved.patch_size) == (16, 2)
     assert resolved.objectives == ("jigsaw",)
     assert None not in (resolved.mask_ratio, resolved.batch_size, resolved.learning_rate)
 
@@ -233,6 +235,29 @@ def test_a_run_that_died_twice_is_gone_on_with_bit_for_bit(
     assert results_of(out) == results_of(tmp_path / "whole")
     measured = [line["step"] for line in metrics_of(out) if "held_out_jigsaw_loss" in line]
     assert measured == list(range(1, 9))
+
+
+@pytest.mark.parametrize("number", [SIGKILL, SIGINT], ids=["killed", "interrupted"])
+def test_nine_steps_equal_some_a_stop_and_what_is_left_bit_for_bit(number: int, pictures, tmp_path):
+    whole = settings(pictures, tmp_path / "whole", steps=9, checkpoint_every=4)
+    pretrain(whole)
+    (tmp_path / "whole.yaml").write_text(to_yaml(whole))
+    out = tmp_path / "stopped"
+    arguments = ["pretrain", "--config", str(tmp_path / "whole.yaml"), "--out", str(out)]
+    ended = run_and_signal(5, number, arguments)
+    (saved,) = (out / "checkpoints").iterdir()
+    if number == SIGKILL:
+        assert (ended.returncode, saved.name) == (-SIGKILL, "step-000000004")
+    else:
+        assert (ended.returncode, saved.name) == (130, "step-000000005")
+        assert f"Stopped at step 5. To go on: selfsup resume {out}" in ended.stderr
+        assert "Traceback" not in ended.stderr
+    assert not (out / "summary.json").exists()
+
+    assert cli.main(["resume", str(out)]) == 0
+    assert weights_of(out) == weights_of(tmp_path / "whole")
+    assert results_of(out) == results_of(tmp_path / "whole")
+    assert not (out / "checkpoints").exists()
 
 
 def test_a_folder_of_images_alone_is_said_to_be_one_and_read_as_such(tmp_path, capsys):

@@ -13,11 +13,13 @@ from selfsup.report.run_folder import Run, read_run
 from selfsup.training.checkpoint import latest_checkpoint
 
 _NOT_ENDED = "has not ended (or is still running)"
-_MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_MODEL_FILES = ("config.json", "model.safetensors")
+_TOKENIZER, _IMAGE_PROCESSOR = "tokenizer.json", "preprocessor_config.json"
 # Nats a masked token below word frequencies at which a model has begun to use the context.
 _PLATEAU = 0.3
 _RISE = 0.3  # nats by which the training loss may rise again, by chance
 _CHANCE_OF_NEXT_SENTENCE = 0.55
+_TIMES_CHANCE = 2
 
 
 def run_kind(folder: Path) -> str:
@@ -41,7 +43,7 @@ def run_problems(folder: Path) -> Iterator[Problem]:
     if not has_ended:
         yield _unfinished(run)
     elif run.kind in ("pretrain", "finetune"):
-        yield from _missing_files(folder)
+        yield from _missing_files(run)
     if run.kind == "pretrain":
         yield from _pretraining_problems(run)
     elif run.kind == "finetune":
@@ -70,8 +72,11 @@ def _unfinished(run: Run) -> Problem:
     )
 
 
-def _missing_files(folder: Path) -> Iterator[Problem]:
-    for name in _MODEL_FILES:
+def _missing_files(run: Run) -> Iterator[Problem]:
+    folder = run.folder
+    settings = run.settings
+    of_images = settings.get("image_size") or settings.get("task") == "image-classification"
+    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if of_images else _TOKENIZER):
         if not (folder / MODEL_IN_RUN / name).exists():
             yield Problem(
                 f"{folder / MODEL_IN_RUN / name} is missing",
@@ -99,6 +104,19 @@ def _pretraining_problems(run: Run) -> Iterator[Problem]:
         yield Problem(
             f"next sentences are told right {accuracy:.0%} of the time, where chance gives 50%",
             "train longer; if documents hold unrelated sentences, --objectives mlm",
+        )
+    right, chance = summary.get("jigsaw_accuracy"), summary.get("jigsaw_chance")
+    if is_number(right) and is_number(chance) and right < _TIMES_CHANCE * chance:
+        yield Problem(
+            f"{right:.1%} of the tiles are put right, where chance gives {chance:.1%}",
+            "train longer (--budget), on more images, or with larger patches (--patch-size)",
+        )
+    error, level = summary.get("inpainting_pixel_error"), summary.get("mean_colour_error")
+    if is_number(error) and is_number(level) and error >= level:
+        yield Problem(
+            f"the error of the missing pixels, {error:.4f}, is no less than that of the mean "
+            f"colour ({level:.4f})",
+            "train longer (--budget), on more images, or with a lower --mask-ratio",
         )
 
 
