@@ -2,8 +2,8 @@
 
 import json
 import statistics
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,7 +20,10 @@ from selfsup.settings.parser import from_yaml
 from selfsup.tasks.sequence_classification import SequenceClassifier
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite
+from tests.toy_finetuning import toy_settings
 from tests.toy_task import VOCABULARY, write_toy_file, write_toy_model
+
+settings = partial(toy_settings, epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +33,6 @@ def files(tmp_path_factory) -> Path:
     write_toy_file(folder / "dev.tsv", 60, seed=2)
     write_toy_model(folder / "encoder")
     return folder
-
-
-def settings(files: Path, out: Path, **changed: Any) -> FinetuneSettings:
-    values = {
-        "task": "sequence-classification",
-        "encoder": str(files / "encoder"),
-        "train": str(files / "train.tsv"),
-        "validation": str(files / "dev.tsv"),
-        "out": str(out),
-        "max_length": 16,
-        "epochs": 4,
-        "batch_size": 16,
-        "learning_rate": 3e-3,
-        "device": "cpu",
-        "precision": "float32",
-        "threads": 1,
-    }
-    return FinetuneSettings(**(values | changed))
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,8 @@ from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune
 from selfsup.recipes.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from tests.toy_finetuning import ON_CPU
 from tests.toy_task import BAD, GOOD, OTHER, toy_examples, write_toy_model
-
-ON_CPU: dict[str, Any] = {"device": "cpu", "precision": "float32", "threads": 1}
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:

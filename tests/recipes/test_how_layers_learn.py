@@ -1,8 +1,8 @@
 """`selfsup finetune`: what it prints of the layers, and what they then do."""
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
@@ -12,8 +12,10 @@ from selfsup import cli
 from selfsup.encoder.model_folder import read_weights
 from selfsup.errors import UserError
 from selfsup.recipes.finetune import finetune
-from selfsup.settings import FinetuneSettings
+from tests.toy_finetuning import toy_settings
 from tests.toy_task import write_toy_file, write_toy_model
+
+settings = partial(toy_settings, epochs=2, head_learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -23,25 +25,6 @@ def files(tmp_path_factory) -> Path:
     write_toy_file(folder / "dev.tsv", 30, seed=2)
     write_toy_model(folder / "encoder", "mlm")
     return folder
-
-
-def settings(files: Path, out: Path, **changed: Any) -> FinetuneSettings:
-    values = {
-        "task": "sequence-classification",
-        "encoder": str(files / "encoder"),
-        "train": str(files / "train.tsv"),
-        "validation": str(files / "dev.tsv"),
-        "out": str(out),
-        "max_length": 16,
-        "epochs": 2,
-        "batch_size": 16,
-        "learning_rate": 3e-3,
-        "head_learning_rate": 1e-2,
-        "device": "cpu",
-        "precision": "float32",
-        "threads": 1,
-    }
-    return FinetuneSettings(**(values | changed))
 
 
 def moved(files: Path, run: Path) -> set[str]:

@@ -1,6 +1,7 @@
 """Entities from the files to the run folder, and from there to texts."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from selfsup.errors import UserError
 from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune
 from selfsup.recipes.predict import predict
-from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.settings import EvaluateSettings, PredictSettings
 from tests.toy_entities import TAGS, toy_sentences, write_toy_conll
+from tests.toy_finetuning import toy_settings
 from tests.toy_task import write_toy_model
+
+settings = partial(toy_settings, task="token-classification", epochs=5)
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +27,6 @@ def files(tmp_path_factory) -> Path:
     write_toy_conll(folder / "dev.conll", 40, seed=2)
     write_toy_model(folder / "encoder")
     return folder
-
-
-def settings(files: Path, out: Path, **changed: Any) -> FinetuneSettings:
-    values = {
-        "task": "token-classification",
-        "encoder": str(files / "encoder"),
-        "train": str(files / "train.conll"),
-        "validation": str(files / "dev.conll"),
-        "out": str(out),
-        "epochs": 5,
-        "max_length": 16,
-        "batch_size": 16,
-        "learning_rate": 3e-3,
-        "device": "cpu",
-        "precision": "float32",
-        "threads": 1,
-    }
-    return FinetuneSettings(**(values | changed))
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune
 from selfsup.settings import EvaluateSettings, FinetuneSettings
 from tests.toy_entities import write_toy_conll
+from tests.toy_finetuning import ON_CPU
 from tests.toy_questions import write_toy_questions
 from tests.toy_task import write_toy_file, write_toy_model
 
-ON_CPU = {"device": "cpu", "precision": "float32", "threads": 1}
 FILES = {
     "sequence-classification": ("tsv", write_toy_file),
     "question-answering": ("json", write_toy_questions),
