@@ -65,7 +65,12 @@ def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
         folder,
     )
     if report.missing:
-        raise UserError(f"{folder}: lacks {report.missing[0]}: not a whole model")
+        first, *others = report.missing
+        more = f" and {len(others)} more" if others else ""
+        raise UserError(
+            f"{folder}: lacks {first}{more}: the model was saved without its head; "
+            f"save it whole, or train a new one with selfsup finetune --encoder {folder}"
+        )
     preparation = family.read_preparation(folder, raw, config)
     return TaskModel(folder, task, model.eval(), labels, preparation)
 
