@@ -1,8 +1,13 @@
 """The choices that the settings name are those that there are (they import no torch to ask)."""
 
+import dataclasses
+
+from selfsup.encoder.config import BERT_SIZES
+from selfsup.encoder.vit_config import VIT_SIZES
+from selfsup.objectives.image_objective import IMAGE_OBJECTIVES
 from selfsup.objectives.text_objective import TEXT_OBJECTIVES
+from selfsup.settings import PretrainSettings, pretrain
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
-from selfsup.settings.pretrain import TEXT_OBJECTIVES as OFFERED_TEXT_OBJECTIVES
 from selfsup.tasks.table import TASKS
 
 
@@ -11,4 +16,19 @@ def test_finetune_offers_the_tasks_of_the_table():
 
 
 def test_pretrain_offers_the_objectives_there_are():
-    assert set(OFFERED_TEXT_OBJECTIVES) == set(TEXT_OBJECTIVES)
+    assert set(pretrain.TEXT_OBJECTIVES) == set(TEXT_OBJECTIVES)
+    assert set(pretrain.IMAGE_OBJECTIVES) == set(IMAGE_OBJECTIVES)
+
+
+def test_pretrain_names_every_size_of_encoder():
+    (about,) = (
+        field.metadata["help"]
+        for field in dataclasses.fields(PretrainSettings)
+        if field.name == "encoder"
+    )
+    assert all(name in about for name in (*BERT_SIZES, *VIT_SIZES))
+
+
+def test_flags_for_one_kind_of_data_are_flags():
+    names = {field.name for field in dataclasses.fields(PretrainSettings)}
+    assert names >= {*pretrain.FLAGS_FOR_TEXT, *pretrain.FLAGS_FOR_IMAGES}
