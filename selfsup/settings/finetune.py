@@ -32,9 +32,9 @@ class FinetuneSettings:
     train: str = flag(
         "labelled examples to learn from; images in a folder for each class",
         group="Data",
-        metavar="FILE|FOLDER",
+        metavar="FILE",
     )
-    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE|FOLDER")
+    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE")
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
     text_column: str | None = task_flags.text_column()

@@ -89,7 +89,8 @@ def test_the_pipeline_of_transformers_gives_equal_probabilities(
 
 def test_logits_are_those_of_transformers(tmp_path, files):
     write_classifier(tmp_path, ImagePreparation(16, 4))
-    theirs, notes = ViTForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
+    loading: Any = ViTForImageClassification.from_pretrained
+    theirs, notes = loading(tmp_path, output_loading_info=True)
     assert not any(notes.values())
     images = [Image.open(file).convert("RGB") for file in files if file.endswith("png")]
     pixels = ViTImageProcessor.from_pretrained(tmp_path)(images, return_tensors="pt")
