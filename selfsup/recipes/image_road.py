@@ -23,6 +23,7 @@ from selfsup.objectives.image_pretraining_folder import (
 from selfsup.recipes.image_card import image_pretraining_card
 from selfsup.recipes.image_data import check_images, pretraining_images
 from selfsup.recipes.image_defaults import with_defaults
+from selfsup.recipes.pretraining_pictures import PICTURES, write_pictures
 from selfsup.recipes.pretraining_road import Setup
 from selfsup.settings import PretrainSettings
 from selfsup.training.loop import Stage
@@ -81,6 +82,7 @@ def set_up(
 
     def save(folder: Path, summary: dict[str, Any]) -> None:
         save_image_pretraining(folder, model, image_pretraining_card(settings, summary))
+        write_pictures(run / PICTURES, model, held_out, device)
 
     return Setup(
         model=model,
