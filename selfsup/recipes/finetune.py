@@ -27,6 +27,7 @@ from selfsup.recipes.starting_point import StartingPoint
 from selfsup.recipes.starting_points import find_starting_point
 from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files
 from selfsup.recipes.task_model_card import task_model_card
+from selfsup.recipes.word_rows import learning_rows_in_use
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
@@ -215,18 +216,19 @@ def train_seed(
     """Train a model as the settings say, and leave it as it was after its best epoch."""
     assert settings.epochs is not None  # see with_defaults
     features = units.features if isinstance(units, FrozenFeatures) else None
-    plan = plan_learning(settings, model, features)
-    return train_one_seed(
-        *plan,
-        task,
-        data.labels,
-        units,
-        data.validation,
-        windows,
-        settings.epochs,
-        settings.batch_size,
-        StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed),
-        compute,
-        log.of_step(seed),
-        log.of_epoch(seed),
-    )
+    with learning_rows_in_use(settings, task, model, units):
+        plan = plan_learning(settings, model, features)
+        return train_one_seed(
+            *plan,
+            task,
+            data.labels,
+            units,
+            data.validation,
+            windows,
+            settings.epochs,
+            settings.batch_size,
+            StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed),
+            compute,
+            log.of_step(seed),
+            log.of_epoch(seed),
+        )
