@@ -40,7 +40,7 @@ def write_pictures(
     and ``NN-restored.png``, where each tile has a place of its own, and a red frame if it is wrong.
     ``pictures.json`` lists for each image the names of its files, and ``pixel_error`` and
     ``mean_colour_error`` (mean squared errors of the missing pixels, from 0 to 1), ``tiles_right``
-    and ``tiles``.
+    and ``tile_count``.
 
     Raises:
         UserError: the disk is full, read-only or not yours.
@@ -108,7 +108,7 @@ def _jigsaw(
             record[stage] = _write(folder, number, stage, framed)
     for number, record in enumerate(records):
         record["tiles_right"] = int((found[number] == places[number]).sum())
-        record["tiles"] = places.shape[1]
+        record["tile_count"] = places.shape[1]
 
 
 def _pixels(images: Tensor) -> np.ndarray:
@@ -125,8 +125,10 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
         is_wrong: bool [N], or None where nothing is right or wrong.
 
     Returns:
-        uint8 [G·(p + 2), G·(p + 2), 3].
+        uint8 [G·(p + 2), G·(p + 2), 3], the tiles enlarged where they are small.
     """
+    factor = _factor(len(picture))
+    picture, patch = _enlarged(picture, factor), factor * patch
     grid = len(picture) // patch
     frames = np.full((grid * grid, 3), _GREY, np.uint8)
     if is_wrong is not None:
@@ -139,10 +141,17 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
 
 
 def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
-    factor = max(1, -(-_SMALLEST_SIDE // len(picture)))
-    picture = picture.repeat(factor, 0).repeat(factor, 1)
+    picture = _enlarged(picture, _factor(len(picture)))
     name = f"{number + 1:02d}-{stage}.png"
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
     write_bytes(folder / name, data.getvalue())
     return name
+
+
+def _factor(side: int) -> int:
+    return max(1, -(-_SMALLEST_SIDE // side))
+
+
+def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
+    return picture.repeat(factor, 0).repeat(factor, 1)

@@ -1,8 +1,8 @@
 """How a fine-tuning run's seeds went, epoch by epoch."""
 
 from selfsup.report.line_chart import Level, Line, line_chart
-from selfsup.report.pretraining import values
 from selfsup.report.run_folder import Record, Run
+from selfsup.report.run_state import values
 from selfsup.report.scores import SHARES, metric_title
 
 # Measured, but drawn in no curve: another metric's curve says nearly the same.

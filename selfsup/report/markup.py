@@ -111,6 +111,16 @@ def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], .
     )
 
 
+def picture_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Pictures, a row of them for each thing shown; cells are HTML."""
+    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="wide"><table class="pictures"><thead><tr>{header}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
 def _is_long(passage: Passage) -> bool:
     return sum(map(len, passage)) > 30
 
