@@ -3,9 +3,10 @@
 from selfsup.report import numbers
 from selfsup.report.answers_by_length import answer_table
 from selfsup.report.confusion import class_table, confusion_figure
+from selfsup.report.image_mistakes import image_mistakes
 from selfsup.report.learning_curves import learning_curves
 from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
-from selfsup.report.mistakes import find_mistakes
+from selfsup.report.mistakes import SUREST, find_mistakes
 from selfsup.report.run_folder import Run
 from selfsup.report.scatter_chart import scatter_chart
 from selfsup.report.scores import metric_title, read_score, write_metric
@@ -33,8 +34,9 @@ def _errors(run: Run) -> str:
         _scatter(run),
         answer_table(run.predictions),
     ]
-    mistakes = find_mistakes(run.predictions)
     errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
+    errs += section(SUREST, *image_mistakes(run.predictions))
+    mistakes = find_mistakes(run.predictions)
     if mistakes is None:
         return errs
     shown = example_table(mistakes.head, mistakes.rows) if mistakes.rows else ""

@@ -3,6 +3,7 @@
 from statistics import fmean
 
 from selfsup.encoder.config import BERT_SIZES
+from selfsup.encoder.vit_config import VIT_SIZES
 from selfsup.report import numbers
 from selfsup.report.line_chart import Line, line_chart
 from selfsup.report.markup import caption, charts, figure, section, table
@@ -33,7 +34,7 @@ def start_of(run: Run) -> str:
     encoder, freeze = run.settings.get("encoder"), run.settings.get("freeze")
     if encoder is None:
         return "–"
-    start = "from scratch" if encoder in BERT_SIZES else "pre-trained"
+    start = "from scratch" if encoder in (*BERT_SIZES, *VIT_SIZES) else "pre-trained"
     if freeze is None:
         return start
     frozen = {"encoder": "frozen", "embeddings": "embeddings frozen"}

@@ -29,14 +29,9 @@ def image_pretraining_tiles(run: Run) -> str:
     entries = []
     error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
     if numbers.is_number(error) and numbers.is_number(baseline) and baseline > 0:
-        word = "less" if error <= baseline else "more"
-        entries.append(
-            (
-                "Inpainting",
-                f"{numbers.percent(abs(1 - error / baseline))} {word}",
-                f"squared error than the mean colour: {error:.4f} against {baseline:.4f}",
-            )
-        )
+        change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
+        about = f"squared error of missing pixels, against the mean colour's: {error:.4f} and "
+        entries.append(("Inpainting", change, f"{about}{baseline:.4f}"))
     if numbers.is_number(loss := state.get("inpainting_loss")):
         entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))
     if numbers.is_number(accuracy := state.get("jigsaw_accuracy")):

@@ -9,7 +9,8 @@ from selfsup.report.scores import SHARES, metric_title
 _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
              "no_answer_exact_match": "no_answer_f1"}  # fmt: skip
 # What the training loss is a mean over, where it is not examples.
-_UNITS = {"question-answering": "nats a window", "token-classification": "nats a word"}
+_UNITS = {"question-answering": "nats a window", "token-classification": "nats a word",
+          "image-classification": "nats an image"}  # fmt: skip
 
 
 def learning_curves(run: Run) -> list[str]:

@@ -121,6 +121,12 @@ def picture_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def gallery(cards: Iterable[str]) -> str:
+    """Cards side by side, as many in a row as there is room for; a card is HTML."""
+    items = "".join(f"<li>{card}</li>" for card in cards)
+    return f'<ul class="gallery">{items}</ul>' if items else ""
+
+
 def _is_long(passage: Passage) -> bool:
     return sum(map(len, passage)) > 30
 

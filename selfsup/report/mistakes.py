@@ -11,7 +11,7 @@ from selfsup.tasks.squad_metrics import question_scores
 
 MOST = 20
 _ANSWER = 120  # characters of an answer that are shown
-_SUREST = "Surest and wrong"
+SUREST = "Surest and wrong"
 
 Cells = tuple[Sequence[Passage], ...]
 
@@ -47,8 +47,8 @@ def _of_labels(records: Sequence[Record]) -> Mistakes:
     wrong = [record for record in records if record["label"] != record["prediction"]]
     wrong.sort(key=lambda record: -record["probabilities"][record["prediction"]])
     return Mistakes(
-        _SUREST,
-        _count(len(wrong), len(records), "examples", "are wrong", "the surest"),
+        SUREST,
+        count_of_mistakes(len(wrong), len(records), "examples", "are wrong", "the surest"),
         (*_text_heads(records), "Label", "Predicted", "Probability", "Of the label"),
         [
             (
@@ -76,8 +76,8 @@ def _of_several_labels(records: Sequence[Record]) -> Mistakes:
             wrong.append((*max(decisions), record))
     wrong.sort(key=lambda entry: -entry[0])
     return Mistakes(
-        _SUREST,
-        _count(len(wrong), len(records), "examples", "have a wrong label", "the surest"),
+        SUREST,
+        count_of_mistakes(len(wrong), len(records), "examples", "have a wrong label", "the surest"),
         (*_text_heads(records), "Labels", "Predicted", "Surest and wrong", "Probability"),
         [
             (
@@ -123,8 +123,8 @@ def _of_answers(records: Sequence[Record]) -> Mistakes:
             wrong.append((record["probability"] * (1 - f1), f1, record))
     wrong.sort(key=lambda entry: -entry[0])
     return Mistakes(
-        _SUREST,
-        _count(
+        SUREST,
+        count_of_mistakes(
             len(wrong),
             len(records),
             "answers",
@@ -153,7 +153,7 @@ def _of_tags(records: Sequence[Record]) -> Mistakes:
     about = f"Mistakes about the {entities:,} entities: {len(wrong):,}"
     kinds = "missed, made up, or found with another type or other borders"
     return Mistakes(
-        _SUREST,
+        SUREST,
         f"{about}, {kinds}. The surest first; O is no entity." if wrong else f"{about}.",
         ("Text", "Type", "Found", "Probability"),
         [
@@ -190,7 +190,16 @@ def _share(value: float | None) -> list[Passage]:
     return [Passage(numbers.percent(value) if numbers.is_number(value) else "–")]
 
 
-def _count(wrong: int, total: int, things: str, are_wrong: str, first: str) -> str:
+def count_of_mistakes(wrong: int, total: int, things: str, are_wrong: str, first: str) -> str:
+    """A sentence on how many are wrong and one on which are shown.
+
+    Args:
+        wrong: how many.
+        total: of how many.
+        things: what they are, in the plural.
+        are_wrong: what is the matter with them, such as ``"are wrong"``.
+        first: which come first.
+    """
     if not wrong:
         return f"All {total:,} {things} are right."
     order = f"{MOST} of them, {first} first." if wrong > MOST else f"{first} first."
