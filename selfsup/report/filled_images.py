@@ -14,7 +14,8 @@ _FOLDER, _CONTENTS = "pictures", "pictures.json"
 _LONGEST = 256
 _ABOUT_INPAINTING = (
     "Inpainting sees what is left visible and fills in the rest; the numbers are mean squared "
-    "errors of the missing pixels, from 0 to 1."
+    "errors of the missing pixels, from 0 to 1, in brackets those of the mean colour of what is "
+    "visible."
 )
 _ABOUT_JIGSAW = (
     "Jigsaw gets the tiles in random order and gives each a place of its own; a red frame is "
@@ -73,12 +74,12 @@ def shown_picture(run: Run, record: Record, key: str, name: str, note: str = "")
 def error_of_reconstruction(record: Record) -> str:
     """The error of an image's reconstruction."""
     error = record.get("pixel_error")
-    return f"error {error:.4f}" if numbers.is_number(error) else ""
+    return f"{error:.4f}" if numbers.is_number(error) else ""
 
 
-def _error_of_mean_colour(record: Record) -> str:
-    error = record.get("mean_colour_error")
-    return f"mean colour {error:.4f}" if numbers.is_number(error) else ""
+def _both_errors(record: Record) -> str:
+    error, other = error_of_reconstruction(record), record.get("mean_colour_error")
+    return f"{error} (mean colour {other:.4f})" if error and numbers.is_number(other) else error
 
 
 def tiles_right(record: Record) -> str:
@@ -96,8 +97,8 @@ def _nothing(record: Record) -> str:
 # (the column's name, the key of its pictures, what is said of each)
 _COLUMNS: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
     ("Original", "original", _nothing),
-    ("Left visible", "visible", _error_of_mean_colour),
-    ("Filled in", "reconstruction", error_of_reconstruction),
+    ("Left visible", "visible", _nothing),
+    ("Filled in", "reconstruction", _both_errors),
     ("Tiles", "tiles", _nothing),
     ("Shuffled", "shuffled", _nothing),
     ("Put in order", "restored", tiles_right),

@@ -13,6 +13,9 @@ from selfsup.report.markup import caption, figure, picture_table
 from selfsup.report.run_folder import Record, Run
 
 _MOST_IMAGES = 4
+# (column, key of the pictures)
+_GIVEN_TO_FILL = (("Original", "original"), ("Left visible", "visible"))
+_GIVEN_TO_ORDER = (("Tiles", "tiles"), ("Shuffled", "shuffled"))
 
 
 def filled_images_side_by_side(runs: list[tuple[str, Run]]) -> list[str]:
@@ -22,15 +25,9 @@ def filled_images_side_by_side(runs: list[tuple[str, Run]]) -> list[str]:
     and all that match it.
     """
     return [
-        _side_by_side(
-            runs, "Filled in", (("Original", "original"), ("Left visible", "visible")),
-            "reconstruction", error_of_reconstruction,
-        ),
-        _side_by_side(
-            runs, "Put in order", (("Tiles", "tiles"), ("Shuffled", "shuffled")),
-            "restored", tiles_right,
-        ),
-    ]  # fmt: skip
+        _side_by_side(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", error_of_reconstruction),
+        _side_by_side(runs, "Put in order", _GIVEN_TO_ORDER, "restored", tiles_right),
+    ]
 
 
 def _side_by_side(
@@ -67,7 +64,8 @@ def _side_by_side(
         for row in range(len(listed[0][2]))
     ]
     head = [*(name for name, _ in given), *(name for name, _, _ in listed)]
-    return figure(caption(title), picture_table(head, rows))
+    about = "with the mean squared error" if answer == "reconstruction" else ""
+    return figure(caption(title, about), picture_table(head, rows))
 
 
 def _pixels(run: Run, records: list[Record], keys: list[str]) -> list[bytes | None]:

@@ -16,7 +16,7 @@ _KEYS = {"image", "label", "prediction", "probabilities"}
 
 def image_mistakes(records: Sequence[Record]) -> list[str]:
     """What is said of the mistakes, and the images; nothing of other tasks' predictions."""
-    records = [record for record in records if _KEYS <= record.keys()]
+    records = [record for record in records if record.keys() >= _KEYS]
     if not records:
         return []
     wrong = [record for record in records if record["label"] != record["prediction"]]
@@ -29,8 +29,7 @@ def image_mistakes(records: Sequence[Record]) -> list[str]:
         lost += picture is None
         cards.append(_card(record, "" if picture is None else show_picture(picture, _name(record))))
     if lost:
-        which = "None of these files is" if lost == len(cards) else f"{lost} of these files are not"
-        about += f" {which} where the run found them, and in their place stands their name."
+        about += f" {lost} of these could not be read: the name stands in the place of the image."
     return [paragraph(about), gallery(cards)]
 
 

@@ -11,7 +11,7 @@ from selfsup.report.run_state import curve, effort, final_state
 from selfsup.report.training_charts import axis_of, learning_rate_chart, loss_chart, speed_chart
 
 LOSS_UNIT = "squared error of normalised pixels"
-PIXEL_UNIT = "mean squared error of missing pixels, from 0 to 1"
+PIXEL_UNIT = "mean squared error of missing pixels"
 
 
 def image_pretraining_sections(run: Run) -> str:
@@ -30,8 +30,8 @@ def image_pretraining_tiles(run: Run) -> str:
     error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
     if numbers.is_number(error) and numbers.is_number(baseline) and baseline > 0:
         change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
-        about = f"squared error of missing pixels, against the mean colour's: {error:.4f} and "
-        entries.append(("Inpainting", change, f"{about}{baseline:.4f}"))
+        about = f"on the mean colour's squared error: {error:.4f} against {baseline:.4f}"
+        entries.append(("Inpainting", change, about))
     if numbers.is_number(loss := state.get("inpainting_loss")):
         entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))
     if numbers.is_number(accuracy := state.get("jigsaw_accuracy")):
