@@ -48,7 +48,8 @@ def _charts(run: Run) -> list[str]:
     measured = (run.evaluation or [run.summary])[-1]
     mean_colour = measured.get("held_out_mean_colour_error")
     chance = measured.get("held_out_jigsaw_chance")
-    has_chance = numbers.is_number(chance) and 0 < chance <= 1
+    if not numbers.is_number(chance) or not 0 < chance <= 1:
+        chance = None
     return [
         loss_chart(
             "Inpainting loss",
@@ -73,14 +74,14 @@ def _charts(run: Run) -> list[str]:
             "jigsaw_loss",
             "held_out_jigsaw_loss",
             "nats a tile",
-            [Level("guessing", -math.log(chance))] if has_chance else (),
+            [Level("guessing", -math.log(chance))] if chance is not None else (),
         ),
         line_chart(
             "Jigsaw",
             curve("held out", run.evaluation, "images", "held_out_jigsaw_accuracy"),
             y_label="share of tiles put right",
             percent=True,
-            levels=[Level("chance", chance)] if has_chance else (),
+            levels=[Level("chance", chance)] if chance is not None else (),
             from_zero=True,
             **axis_of("images"),
         ),

@@ -14,7 +14,11 @@ from selfsup.encoder.vit_config import VitConfig
 from selfsup.errors import UserError
 from selfsup.objectives.held_out_images import HeldOutImages
 from selfsup.objectives.image_objective import IMAGE_OBJECTIVES, ImagePreTraining
+from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.pretraining_pictures import write_pictures
+from selfsup.report.page import write_report
+from tests.recipes.test_pretrain_images import settings
+from tests.recipes.toy_pictures import write_toy_pictures
 
 PATCH, GRID = 4, 4
 SIDE = PATCH * GRID
@@ -152,3 +156,12 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     model = model_of("jigsaw")
     with pytest.raises(UserError, match=r"cannot write .*pictures"):
         write_pictures(tmp_path / "file" / "pictures", model, held_out(model), CPU)
+
+
+def test_a_run_leaves_pictures_that_its_report_shows(tmp_path):
+    photos = write_toy_pictures(tmp_path / "photos", 12)
+    pretrain(settings(photos, tmp_path / "run", steps=1))
+    assert len(list((tmp_path / "run" / "pictures").glob("*-restored.png"))) == 3
+    page = Path(write_report([tmp_path / "run"])["report"]).read_text(encoding="utf-8")
+    # Of each image the original, what is visible, what is filled in, the tiles before and after.
+    assert page.count('<img src="data:image/png;base64,') == 15
