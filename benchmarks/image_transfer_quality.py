@@ -33,7 +33,7 @@ SCRATCH = "scratch"
 WAYS = ("inpainting", "jigsaw", "both", SCRATCH)
 SHARES = {0.1: 40, 0.3: 25, 1.0: 12}  # of the labels, and epochs
 PROBE_EPOCHS = 60
-PROBE_RATE = 1e-3
+PROBE_RATE = 1e-2
 HOWS = ("fine-tuned", "probe")
 
 
