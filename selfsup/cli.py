@@ -29,6 +29,10 @@ class Command(NamedTuple):
 
 
 def demo(chosen: settings.DemoSettings) -> Result:
+    if chosen.data == "images":
+        from selfsup.recipes import demo_images
+
+        return demo_images.demo_images(chosen)
     from selfsup.recipes import demo
 
     return demo.demo(chosen)

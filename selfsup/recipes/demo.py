@@ -6,7 +6,6 @@ Expected on two cores of a laptop: see docs/results.md.
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,18 +16,16 @@ from selfsup.corpus.document import Document
 from selfsup.corpus.sources import DOCS_INSTALLED, read_documents
 from selfsup.deploy.fill_mask import fill_mask
 from selfsup.encoder.model_location import MODEL_IN_RUN
-from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo
+from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo, with_defaults
+from selfsup.recipes.demo_runs import accuracy_in_test, machine_flags, say, seeds_of
 from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION, Division, Example, divide
-from selfsup.recipes.evaluate import evaluate
-from selfsup.recipes.finetune import finetune
-from selfsup.recipes.finetune_summary import mean_and_std
 from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.run_folder import write_summary
-from selfsup.report.demo import WAYS
+from selfsup.report.demo_ways import TEXT_WAYS
 from selfsup.report.page import write_report
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress import ProgressDisplay, format_seconds
+from selfsup.training.progress import format_seconds
 
 ENCODER = "bert-mini"
 MASKED = (
@@ -53,36 +50,38 @@ def demo(settings: DemoSettings) -> dict[str, Any]:
         UserError: too little documentation is installed, or the folder holds something else.
     """
     started = time.perf_counter()
+    settings = with_defaults(settings)
+    assert settings.minutes is not None
     choose_compute(settings.device, settings.precision, settings.threads)  # what is wrong, now
     run = begin_demo(settings)
 
-    _say("1/5 Reading the documentation of the Python packages on this machine: text without any "
+    say("1/5 Reading the documentation of the Python packages on this machine: text without any "
          "labels, which is what pre-training learns from")  # fmt: skip
     division = divide(_documents(), settings.seed)
     task = _describe(division)
-    _say(
+    say(
         f"2/5 Setting a task aside in {run / DATA}: which of {len(task['labels'])} libraries does "
         f"a description come from? {task['train_examples']} labelled examples to learn from, "
         f"{task['test_examples']} to test with; their files take no part in pre-training"
     )
     _write_data(run / DATA, division)
 
-    _say(
+    say(
         f"3/5 Pre-training {ENCODER} for {format_seconds(60 * settings.minutes)} on the other "
         f"{task['pretraining_documents']:,} descriptions: some words are hidden, and it learns to "
         "guess them"
     )
     pretraining = pretrain(_pretraining(settings, run))
 
-    _say(
+    say(
         f"4/5 Learning the task in three ways, {settings.seeds} times each: from the pre-trained "
         "encoder, from that encoder kept as it is (frozen), and from random weights"
     )
     scores = {}
-    for way, name, _ in WAYS:
+    for way, name, _ in TEXT_WAYS:
         scores[way] = {"accuracy": _accuracy(way, name, settings, run)}
 
-    _say("5/5 Filling in masks, and writing the report")
+    say("5/5 Filling in masks, and writing the report")
     summary = {
         **scores,
         "pretraining": pretraining,
@@ -139,26 +138,18 @@ def _pretraining(settings: DemoSettings, run: Path) -> PretrainSettings:
         budget=f"{settings.minutes:g}m",
         language="en",
         seed=settings.seed,
-        device=settings.device,
-        precision=settings.precision,
-        threads=settings.threads,
         workers=settings.workers,
+        **machine_flags(settings),
     )
 
 
 def _accuracy(way: str, name: str, settings: DemoSettings, run: Path) -> dict[str, Any]:
-    """Mean, standard deviation and values of the accuracy on test examples, over the seeds.
-
-    A run a seed: validation examples choose the epoch, and test examples choose nothing.
-    """
-    values = []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        chosen = _finetuning(way, seed, settings, run)
-        display = ProgressDisplay(f"{name}, seed {seed}", keeps_messages=False)
-        finetune(chosen, display)
-        values.append(_test_accuracy(chosen, run, display))
-        _say(f"    {name}, seed {seed}: {values[-1]:.1%} of the test examples right")
-    return mean_and_std(values)
+    return accuracy_in_test(
+        name,
+        seeds_of(settings),
+        lambda seed: _finetuning(way, seed, settings, run),
+        lambda model: _evaluation(model, settings, run),
+    )
 
 
 def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:
@@ -175,28 +166,16 @@ def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> Finet
         label_column=_LABEL,
         out=str(run / way / f"seed-{seed}"),
         seed=seed,
-        device=settings.device,
-        precision=settings.precision,
-        threads=settings.threads,
+        **machine_flags(settings),
         **starts[way],
     )
 
 
-def _test_accuracy(chosen: FinetuneSettings, run: Path, display: ProgressDisplay) -> float:
-    measured = evaluate(
-        EvaluateSettings(
-            model=chosen.out,
-            data=str(run / DATA / f"{TEST}.tsv"),
-            text_column=_TEXT,
-            label_column=_LABEL,
-            device=chosen.device,
-            precision=chosen.precision,
-            threads=chosen.threads,
-        ),
-        display,
+def _evaluation(model: str, settings: DemoSettings, run: Path) -> EvaluateSettings:
+    return EvaluateSettings(
+        model=model,
+        data=str(run / DATA / f"{TEST}.tsv"),
+        text_column=_TEXT,
+        label_column=_LABEL,
+        **machine_flags(settings),
     )
-    return measured["metrics"]["accuracy"]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """What a report shows of several runs: curves over each other, results side by side."""
 
 from selfsup.report import numbers
-from selfsup.report.demo import WAYS
+from selfsup.report.demo_ways import ways_of
 from selfsup.report.finetuning_comparison import finetuning_comparison
 from selfsup.report.markup import charts, section, table
 from selfsup.report.pretraining_comparison import pretraining_comparison
@@ -39,7 +39,7 @@ def _demos(runs: list[tuple[str, Run]]) -> list[str]:
     scores = {
         run_name: {
             f"accuracy, {name}": (run.summary.get(key) or {}).get("accuracy")
-            for key, name, _ in WAYS
+            for key, name, _ in ways_of(run.summary)
         }
         for run_name, run in runs
     }

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import numbers
-from selfsup.report.demo import WAYS, demo_task, verdict
+from selfsup.report.demo import demo_task
+from selfsup.report.demo_ways import is_on_images, verdict, ways_of
 from selfsup.report.scores import metric_title, read_score, write_score
 
 Result = dict[str, Any]
@@ -31,10 +32,10 @@ _LOOKED_AT = (("path", "Looked at"), ("kind", "Which is"))
 
 
 def show_demo(result: Result) -> None:
-    """The three ways to learn the task, the sentence about them, filled masks, what to try next."""
+    """The ways to learn the task, the sentence about them, filled masks, what to try next."""
     _line(demo_task(result))
     rows = []
-    for key, name, about in WAYS:
+    for key, name, about in ways_of(result):
         score = read_score((result.get(key) or {}).get("accuracy"))
         if score:
             rows.append((name, write_score("accuracy", score), about))
@@ -44,6 +45,16 @@ def show_demo(result: Result) -> None:
         _line(str(example.get("text", "")))
         _line("    " + ", ".join(_candidate(entry) for entry in example.get("candidates") or []))
     _line(f"Report: {result['report']}" if result.get("report") else "")
+    if is_on_images(result):
+        _next(
+            "With your own images (.jpg, .png, …, in folders):",
+            "selfsup pretrain my-photos/ --encoder vit-tiny --out runs/seen --budget 20m",
+            "selfsup finetune image-classification --encoder runs/seen --train train/ "
+            "--validation dev/ --out runs/task",
+            "selfsup predict runs/task photo.jpg",
+            "selfsup report runs/seen",
+        )
+        return
     _next(
         "With your own text (.txt, .jsonl, .csv, .parquet, or folders of them):",
         "selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m",

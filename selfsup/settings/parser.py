@@ -92,7 +92,8 @@ def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -
     default: Any = None if required else field.default
     if field.metadata.get("positional"):
         nargs = "+" if _holds_many(hint) else None if required else "?"
-        parser.add_argument(field.name, type=str, nargs=nargs)
+        given = {} if default is None else {"default": default}
+        parser.add_argument(field.name, type=str, nargs=nargs, **given)
     elif hint is bool:
         # --lowercase and --no-lowercase
         yes_no = ActionYesNo(yes_prefix="", no_prefix="no-")

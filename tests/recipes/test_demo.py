@@ -10,7 +10,7 @@ import pytest
 from selfsup import cli
 from selfsup.errors import UserError
 from selfsup.recipes import demo as recipe
-from selfsup.recipes import demo_task
+from selfsup.recipes import demo_runs, demo_task
 from selfsup.recipes.demo import demo
 from selfsup.recipes.demo_folder import begin_demo
 from selfsup.recipes.pretrain import pretrain
@@ -203,7 +203,7 @@ def test_a_demo_that_is_interrupted_claims_nothing_and_can_be_begun_again(
     with monkeypatch.context() as patch:
         if stage == "fill_mask":
             patch.setattr(recipe, "_accuracy", lambda *_: {"mean": 1.0, "std": 0.0, "values": [1]})
-        patch.setattr(recipe, stage, interrupted)
+        patch.setattr(demo_runs if stage == "finetune" else recipe, stage, interrupted)
         assert cli.main(words) == 130
     said = capsys.readouterr()
     assert said.out == ""

@@ -1,0 +1,180 @@
+"""The demo with images on a few of the digits: its results, its parts, what it may write over."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from selfsup import cli
+from selfsup.errors import UserError
+from selfsup.recipes import demo_digits, demo_images, demo_runs
+from selfsup.recipes.demo_digits import write_digits
+from selfsup.recipes.demo_folder import begin_demo
+from selfsup.recipes.demo_images import demo_images as demo
+from selfsup.report.demo_ways import IMAGE_WAYS
+from selfsup.settings import DemoSettings
+
+QUICK: dict[str, Any] = {
+    "data": "images", "device": "cpu", "precision": "float32", "threads": 1, "workers": 1,
+    "seeds": 1, "minutes": 0.01,
+}  # fmt: skip
+WAYS = [way for way, _, _ in IMAGE_WAYS]
+PRETRAININGS = ("inpainting", "jigsaw", "both")
+
+
+def settings(out: Path, **changed: Any) -> DemoSettings:
+    return DemoSettings(out=str(out), **(QUICK | changed))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_small_demo():
+    digits = load_digits(n_class=3)
+    few = digits.images[:120], digits.target[:120]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_digits, "_digits", lambda: few)
+        patch.setattr(demo_digits, "EXAMPLES", {"test": 4, "validation": 2, "train": 3})
+        patch.setattr(demo_images, "EPOCHS", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    return out, demo(settings(out))
+
+
+def test_the_summary_holds_the_accuracy_of_each_way_over_the_seeds(run):
+    out, result = run
+    summary = json.loads((out / "summary.json").read_bytes())
+    assert result == {**summary, "out": str(out), "report": str(out / "report.html")}
+    assert {"inpainting", "jigsaw", "both", "both_frozen", "scratch"} <= set(WAYS)
+    for way in WAYS:
+        accuracy = summary[way]["accuracy"]
+        assert set(accuracy) == {"mean", "std", "values"}
+        assert len(accuracy["values"]) == 1
+        assert 0 <= accuracy["mean"] <= 1
+
+
+def test_the_summary_says_how_each_pretraining_went_and_what_the_task_was(run):
+    _, result = run
+    assert set(result["pretraining"]) == set(PRETRAININGS)
+    assert all(each["steps"] >= 1 for each in result["pretraining"].values())
+    assert result["pretraining"]["inpainting"]["jigsaw_accuracy"] is None
+    assert result["pretraining"]["jigsaw"]["inpainting_loss"] is None
+    assert result["task"] == {
+        "labels": ["0", "1", "2"], "train_examples": 9, "validation_examples": 6,
+        "test_examples": 12, "pretraining_images": 120 - 27,
+    }  # fmt: skip
+
+
+def test_every_part_lies_in_a_run_folder_of_its_own(run):
+    out, _ = run
+    for part in [f"pretrain-{name}" for name in PRETRAININGS] + [f"{way}/seed-0" for way in WAYS]:
+        for name in ("run.yaml", "metrics.jsonl", "summary.json", "model/model.safetensors"):
+            assert (out / part / name).exists(), f"{part}/{name}"
+
+
+def test_the_ways_differ_in_nothing_but_where_they_start(run):
+    out, _ = run
+
+    def chosen(way: str) -> dict[str, str]:
+        lines = (out / way / "seed-0" / "run.yaml").read_text().splitlines()
+        return dict(line.split(": ", 1) for line in lines)
+
+    scratch = chosen("scratch")
+    assert scratch["encoder"] == "vit-mini"
+    for way in WAYS:
+        other = chosen(way)
+        differing = {name for name in scratch if other[name] != scratch[name]}
+        assert differing <= {"encoder", "freeze", "out"}, way
+        assert (other["freeze"] == "encoder") == way.endswith("_frozen")
+    assert chosen("jigsaw_frozen")["encoder"] == f"{out}/pretrain-jigsaw"
+
+
+def test_the_budget_is_divided_among_the_pretrainings(run):
+    out, _ = run
+    for name in PRETRAININGS:
+        assert "budget: 0.200s" in (out / f"pretrain-{name}" / "run.yaml").read_text()
+
+
+def test_each_digit_is_in_one_part_only_and_looks_as_it_was(tmp_path):
+    write_digits(tmp_path, seed=0)
+    files = sorted(tmp_path.glob("**/*.png"))
+    assert len({file.name for file in files}) == len(files) == 120
+    assert len(list((tmp_path / "test" / "2").iterdir())) == 4
+    images = load_digits(n_class=3).images
+    for file in files[::10]:
+        small = np.asarray(Image.open(file).reduce(4), np.float64)
+        ink = 16 * (1 - small / 255)
+        assert np.corrcoef(ink.ravel(), images[int(file.stem[-4:])].ravel())[0, 1] > 0.97
+
+
+def test_another_seed_divides_the_digits_otherwise(tmp_path):
+    parts = []
+    for seed in (0, 0, 1):
+        folder = tmp_path / str(len(parts))
+        write_digits(folder, seed)
+        parts.append({file.name for file in folder.glob("test/**/*.png")})
+    assert parts[0] == parts[1] != parts[2]
+
+
+def test_the_scores_are_those_of_the_test_images(run, capsys):
+    out, result = run
+    words = ["evaluate", str(out / "both" / "seed-0"), "--data", str(out / "data" / "test"),
+             "--json", "--device", "cpu", "--precision", "float32"]  # fmt: skip
+    assert cli.main(words) == 0
+    measured = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]
+    assert measured == result["both"]["accuracy"]["values"][0]
+
+
+def test_the_page_shows_the_ways_the_curves_and_the_pictures(run):
+    page = (run[0] / "report.html").read_text(encoding="utf-8")
+    for what in (
+        "from scratch", "jigsaw, frozen", "Pre-training: inpainting and jigsaw",
+        "which digit was written by hand, 0 to 2", "data:image/png;base64,",
+    ):  # fmt: skip
+        assert what in page
+
+
+def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, capsys):
+    _, result = run
+    monkeypatch.setattr(demo_images, "demo_images", lambda chosen: result)
+    assert cli.main(["demo", "images"]) == 0
+    said = capsys.readouterr().out
+    for what in (
+        "inpainting, frozen", "What pre-training is worth: inpainting ",
+        f"Report: {result['report']}", "selfsup pretrain my-photos/",
+    ):  # fmt: skip
+        assert what in said
+    assert "fill-mask" not in said
+
+
+def test_a_new_demo_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_runs, "finetune", lambda chosen, display: None)
+    scores = {"metrics": {"accuracy": 0.5}}
+    monkeypatch.setattr(demo_runs, "evaluate", lambda chosen, display: scores)
+    demo(settings(tmp_path))
+    mine = {"notes.txt", "pretrain-jigsaw/mine.txt", "both/mine/model.bin", "data/test/1/mine.png"}
+    for name in mine:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("mine")
+    begin_demo(settings(tmp_path, seeds=2))
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == mine | {"run.yaml"}
+
+
+def test_a_folder_of_anything_else_is_refused_unharmed(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds what no demo wrote"):
+        demo(settings(tmp_path))
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("word", ["image", "sounds"])
+def test_a_demo_of_something_else_is_refused(word: str, capsys):
+    assert cli.main(["demo", word]) == 2
+    assert f"demo takes text or images, not '{word}'" in capsys.readouterr().err
