@@ -75,6 +75,8 @@ def test_a_run_that_learnt_from_images_is_sound_without_a_tokenizer(tmp_path):
 
 def test_a_run_that_learnt_nothing_from_images_is_told_so(tmp_path):
     guessing = image_run(tmp_path / "a", jigsaw_accuracy=0.03, jigsaw_chance=0.02)
-    assert "3.0% of the tiles are put right, where chance gives 2.0%" in only_one(found_in(guessing))
+    assert "3.0% of the tiles are put right, where chance gives 2.0%" in only_one(
+        found_in(guessing)
+    )
     filling = image_run(tmp_path / "b", inpainting_pixel_error=0.05, mean_colour_error=0.05)
     assert "no less than that of the mean colour (0.0500)" in only_one(found_in(filling))
