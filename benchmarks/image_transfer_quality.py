@@ -31,7 +31,7 @@ from english_sample import DATA
 
 SCRATCH = "scratch"
 WAYS = ("inpainting", "jigsaw", "both", SCRATCH)
-SHARES = {0.1: 40, 0.3: 25, 1.0: 12}  # of the labels, and epochs
+SHARES = {0.1: 40, 0.3: 22, 1.0: 10}  # of the labels, and epochs
 PROBE_EPOCHS = 60
 PROBE_RATE = 1e-2
 HOWS = ("fine-tuned", "probe")
