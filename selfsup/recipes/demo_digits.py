@@ -18,7 +18,7 @@ from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION
 
 UNLABELLED = "unlabelled"
 # Images of each digit. Labels are what there is little of.
-EXAMPLES = {TEST: 50, VALIDATION: 5, TRAIN: 10}
+EXAMPLES = {TEST: 50, VALIDATION: 5, TRAIN: 5}
 SIDE = 32
 
 _MOST_INK = 16
@@ -60,8 +60,8 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     """Ink from 0 to 16, float64 [images, 8, 8], and which digit each is, int64 [images]."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    return digits.images, digits.target
+    pixels, labels = map(np.asarray, load_digits(return_X_y=True))
+    return pixels.reshape(-1, 8, 8), labels
 
 
 def _write(folder: Path, images: np.ndarray, numbers: np.ndarray) -> None:

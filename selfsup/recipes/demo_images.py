@@ -29,7 +29,11 @@ from selfsup.training.compute import choose_compute
 from selfsup.training.progress import format_seconds
 
 ENCODER, PATCH = "vit-mini", 8
-EPOCHS = 60
+EPOCHS = 80
+# Random weights want a higher rate than the default for so small an encoder, and a head alone a
+# higher one still: at the default the one would lose to pre-training for no good reason, the other
+# would not come to its end.
+LEARNING_RATE, FROZEN_LEARNING_RATE = 1e-3, 5e-3
 _TASK = "image-classification"
 _HELD_OUT = 0.05
 _ABOUT = {
@@ -116,13 +120,14 @@ def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> Finet
     if way != "scratch":
         start = {"encoder": str(image_pretraining(run, way.removesuffix("_frozen")))}
     if way.endswith("_frozen"):
-        start["freeze"] = "encoder"
+        start |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
     return FinetuneSettings(
         task=_TASK,
         train=str(run / DATA / TRAIN),
         validation=str(run / DATA / VALIDATION),
         out=str(run / way / f"seed-{seed}"),
         epochs=EPOCHS,
+        learning_rate=LEARNING_RATE,
         seed=seed,
         **machine_flags(settings),
         **start,
