@@ -51,6 +51,7 @@ def build_image_batch(
     mask_ratio: float,
     seed: int,
     epoch: int,
+    predicted_share: float = 1.0,
 ) -> ImageBatch:
     """Take images apart for some objectives.
 
@@ -60,12 +61,13 @@ def build_image_batch(
         objectives: some of ``IMAGE_OBJECTIVES``.
         config: sizes of the encoder's images and patches.
         mask_ratio: the share of patches that inpainting hides.
+        predicted_share: how much of these is to be predicted.
     """
     hidden = shuffled = None
     patch = config.patch_size
     if "inpainting" in objectives:
         images = crop(config.image_size)
-        hidden = hide_patches(images, examples, patch, mask_ratio, seed, epoch)
+        hidden = hide_patches(images, examples, patch, mask_ratio, seed, epoch, predicted_share)
     if "jigsaw" in objectives:
         images = crop(config.grid * cell_size(patch))
         shuffled = shuffle_tiles(images, examples, patch, seed, epoch)

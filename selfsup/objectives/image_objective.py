@@ -17,7 +17,7 @@ from selfsup.encoder.vit_config import VitConfig
 from selfsup.errors import UserError
 from selfsup.images.crops import StoredImages, random_crops
 from selfsup.objectives.image_batch import ImageBatch, build_image_batch
-from selfsup.objectives.inpainting import DECODER_DEPTH, InpaintingHead
+from selfsup.objectives.inpainting import DECODER_DEPTH, PREDICTED_SHARE, InpaintingHead
 from selfsup.objectives.jigsaw import JigsawHead
 
 IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
@@ -48,6 +48,7 @@ class ImageBatches:
         seed: int,
         *,
         smallest_area: float = SMALLEST_AREA,
+        predicted_share: float = PREDICTED_SHARE,
         threads: int | None = None,
     ) -> None:
         """Batches of some images.
@@ -59,11 +60,13 @@ class ImageBatches:
             config: sizes of the encoder's images and patches.
             mask_ratio: the share of patches that inpainting hides.
             smallest_area: the least share of an image's area that a random crop shows.
+            predicted_share: how much of what is hidden inpainting predicts in a step.
             threads: in which images are scaled; without it half as many as there are cores.
         """
         self._images, self._numbers, self._objectives = images, numbers, tuple(objectives)
         self._config, self._mask_ratio = config, mask_ratio
         self._batch_size, self._seed, self._smallest_area = batch_size, seed, smallest_area
+        self._predicted_share = predicted_share
         self._steps_of_epoch = max(1, len(numbers) // batch_size)
         self._order = (-1, numbers)  # an epoch, and the images' numbers in its order
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
@@ -104,6 +107,7 @@ class ImageBatches:
             self._mask_ratio,
             self._seed,
             epoch,
+            self._predicted_share,
         )
 
     def _order_of(self, epoch: int) -> np.ndarray:

@@ -44,6 +44,21 @@ def test_the_count_is_exact_and_each_patch_is_either_visible_or_missing(count, r
     assert np.array_equal(both, np.broadcast_to(np.arange(count), both.shape))
 
 
+def test_a_part_of_the_missing_patches_is_predicted_and_all_are_equally_often():
+    images, examples = noise(3, 16, 0), np.arange(3)
+    counts = np.zeros(16)
+    for epoch in range(400):
+        part = hide_patches(images, examples, 4, 0.75, 0, epoch, predicted_share=1 / 3)
+        whole = hide_patches(images, examples, 4, 0.75, 0, epoch)
+        assert part.missing.shape == (3, 4, 48)
+        assert torch.equal(part.missing, whole.missing[:, :4])
+        assert torch.equal(part.visible, whole.visible)
+        counts += np.bincount(part.missing_places.flatten(), minlength=16)
+    assert stats.chisquare(counts).pvalue > 1e-4
+    one = hide_patches(images, examples, 4, 0.75, 0, 0, predicted_share=0.01)
+    assert one.missing.shape[1] == 1
+
+
 def test_three_quarters_of_196_are_147():
     assert missing_count(196, 0.75) == 147
 
