@@ -25,6 +25,10 @@ class RowsInUse(nn.Module):
     In training mode it may be asked for these alone; in evaluation mode for any row.
     """
 
+    _table: Tensor
+    _rows: Tensor
+    _place: Tensor
+
     def __init__(self, embedding: nn.Embedding, rows: Tensor) -> None:
         """Take over from ``embedding`` [V, D] with the given rows in use, int64 [R], distinct."""
         super().__init__()

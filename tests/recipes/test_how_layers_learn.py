@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -153,5 +154,6 @@ def test_layers_that_cannot_be_drawn_anew_are_refused(files, tmp_path, changed, 
 
 @pytest.mark.parametrize("flag", ["unfreeze_every", "reinit_layers"])
 def test_a_frozen_encoder_neither_thaws_nor_is_drawn_anew(files, tmp_path, flag):
+    changed: dict[str, Any] = {"freeze": "encoder", flag: 1}
     with pytest.raises(UserError, match="is for layers that learn"):
-        settings(files, tmp_path, freeze="encoder", **{flag: 1})
+        settings(files, tmp_path, **changed)
