@@ -32,6 +32,7 @@ def random_crops(
     *keys: int,
     side: int,
     smallest_area: float = 0.2,
+    mirror: bool = True,
     threads: Executor | None = None,
 ) -> np.ndarray:
     """A random part of each image, half of them mirrored, brought to one size.
@@ -45,6 +46,7 @@ def random_crops(
         keys: what else the crops depend on, such as the seed and the epoch.
         side: S, in pixels.
         smallest_area: between 0 and 1.
+        mirror: false where a mirrored image would be another thing, such as a digit.
         threads: used to scale images at the same time; it changes nothing else.
 
     Returns:
@@ -58,7 +60,8 @@ def random_crops(
         for image, (top, left, bottom, right) in zip(stored, boxes.tolist(), strict=True)
     ]
     crops = _scaled(parts, side, threads)
-    crops[mirrored] = crops[mirrored, :, ::-1]
+    if mirror:
+        crops[mirrored] = crops[mirrored, :, ::-1]
     return crops
 
 

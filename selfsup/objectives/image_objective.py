@@ -49,6 +49,7 @@ class ImageBatches:
         *,
         smallest_area: float = SMALLEST_AREA,
         predicted_share: float = PREDICTED_SHARE,
+        mirror: bool = True,
         threads: int | None = None,
     ) -> None:
         """Batches of some images.
@@ -61,12 +62,13 @@ class ImageBatches:
             mask_ratio: the share of patches that inpainting hides.
             smallest_area: the least share of an image's area that a random crop shows.
             predicted_share: how much of what is hidden inpainting predicts in a step.
+            mirror: whether half of the crops are mirrored.
             threads: in which images are scaled; without it half as many as there are cores.
         """
         self._images, self._numbers, self._objectives = images, numbers, tuple(objectives)
         self._config, self._mask_ratio = config, mask_ratio
         self._batch_size, self._seed, self._smallest_area = batch_size, seed, smallest_area
-        self._predicted_share = predicted_share
+        self._predicted_share, self._mirror = predicted_share, mirror
         self._steps_of_epoch = max(1, len(numbers) // batch_size)
         self._order = (-1, numbers)  # an epoch, and the images' numbers in its order
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
@@ -99,6 +101,7 @@ class ImageBatches:
                 epoch,
                 side=side,
                 smallest_area=self._smallest_area,
+                mirror=self._mirror,
                 threads=self._scalers,
             ),
             examples,

@@ -65,6 +65,7 @@ def set_up(
         settings.mask_ratio,
         settings.batch_size,
         settings.seed,
+        mirror=settings.mirror,
         # The other half of --threads computes meanwhile.
         threads=None if settings.threads is None else max(1, settings.threads // 2),
     )

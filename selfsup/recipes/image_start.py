@@ -45,7 +45,8 @@ def from_random_weights(
         config = vit_config(name, size, patch, settings.dropout or 0.0)
     except UserError as error:
         raise UserError(f"--image-size, --patch-size: {error}") from None
-    return StartingPoint(image_family, config, None, name, ImagePreparation(size, patch))
+    preparation = ImagePreparation(size, patch, mirror=settings.mirror)
+    return StartingPoint(image_family, config, None, name, preparation)
 
 
 def from_model(settings: FinetuneSettings, task: Task, train: LabelledImages) -> StartingPoint:
@@ -67,7 +68,7 @@ def from_model(settings: FinetuneSettings, task: Task, train: LabelledImages) ->
     dropout = settings.dropout or 0.0
     config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     weights, left_out = encoder_weights(weights, image_family)
-    preparation = replace(preparation, image_size=config.image_size)
+    preparation = replace(preparation, image_size=config.image_size, mirror=settings.mirror)
     return StartingPoint(image_family, config, weights, str(folder), preparation, left_out)
 
 

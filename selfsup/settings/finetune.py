@@ -94,6 +94,11 @@ class FinetuneSettings:
         at_least=1,
         at_most=256,
     )
+    mirror: bool = flag(
+        "whether half of the images to learn from are mirrored; not for digits, or images of text",
+        default=True,
+        group="Model",
+    )
     freeze: str | None = flag(
         "what stays as it was pre-trained: encoder, embeddings, or "
         "embeddings and the first N layers",

@@ -17,7 +17,7 @@ FLAGS_FOR_TEXT = (
     "tokenizer", "vocab_size", "extend_vocabulary", "lowercase", "text_field", "text_documents",
     "language", "max_length", "short_length", "short_share", "mask_probability", "masking",
 )  # fmt: skip
-FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio")
+FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio", "mirror")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +165,11 @@ class PretrainSettings:
         group="Images",
         above=0,
         below=1,
+    )
+    mirror: bool = flag(
+        "whether half of the images to learn from are mirrored; not for digits, or images of text",
+        default=True,
+        group="Images",
     )
 
     steps: int | None = flag(

@@ -29,6 +29,7 @@ _TASKS_OF_FLAG = {
     "tokenizer": _TEXTS,
     "image_size": (IMAGES,),
     "patch_size": (IMAGES,),
+    "mirror": (IMAGES,),
 }
 
 
@@ -40,7 +41,7 @@ def refuse_unused(settings: Any, task: str) -> None:
     """
     for field in dataclasses.fields(settings):
         tasks = _TASKS_OF_FLAG.get(field.name)
-        if tasks and task not in tasks and getattr(settings, field.name) is not None:
+        if tasks and task not in tasks and getattr(settings, field.name) != field.default:
             raise UserError(
                 f"{flag_name(field)} is for {' and '.join(tasks)}, not for {task}: leave it out"
             )

@@ -172,13 +172,14 @@ class ImageUnits:
 
     def batch(self, places: np.ndarray) -> LabelledImageBatch:
         """Crops of the images at ``places``, int64 [B], in that order."""
-        images, side = self.encoded.to_crop, self.encoded.preparation.image_size
+        images, preparation = self.encoded.to_crop, self.encoded.preparation
 
         def read() -> np.ndarray:
             images.several(places)  # decodes in threads those that are not decoded yet
             return random_crops(
                 images, places, *self.keys,
-                side=side, smallest_area=_SMALLEST_AREA, threads=threads(),
+                side=preparation.image_size, smallest_area=_SMALLEST_AREA,
+                mirror=preparation.mirror, threads=threads(),
             )  # fmt: skip
 
         return self.encoded.batch(places, read)

@@ -16,18 +16,20 @@ from selfsup.encoder.vit_folder import HALF
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """How images become patches; it is saved with the model.
+    """How images become patches; all but ``mirror`` is saved with the model.
 
     Attributes:
         image_size: S, in pixels.
         patch_size: side of a patch, in pixels.
         mean, std: of red, green and blue from 0 to 1; what they are counted from and in.
+        mirror: whether half of the images to learn from are mirrored.
     """
 
     image_size: int
     patch_size: int
     mean: tuple[float, ...] = HALF
     std: tuple[float, ...] = HALF
+    mirror: bool = True
 
     @property
     def patch_count(self) -> int:

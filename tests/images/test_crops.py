@@ -105,3 +105,14 @@ def test_whole_images_are_squashed_and_not_mirrored():
     np.testing.assert_array_equal(squares[0], images[1])
     expected = Image.fromarray(images[0]).resize((16, 16), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(squares[1], np.asarray(expected))
+
+
+def test_without_mirroring_the_others_are_the_same_and_none_is_turned_round():
+    images = [np.arange(12 * 9 * 3, dtype=np.uint8).reshape(12, 9, 3) for _ in range(32)]
+    numbers = np.arange(32)
+    _, mirrored = crop_boxes(numbers, np.array([[12, 9]] * 32), SEED, smallest_area=0.2)
+    assert mirrored.any()
+    usual = random_crops(images, numbers, SEED, side=8)
+    plain = random_crops(images, numbers, SEED, side=8, mirror=False)
+    assert np.array_equal(plain[~mirrored], usual[~mirrored])
+    assert np.array_equal(plain[mirrored], usual[mirrored, :, ::-1])

@@ -1,5 +1,6 @@
 """Image classification: what is read, what is learnt from, and the head."""
 
+import dataclasses
 import shutil
 from typing import Any
 
@@ -51,6 +52,17 @@ def new_model(dropout: float = 0.0) -> task.ImageClassifier:
 
 
 # What is read.
+
+
+def test_mirrored_crops_can_be_left_out(folder):
+    plain = dataclasses.replace(PREPARATION, mirror=False)
+    units = task.encode_examples(read(folder), LABELS, plain).units
+    usual = encoded(folder).units
+    places = np.arange(len(usual))
+    ours, theirs = units.batch(places).read(), usual.batch(places).read()
+    is_same = (ours == theirs).all((1, 2, 3))
+    assert 0 < is_same.sum() < len(places)
+    assert np.array_equal(ours[~is_same], theirs[~is_same, :, ::-1])
 
 
 def test_a_folder_is_a_class(folder):
