@@ -1,6 +1,6 @@
 """``selfsup demo images``: what pre-training on images is worth, on scikit-learn's digits.
 
-Expected on two cores of a laptop: see docs/images.md.
+How long it takes on two cores: see docs/images.md.
 
     selfsup demo images --out runs/demo-images --minutes 3
 """
