@@ -17,6 +17,7 @@ prints one JSON object; metrics are shares, those of numbers are correlations.
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,25 +84,41 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "tasks")
     parser.add_argument("--tasks", nargs="+", choices=TRIALS, default=list(TRIALS))
     parser.add_argument("--ways", nargs="+", default=[FINE_TUNED, SCRATCH, FROZEN])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--report", action="store_true", help="only gather what has been run")
     arguments = parser.parse_args()
     table: dict[str, dict] = {}
-    for name in arguments.tasks:
-        for way in arguments.ways:
-            run = arguments.out / f"{name}-{way}"
-            if not arguments.report and not (run / "summary.json").exists():
-                command = command_of(arguments, TRIALS[name], way, run)
-                print(" ".join(command), file=sys.stderr)
-                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            if (run / "summary.json").exists():
-                summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-                metric = TRIALS[name].metric
-                table.setdefault(name, {"metric": metric})[way] = summary["metrics"][metric]
+    for seed in arguments.seeds:
+        for name in arguments.tasks:
+            for way in arguments.ways:
+                value = cell(arguments, name, way, seed)
+                if value is not None:
+                    row = table.setdefault(name, {"metric": TRIALS[name].metric})
+                    row.setdefault(way, {"values": []})["values"].append(value)
+    for row in table.values():
+        for way in row.keys() & set(arguments.ways):
+            values = row[way]["values"]
+            row[way]["mean"] = statistics.fmean(values)
+            row[way]["std"] = statistics.stdev(values) if len(values) > 1 else 0.0
     print(json.dumps(table, indent=2))
 
 
-def command_of(arguments: argparse.Namespace, trial: Trial, way: str, run: Path) -> list[str]:
+def cell(arguments: argparse.Namespace, name: str, way: str, seed: int) -> float | None:
+    """The metric of a cell, run if it has not been; None if that is only to be reported."""
+    run = arguments.out / f"{name}-{way}-{seed}"
+    if not (run / "summary.json").exists():
+        if arguments.report:
+            return None
+        command = command_of(arguments, TRIALS[name], way, seed, run)
+        print(" ".join(command), file=sys.stderr)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    return summary["metrics"][TRIALS[name].metric]["mean"]
+
+
+def command_of(
+    arguments: argparse.Namespace, trial: Trial, way: str, seed: int, run: Path
+) -> list[str]:
     """The command line of a cell."""
     pretrained = getattr(arguments, trial.language)
     return [
@@ -110,7 +127,7 @@ def command_of(arguments: argparse.Namespace, trial: Trial, way: str, run: Path)
         *("--encoder", arguments.encoder if way == SCRATCH else str(pretrained)),
         *("--train", str(arguments.data / trial.train)),
         *("--validation", str(arguments.data / trial.validation)),
-        *("--out", str(run), "--seeds", str(arguments.seeds), "--json"),
+        *("--out", str(run), "--seed", str(seed), "--json"),
         *trial.flags,
         *(FROZEN_FLAGS if way == FROZEN else ("--epochs", str(trial.epochs))),
     ]

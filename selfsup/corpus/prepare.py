@@ -19,10 +19,11 @@ from selfsup.corpus.bad_records import (
 )
 from selfsup.corpus.corpus_writer import CorpusWriter
 from selfsup.corpus.inputs import Input, find_inputs, inputs_sha256
+from selfsup.corpus.manifest import damage_of
 from selfsup.corpus.progress_display import ProgressDisplay
 from selfsup.corpus.record_blocks import keep_first_problems, read_blocks
 from selfsup.corpus.shard_writer import token_dtype
-from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, damage_of, read_manifest
+from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, read_manifest
 from selfsup.corpus.sources import RecordStream, TextDocuments
 from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
 from selfsup.corpus.unfinished import (

@@ -6,8 +6,6 @@ A shards folder holds ``manifest.json``, ``shard-00000.safetensors`` …, a copy
 Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` sentences, ``D`` documents.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from selfsup.corpus.flat_arrays import map_safetensors
+from selfsup.corpus.manifest import damage_of, read_manifest_of
 from selfsup.errors import UserError
 
 FORMAT = "selfsup-shards"
@@ -81,43 +80,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, it cannot be read, or it is of another format version.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(_why_no_manifest(folder)) from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read ({error}): delete it, run prepare again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{path}: not a manifest of token shards: run prepare into another folder")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise UserError(
-            f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
-            f"{FORMAT_VERSION}: run prepare again into another folder"
-        )
-    return manifest
-
-
-def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | None:
-    """Say what is wrong with the shard that a manifest's entry names, or None.
-
-    Args:
-        folder: the shards folder.
-        entry: one of the manifest's ``shards``: ``file``, ``bytes``, ``sha256``.
-        verify: also compare the checksum.
-    """
-    path = folder / entry["file"]
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return f"{path}: missing"
-    if size != entry["bytes"]:
-        return f"{path}: {size} bytes where the manifest says {entry['bytes']} (cut short?)"
-    if verify:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                return f"{path}: its checksum is not the manifest's (altered or damaged)"
-    return None
+    return read_manifest_of(
+        folder,
+        FORMAT,
+        FORMAT_VERSION,
+        what="token shards",
+        again="run prepare",
+        missing=_why_no_manifest,
+    )
 
 
 def _open_shard(folder: Path, entry: dict[str, Any], verify: bool) -> Shard:

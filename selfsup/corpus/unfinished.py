@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from selfsup.atomic_files import write_bytes
-from selfsup.corpus.shards import damage_of
+from selfsup.corpus.manifest import damage_of
 
 PROGRESS_FILE = "progress.json"
 

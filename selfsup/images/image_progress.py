@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.atomic_files import write_bytes
-from selfsup.corpus.shards import damage_of
+from selfsup.corpus.manifest import damage_of
 from selfsup.errors import UserError
 from selfsup.images.image_shards import PROGRESS_FILE, read_image_manifest
 

@@ -7,7 +7,6 @@ Letters in shapes: ``n`` images of a shard, ``H`` height, ``W`` width, in pixels
 """
 
 import hashlib
-import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 
 from selfsup.atomic_files import replacing
 from selfsup.corpus.flat_arrays import map_safetensors, safetensors_header
-from selfsup.corpus.shards import damage_of
+from selfsup.corpus.manifest import damage_of, read_manifest_of
 from selfsup.errors import UserError
 
 FORMAT = "selfsup-images"
@@ -128,23 +127,14 @@ def read_image_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, it cannot be read, or it is of another format version.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(_why_no_manifest(folder)) from None
-    except (ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}): delete {folder} and read the images again"
-        ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{path}: not a manifest of images: name another folder")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise UserError(
-            f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
-            f"{FORMAT_VERSION}: read the images again into another folder"
-        )
-    return manifest
+    return read_manifest_of(
+        folder,
+        FORMAT,
+        FORMAT_VERSION,
+        what="images",
+        again="read the images",
+        missing=_why_no_manifest,
+    )
 
 
 def write_image_shard(

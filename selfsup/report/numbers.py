@@ -12,6 +12,11 @@ def count(value: float) -> str:
     return f"{value:.4g}"
 
 
+def whole(value: float) -> str:
+    """1234567.8 → `1,234,568`."""
+    return f"{value:,.0f}"
+
+
 def percent(value: float, digits: int = 1) -> str:
     """0.1234 → `12.3 %`, which does not break over two lines."""
     return f"{100 * value:.{digits}f}\u00a0%"

@@ -1,6 +1,6 @@
 """Write a report: one HTML file that needs nothing else, neither a network nor another file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING, fields
 from html import escape
 from importlib import resources
@@ -18,6 +18,8 @@ from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
 from selfsup.report.run_folder import Run, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
+from selfsup.settings.task_flags import unused_flags
 
 _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
@@ -94,8 +96,11 @@ def _settings(run: Run) -> str:
         return ""
     settings_class = _SETTINGS.get(run.kind)
     defaults = {field.name: field.default for field in fields(settings_class or PretrainSettings)}
+    unused = _unused_settings(run)
     items = ""
     for key, value in run.settings.items():
+        if key in unused:
+            continue
         default = defaults.get(key, MISSING)
         given = tuple(value) if isinstance(value, list) else value
         mark = "" if given == default else ' class="chosen"'
@@ -105,3 +110,13 @@ def _settings(run: Run) -> str:
         paragraph("In bold what is not the default; run.yaml in the run folder holds them all.")
         + f'<dl class="settings">{items}</dl>',
     )
+
+
+def _unused_settings(run: Run) -> Collection[str]:
+    """Those for another kind of data or for other tasks, which say nothing of this run."""
+    if run.kind == "finetune":
+        return unused_flags(run.settings.get("task", ""))
+    if run.kind == "pretrain":
+        on_images = set(run.settings.get("objectives") or ()) & set(IMAGE_OBJECTIVES)
+        return FLAGS_FOR_TEXT if on_images else FLAGS_FOR_IMAGES
+    return ()

@@ -39,12 +39,16 @@ def refuse_unused(settings: Any, task: str) -> None:
     Raises:
         UserError: names the flag and the tasks that it is for.
     """
+    unused = unused_flags(task)
     for field in dataclasses.fields(settings):
-        tasks = _TASKS_OF_FLAG.get(field.name)
-        if tasks and task not in tasks and getattr(settings, field.name) != field.default:
-            raise UserError(
-                f"{flag_name(field)} is for {' and '.join(tasks)}, not for {task}: leave it out"
-            )
+        if field.name in unused and getattr(settings, field.name) != field.default:
+            tasks = " and ".join(_TASKS_OF_FLAG[field.name])
+            raise UserError(f"{flag_name(field)} is for {tasks}, not for {task}: leave it out")
+
+
+def unused_flags(task: str) -> set[str]:
+    """The settings that a task has no use for."""
+    return {name for name, tasks in _TASKS_OF_FLAG.items() if task not in tasks}
 
 
 def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -> None:

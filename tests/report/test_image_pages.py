@@ -118,6 +118,18 @@ def test_a_run_on_images_shows_what_each_objective_came_to(tmp_path):
     assert page.of("text").count("held out") == 4
 
 
+def test_the_settings_are_those_that_the_run_has_a_use_for(tmp_path, pretraining_run):
+    on_images = report_on(image_run(tmp_path / "run")).of("dt")
+    assert {"mask_ratio", "image_size", "dropout"} <= set(on_images)
+    assert not {"max_length", "masking", "tokenizer"} & set(on_images)
+    on_text = report_on(pretraining_run()).of("dt")
+    assert {"max_length", "masking", "tokenizer", "dropout"} <= set(on_text)
+    assert not {"mask_ratio", "image_size"} & set(on_text)
+    classes = report_on(classified(tmp_path / "classes")).of("dt")
+    assert {"image_size", "epochs"} <= set(classes)
+    assert not {"max_length", "label_column"} & set(classes)
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_of_one_objective_alone_there_is_nothing_of_the_other(name: str, tmp_path):
     (other,) = set(BOTH) - {name}

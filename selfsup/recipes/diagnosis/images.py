@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from selfsup.corpus.shards import damage_of
+from selfsup.corpus.manifest import damage_of
 from selfsup.corpus.worker_pool import default_workers
 from selfsup.errors import UserError
 from selfsup.images.decoding import BadImage, ShorterSide, decode

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.shards import Shard, Shards, damage_of, open_shards, read_manifest
+from selfsup.corpus.manifest import damage_of
+from selfsup.corpus.shards import Shard, Shards, open_shards, read_manifest
 from selfsup.corpus.wordpiece import load_tokenizer, tokenizer_sha256
 from selfsup.recipes.diagnosis.problem import Problem
 
