@@ -175,10 +175,10 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """The loop of ``selfsup finetune``, and an epoch's batches for it."""
-    from selfsup.recipes.finetune import columns_of, with_defaults
+    from selfsup.recipes.finetune import with_defaults
     from selfsup.recipes.learning_plan import plan_learning
     from selfsup.recipes.starting_points import find_starting_point
-    from selfsup.recipes.task_data import encode_task_data, read_task_files
+    from selfsup.recipes.task_data import encode_task_data, read_task_files, reading_of
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.example_batches import EpochBatches
     from selfsup.tasks.table import TASKS
@@ -197,7 +197,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     )
     compute = choose_compute("auto", "auto", None)  # before the first large allocation
     task = TASKS[settings.task]
-    files = read_task_files(task, train_file, train_file, columns_of(settings))
+    files = read_task_files(task, train_file, train_file, reading_of(settings))
     start = find_starting_point(settings, task, files[0])
     data = encode_task_data(task, *files, None, start.preparation)
     settings = with_defaults(settings, start, data)

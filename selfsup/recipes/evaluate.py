@@ -9,9 +9,9 @@ from selfsup.evaluation.scoring import score
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.score_answers import score_answers
 from selfsup.recipes.share_of_data import showing_share
+from selfsup.recipes.task_data import reading_of
 from selfsup.settings import EvaluateSettings
 from selfsup.settings.task_flags import ANSWER, refuse_unused
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.task_folder import load_task_model
 from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
@@ -42,14 +42,8 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     refuse_unused(settings, loaded.task.NAME)
     loaded = with_answer_flags(loaded, settings)
     task, labels = loaded.task, loaded.labels
-    columns = Columns(
-        settings.text_column,
-        settings.label_column,
-        settings.text_pair_column,
-        settings.label_separator,
-    )
     with display or ProgressDisplay("evaluate") as display:
-        examples = task.read_examples(settings.data, columns, labelled=True)
+        examples = task.read_examples(settings.data, reading_of(settings), labelled=True)
         encoded = task.encode_examples(examples, labels, loaded.preparation)
         for note in (*examples.notes, *encoded.notes):
             display.message(note)

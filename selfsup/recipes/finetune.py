@@ -25,11 +25,10 @@ from selfsup.recipes.run_folder import (
 )
 from selfsup.recipes.starting_point import StartingPoint
 from selfsup.recipes.starting_points import find_starting_point
-from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files
+from selfsup.recipes.task_data import TaskData, encode_task_data, read_task_files, reading_of
 from selfsup.recipes.task_model_card import task_model_card
 from selfsup.recipes.word_rows import learning_rows_in_use
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Kind
 from selfsup.tasks.table import TASKS
@@ -65,7 +64,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
         train, validation = read_task_files(
-            task, settings.train, settings.validation, columns_of(settings)
+            task, settings.train, settings.validation, reading_of(settings)
         )
         start = find_starting_point(settings, task, train)
         check_flags(settings, start)
@@ -97,16 +96,6 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
         write_summary(run, summary)
     return {**summary, "out": str(run)}
-
-
-def columns_of(settings: FinetuneSettings) -> Columns:
-    """The columns that the flags name."""
-    return Columns(
-        settings.text_column,
-        settings.label_column,
-        settings.text_pair_column,
-        settings.label_separator,
-    )
 
 
 def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:

@@ -12,6 +12,7 @@ from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import PredictSettings
 from selfsup.settings.task_flags import refuse_unused
 from selfsup.tasks.columns import Columns
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.task_folder import load_task_model
 from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
@@ -41,7 +42,7 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     assert settings.out is not None
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
-        examples = task.read_examples(settings.data, columns, labelled=False)
+        examples = task.read_examples(settings.data, Reading(columns), labelled=False)
         for note in examples.notes:
             display.message(note)
         answers = predictor.predict_examples(

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from selfsup.settings import EvaluateSettings, FinetuneSettings
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.task import EncodedExamples, Examples, Task
 
 
@@ -35,13 +37,24 @@ class TaskData:
     notes: tuple[str, ...]
 
 
+def reading_of(settings: FinetuneSettings | EvaluateSettings) -> Reading:
+    """How the flags say that labelled files are to be read."""
+    columns = Columns(
+        settings.text_column,
+        settings.label_column,
+        settings.text_pair_column,
+        settings.label_separator,
+    )
+    return Reading(columns, settings.max_bad_fraction)
+
+
 def read_task_files(
-    task: Task, train: str, validation: str, columns: Columns
+    task: Task, train: str, validation: str, reading: Reading
 ) -> tuple[Examples, Examples]:
     """Read both files. Nothing is learnt from empty texts; measured, they are like any other."""
     return (
-        task.read_examples(train, columns, labelled=True).without_empty(),
-        task.read_examples(validation, columns, labelled=True),
+        task.read_examples(train, reading, labelled=True).without_empty(),
+        task.read_examples(validation, reading, labelled=True),
     )
 
 

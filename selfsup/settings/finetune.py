@@ -47,6 +47,7 @@ class FinetuneSettings:
         choices=("class", "multi", "number"),
     )
     label_separator: str | None = task_flags.label_separator()
+    max_bad_fraction: float = task_flags.max_bad_fraction()
 
     tokenizer: str | None = flag(
         "folder of the tokenizer for an encoder given by name; "

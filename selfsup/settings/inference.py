@@ -35,6 +35,7 @@ class EvaluateSettings:
     text_pair_column: str | None = task_flags.text_pair_column()
     label_column: str | None = task_flags.label_column()
     label_separator: str | None = task_flags.label_separator()
+    max_bad_fraction: float = task_flags.max_bad_fraction()
     max_answer_length: int | None = task_flags.max_answer_length()
     null_threshold: float | None = task_flags.null_threshold()
     batch_size: int = batch_size()

@@ -30,6 +30,7 @@ _TASKS_OF_FLAG = {
     "image_size": (IMAGES,),
     "patch_size": (IMAGES,),
     "mirror": (IMAGES,),
+    "max_bad_fraction": (IMAGES,),
 }
 
 
@@ -94,6 +95,16 @@ def label_separator() -> str | None:
         default=None,
         group="Data",
         metavar="TEXT",
+    )
+
+
+def max_bad_fraction() -> float:
+    return flag(
+        "stop when more than this share of the images cannot be read; they are left out",
+        default=0.01,
+        group="Data",
+        at_least=0,
+        at_most=1,
     )
 
 

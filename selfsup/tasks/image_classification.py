@@ -12,7 +12,6 @@ from selfsup.tasks import image_family
 from selfsup.tasks.classification import fit
 from selfsup.tasks.classification_answers import decode, tally
 from selfsup.tasks.classification_metrics import chance, details, metrics, selection_metric
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.encoded_images import EncodedImages
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.given_labels import in_order, places_of
@@ -21,6 +20,7 @@ from selfsup.tasks.image_notes import reading_notes
 from selfsup.tasks.image_preparation import ImagePreparation
 from selfsup.tasks.labelled_images import LabelledImages, given_images, read_images
 from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.task import Prediction
 
 __all__ = [
@@ -57,13 +57,13 @@ POOLED = False
 PIPELINE = "image-classification"
 
 
-def read_examples(file: str, columns: Columns, *, labelled: bool) -> LabelledImages:
+def read_examples(file: str, reading: Reading, *, labelled: bool) -> LabelledImages:
     """Read the images of a folder, which holds a folder for each class if ``labelled``.
 
     Raises:
         UserError: as ``read_images``.
     """
-    return read_images(file, labelled=labelled)
+    return read_images(file, labelled=labelled, max_bad_fraction=reading.max_bad_fraction)
 
 
 def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledImages:

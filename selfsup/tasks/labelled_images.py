@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selfsup.corpus.bad_records import BadRecordTally
 from selfsup.errors import UserError
 from selfsup.images.decoding import BadImage, ShorterSide, decode
 from selfsup.images.folder import find_images, find_labelled_images
@@ -42,7 +43,7 @@ class LabelledImages:
         return self
 
 
-def read_images(path: str, *, labelled: bool) -> LabelledImages:
+def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> LabelledImages:
     """Find the images of a folder, and see whether they can be decoded.
 
     Those that cannot are left out, and a note says how many they are.
@@ -50,16 +51,18 @@ def read_images(path: str, *, labelled: bool) -> LabelledImages:
     Args:
         path: with one folder in it for each class if ``labelled``; else of any form, or a file.
         labelled: whether the classes are wanted.
+        max_bad_fraction: the part of them that may be left out.
 
     Raises:
-        UserError: there are no images, none of them can be decoded, or they are not in folders.
+        UserError: there are no images, too many or all of them cannot be decoded, or they are not
+            in folders.
     """
     labels = None
     if labelled:
         files, labels = find_labelled_images(path)
     else:
         files = find_images(path)
-    return _readable(LabelledImages(path, files, [], labels))
+    return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
 
 
 def given_images(paths: Sequence[str]) -> LabelledImages:
@@ -74,13 +77,13 @@ def given_images(paths: Sequence[str]) -> LabelledImages:
             raise UserError(f"{file}: a folder: give it with --data, or name one image")
         if not file.is_file():
             raise UserError(f"{file}: no such file: this model takes an image")
-    images = _readable(LabelledImages(", ".join(paths), files, []))
+    images = _readable(LabelledImages(", ".join(paths), files, []), max_bad_fraction=1)
     if images.notes:
         raise UserError(images.notes[0])
     return images
 
 
-def _readable(images: LabelledImages) -> LabelledImages:
+def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages:
     """With the digests, and without those that cannot be decoded."""
     glances = list(threads().map(_glance, images.files))
     bad = [place for place, seen in enumerate(glances) if isinstance(seen, str)]
@@ -93,6 +96,10 @@ def _readable(images: LabelledImages) -> LabelledImages:
         raise UserError(first)
     if not kept:
         raise UserError(f"{images.source}: none of its images can be read (the first is {first})")
+    tally = BadRecordTally(
+        max_bad_fraction, records=len(images), bad=len(bad), first_bad=first, what="images"
+    )
+    tally.judge_all()
     note = (
         f"{images.source}: {len(bad):,} of {len(images):,} images cannot be read and are left out "
         f"(the first is {first})"

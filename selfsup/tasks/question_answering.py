@@ -9,7 +9,6 @@ from selfsup.errors import UserError
 from selfsup.tasks import text_family
 from selfsup.tasks.answer_model import SpanModel, parameter_names
 from selfsup.tasks.answer_windows import MAX_QUESTION_TOKENS, answer_windows
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.labels import Kind, Labels
 from selfsup.tasks.question_answers import (
@@ -21,6 +20,7 @@ from selfsup.tasks.question_answers import (
 )
 from selfsup.tasks.question_metrics import chance, details, fit, metrics, selection_metric
 from selfsup.tasks.questions import Questions, unlabelled_questions
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.squad_file import read_squad
 from selfsup.tasks.text_preparation import TextPreparation
 
@@ -65,7 +65,7 @@ def default_max_length() -> int:
     return 384
 
 
-def read_examples(file: str, columns: Columns, *, labelled: bool) -> Questions:
+def read_examples(file: str, reading: Reading, *, labelled: bool) -> Questions:
     """Read a file in SQuAD's form; it has no columns.
 
     Raises:

@@ -18,9 +18,9 @@ from selfsup.tasks.classification_answers import decode, records, tally
 from selfsup.tasks.classification_metrics import chance, details, metrics, selection_metric
 from selfsup.tasks.classification_notes import reading_notes
 from selfsup.tasks.classifier import SequenceClassifier, parameter_names
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.given_labels import learn_labels
 from selfsup.tasks.labelled_texts import LabelledTexts, read_labelled_texts
+from selfsup.tasks.reading import Reading
 
 __all__ = [
     "ARCHITECTURE",
@@ -52,13 +52,13 @@ __all__ = [
 NAME = "sequence-classification"
 
 
-def read_examples(file: str, columns: Columns, *, labelled: bool) -> LabelledTexts:
+def read_examples(file: str, reading: Reading, *, labelled: bool) -> LabelledTexts:
     """Read texts, and labels if ``labelled``.
 
     Raises:
         UserError: the file or a column is missing, or a row lacks its text or its label.
     """
-    return read_labelled_texts(file, columns, labelled=labelled, paired=False)
+    return read_labelled_texts(file, reading.columns, labelled=labelled, paired=False)
 
 
 def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledTexts:

@@ -28,9 +28,9 @@ import numpy as np
 from torch import Tensor
 
 from selfsup.encoder.hugging_face_names import NameTable
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.encoder_family import EncoderFamily
 from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.reading import Reading
 
 Losses = dict[str, tuple[Tensor, Tensor, int]]
 Prediction = dict[str, Any]
@@ -191,7 +191,7 @@ class Task(Protocol):
     @property
     def PIPELINE(self) -> str: ...
 
-    def read_examples(self, file: str, columns: Columns, *, labelled: bool) -> Any:
+    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> Any:
         """Read a file, with its labels or answers if ``labelled``.
 
         Raises:

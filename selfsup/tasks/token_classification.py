@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import text_family
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.entity_metrics import confusion_of_kinds, entity_metrics, metrics_by_kind
 from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.tag_scheme import complete_tags, find_scheme
 from selfsup.tasks.tagged_file import of_text, read_tagged_file
 from selfsup.tasks.tagged_text import TaggedTexts
@@ -67,13 +67,13 @@ def default_max_length() -> int:
     return 128
 
 
-def read_examples(file: str, columns: Columns, *, labelled: bool) -> TaggedTexts:
+def read_examples(file: str, reading: Reading, *, labelled: bool) -> TaggedTexts:
     """Read sentences, and their tags if ``labelled``.
 
     Raises:
         UserError: the file cannot be read, or a line of it; the message names the line.
     """
-    return read_tagged_file(file, columns, labelled=labelled)
+    return read_tagged_file(file, reading.columns, labelled=labelled)
 
 
 def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> TaggedTexts:

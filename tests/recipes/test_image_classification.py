@@ -177,7 +177,11 @@ def test_layers_are_frozen_drawn_anew_and_shown(files, tmp_path):
 def test_a_broken_image_is_left_out_and_said(files, tmp_path, capsys):
     train = shutil.copytree(files / "train", tmp_path / "train")
     (train / "along" / "003.png").write_bytes(b"not an image")
-    finetune(settings(files, tmp_path / "run", train=str(train), epochs=1))
+    with pytest.raises(UserError, match=r"003\.png: no image.* raise --max-bad-fraction"):
+        finetune(settings(files, tmp_path / "run", train=str(train), epochs=1))
+    assert not (tmp_path / "run").exists()
+    allowed = settings(files, tmp_path / "run", train=str(train), epochs=1, max_bad_fraction=0.05)
+    finetune(allowed)
     said = " ".join(capsys.readouterr().err.split())
     assert "1 of 36 images cannot be read and are left out" in said
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

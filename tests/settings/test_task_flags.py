@@ -21,6 +21,7 @@ def settings(task: str, **flags) -> FinetuneSettings:
         ("pair-classification", {"doc_stride": 8}, "add --long-text window"),
         ("image-classification", {"max_length": 64}, "not for image-classification"),
         ("image-classification", {"tokenizer": "t"}, "--tokenizer is for .*: leave it out"),
+        ("pair-classification", {"max_bad_fraction": 0.5}, "--max-bad-fraction is for image-"),
         ("token-classification", {"image_size": 64}, "--image-size is for image-classification"),
     ],
 )

@@ -14,11 +14,11 @@ from selfsup.encoder.initialization import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import image_classification as task
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.example_batches import EpochBatches
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.image_preparation import ImagePreparation
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.reading import Reading
 from tests.toy_image_task import CLASSES, CONFIG, toy_image, write_toy_images
 
 LABELS = Labels("class", CLASSES)
@@ -38,7 +38,7 @@ def changed(folder, tmp_path):
 
 
 def read(folder, labelled: bool = True) -> task.LabelledImages:
-    return task.read_examples(str(folder), Columns(), labelled=labelled)
+    return task.read_examples(str(folder), Reading(), labelled=labelled)
 
 
 def encoded(folder):
@@ -99,6 +99,15 @@ def test_what_cannot_be_decoded_is_left_out_and_said(changed):
     (note,) = images.notes
     assert "3 of 14 images cannot be read and are left out (the first is " in note
     assert "along/001.png: damaged" in note
+
+
+def test_more_that_cannot_be_decoded_than_allowed_is_a_mistake(changed):
+    (changed / "plain" / "note.png").write_text("no image at all")
+    allowed = Reading(max_bad_fraction=1 / 13)
+    assert len(task.read_examples(str(changed), allowed, labelled=True)) == 12
+    said = r"plain/note\.png: no image.* 1 of 13 images cannot be read.* --max-bad-fraction"
+    with pytest.raises(UserError, match=said):
+        task.read_examples(str(changed), Reading(max_bad_fraction=0.05), labelled=True)
 
 
 def test_nothing_to_read_is_a_mistake(tmp_path):

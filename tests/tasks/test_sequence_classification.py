@@ -14,10 +14,10 @@ from selfsup.encoder.hugging_face_names import to_hugging_face
 from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError
 from selfsup.tasks import sequence_classification as task
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.text_encoding import encode_texts
 from selfsup.tasks.text_preparation import TextPreparation
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
@@ -26,7 +26,7 @@ from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 def read(tmp_path, lines: list[str], labelled: bool = True) -> task.LabelledTexts:
     path = tmp_path / "table.tsv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return task.read_examples(str(path), Columns(), labelled=labelled)
+    return task.read_examples(str(path), Reading(), labelled=labelled)
 
 
 LABELS = Labels("class", ("a", "b", "c"))
@@ -59,7 +59,7 @@ def test_labels_of_json_keep_their_meaning_as_texts(tmp_path):
     path = tmp_path / "table.jsonl"
     rows = [{"text": "t", "label": label} for label in (1, 0.0, True, " x ")]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    examples = task.read_examples(str(path), Columns(), labelled=True)
+    examples = task.read_examples(str(path), Reading(), labelled=True)
     assert examples.labels == ["1", "0", "True", "x"]
 
 

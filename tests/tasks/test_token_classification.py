@@ -16,10 +16,10 @@ from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError
 from selfsup.evaluation.scoring import score
 from selfsup.tasks import token_classification as task
-from selfsup.tasks.columns import Columns
 from selfsup.tasks.frozen_features import FrozenFeatures
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
+from selfsup.tasks.reading import Reading
 from selfsup.tasks.tagged_text import TaggedText, TaggedTexts
 from selfsup.tasks.task_folder import TaskModel, load_task_model, save_task_model
 from selfsup.tasks.text_preparation import TextPreparation, text_preparation
@@ -74,7 +74,7 @@ def answers(loaded: TaskModel, texts: list[str]) -> list[dict[str, Any]]:
 
 def test_tags_are_learnt_with_those_that_belong_to_them(tmp_path):
     path = write_toy_conll(tmp_path / "train.conll", 20, seed=0)
-    examples = task.read_examples(str(path), Columns(), labelled=True)
+    examples = task.read_examples(str(path), Reading(), labelled=True)
     assert (examples.notes, task.learn_labels(examples, None)) == ((), LABELS)
     few = tagged([(["fine", "film"], ["B-GOOD", "O"]), (["dull"], ["B-BAD"])])
     assert task.learn_labels(few, None) == LABELS
