@@ -74,6 +74,7 @@ def rules_of(settings: FinetuneSettings, layer_count: int) -> list[Rule]:
         settings.head_learning_rate,
         settings.layer_decay,
         settings.freeze,
+        settings.embedding_learning_rate,
     )
 
 

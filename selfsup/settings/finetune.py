@@ -159,6 +159,13 @@ class FinetuneSettings:
         metavar="X",
         above=0,
     )
+    embedding_learning_rate: float | None = flag(
+        "highest learning rate of the word embeddings; that of the other embeddings if not given",
+        default=None,
+        group="Optimisation",
+        metavar="X",
+        above=0,
+    )
     layer_decay: float = flag(
         "each layer's learning rate as a share of the one above it",
         default=1.0,
@@ -211,6 +218,10 @@ class FinetuneSettings:
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"
+            )
+        if self.freeze is not None and self.embedding_learning_rate is not None:
+            raise UserError(
+                "--embedding-learning-rate is for embeddings that learn: leave it out with --freeze"
             )
         if self.freeze == "encoder":
             for name, number in (

@@ -27,6 +27,7 @@ _TASKS_OF_FLAG = {
     "doc_stride": _TEXTS,
     "max_length": _TEXTS,
     "tokenizer": _TEXTS,
+    "embedding_learning_rate": _TEXTS,
     "image_size": (IMAGES,),
     "patch_size": (IMAGES,),
     "mirror": (IMAGES,),

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 Rate = float | None
 Rule = tuple[str, Rate]
 
+WORD_EMBEDDINGS = "encoder.embeddings.word.*"
 EMBEDDINGS = "encoder.embeddings.*"
 
 
@@ -45,6 +46,7 @@ def encoder_rules(
     head_learning_rate: float,
     layer_decay: float,
     freeze: str | None,
+    embedding_learning_rate: float | None = None,
 ) -> list[Rule]:
     """The rules for an encoder (its parameters named ``encoder.…``) under a new head.
 
@@ -59,12 +61,16 @@ def encoder_rules(
         freeze: "encoder": all layers and a last norm, so that what they make of a text or an image
             can be computed once; the pooler, which stands over them, learns with the head.
             "embeddings". A number N: the embeddings and the lowest N layers. None: nothing.
+        embedding_learning_rate: of the word embeddings, if these are not frozen; that of the other
+            embeddings if None.
     """
     frozen_layers = 0 if freeze in (None, "embeddings") else layer_count
     if freeze is not None and freeze.isdecimal():
         frozen_layers = min(int(freeze), layer_count)
     lowest = None if freeze is not None else learning_rate * layer_decay**layer_count
     rules: list[Rule] = [(EMBEDDINGS, lowest)]
+    if freeze is None and embedding_learning_rate is not None:
+        rules.insert(0, (WORD_EMBEDDINGS, embedding_learning_rate))
     for layer in range(layer_count):
         rate = learning_rate * layer_decay ** (layer_count - 1 - layer)
         rules.append((layer_pattern(layer), None if layer < frozen_layers else rate))

@@ -5,7 +5,7 @@ Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classificati
 
 from collections.abc import Sequence
 
-from selfsup.transfer.rates import EMBEDDINGS, Rule, layer_pattern
+from selfsup.transfer.rates import EMBEDDINGS, WORD_EMBEDDINGS, Rule, layer_pattern
 
 
 def rules_in_epoch(
@@ -34,6 +34,7 @@ def rules_in_epoch(
 def first_epoch(pattern: str, layer_count: int, unfreeze_every: int | None) -> int:
     """The epoch, from 1, in which what a rule of the run stands for begins to learn."""
     patterns = [EMBEDDINGS, *(layer_pattern(layer) for layer in range(layer_count))]
+    pattern = EMBEDDINGS if pattern == WORD_EMBEDDINGS else pattern
     if unfreeze_every is None or pattern not in patterns:
         return 1
     return 1 + unfreeze_every * (len(patterns) - patterns.index(pattern))

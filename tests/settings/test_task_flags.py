@@ -15,6 +15,11 @@ def settings(task: str, **flags) -> FinetuneSettings:
 @pytest.mark.parametrize(
     ("task", "flags", "said"),
     [
+        (
+            "image-classification",
+            {"embedding_learning_rate": 1e-3},
+            "--embedding-learning-rate is for",
+        ),
         ("sequence-classification", {"text_pair_column": "b"}, "--text-pair-column is for pair-"),
         ("token-classification", {"label_type": "multi"}, "sequence-classification and pair-"),
         ("token-classification", {"long_text": "window"}, "not for token-classification"),

@@ -65,6 +65,16 @@ def test_what_is_frozen_has_no_rate_and_nothing_else(freeze, frozen):
         assert (rate is None) == name.startswith(tuple(frozen)), name
 
 
+@pytest.mark.parametrize("freeze", [None, "embeddings", "1", "encoder"])
+def test_word_embeddings_may_learn_at_a_rate_of_their_own_unless_they_are_frozen(freeze):
+    usual = rates_of(freeze, 0.5)
+    rules = encoder_rules(LAYERS, 1e-4, 1e-3, 0.5, freeze, embedding_learning_rate=7e-3)
+    changed = {
+        name: rate for name, rate in learning_rates(NAMES, rules).items() if rate != usual[name]
+    }
+    assert changed == ({} if freeze else {"encoder.embeddings.word.weight": 7e-3})
+
+
 def test_the_pooler_over_a_frozen_encoder_learns_with_the_head():
     assert rates_of("encoder")["encoder.pooler.weight"] == 1e-3
 

@@ -11,7 +11,7 @@ from selfsup.recipes.learning_plan import plan_learning
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
-from selfsup.transfer.rates import encoder_rules, learning_rates
+from selfsup.transfer.rates import EMBEDDINGS, WORD_EMBEDDINGS, encoder_rules, learning_rates
 from selfsup.transfer.unfreezing import first_epoch, rules_in_epoch
 from tests.toy_task import CONFIG
 
@@ -62,6 +62,16 @@ def test_what_the_rules_freeze_never_thaws():
     rates = learning_rates(names, rules_in_epoch(rules, LAYERS, 1, 99))
     for name, rate in rates.items():
         assert (rate is None) == name.startswith(("encoder.embeddings.", "encoder.layers.0."))
+
+
+def test_word_embeddings_with_a_rate_of_their_own_thaw_with_the_other_embeddings():
+    names = [name for name, _ in new_model().named_parameters()]
+    rules = encoder_rules(LAYERS, 0.01, 0.02, 1.0, None, embedding_learning_rate=0.3)
+    thaws = LAYERS + 2
+    assert first_epoch(WORD_EMBEDDINGS, LAYERS, 1) == first_epoch(EMBEDDINGS, LAYERS, 1) == thaws
+    for epoch, rate in ((thaws - 1, None), (thaws, 0.3)):
+        rates = learning_rates(names, rules_in_epoch(rules, LAYERS, 1, epoch))
+        assert rates["encoder.embeddings.word.weight"] == rate
 
 
 def test_without_it_all_learns_from_the_start():
