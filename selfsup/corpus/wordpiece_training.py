@@ -24,6 +24,11 @@ _CHARACTER_COVERAGE = 0.9995
 # fewer tokens, at a half 0.3 % with 4 % more.
 _MOST_CHARACTERS = 0.35
 _CHARACTERS_ALLOWED = 256
+# Korean writes laughter and tears in single letters (ㅋㅋ, ㅠㅠ). Edited text has hardly any, and
+# without them such words are [UNK]: of the words of film reviews 7 %, by a vocabulary of 8,000
+# from an encyclopaedia. A corpus that has at least so many forms of syllables gets them all.
+_KOREAN_LETTERS = "".join(map(chr, range(ord("ㄱ"), ord("ㅣ") + 1)))
+_LEAST_SYLLABLES = 800
 
 _ID_BITS = 24
 _ID_MASK = (1 << _ID_BITS) - 1
@@ -185,7 +190,11 @@ def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
     covered = np.cumsum([counts[token] for token in by_frequency])
     enough = int(np.searchsorted(covered, _CHARACTER_COVERAGE * counts.total())) + 1
     allowed = min(size, max(_CHARACTERS_ALLOWED, int(size * _MOST_CHARACTERS)))
-    kept = by_frequency[: min(enough, allowed)]
+    letters: list[str] = []
+    if sum("가" <= token[-1] <= "힣" for token in by_frequency[:enough]) >= _LEAST_SYLLABLES:
+        letters = [form for c in _KOREAN_LETTERS for form in (c, PREFIX + c)]
+    kept = by_frequency[: max(0, min(enough, allowed, size - len(letters)))]
+    kept += sorted(set(letters).difference(kept))[: size - len(kept)]
     return sorted(kept, key=lambda token: (len(token) > 1, token))
 
 

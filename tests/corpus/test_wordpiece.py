@@ -105,6 +105,16 @@ def test_hangul_and_accents_stay_whole_unless_stripping_is_asked_for():
     assert stripped.encode("Café", add_special_tokens=False).tokens == ["cafe"]
 
 
+def test_korean_letters_that_stand_alone_are_known_though_the_corpus_has_none():
+    syllables = [chr(code) for code in range(ord("가"), ord("가") + 500)]
+    texts = [first + second for first, second in zip(syllables, syllables[::-1], strict=True)] * 2
+    rich = train_tokenizer(texts, vocab_size=4000, allow_fewer=True)
+    tokens = rich.encode("ㅋㅋㅋ 가ㅠㅠ", add_special_tokens=False).tokens
+    assert tokens == ["ㅋ", "##ㅋ", "##ㅋ", "가", "##ㅠ", "##ㅠ"]
+    for few in (texts[:300], ["some words"] * 9):
+        assert "ㅋ" not in train_tokenizer(few, vocab_size=4000, allow_fewer=True).get_vocab()
+
+
 def test_case_is_kept_when_asked_for():
     cased = train_tokenizer(TEXTS, vocab_size=400, allow_fewer=True, lowercase=False)
     assert cased.encode("The the", add_special_tokens=False).tokens == ["The", "the"]
