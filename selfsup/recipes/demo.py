@@ -17,7 +17,7 @@ from selfsup.corpus.sources import DOCS_INSTALLED, read_documents
 from selfsup.deploy.fill_mask import fill_mask
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo, with_defaults
-from selfsup.recipes.demo_runs import accuracy_in_test, machine_flags, say, seeds_of
+from selfsup.recipes.demo_runs import Trial, accuracies_in_test, machine_flags, say, seeds_of
 from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION, Division, Example, divide
 from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.run_folder import write_summary
@@ -77,9 +77,11 @@ def demo(settings: DemoSettings) -> dict[str, Any]:
         f"4/5 Learning the task in three ways, {settings.seeds} times each: from the pre-trained "
         "encoder, from that encoder kept as it is (frozen), and from random weights"
     )
-    scores = {}
-    for way, name, _ in TEXT_WAYS:
-        scores[way] = {"accuracy": _accuracy(way, name, settings, run)}
+    trials = {
+        way: [_trial(way, name, seed, settings, run) for seed in seeds_of(settings)]
+        for way, name, _ in TEXT_WAYS
+    }
+    scores = accuracies_in_test(trials, settings)
 
     say("5/5 Filling in masks, and writing the report")
     summary = {
@@ -143,13 +145,9 @@ def _pretraining(settings: DemoSettings, run: Path) -> PretrainSettings:
     )
 
 
-def _accuracy(way: str, name: str, settings: DemoSettings, run: Path) -> dict[str, Any]:
-    return accuracy_in_test(
-        name,
-        seeds_of(settings),
-        lambda seed: _finetuning(way, seed, settings, run),
-        lambda model: _evaluation(model, settings, run),
-    )
+def _trial(way: str, name: str, seed: int, settings: DemoSettings, run: Path) -> Trial:
+    finetuning = _finetuning(way, seed, settings, run)
+    return Trial(f"{name}, seed {seed}", finetuning, _evaluation(finetuning.out, settings, run))
 
 
 def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:

@@ -18,7 +18,7 @@ from selfsup.recipes.demo_folder import (
     image_pretraining,
     with_defaults,
 )
-from selfsup.recipes.demo_runs import accuracy_in_test, machine_flags, say, seeds_of
+from selfsup.recipes.demo_runs import Trial, accuracies_in_test, machine_flags, say, seeds_of
 from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION
 from selfsup.recipes.pretrain import pretrain
 from selfsup.recipes.run_folder import write_summary
@@ -77,15 +77,11 @@ def demo_images(settings: DemoSettings) -> dict[str, Any]:
         f"3/4 Learning which digit it is, {settings.seeds} times each: from the pre-trained "
         "encoders, from these kept as they are (frozen), and from random weights"
     )
-    scores = {}
-    for way, name, _ in IMAGE_WAYS:
-        accuracy = accuracy_in_test(
-            name,
-            seeds_of(settings),
-            lambda seed, way=way: _finetuning(way, seed, settings, run),
-            lambda model: _evaluation(model, settings, run),
-        )
-        scores[way] = {"accuracy": accuracy}
+    trials = {
+        way: [_trial(way, name, seed, settings, run) for seed in seeds_of(settings)]
+        for way, name, _ in IMAGE_WAYS
+    }
+    scores = accuracies_in_test(trials, settings)
 
     say("4/4 Writing the report")
     summary = {
@@ -114,6 +110,11 @@ def _pretraining(name: str, seconds: float, settings: DemoSettings, run: Path) -
         workers=settings.workers,
         **machine_flags(settings),
     )
+
+
+def _trial(way: str, name: str, seed: int, settings: DemoSettings, run: Path) -> Trial:
+    finetuning = _finetuning(way, seed, settings, run)
+    return Trial(f"{name}, seed {seed}", finetuning, _evaluation(finetuning.out, settings, run))
 
 
 def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:

@@ -1,14 +1,65 @@
-"""What the demos of text and of images have in common: fine-tuning over seeds, test scores."""
+"""What the demos of text and of images have in common: fine-tuning runs and their test scores."""
 
+import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from selfsup.corpus.worker_pool import default_workers
+from selfsup.errors import UserError
 from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune
 from selfsup.recipes.finetune_summary import mean_and_std
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
+from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
+
+# Each has a model and torch in its memory.
+_MOST_PROCESSES = 8
+
+
+class Trial(NamedTuple):
+    """A fine-tuning run, and how to test the model that comes of it.
+
+    Attributes:
+        name: as it is shown.
+        finetuning: validation examples choose the epoch.
+        evaluation: on test examples, which choose nothing.
+    """
+
+    name: str
+    finetuning: FinetuneSettings
+    evaluation: EvaluateSettings
+
+
+def accuracies_in_test(
+    trials: dict[str, list[Trial]], settings: DemoSettings
+) -> dict[str, dict[str, Any]]:
+    """For each way to learn the task, its trials' ``accuracy``: mean, deviation and values.
+
+    Models so small gain little from a second thread. On a CPU, unless ``--threads`` is given, as
+    many trials as there are cores run side by side, each in a process with one thread.
+
+    Raises:
+        UserError: a process was killed; or as ``finetune``.
+    """
+    one_by_one = [trial for of_way in trials.values() for trial in of_way]
+    processes = _processes(settings, len(one_by_one))
+    found = _in_turn(one_by_one) if processes == 1 else _side_by_side(one_by_one, processes)
+    accuracies = []
+    for trial, accuracy in zip(one_by_one, found, strict=True):
+        say(f"    {trial.name}: {accuracy:.1%} of the test examples right")
+        accuracies.append(accuracy)
+    left = iter(accuracies)
+    return {
+        way: {"accuracy": mean_and_std([next(left) for _ in of_way])}
+        for way, of_way in trials.items()
+    }
 
 
 def machine_flags(settings: DemoSettings) -> dict[str, Any]:
@@ -20,32 +71,6 @@ def machine_flags(settings: DemoSettings) -> dict[str, Any]:
     }
 
 
-def accuracy_in_test(
-    name: str,
-    seeds: range,
-    finetuning: Callable[[int], FinetuneSettings],
-    evaluation: Callable[[str], EvaluateSettings],
-) -> dict[str, Any]:
-    """Mean, standard deviation and values of the accuracy on test examples, over the seeds.
-
-    A run a seed: validation examples choose the epoch, and test examples choose nothing.
-
-    Args:
-        name: of this way to learn the task, as it is shown.
-        seeds: of the runs.
-        finetuning: gives a seed's settings.
-        evaluation: gives the settings to measure the model in a run's folder with.
-    """
-    values = []
-    for seed in seeds:
-        chosen = finetuning(seed)
-        display = ProgressDisplay(f"{name}, seed {seed}", keeps_messages=False)
-        finetune(chosen, display)
-        values.append(evaluate(evaluation(chosen.out), display)["metrics"]["accuracy"])
-        say(f"    {name}, seed {seed}: {values[-1]:.1%} of the test examples right")
-    return mean_and_std(values)
-
-
 def seeds_of(settings: DemoSettings) -> range:
     """The seeds of each way's runs."""
     return range(settings.seed, settings.seed + settings.seeds)
@@ -54,3 +79,48 @@ def seeds_of(settings: DemoSettings) -> range:
 def say(line: str) -> None:
     """Tell the user how far the demo has come."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _processes(settings: DemoSettings, trials: int) -> int:
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    if settings.threads is not None or compute.device.type != "cpu":
+        return 1
+    return min(trials, default_workers(), _MOST_PROCESSES)
+
+
+def _in_turn(trials: Sequence[Trial]) -> Iterator[float]:
+    for trial in trials:
+        yield _accuracy(trial, ProgressDisplay(trial.name, keeps_messages=False))
+
+
+def _side_by_side(trials: Sequence[Trial], processes: int) -> Iterator[float]:
+    """The same, in their order."""
+    # Not forked: a copy of a process in which torch has had threads may hang.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_be_quiet)
+    try:
+        yield from pool.map(_accuracy_on_one_thread, trials)
+    except BrokenProcessPool:
+        raise UserError(
+            "a process of the demo was killed, probably for want of memory: with --threads 1 only "
+            "one runs at a time"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _be_quiet() -> None:
+    """What several processes say at once nobody can read; mistakes reach the first as errors."""
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
+
+
+def _accuracy_on_one_thread(trial: Trial) -> float:
+    trial = trial._replace(
+        finetuning=replace(trial.finetuning, threads=1),
+        evaluation=replace(trial.evaluation, threads=1),
+    )
+    return _accuracy(trial, ProgressDisplay(trial.name, keeps_messages=False))
+
+
+def _accuracy(trial: Trial, display: ProgressDisplay) -> float:
+    finetune(trial.finetuning, display)
+    return evaluate(trial.evaluation, display)["metrics"]["accuracy"]

@@ -1,6 +1,8 @@
 """The demo with images on a few of the digits: its results, its parts, what it may write over."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,40 @@ def test_the_scores_are_those_of_the_test_images(run, capsys):
     assert cli.main(words) == 0
     measured = json.loads(capsys.readouterr().out)["metrics"]["accuracy"]
     assert measured == result["both"]["accuracy"]["values"][0]
+
+
+def test_trials_side_by_side_come_to_the_same_as_one_after_the_other(run, tmp_path, monkeypatch):
+    out, result = run
+    monkeypatch.setattr(demo_runs, "default_workers", lambda: 2)
+    trials = {}
+    for way in ("inpainting", "scratch"):
+        trial = demo_images._trial(way, way, 0, settings(out), out)
+        there = str(tmp_path / way)
+        trials[way] = [
+            trial._replace(
+                finetuning=replace(trial.finetuning, out=there),
+                evaluation=replace(trial.evaluation, model=there),
+            )
+        ]
+    scores = demo_runs.accuracies_in_test(trials, settings(out, threads=None))
+    assert scores == {way: result[way] for way in trials}
+    for way in trials:
+        weights = Path("model", "model.safetensors")
+        alone = (out / way / "seed-0" / weights).read_bytes()
+        assert (tmp_path / way / weights).read_bytes() == alone
+
+
+def die(trial: demo_runs.Trial) -> float:
+    os._exit(1)
+
+
+def test_a_process_that_is_killed_ends_the_demo_in_one_line(run, monkeypatch):
+    out, _ = run
+    monkeypatch.setattr(demo_runs, "default_workers", lambda: 2)
+    monkeypatch.setattr(demo_runs, "_accuracy_on_one_thread", die)
+    trial = demo_images._trial("scratch", "scratch", 0, settings(out), out)
+    with pytest.raises(UserError, match="killed, probably for want of memory: with --threads 1"):
+        demo_runs.accuracies_in_test({"scratch": [trial] * 3}, settings(out, threads=None))
 
 
 def test_the_page_shows_the_ways_the_curves_and_the_pictures(run):
