@@ -19,8 +19,8 @@ from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
 
-# Each has a model and torch in its memory.
-_MOST_PROCESSES = 8
+# Each takes up to a gigabyte of memory.
+_MOST_PROCESSES = 4
 
 
 class Trial(NamedTuple):
