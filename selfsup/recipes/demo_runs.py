@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,8 @@ def accuracies_in_test(
     """For each way to learn the task, its trials' ``accuracy``: mean, deviation and values.
 
     Models so small gain little from a second thread. On a CPU, unless ``--threads`` is given, as
-    many trials as there are cores run side by side, each in a process with one thread.
+    many trials as there are cores (four at most) run side by side, in a process with one thread
+    each.
 
     Raises:
         UserError: a process was killed; or as ``finetune``.
@@ -104,6 +105,11 @@ def _side_by_side(trials: Sequence[Trial], processes: int) -> Iterator[float]:
             "a process of the demo was killed, probably for want of memory: with --threads 1 only "
             "one runs at a time"
         ) from None
+    except BaseException:
+        # After Ctrl-C, or a trial that failed, nobody waits for the others to end.
+        for process in active_children():
+            process.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
