@@ -1,6 +1,7 @@
 """Multi-head self-attention over sequences laid end to end.
 
-Shapes: T tokens in all, B sequences, L longest length, H heads, K width of a head, D = H × K.
+Shapes: T tokens in all, B sequences, L longest length, Q tokens asked for, H heads, K width of a
+head, D = H × K.
 """
 
 import math
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.dropout import drop_out
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 
 
 class SelfAttention(nn.Module):
@@ -26,34 +27,35 @@ class SelfAttention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, packing: Packing, *, first_only: bool = False) -> Tensor:
-        """x [T, D] → [T, D], or [B, D]: what the first token of each sequence makes of it."""
+    def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
+        """x [T, D] → [T, D], or [Q, D]: what the tokens asked for make of it."""
         dropout = self.dropout if self.training else 0.0
-        if first_only:
-            return self.output(self._attend_from_first(x, packing, dropout).flatten(1))
+        if queries is not None:
+            return self.output(self._attend_from(queries, x, packing, dropout).flatten(1))
         qkv = self.query_key_value(x).view(len(x), 3, self.heads, -1)  # [T, 3, H, K]
         return self.output(_attend(qkv, packing, dropout).flatten(1))
 
-    def _attend_from_first(self, x: Tensor, packing: Packing, dropout: float) -> Tensor:
-        """x [T, D] → attended values of each sequence's first token, [B, H, K]."""
+    def _attend_from(self, queries: Queries, x: Tensor, packing: Packing, dropout: float) -> Tensor:
+        """x [T, D] → attended values of the tokens asked for, [Q, H, K]."""
         width = x.shape[1]
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        first = x.index_select(0, packing.first_rows)
-        q = F.linear(first, weight[:width], bias[:width]).view(len(first), self.heads, -1)
+        asked = x.index_select(0, queries.rows)
+        q = F.linear(asked, weight[:width], bias[:width]).view(len(asked), self.heads, -1)
         kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
         if _has_varlen(q, dropout):
-            ends = torch.arange(len(q) + 1, dtype=torch.int32, device=q.device)
             k, v = kv.unbind(1)
-            return _attend_varlen(q, k, v, ends, 1, packing)
+            return _attend_varlen(q, k, v, queries.packing, packing)
         k, v = packing.pad(kv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
-        return _attend_padded(q.unsqueeze(2), k, v, packing, dropout).squeeze(2)
+        q = queries.packing.pad(q).transpose(1, 2)  # [B, H, most queries, K]
+        attended = _attend_padded(q, k, v, packing, dropout)
+        return queries.packing.unpad(attended.transpose(1, 2))
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
     """qkv [T, 3, H, K] → attended values [T, H, K]."""
     if _has_varlen(qkv, dropout):
         q, k, v = qkv.unbind(1)
-        return _attend_varlen(q, k, v, packing.cu_seqlens, packing.max_seqlen, packing)
+        return _attend_varlen(q, k, v, packing, packing)
     q, k, v = packing.pad(qkv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
     return packing.unpad(_attend_padded(q, k, v, packing, dropout).transpose(1, 2))
 
@@ -67,19 +69,14 @@ _VARLEN_DTYPES = (torch.bfloat16, torch.float16)
 
 
 def _attend_varlen(
-    q: Tensor, k: Tensor, v: Tensor, query_ends: Tensor, longest_query: int, packing: Packing
+    q: Tensor, k: Tensor, v: Tensor, of_queries: Packing, of_keys: Packing
 ) -> Tensor:
-    """Flash attention: q [queries, H, K], k and v [T, H, K] → [queries, H, K].
-
-    Args:
-        query_ends: int32 [B + 1], where each sequence's queries begin and end.
-        longest_query: most queries of a sequence.
-        packing: of the keys and values.
-    """
+    """Flash attention: q [Q, H, K], k and v [T, H, K] → [Q, H, K]."""
     from torch.nn.attention.varlen import varlen_attn
 
-    ends, longest = packing.cu_seqlens, packing.max_seqlen
-    return varlen_attn(q, k, v, query_ends, ends, longest_query, longest)  # type: ignore[return-value]
+    ends = of_queries.cu_seqlens, of_keys.cu_seqlens
+    longest = of_queries.max_seqlen, of_keys.max_seqlen
+    return varlen_attn(q, k, v, *ends, *longest)  # type: ignore[return-value]
 
 
 def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: float) -> Tensor:

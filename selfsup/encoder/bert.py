@@ -1,6 +1,7 @@
 """BERT's encoder (Devlin et al. 2018, §3), over sequences laid end to end.
 
-Shapes: B sequences, T tokens in all, D width, F width of the feed-forward layer.
+Shapes: B sequences, T tokens in all, Q tokens asked for, D width, F width of the feed-forward
+layer.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.dropout import Dropout
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.encoder.precision import compute_dtype
 
 
@@ -53,23 +54,35 @@ class BertEncoder(nn.Module):
         """
         hidden = self.hidden_states(input_ids, token_type_ids, packing)
         first_tokens = hidden.index_select(0, packing.first_rows)
-        return EncoderOutput(hidden, torch.tanh(self.pooler(first_tokens)))
+        return EncoderOutput(hidden, self.pool(first_tokens))
 
     def pooled_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """``pooler_output`` alone, [B, D]; the arguments are as in ``forward``."""
-        return torch.tanh(self.pooler(self.first_states(input_ids, token_type_ids, packing)))
+        return self.pool(self.first_states(input_ids, token_type_ids, packing))
 
     def first_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """The last layer's vector for each sequence's first token, [B, D].
+        """The last layer's vector for each sequence's first token, [B, D]; see ``states_at``."""
+        queries = Queries.first_tokens(packing)
+        return self.states_at(queries, input_ids, token_type_ids, packing)
 
-        The rows of ``hidden_states`` at ``packing.first_rows``. The last layer is not computed for
-        the other tokens, but for their keys and values.
+    def states_at(
+        self, queries: Queries, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
+    ) -> Tensor:
+        """The last layer's vector for each token asked for, [Q, D].
+
+        The rows of ``hidden_states`` at ``queries.rows``. The last layer is not computed for
+        the other tokens, but for their keys and values: of masked language modelling this saves
+        most of that layer.
         """
         hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
         *lower, highest = self.layers
         for layer in lower:
             hidden = layer(hidden, packing)
-        return highest(hidden, packing, first_only=True)
+        return highest(hidden, packing, queries)
+
+    def pool(self, first_states: Tensor) -> Tensor:
+        """Last states of first tokens, [B, D] → ``pooler_output`` [B, D]."""
+        return torch.tanh(self.pooler(first_states))
 
     def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
@@ -114,11 +127,11 @@ class BertLayer(nn.Module):
         self.output_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, x: Tensor, packing: Packing, *, first_only: bool = False) -> Tensor:
-        """x [T, D] → [T, D], or [B, D] of the first token of each sequence alone."""
-        attended = self.attention(x, packing, first_only=first_only)
-        if first_only:
-            x = x.index_select(0, packing.first_rows)
+    def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
+        """x [T, D] → [T, D], or [Q, D] of the tokens asked for alone."""
+        attended = self.attention(x, packing, queries)
+        if queries is not None:
+            x = x.index_select(0, queries.rows)
         x = self.attention_norm(x + self.dropout(attended))
         inner = self.activation(self.intermediate(x))  # [T, F]
         return self.output_norm(x + self.dropout(self.output(inner)))

@@ -1,6 +1,6 @@
 """Sequences laid end to end, and where each one begins.
 
-Shapes: B sequences, T tokens in all, L length of the longest sequence.
+Shapes: B sequences, T tokens in all, L length of the longest sequence, Q tokens asked for.
 """
 
 from dataclasses import dataclass
@@ -81,6 +81,37 @@ class Packing:
         """[B, L, …] → [T, …]."""
         x = x.reshape(-1, *x.shape[2:])
         return x if self.padded_rows is None else _GatherRows.apply(x, self.padded_rows)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Tokens that a layer is computed for; the others of their sequences are only looked at.
+
+    Attributes:
+        rows: int64 [Q], which of the T tokens, in rising order.
+        packing: of the Q tokens: how many each of the B sequences has.
+    """
+
+    rows: Tensor
+    packing: Packing
+
+    @classmethod
+    def at(cls, rows: Tensor, packing: Packing) -> "Queries":
+        """The tokens at ``rows``, int64 [Q], distinct and in any order, of ``packing``'s T."""
+        rows = rows.sort().values
+        sequences = torch.searchsorted(packing.cu_seqlens[1:].long(), rows, right=True)
+        batch = len(packing.cu_seqlens) - 1
+        return cls(rows, Packing.from_lengths(sequences.bincount(minlength=batch)))
+
+    @classmethod
+    def first_tokens(cls, packing: Packing) -> "Queries":
+        """The first token of each sequence; nothing waits for the device."""
+        rows = packing.first_rows
+        return cls(rows, Packing.of_equal_lengths(len(rows), 1, rows.device))
+
+    def to(self, device: torch.device) -> "Queries":
+        """The same tokens on a device."""
+        return Queries(self.rows.to(device), self.packing.to(device))
 
 
 class _ScatterRows(torch.autograd.Function):

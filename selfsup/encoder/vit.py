@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.dropout import Dropout
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.encoder.precision import compute_dtype
 from selfsup.encoder.sine_positions import sine_positions
 from selfsup.encoder.vit_config import VitConfig
@@ -54,7 +54,7 @@ class VitEncoder(nn.Module):
         *lower, highest = self.layers
         for layer in lower:
             x = layer(x, packing)
-        return self.norm(highest(x, packing, first_only=True))
+        return self.norm(highest(x, packing, Queries.first_tokens(packing)))
 
     def all_places(self) -> Tensor:
         """The places of a whole image's patches in their order, int64 [N]."""
@@ -108,11 +108,11 @@ class VitLayer(nn.Module):
         self.output = nn.Linear(config.intermediate_size, width)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, x: Tensor, packing: Packing, *, first_only: bool = False) -> Tensor:
-        """x [T, D] → [T, D], or [B, D] of the first token of each sequence alone."""
-        attended = self.attention(self.attention_norm(x), packing, first_only=first_only)
-        if first_only:
-            x = x.index_select(0, packing.first_rows)
+    def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
+        """x [T, D] → [T, D], or [Q, D] of the Q tokens asked for alone."""
+        attended = self.attention(self.attention_norm(x), packing, queries)
+        if queries is not None:
+            x = x.index_select(0, queries.rows)
         x = x + self.dropout(attended)
         inner = self.activation(self.intermediate(self.feed_forward_norm(x)))  # [T, F]
         return x + self.dropout(self.output(inner))

@@ -14,10 +14,10 @@ from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from selfsup.counter_random import hash64, uniform
-from selfsup.encoder.bert import ACTIVATIONS, EncoderOutput
+from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 from selfsup.objectives.sequences import Sequences, SpecialTokens
-from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_batch import TextBatch, TextStates
 
 MASK_SHARE, RANDOM_SHARE = 0.8, 0.1
 _CHOOSE, _SPAN_LENGTH, _ACTION, _REPLACEMENT = range(4)
@@ -187,13 +187,12 @@ class MaskedLMHead(nn.Module):
         """[M, D] → scores [M, V]."""
         return nn.functional.linear(self.transform(hidden), self.decoder_weight, self.bias)
 
-    def loss(self, encoded: EncoderOutput, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
+    def loss(self, states: TextStates, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of right answers (int64 scalar), number of masked tokens.
 
         Scores are computed at masked tokens only.
         """
-        hidden = encoded.last_hidden_state.index_select(0, batch.masked_rows)
         loss, right = linear_cross_entropy(
-            self.transform(hidden), self.decoder_weight, self.bias, batch.masked_labels
+            self.transform(states.masked), self.decoder_weight, self.bias, batch.masked_labels
         )
         return loss, right, len(batch.masked_labels)

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.counter_random import hash64, integers, uniform
-from selfsup.encoder.bert import EncoderOutput
 from selfsup.errors import UserError
 from selfsup.objectives.sequences import Sequences, SpecialTokens, assemble
-from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_batch import TextBatch, TextStates
 from selfsup.objectives.text_corpus import TextCorpus, concatenated_ranges
 
 SHORT_SEQUENCE_PROBABILITY = 0.1  # BERT appendix A.2 and its released code
@@ -215,10 +214,10 @@ class NextSentenceHead(nn.Module):
         """[B, D] → [B, 2]."""
         return self.seq_relationship(pooler_output)
 
-    def loss(self, encoded: EncoderOutput, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
+    def loss(self, states: TextStates, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of right answers (int64 scalar), number of pairs."""
         assert batch.next_sentence_label is not None
-        scores = self(encoded.pooler_output).float()
+        scores = self(states.pooler_output).float()
         loss = F.cross_entropy(scores, batch.next_sentence_label)
         right = (scores.detach().argmax(-1) == batch.next_sentence_label).sum()
         return loss, right, len(scores)

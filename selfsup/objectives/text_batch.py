@@ -1,11 +1,15 @@
-"""One training step's text, with what was hidden in it."""
+"""One training step's text, with what was hidden in it, and what an encoder makes of it.
+
+Shapes: B sequences, T tokens in all, M masked tokens, D width.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class TextBatch:
         masked_rows: int64 [M], which of the T tokens to predict.
         masked_labels: int64 [M], what they were.
         next_sentence_label: int64 [B], 0 where B continues A, 1 where it is random, or None.
+        queries: the tokens whose last states the heads look at: each sequence's first, and the
+            masked ones.
     """
 
     input_ids: Tensor
@@ -27,6 +33,7 @@ class TextBatch:
     masked_rows: Tensor
     masked_labels: Tensor
     next_sentence_label: Tensor | None
+    queries: Queries
 
     @property
     def token_count(self) -> int:
@@ -45,4 +52,17 @@ class TextBatch:
             self.masked_rows.to(device),
             self.masked_labels.to(device),
             None if labels is None else labels.to(device),
+            self.queries.to(device),
         )
+
+
+class TextStates(NamedTuple):
+    """What the encoder makes of a batch, as far as the heads look at it.
+
+    Attributes:
+        masked: the last layer's vectors of the masked tokens, [M, D].
+        pooler_output: a vector for every sequence, [B, D].
+    """
+
+    masked: Tensor
+    pooler_output: Tensor

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from selfsup.counter_random import permutation
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.objectives.masked_lm import MaskedLMHead, Masking
 from selfsup.objectives.next_sentence import NextSentenceHead, SentencePairs
 from selfsup.objectives.sequences import FullSequences, SequencePlan
-from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_batch import TextBatch, TextStates
 from selfsup.objectives.text_corpus import TextCorpus
 
 TEXT_OBJECTIVES = ("mlm", "nsp")
@@ -96,13 +96,16 @@ def build_batch(
     sequences = plan.take(examples)
     input_ids, masked_rows, masked_labels = masking.hide(sequences, seed, epoch)
     is_random_next = sequences.is_random_next
+    packing = Packing.from_lengths(torch.from_numpy(sequences.lengths))
+    masked = torch.from_numpy(masked_rows)
     return TextBatch(
         input_ids=torch.from_numpy(input_ids),
         token_type_ids=torch.from_numpy(sequences.token_type_ids),
-        packing=Packing.from_lengths(torch.from_numpy(sequences.lengths)),
-        masked_rows=torch.from_numpy(masked_rows),
+        packing=packing,
+        masked_rows=masked,
         masked_labels=torch.from_numpy(masked_labels),
         next_sentence_label=None if is_random_next is None else torch.from_numpy(is_random_next),
+        queries=Queries.at(torch.cat([packing.first_rows, masked]), packing),
     )
 
 
@@ -116,20 +119,38 @@ class TextPreTraining(nn.Module):
 
     def forward(self, batch: TextBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
         """For each objective: mean loss in nats, right predictions, number of predictions."""
-        encoded = self.encoder(batch.input_ids, batch.token_type_ids, batch.packing)
-        return {name: head.loss(encoded, batch) for name, head in self.heads.items()}  # type: ignore[operator]
+        states = self._states(batch)
+        return {name: head.loss(states, batch) for name, head in self.heads.items()}  # type: ignore[operator]
+
+    def _states(self, batch: TextBatch) -> TextStates:
+        """The last states of the tokens that the heads look at, and of no others."""
+        queries = batch.queries
+        states = self.encoder.states_at(
+            queries, batch.input_ids, batch.token_type_ids, batch.packing
+        )
+        masked = torch.searchsorted(queries.rows, batch.masked_rows)
+        return TextStates(
+            states.index_select(0, masked),
+            self.encoder.pool(states.index_select(0, queries.packing.first_rows)),
+        )
 
     def training_flops(self, batch: TextBatch) -> float:
         """Floating-point operations of the matrix products of one batch, forward and backward.
 
         Two for each weight and token forward, twice that backward; attention's products over the
-        sequences' own tokens; the output layer over masked tokens only.
+        sequences' own tokens; the highest layer's queries and what follows them, and the output
+        layer, over the tokens asked for only.
         """
         config = self.encoder.config
         width, layers = config.hidden_size, config.num_hidden_layers
         lengths = batch.packing.cu_seqlens.diff().double()
-        in_layer = 4 * width * width + 2 * width * config.intermediate_size
-        encoder = layers * (in_layer * batch.token_count + 2 * width * float(lengths @ lengths))
+        asked = batch.queries.packing.cu_seqlens.diff().double()
+        of_query = 2 * width * width + 2 * width * config.intermediate_size
+        of_key = 2 * width * width
+        lower = (of_query + of_key) * batch.token_count + 2 * width * float(lengths @ lengths)
+        highest = of_query * len(batch.queries.rows) + of_key * batch.token_count
+        highest += 2 * width * float(lengths @ asked)
+        encoder = (layers - 1) * lower + highest
         in_head = (width * width + width * config.vocab_size) if "mlm" in self.heads else 0
         return 3 * 2 * (encoder + in_head * len(batch.masked_rows))
 

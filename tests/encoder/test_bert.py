@@ -14,7 +14,7 @@ from selfsup.encoder.config import BERT_SIZES, EncoderConfig, bert_config
 from selfsup.encoder.hugging_face_names import encoder_names, to_hugging_face, with_present_names
 from selfsup.encoder.initialization import initialize
 from selfsup.encoder.model_folder import load_weights
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
 
 SMALL = EncoderConfig(
@@ -97,6 +97,33 @@ def test_it_equals_transformers_on_random_sizes_and_lengths(config, lengths, see
         ours, theirs = run_packed(encoder, *inputs, lengths), run_padded(peer, *inputs, lengths)
     torch.testing.assert_close(ours.last_hidden_state, theirs.last_hidden_state, atol=1e-5, rtol=0)
     torch.testing.assert_close(ours.pooler_output, theirs.pooler_output, atol=1e-5, rtol=0)
+
+
+@given(
+    encoder_configs(),
+    st.lists(st.integers(1, 20), min_size=1, max_size=6),
+    st.integers(0, 99),
+    st.data(),
+)
+def test_the_states_of_some_tokens_are_those_among_all_states(config, lengths, seed, data):
+    config = dataclasses.replace(config, hidden_dropout_prob=0, attention_probs_dropout_prob=0)
+    encoder = BertEncoder(config, pooled=False).double()
+    initialize(encoder, 0.2, seed)
+    inputs = random_inputs(config, lengths, seed)
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    asked = data.draw(st.sets(st.integers(0, sum(lengths) - 1), min_size=1))
+    queries = Queries.at(torch.tensor(sorted(asked)), packing)
+    gradients = []
+    for states in (
+        encoder.states_at(queries, *inputs, packing),
+        encoder.hidden_states(*inputs, packing)[queries.rows],
+    ):
+        towards = torch.randn(states.shape, generator=torch.Generator().manual_seed(seed))
+        (states * towards).sum().backward()
+        gradients.append([states, *(_gradient(parameter) for parameter in encoder.parameters())])
+        encoder.zero_grad()
+    for some, of_all in zip(*gradients, strict=True):
+        torch.testing.assert_close(some, of_all, atol=1e-9, rtol=1e-7)
 
 
 @given(encoder_configs(), st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 99))

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 
 lengths_of_sequences = st.lists(st.integers(1, 9), min_size=1, max_size=7)
 
@@ -62,6 +62,27 @@ def test_sequences_of_one_length_are_laid_as_any_are(batch, length):
     assert packing.max_seqlen == expected.max_seqlen
     torch.testing.assert_close(packing.cu_seqlens, expected.cu_seqlens)
     torch.testing.assert_close(packing.position_ids, expected.position_ids)
+
+
+@given(st.data(), lengths_of_sequences)
+def test_queries_know_which_sequence_each_token_is_of(data, lengths):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    rows = data.draw(st.sets(st.integers(0, sum(lengths) - 1), min_size=1))
+    shuffled = data.draw(st.permutations(sorted(rows)))
+    queries = Queries.at(torch.tensor(shuffled), packing)
+    assert queries.rows.tolist() == sorted(rows)
+    is_asked = torch.zeros(sum(lengths), dtype=torch.int64)
+    is_asked[queries.rows] = 1
+    counts = [int(part.sum()) for part in is_asked.split(lengths)]
+    assert queries.packing.cu_seqlens.diff().tolist() == counts
+
+
+@given(lengths_of_sequences)
+def test_first_tokens_are_queries_like_any(lengths):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    queries, expected = Queries.first_tokens(packing), Queries.at(packing.first_rows, packing)
+    assert torch.equal(queries.rows, expected.rows)
+    assert torch.equal(queries.packing.cu_seqlens, expected.packing.cu_seqlens)
 
 
 def test_moving_to_a_device_keeps_all_boundaries():

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.nn import functional as F
 
-from selfsup.encoder.bert import EncoderOutput
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.objectives.masked_lm import MaskedLMHead, Masking
 from selfsup.objectives.sequences import Sequences, SpecialTokens
-from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_batch import TextBatch, TextStates
 
 VOCAB_SIZE = 60
 # Not at the beginning, nor side by side: as a vocabulary made by others may have them.
@@ -227,10 +226,10 @@ def test_the_heads_loss_is_that_of_its_scores_at_masked_tokens():
     hidden = torch.randn(12, 8)
     rows, labels = torch.tensor([1, 5, 11]), torch.tensor([3, 39, 0])
     nothing = torch.zeros(12, dtype=torch.int64)
-    batch = TextBatch(
-        nothing, nothing, Packing.from_lengths(torch.tensor([12])), rows, labels, None
-    )
-    loss, right, count = head.loss(EncoderOutput(hidden, hidden[:1]), batch)
+    packing = Packing.from_lengths(torch.tensor([12]))
+    queries = Queries.at(rows, packing)
+    batch = TextBatch(nothing, nothing, packing, rows, labels, None, queries)
+    loss, right, count = head.loss(TextStates(hidden[rows], hidden[:1]), batch)
     scores = head(hidden)[rows]
     torch.testing.assert_close(loss, F.cross_entropy(scores, labels), atol=1e-6, rtol=1e-6)
     assert int(right) == int((scores.argmax(-1) == labels).sum())
@@ -242,8 +241,9 @@ def test_nothing_masked_is_no_loss():
     hidden = torch.randn(2, 8, requires_grad=True)
     nothing = torch.zeros(2, dtype=torch.int64)
     packing = Packing.from_lengths(torch.tensor([2]))
-    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], None)
-    loss, right, count = head.loss(EncoderOutput(hidden, hidden[:1]), batch)
+    queries = Queries.first_tokens(packing)
+    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], None, queries)
+    loss, right, count = head.loss(TextStates(hidden[:0], hidden[:1]), batch)
     loss.backward()
     assert (float(loss.detach()), int(right), count) == (0.0, 0, 0)
     assert all(p.grad is None or not p.grad.any() for p in head.parameters())

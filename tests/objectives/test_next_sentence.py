@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfsup.encoder.bert import EncoderOutput
-from selfsup.encoder.packing import Packing
+from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
 from selfsup.objectives.next_sentence import NextSentenceHead, SentencePairs
-from selfsup.objectives.text_batch import TextBatch
+from selfsup.objectives.text_batch import TextBatch, TextStates
 from tests.objectives.corpus_of import (
     FIRST_TOKEN,
     SPECIAL,
@@ -278,8 +277,9 @@ def test_the_heads_loss_and_right_answers_are_those_of_its_scores():
     pooled, label = torch.randn(5, 6), torch.tensor([0, 1, 1, 0, 1])
     nothing = torch.zeros(5, dtype=torch.int64)
     packing = Packing.from_lengths(torch.ones(5, dtype=torch.int64))
-    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], label)
-    loss, right, count = head.loss(EncoderOutput(torch.zeros(5, 6), pooled), batch)
+    queries = Queries.first_tokens(packing)
+    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], label, queries)
+    loss, right, count = head.loss(TextStates(pooled[:0], pooled), batch)
     probability = head(pooled).softmax(-1)[torch.arange(5), label]
     torch.testing.assert_close(loss, -probability.log().mean())
     assert int(right) == int((probability > 0.5).sum())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertForPreTraining
 
 from selfsup.encoder.bert import BertEncoder
@@ -254,6 +255,18 @@ def test_losses_and_gradients_are_those_of_transformers(tmp_path):
     torch.testing.assert_close(
         pooler, theirs["bert.pooler.dense.weight"].grad, atol=1e-5, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("objectives", [BOTH, ("mlm",), ("nsp",)])
+def test_floating_point_operations_are_those_that_torch_counts_without_padding(objectives):
+    model = TextPreTraining(BertEncoder(CONFIG), objectives)
+    # Of a single sequence no padding is computed. The pooler and its two scores are left out.
+    batch = batches_of(objectives, batch_size=1)[0]
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        model(batch)
+    width = CONFIG.hidden_size
+    left_out = 2 * width * width + (2 * width * 2 if "nsp" in objectives else 0)
+    assert model.training_flops(batch) == 3 * (counted.get_total_flops() - left_out)
 
 
 def test_right_answers_are_counted_at_the_predictions_made():
