@@ -8,10 +8,12 @@ of ``--encoder``, or random ones of that size with BERT's vocabulary.
 
 The peer is ``transformers`` in
 
-- its usual way: fused AdamW and batches in random order, padded to the longest text; its pipeline;
-- its best settings: texts of like length together (its own sampler; sorted for prediction), bf16
-  autocast where the hardware has it, each attention implementation, as it comes and compiled; the
-  fastest of these counts.
+- its usual way: fused AdamW and batches in random order, padded to the longest text; its pipeline,
+  32 texts at a time;
+- its best settings, of which the fastest counts: texts of like length together (its own sampler;
+  for prediction a loop written by hand, over all texts sorted), bf16 autocast where the hardware
+  has it, each attention implementation, as it comes and compiled. For prediction also its pipeline
+  with 1, 8 or 32 texts at a time, in bf16 and in float32, the best of which is given as well.
 
 Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
 
@@ -24,6 +26,7 @@ import argparse
 import itertools
 import json
 import lzma
+import math
 import statistics
 import subprocess
 import sys
@@ -37,12 +40,18 @@ from finetune_checkpoint import CHECKPOINT, checkpoint_folder
 
 BATCH_SIZE, LEARNING_RATE, WARM_UP_STEPS = 32, 1e-4, 8
 OURS = "selfsup"
-USUAL = {"training": "transformers", "prediction": "transformers pipeline"}
-BEST = [
+BY_LENGTH = [
     "transformers by length sdpa",
     "transformers by length eager",
     "transformers by length sdpa compiled",
+    "transformers by length eager compiled",
 ]
+PIPELINE = "transformers pipeline"
+PIPELINES = [
+    f"{PIPELINE} {count} {dtype}" for dtype in ("float32", "bfloat16") for count in (1, 8, 32)
+]
+USUAL = {"training": "transformers", "prediction": f"{PIPELINE} 32 float32"}
+BEST = {"training": BY_LENGTH, "prediction": PIPELINES + BY_LENGTH}
 TRAIN, TEXTS, MODEL = "train.tsv", "texts.json", "model"
 
 
@@ -73,7 +82,7 @@ def main() -> None:
 
 def compare(what: str, folder: Path, rounds: int) -> dict:
     """Examples a second of every setting, in turn."""
-    settings = [OURS, USUAL[what], *BEST]
+    settings = list(dict.fromkeys([OURS, USUAL[what], *BEST[what]]))
     rates: dict[str, list[float]] = {setting: [] for setting in settings}
     answers: dict[str, list[int]] = {}
     for _ in range(rounds):
@@ -87,15 +96,21 @@ def compare(what: str, folder: Path, rounds: int) -> dict:
     if any(len(given) != len(answers[OURS]) for given in answers.values()):
         raise RuntimeError("not every setting answered for every text")
     medians = {setting: round(statistics.median(values), 1) for setting, values in rates.items()}
-    best = max(BEST, key=medians.__getitem__)
-    differing = sum(a != b for a, b in zip(answers[OURS], answers[best], strict=True))
+    best = max(BEST[what], key=medians.__getitem__)
+    pipelines = [medians[setting] for setting in BEST[what] if setting in PIPELINES]
+    in_prediction = {
+        "ratio_to_best_pipeline": round(medians[OURS] / max(pipelines, default=math.inf), 2),
+        "answers_that_differ": sum(
+            a != b for a, b in zip(answers[OURS], answers[best], strict=True)
+        ),
+    }
     return {
         "examples_per_second": medians,
         "rounds": rates,
         "best_setting": best,
         "ratio_to_usual": round(medians[OURS] / medians[USUAL[what]], 2),
         "ratio_to_best": round(medians[OURS] / medians[best], 2),
-        **({"answers_that_differ": differing} if answers[OURS] else {}),
+        **(in_prediction if answers[OURS] else {}),
     }
 
 
@@ -300,11 +315,13 @@ def their_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[in
     model.eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / MODEL)
     autocast = their_autocast()
-    if setting == USUAL["prediction"]:
+    if setting.startswith(PIPELINE):
+        count, dtype = setting.removeprefix(PIPELINE).split()
+        model = model.to(getattr(torch, dtype))
         classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
 
         def through_the_pipeline(texts: list[str]) -> list[int]:
-            answers = classify(texts, batch_size=BATCH_SIZE, truncation=True, max_length=512)
+            answers = classify(texts, batch_size=int(count), truncation=True, max_length=512)
             return [int(answer["label"]) for answer in answers]
 
         return through_the_pipeline

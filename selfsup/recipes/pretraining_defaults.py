@@ -31,7 +31,7 @@ class SizeDefaults:
 
 _SIZE_DEFAULTS = {
     "bert-tiny": SizeDefaults(16, 2e-3, 0.0, "structured"),
-    "bert-mini": SizeDefaults(16, 1e-3, 0.0, "structured"),
+    "bert-mini": SizeDefaults(32, 1e-3, 0.0, "structured", "muon"),
     "bert-small": SizeDefaults(16, 7e-4, 0.0, "structured"),
     "bert-medium": SizeDefaults(32, 5e-4, 0.0, "structured"),
     "bert-base": SizeDefaults(256, 1e-4, 0.1, "random"),
@@ -82,6 +82,8 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
 def _size_to_go_on_from(settings: PretrainSettings) -> SizeDefaults:
     """What suits the size nearest in width to the model of --init, at half the learning rate.
 
+    By AdamW, as BERTs are usually trained: Muon was measured from the start of training only.
+
     Raises:
         UserError: there is no such model, or it has no positions for --max-length.
     """
@@ -95,4 +97,5 @@ def _size_to_go_on_from(settings: PretrainSettings) -> SizeDefaults:
     widths = {name: width for name, (_, width) in BERT_SIZES.items()}
     nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))
     size = _SIZE_DEFAULTS[nearest]
-    return dataclasses.replace(size, start="random", learning_rate=size.learning_rate / 2)
+    rate = size.learning_rate / 2
+    return dataclasses.replace(size, start="random", optimizer="adamw", learning_rate=rate)

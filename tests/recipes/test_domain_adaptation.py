@@ -184,6 +184,23 @@ def test_defaults_are_those_of_the_models_own_size(texts, model, tmp_path):
     chosen = with_defaults(settings(texts, tmp_path, model, learning_rate=None))
     assert chosen.learning_rate == 1e-3  # half of what bert-tiny starts at
     assert chosen.start == "random"
+    assert chosen.optimizer == "adamw"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "flag", "optimizer"),
+    [
+        ("bert-mini", "auto", "muon"),
+        ("bert-mini", "adamw", "adamw"),
+        ("bert-small", "auto", "adamw"),
+        ("bert-base", "auto", "adamw"),
+    ],
+)
+def test_a_new_encoder_takes_the_optimizer_that_was_measured_for_its_size(
+    texts, tmp_path, encoder, flag, optimizer
+):
+    new = {"init": None, "encoder": encoder, "optimizer": flag}
+    assert with_defaults(settings(texts, tmp_path, tmp_path, **new)).optimizer == optimizer
 
 
 @pytest.mark.parametrize(
