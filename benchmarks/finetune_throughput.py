@@ -23,6 +23,7 @@ prints one JSON object.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import lzma
@@ -52,6 +53,8 @@ PIPELINES = [
 ]
 USUAL = {"training": "transformers", "prediction": f"{PIPELINE} 32 float32"}
 BEST = {"training": BY_LENGTH, "prediction": PIPELINES + BY_LENGTH}
+# As in `selfsup finetune`, only the embeddings of words that the training texts hold learn.
+UNTIL_THE_END = contextlib.ExitStack()
 TRAIN, TEXTS, MODEL = "train.tsv", "texts.json", "model"
 
 
@@ -194,6 +197,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     from selfsup.recipes.learning_plan import plan_learning
     from selfsup.recipes.starting_points import find_starting_point
     from selfsup.recipes.task_data import encode_task_data, read_task_files, reading_of
+    from selfsup.recipes.word_rows import learning_rows_in_use
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.example_batches import EpochBatches
     from selfsup.tasks.table import TASKS
@@ -217,8 +221,10 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     data = encode_task_data(task, *files, None, start.preparation)
     settings = with_defaults(settings, start, data)
     model = start.build_model(task, data.labels, seed=0)
+    units = data.train.encoded.units
+    UNTIL_THE_END.enter_context(learning_rows_in_use(settings, task, model, units))
     plan = plan_learning(settings, model)
-    batches = EpochBatches(data.train.encoded.units, BATCH_SIZE, seed=0)
+    batches = EpochBatches(units, BATCH_SIZE, seed=0)
     how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed=0)
 
     def learn(batches: list) -> None:
