@@ -53,7 +53,8 @@ PIPELINES = [
 ]
 USUAL = {"training": "transformers", "prediction": f"{PIPELINE} 32 float32"}
 BEST = {"training": BY_LENGTH, "prediction": PIPELINES + BY_LENGTH}
-# As in `selfsup finetune`, only the embeddings of words that the training texts hold learn.
+# What stays open as long as the process: as in `selfsup finetune`, only the embeddings of words
+# that the training texts hold learn.
 UNTIL_THE_END = contextlib.ExitStack()
 TRAIN, TEXTS, MODEL = "train.tsv", "texts.json", "model"
 
