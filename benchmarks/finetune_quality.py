@@ -9,10 +9,11 @@ and measured on their validation files, over several seeds:
 - ``default``: ours with nothing said, as ``selfsup finetune`` gives it: the best epoch.
 
 The best epoch of each is given as well. A seed also says which examples a small training set has.
-Each cell runs in a process of its own. With ``--out`` finished cells are kept in that file, and a
-benchmark that was interrupted goes on from there.
+Each cell runs in a process of its own, for an hour or more on a small machine. With ``--out``
+finished cells are kept in that folder, a file for each task, and a benchmark that was interrupted
+goes on from there; several of these, with tasks of their own, may share the folder.
 
-    python benchmarks/finetune_quality.py [--tasks sst2 snli] [--seeds 3] [--out FILE]
+    python benchmarks/finetune_quality.py [--tasks sst2 snli] [--seeds 3] [--out FOLDER]
 
 prints one JSON object; metrics are shares.
 """
@@ -91,52 +92,61 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, help="for a trial")
     parser.add_argument("--learning-rate", type=float, help="of theirs and equal")
-    parser.add_argument("--out", type=Path, help="file that keeps finished cells")
+    parser.add_argument("--out", type=Path, help="folder that keeps finished cells")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(**json.loads(arguments.one))))
+        print(json.dumps(measure(arguments.data, **json.loads(arguments.one))))
         return
-    cells: dict[str, dict] = {}
-    if arguments.out and arguments.out.exists():
-        cells = json.loads(arguments.out.read_text(encoding="utf-8"))
+    cells = {name: read_cells(arguments, name) for name in arguments.tasks}
     for seed in range(arguments.seeds):
         for name in arguments.tasks:
             for side in (THEIRS, EQUAL, DEFAULT):
-                cell = cell_of(arguments, name, side, seed)
-                if (key := json.dumps(cell, sort_keys=True)) in cells:
+                key = key_of(arguments, name, side, seed)
+                if key in cells[name]:
                     continue
-                command = [sys.executable, __file__, "--one", key]
+                command = [sys.executable, __file__, "--data", str(arguments.data), "--one", key]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-                cells[key] = json.loads(done.stdout.splitlines()[-1])
-                print(f"{name}, {side}, seed {seed}: {cells[key]}", file=sys.stderr)
+                cells[name][key] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{name}, {side}, seed {seed}: {cells[name][key]}", file=sys.stderr)
                 if arguments.out:
-                    arguments.out.write_text(json.dumps(cells, indent=1), encoding="utf-8")
-    print(json.dumps({name: report(arguments, name, cells) for name in arguments.tasks}, indent=2))
+                    write_cells(arguments, name, cells[name])
+    table = {name: report(arguments, name, of_task) for name, of_task in cells.items()}
+    print(json.dumps(table, indent=2))
 
 
-def cell_of(arguments: argparse.Namespace, name: str, side: str, seed: int) -> dict:
-    """All that a cell's result depends on."""
-    return {
+def read_cells(arguments: argparse.Namespace, name: str) -> dict[str, dict]:
+    """What is known of a task's cells, by what they depend on."""
+    file = arguments.out and arguments.out / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
+
+
+def write_cells(arguments: argparse.Namespace, name: str, cells: dict[str, dict]) -> None:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(cells, indent=1) + "\n"
+    (arguments.out / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def key_of(arguments: argparse.Namespace, name: str, side: str, seed: int) -> str:
+    """All that a cell's result depends on, but the data, as JSON."""
+    cell = {
         "name": name,
         "side": side,
         "seed": seed,
         "checkpoint": arguments.checkpoint,
-        "data": str(arguments.data),
         "examples": arguments.examples,
         "epochs": arguments.epochs,
         "learning_rate": None if side == DEFAULT else arguments.learning_rate,
     }
+    return json.dumps(cell)
 
 
 def report(arguments: argparse.Namespace, name: str, cells: dict[str, dict]) -> dict:
     """Mean, standard deviation and values over the seeds, and how far ours are ahead."""
     result: dict = {"metric": RECIPES[name].metric}
     for side in (THEIRS, EQUAL, DEFAULT):
-        of_seeds = [
-            cells[json.dumps(cell_of(arguments, name, side, seed), sort_keys=True)]
-            for seed in range(arguments.seeds)
-        ]
+        seeds = range(arguments.seeds)
+        of_seeds = [cells[key_of(arguments, name, side, seed)] for seed in seeds]
         for which in ("last", "best"):
             values = [epochs[which] for epochs in of_seeds]
             std = statistics.stdev(values) if len(values) > 1 else 0.0
@@ -152,11 +162,11 @@ def report(arguments: argparse.Namespace, name: str, cells: dict[str, dict]) -> 
 
 
 def measure(
+    data: Path,
     name: str,
     side: str,
     seed: int,
     checkpoint: str,
-    data: str,
     examples: int | None,
     epochs: int | None,
     learning_rate: float | None,
@@ -167,11 +177,11 @@ def measure(
     with tempfile.TemporaryDirectory() as work:
         most = [count for count in (examples, recipe.examples) if count is not None]
         train = write_sample(
-            Path(data) / recipe.train, Path(work, "train"), min(most, default=None), seed
+            data / recipe.train, Path(work, "train"), min(most, default=None), seed
         )
         # Few examples may lack a label that the validation file has.
         is_trial = examples is not None
-        validation = train if is_trial else Path(data) / recipe.validation
+        validation = train if is_trial else data / recipe.validation
         if side == DEFAULT:
             return fine_tune(recipe, folder, train, validation, Path(work), seed, epochs=epochs)
         epochs, learning_rate = epochs or recipe.epochs, learning_rate or recipe.learning_rate

@@ -1,7 +1,8 @@
 """Multi-head self-attention over sequences laid end to end.
 
 Shapes: T tokens in all, B sequences, L longest length, Q tokens asked for, H heads, K width of a
-head, D = H × K.
+head, D = H × K. Rows of filler may follow the T and the Q; they make nothing of the tokens, and
+the tokens nothing of them.
 """
 
 import math
@@ -48,7 +49,7 @@ class SelfAttention(nn.Module):
         k, v = packing.pad(kv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
         q = queries.packing.pad(q).transpose(1, 2)  # [B, H, most queries, K]
         attended = _attend_padded(q, k, v, packing, dropout)
-        return queries.packing.unpad(attended.transpose(1, 2))
+        return queries.packing.unpad(attended.transpose(1, 2), len(asked))
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
@@ -57,7 +58,8 @@ def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
         q, k, v = qkv.unbind(1)
         return _attend_varlen(q, k, v, packing, packing)
     q, k, v = packing.pad(qkv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
-    return packing.unpad(_attend_padded(q, k, v, packing, dropout).transpose(1, 2))
+    attended = _attend_padded(q, k, v, packing, dropout)
+    return packing.unpad(attended.transpose(1, 2), len(qkv))
 
 
 def _has_varlen(x: Tensor, dropout: float) -> bool:

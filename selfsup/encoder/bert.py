@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
@@ -74,11 +75,14 @@ class BertEncoder(nn.Module):
         the other tokens, but for their keys and values: of masked language modelling this saves
         most of that layer.
         """
-        hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
+        hidden = self._embed(input_ids, token_type_ids, packing)
         *lower, highest = self.layers
         for layer in lower:
             hidden = layer(hidden, packing)
-        return highest(hidden, packing, queries)
+        rows = F.pad(queries.rows, (0, queries.packing.filler()))
+        return _without_filler(
+            highest(hidden, packing, Queries(rows, queries.packing)), queries.rows
+        )
 
     def pool(self, first_states: Tensor) -> Tensor:
         """Last states of first tokens, [B, D] → ``pooler_output`` [B, D]."""
@@ -86,10 +90,21 @@ class BertEncoder(nn.Module):
 
     def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
-        hidden = self.embeddings(input_ids, token_type_ids, packing.position_ids)
+        hidden = self._embed(input_ids, token_type_ids, packing)
         for layer in self.layers:
             hidden = layer(hidden, packing)
-        return hidden
+        return _without_filler(hidden, input_ids)
+
+    def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
+        """The first layer's input, [T, D], and rows of filler after it: its first token again."""
+        filler = packing.filler()
+        ids = input_ids, token_type_ids, packing.position_ids
+        return self.embeddings(*(torch.cat([x, x[:1].expand(filler)]) for x in ids))
+
+
+def _without_filler(x: Tensor, real: Tensor) -> Tensor:
+    """The first rows of x, as many as ``real`` has."""
+    return x if len(x) == len(real) else x[: len(real)]
 
 
 class BertEmbeddings(nn.Module):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from selfsup.encoder.row_counts import filler_rows
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -70,17 +72,26 @@ class Packing:
         """The row of each sequence's first token, int64 [B]."""
         return self.cu_seqlens[:-1].long()
 
+    def filler(self) -> int:
+        """How many rows that belong to no sequence may follow the T; see ``row_counts``."""
+        if self.padded_rows is None:
+            return 0
+        return filler_rows(len(self.padded_rows), self.padded_rows.device)
+
     def pad(self, x: Tensor) -> Tensor:
-        """[T, …] → [B, L, …], zeros at padding."""
+        """[T or more, …] → [B, L, …], zeros at padding."""
         batch = len(self.cu_seqlens) - 1
         if self.padded_rows is not None:
             x = _ScatterRows.apply(x, self.padded_rows, batch * self.max_seqlen)
         return x.view(batch, self.max_seqlen, *x.shape[1:])
 
-    def unpad(self, x: Tensor) -> Tensor:
-        """[B, L, …] → [T, …]."""
+    def unpad(self, x: Tensor, total: int | None = None) -> Tensor:
+        """[B, L, …] → [T, …], or [total, …] with zeros after the T."""
         x = x.reshape(-1, *x.shape[2:])
-        return x if self.padded_rows is None else _GatherRows.apply(x, self.padded_rows)
+        if self.padded_rows is None:
+            return x
+        filler = 0 if total is None else total - len(self.padded_rows)
+        return _GatherRows.apply(x, self.padded_rows, filler)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -115,28 +126,44 @@ class Queries:
 
 
 class _ScatterRows(torch.autograd.Function):
-    """Rows to distinct places among zeros. Its gradient is a gather: no accumulation is needed."""
+    """The first rows to distinct places among zeros. The gradient needs no accumulation."""
 
     @staticmethod
     def forward(ctx, x: Tensor, rows: Tensor, total: int) -> Tensor:
         ctx.save_for_backward(rows)
-        return x.new_zeros(total, *x.shape[1:]).index_copy_(0, rows, x)
+        ctx.filler = len(x) - len(rows)
+        return _scattered(x, rows, total)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        return gradient.index_select(0, ctx.saved_tensors[0]), None, None
+        return _gathered(gradient, ctx.saved_tensors[0], ctx.filler), None, None
 
 
 class _GatherRows(torch.autograd.Function):
-    """Distinct rows out of many. Its gradient is a scatter: no accumulation is needed."""
+    """Distinct rows out of many, then zeros. The gradient needs no accumulation."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, rows: Tensor, filler: int) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.total = len(x)
-        return x.index_select(0, rows)
+        return _gathered(x, rows, filler)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        zeros = gradient.new_zeros(ctx.total, *gradient.shape[1:])
-        return zeros.index_copy_(0, ctx.saved_tensors[0], gradient), None
+        return _scattered(gradient, ctx.saved_tensors[0], ctx.total), None, None
+
+
+def _scattered(x: Tensor, rows: Tensor, total: int) -> Tensor:
+    """[total, …]: ``x[i]`` in row ``rows[i]``, zeros elsewhere."""
+    zeros = x.new_zeros(total, *x.shape[1:])
+    return zeros.index_copy_(0, rows, x[: len(rows)])
+
+
+def _gathered(x: Tensor, rows: Tensor, filler: int) -> Tensor:
+    """``x[rows]``, and ``filler`` rows of zeros after it."""
+    if filler == 0:
+        return x.index_select(0, rows)
+    gathered = x.new_empty(len(rows) + filler, *x.shape[1:])
+    torch.index_select(x, 0, rows, out=gathered[: len(rows)])
+    gathered[len(rows) :] = 0
+    return gathered

@@ -1,10 +1,12 @@
 """Cross-entropy of a linear layer's scores, without keeping the scores in float32.
 
-Shapes: M rows, D width, V vocabulary.
+Shapes: M labels, N rows (M, and filler), D width, V vocabulary.
 """
 
 import torch
 from torch import Tensor
+
+_ROWS_AT_ONCE = 16
 
 
 def linear_cross_entropy(
@@ -19,7 +21,7 @@ def linear_cross_entropy(
     pass in float32 costs more than all of this (docs/log.md).
 
     Args:
-        hidden: [M, D], float32 or bfloat16.
+        hidden: [N, D], float32 or bfloat16; rows after the M count for nothing.
         weight: [V, D], float32.
         bias: [V], float32.
         labels: int64 [M].
@@ -39,13 +41,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
         device = hidden.device.type
         with torch.autocast(device, enabled=False):
             weight = weight.to(hidden.dtype)
-            scores = torch.addmm(bias.to(hidden.dtype), hidden, weight.t())  # [M, V]
-            of_label = scores.gather(1, labels[:, None]).float()  # [M, 1]
-            best = scores.amax(-1, keepdim=True)
+            scores = torch.addmm(bias.to(hidden.dtype), hidden, weight.t())  # [N, V]
+            of_label = scores[: len(labels)].gather(1, labels[:, None]).float()  # [M, 1]
+            best = scores.amax(-1, keepdim=True)  # [N, 1]
             exponentials = scores.sub_(best).exp_()
-            total = exponentials.sum(-1, keepdim=True, dtype=torch.float32)
-            losses = total.log() + best.float() - of_label
-            right = (of_label == best.float()).sum()
+            # In parts, since torch first copies all that it sums in another precision.
+            parts = exponentials.split(_ROWS_AT_ONCE)
+            total = torch.cat([part.sum(-1, keepdim=True, dtype=torch.float32) for part in parts])
+            best = best[: len(labels)].float()
+            losses = total[: len(labels)].log() + best - of_label
+            right = (of_label == best).sum()
         ctx.save_for_backward(exponentials, total, hidden, weight, labels)
         ctx.mark_non_differentiable(right)
         return losses.mean(), right
@@ -54,13 +59,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, gradient: Tensor, _right):  # type: ignore[override]
         exponentials, total, hidden, weight, labels = ctx.saved_tensors
         with torch.autocast(hidden.device.type, enabled=False):
-            each = gradient / len(labels)
-            share = each / total  # [M, 1]: p · each = exponentials · share
+            count = len(labels)
+            each = gradient / count
+            share = each / total  # [N, 1]: p · each = exponentials · share
+            share[count:] = 0
             d_hidden = (exponentials @ weight).float() * share
-            d_hidden -= weight.index_select(0, labels).float() * each
+            d_hidden[:count] -= weight.index_select(0, labels).float() * each
             scaled = (hidden.float() * share).to(hidden.dtype)
             d_weight = (exponentials.t() @ scaled).float()
-            d_weight.index_add_(0, labels, hidden.float() * -each)
+            d_weight.index_add_(0, labels, hidden[:count].float() * -each)
             d_bias = (exponentials.t() @ share.to(hidden.dtype)).float().squeeze(1)
-            d_bias.index_add_(0, labels, (-each).expand(len(labels)))
+            d_bias.index_add_(0, labels, (-each).expand(count))
         return d_hidden.to(hidden.dtype), d_weight, d_bias, None

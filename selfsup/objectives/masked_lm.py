@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from selfsup.counter_random import hash64, uniform
 from selfsup.encoder.activations import ACTIVATIONS
+from selfsup.encoder.row_counts import with_filler
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 from selfsup.objectives.sequences import Sequences, SpecialTokens
 from selfsup.objectives.text_batch import TextBatch, TextStates
@@ -192,7 +193,8 @@ class MaskedLMHead(nn.Module):
 
         Scores are computed at masked tokens only.
         """
+        hidden = self.transform(with_filler(states.masked))
         loss, right = linear_cross_entropy(
-            self.transform(states.masked), self.decoder_weight, self.bias, batch.masked_labels
+            hidden, self.decoder_weight, self.bias, batch.masked_labels
         )
         return loss, right, len(batch.masked_labels)

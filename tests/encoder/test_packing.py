@@ -32,6 +32,20 @@ def test_padding_puts_each_sequence_in_its_row_and_zeros_after_it(lengths, as_ve
     assert torch.equal(packing.unpad(padded), x)
 
 
+@given(lengths_of_sequences, st.integers(0, 5))
+def test_rows_of_filler_are_left_out_and_come_back_as_zeros(lengths, filler):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    filler = filler if packing.filler() else 0
+    tokens = sum(lengths)
+    x = torch.randn(tokens + filler, 2, dtype=torch.float64, requires_grad=True)
+    padded = packing.pad(x)
+    assert torch.equal(padded, packing.pad(x[:tokens]))
+    filled = packing.unpad(padded, len(x))
+    assert torch.equal(filled[:tokens], x[:tokens])
+    assert not filled[tokens:].any()
+    assert torch.autograd.gradcheck(lambda x: packing.unpad(packing.pad(x), len(x)), x)
+
+
 @given(lengths_of_sequences)
 def test_padding_is_marked_where_it_is(lengths):
     packing = Packing.from_lengths(torch.tensor(lengths))

@@ -1,0 +1,39 @@
+"""Filler brings many numbers of rows down to few, and is seldom more than a little."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfsup.encoder.row_counts import filler_rows, with_filler
+
+CPU = torch.device("cpu")
+
+
+@given(st.integers(0, 1 << 20))
+def test_filler_is_a_thirty_second_at_most_or_a_few_rows(count):
+    assert 0 <= filler_rows(count, CPU) <= max(7, count / 32)
+
+
+@pytest.mark.parametrize("power", range(3, 13))
+def test_between_powers_of_two_there_are_few_sums(power):
+    counts = range((1 << power) + 1, (2 << power) + 1)
+    assert len({count + filler_rows(count, CPU) for count in counts}) <= 32
+
+
+def test_a_sum_needs_no_filler():
+    sums = {count + filler_rows(count, CPU) for count in range(5000)}
+    assert not any(filler_rows(count, CPU) for count in sums)
+
+
+def test_only_a_cpu_gets_filler():
+    assert filler_rows(9, torch.device("cuda")) == 0
+
+
+@pytest.mark.parametrize("shape", [(5,), (9, 3), (17, 2, 3), (0, 3), (8, 3)])
+def test_rows_of_zeros_follow(shape):
+    x = torch.randn(shape)
+    filled = with_filler(x)
+    assert len(filled) == -(-len(x) // 8) * 8
+    assert torch.equal(filled[: len(x)], x)
+    assert not filled[len(x) :].any()
