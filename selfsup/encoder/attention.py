@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.dropout import drop_out
+from selfsup.encoder.head_rows import join_heads, split_heads
 from selfsup.encoder.packing import Packing, Queries
 
 
@@ -32,34 +33,33 @@ class SelfAttention(nn.Module):
         """x [T, D] → [T, D], or [Q, D]: what the tokens asked for make of it."""
         dropout = self.dropout if self.training else 0.0
         if queries is not None:
-            return self.output(self._attend_from(queries, x, packing, dropout).flatten(1))
+            return self.output(self._attend_from(queries, x, packing, dropout))
         qkv = self.query_key_value(x).view(len(x), 3, self.heads, -1)  # [T, 3, H, K]
-        return self.output(_attend(qkv, packing, dropout).flatten(1))
+        return self.output(_attend(qkv, packing, dropout))
 
     def _attend_from(self, queries: Queries, x: Tensor, packing: Packing, dropout: float) -> Tensor:
-        """x [T, D] → attended values of the tokens asked for, [Q, H, K]."""
+        """x [T, D] → attended values of the tokens asked for, [Q, D]."""
         width = x.shape[1]
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
         asked = x.index_select(0, queries.rows)
-        q = F.linear(asked, weight[:width], bias[:width]).view(len(asked), self.heads, -1)
+        q = F.linear(asked, weight[:width], bias[:width]).view(len(asked), 1, self.heads, -1)
         kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
         if _has_varlen(q, dropout):
             k, v = kv.unbind(1)
-            return _attend_varlen(q, k, v, queries.packing, packing)
-        k, v = packing.pad(kv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
-        q = queries.packing.pad(q).transpose(1, 2)  # [B, H, most queries, K]
+            return _attend_varlen(q.squeeze(1), k, v, queries.packing, packing)
+        k, v = split_heads(kv, packing)
+        (q,) = split_heads(q, queries.packing)  # [B, H, most queries, K]
         attended = _attend_padded(q, k, v, packing, dropout)
-        return queries.packing.unpad(attended.transpose(1, 2), len(asked))
+        return join_heads(attended, queries.packing, len(asked))
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
-    """qkv [T, 3, H, K] → attended values [T, H, K]."""
+    """qkv [T, 3, H, K] → attended values [T, D]."""
     if _has_varlen(qkv, dropout):
         q, k, v = qkv.unbind(1)
         return _attend_varlen(q, k, v, packing, packing)
-    q, k, v = packing.pad(qkv).permute(2, 0, 3, 1, 4)  # each [B, H, L, K]
-    attended = _attend_padded(q, k, v, packing, dropout)
-    return packing.unpad(attended.transpose(1, 2), len(qkv))
+    q, k, v = split_heads(qkv, packing)
+    return join_heads(_attend_padded(q, k, v, packing, dropout), packing, len(qkv))
 
 
 def _has_varlen(x: Tensor, dropout: float) -> bool:
@@ -73,12 +73,12 @@ _VARLEN_DTYPES = (torch.bfloat16, torch.float16)
 def _attend_varlen(
     q: Tensor, k: Tensor, v: Tensor, of_queries: Packing, of_keys: Packing
 ) -> Tensor:
-    """Flash attention: q [Q, H, K], k and v [T, H, K] → [Q, H, K]."""
+    """Flash attention: q [Q, H, K], k and v [T, H, K] → [Q, D]."""
     from torch.nn.attention.varlen import varlen_attn
 
     ends = of_queries.cu_seqlens, of_keys.cu_seqlens
     longest = of_queries.max_seqlen, of_keys.max_seqlen
-    return varlen_attn(q, k, v, *ends, *longest)  # type: ignore[return-value]
+    return varlen_attn(q, k, v, *ends, *longest).flatten(1)  # type: ignore[union-attr]
 
 
 def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: float) -> Tensor:

@@ -3,7 +3,8 @@
 Shapes: B sequences, T tokens in all, L length of the longest sequence, Q tokens asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ class Packing:
         padded_rows: int64 [T], the row each token takes in the padded [B × L] form, or None when
             all lengths are equal and the two forms are the same.
         padding_bias: float32 [B, 1, 1, L], 0 at tokens and -inf at padding, or None likewise.
+        moves: kept here by ``head_rows``.
     """
 
     cu_seqlens: Tensor
@@ -29,6 +31,7 @@ class Packing:
     position_ids: Tensor
     padded_rows: Tensor | None
     padding_bias: Tensor | None
+    moves: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_lengths(cls, lengths: Tensor) -> "Packing":
@@ -73,25 +76,15 @@ class Packing:
         return self.cu_seqlens[:-1].long()
 
     def filler(self) -> int:
-        """How many rows that belong to no sequence may follow the T; see ``row_counts``."""
-        if self.padded_rows is None:
-            return 0
-        return filler_rows(len(self.padded_rows), self.padded_rows.device)
+        """How many rows that belong to no sequence should follow the T; see ``row_counts``."""
+        return filler_rows(len(self.position_ids), self.position_ids.device)
 
     def pad(self, x: Tensor) -> Tensor:
-        """[T or more, …] → [B, L, …], zeros at padding."""
+        """[T, …] → [B, L, …], zeros at padding."""
         batch = len(self.cu_seqlens) - 1
         if self.padded_rows is not None:
             x = _ScatterRows.apply(x, self.padded_rows, batch * self.max_seqlen)
         return x.view(batch, self.max_seqlen, *x.shape[1:])
-
-    def unpad(self, x: Tensor, total: int | None = None) -> Tensor:
-        """[B, L, …] → [T, …], or [total, …] with zeros after the T."""
-        x = x.reshape(-1, *x.shape[2:])
-        if self.padded_rows is None:
-            return x
-        filler = 0 if total is None else total - len(self.padded_rows)
-        return _GatherRows.apply(x, self.padded_rows, filler)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -126,44 +119,13 @@ class Queries:
 
 
 class _ScatterRows(torch.autograd.Function):
-    """The first rows to distinct places among zeros. The gradient needs no accumulation."""
+    """Rows to distinct places among zeros. Its gradient is a gather: no accumulation is needed."""
 
     @staticmethod
     def forward(ctx, x: Tensor, rows: Tensor, total: int) -> Tensor:
         ctx.save_for_backward(rows)
-        ctx.filler = len(x) - len(rows)
-        return _scattered(x, rows, total)
+        return x.new_zeros(total, *x.shape[1:]).index_copy_(0, rows, x)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        return _gathered(gradient, ctx.saved_tensors[0], ctx.filler), None, None
-
-
-class _GatherRows(torch.autograd.Function):
-    """Distinct rows out of many, then zeros. The gradient needs no accumulation."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, rows: Tensor, filler: int) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.total = len(x)
-        return _gathered(x, rows, filler)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        return _scattered(gradient, ctx.saved_tensors[0], ctx.total), None, None
-
-
-def _scattered(x: Tensor, rows: Tensor, total: int) -> Tensor:
-    """[total, …]: ``x[i]`` in row ``rows[i]``, zeros elsewhere."""
-    zeros = x.new_zeros(total, *x.shape[1:])
-    return zeros.index_copy_(0, rows, x[: len(rows)])
-
-
-def _gathered(x: Tensor, rows: Tensor, filler: int) -> Tensor:
-    """``x[rows]``, and ``filler`` rows of zeros after it."""
-    if filler == 0:
-        return x.index_select(0, rows)
-    gathered = x.new_empty(len(rows) + filler, *x.shape[1:])
-    torch.index_select(x, 0, rows, out=gathered[: len(rows)])
-    gathered[len(rows) :] = 0
-    return gathered
+        return gradient.index_select(0, ctx.saved_tensors[0]), None, None

@@ -13,6 +13,7 @@ from transformers import BertForPreTraining
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.initialization import initialize
+from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.objectives import masked_lm
 from selfsup.objectives.masked_lm import Masking
@@ -263,6 +264,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
     objectives, monkeypatch
 ):
     monkeypatch.setattr(masked_lm, "with_filler", lambda x: x)
+    monkeypatch.setattr(Packing, "filler", lambda packing: 0)
     model = TextPreTraining(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.
     batch = batches_of(objectives, batch_size=1)[0]

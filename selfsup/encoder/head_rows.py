@@ -1,0 +1,96 @@
+"""Sequences laid end to end, as one matrix for each sequence and head, and back.
+
+Attention multiplies matrices [L, K], one for each sequence and head. A row is moved there in one
+step, by its number; to pad the sequences first and to part the heads then would move it twice.
+
+Shapes: B sequences, T tokens in all, R rows (T, and filler), L longest length, H heads, K width of
+a head, N kinds of vectors side by side, such as keys and values.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selfsup.encoder.packing import Packing
+
+
+def split_heads(x: Tensor, packing: Packing) -> tuple[Tensor, ...]:
+    """x [R, N, H, K] → N times [B, H, L, K], zeros at padding."""
+    rows, kinds, heads, width = x.shape
+    there, back = _moves(packing, kinds, heads, rows)
+    moved = _Moved.apply(x.reshape(-1, width), there, back)
+    return moved.view(kinds, -1, heads, packing.max_seqlen, width).unbind()  # type: ignore[union-attr]
+
+
+def join_heads(x: Tensor, packing: Packing, rows: int) -> Tensor:
+    """x [B, H, L, K] → [R, H × K], zeros at filler."""
+    heads, width = x.shape[1], x.shape[3]
+    there, back = _moves(packing, 1, heads, rows)
+    moved = _Moved.apply(x.reshape(-1, width), back, there)
+    return moved.view(rows, heads * width)  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Rows that come from elsewhere.
+
+    Attributes:
+        source: int64, which row each comes from.
+        blank: int64, which of them come from nowhere, and are zeros.
+    """
+
+    source: Tensor
+    blank: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        moved = x.index_select(0, self.source)
+        return moved.index_fill_(0, self.blank, 0) if len(self.blank) else moved
+
+
+class _Moved(torch.autograd.Function):
+    """A move, whose gradient is the move back: nothing is accumulated."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, there: _Move, back: _Move) -> Tensor:
+        ctx.back = back
+        return there(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[override]
+        return ctx.back(gradient), None, None
+
+
+def _moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
+    """From [R × N × H, K] to [N × B × H × L, K], and back; worked out once for a batch."""
+    key = kinds, heads, rows
+    if key not in packing.moves:
+        packing.moves[key] = _find_moves(packing, kinds, heads, rows)
+    return packing.moves[key]
+
+
+def _find_moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
+    lengths = packing.cu_seqlens.diff().long()
+    batch, longest, tokens = len(lengths), packing.max_seqlen, len(packing.position_ids)
+    device = lengths.device
+
+    def count(number: int) -> Tensor:
+        return torch.arange(number, device=device)
+
+    of_kind = count(kinds) * (batch * heads * longest)
+    of_head = of_kind[:, None] + count(heads) * longest  # [N, H]
+
+    def places(sequence: Tensor, position: Tensor) -> Tensor:
+        first = sequence * (heads * longest) + position
+        return (first[:, None, None] + of_head).flatten()
+
+    sequence = count(batch).repeat_interleave(lengths, output_size=tokens)
+    target = places(sequence, packing.position_ids)
+    missing = longest - lengths
+    absent = batch * longest - tokens
+    sequence = count(batch).repeat_interleave(missing, output_size=absent)
+    padding = places(sequence, count(absent) + (lengths + missing - missing.cumsum(0))[sequence])
+    source = target.new_zeros(len(target) + len(padding))
+    source[target] = count(len(target))
+    filler = torch.arange(len(target), rows * kinds * heads, device=device)
+    return _Move(source, padding), _Move(torch.cat([target, torch.zeros_like(filler)]), filler)

@@ -1,0 +1,65 @@
+"""Moving rows to their heads is padding the sequences and then parting the heads."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfsup.encoder.head_rows import join_heads, split_heads
+from selfsup.encoder.packing import Packing
+
+lengths_of_sequences = st.lists(st.integers(1, 6), min_size=1, max_size=5)
+WIDTH = 2
+
+
+def vectors(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(*shape, WIDTH, generator=generator, dtype=torch.float64)
+    return x.requires_grad_()
+
+
+@given(lengths_of_sequences, st.integers(1, 3), st.integers(1, 3), st.integers(0, 4))
+def test_heads_are_parted_as_by_padding_and_permuting(lengths, kinds, heads, filler):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    x = vectors(sum(lengths) + filler, kinds, heads)
+    padded = packing.pad(x[: sum(lengths)])  # [B, L, N, H, K]
+    split = split_heads(x, packing)
+    assert len(split) == kinds
+    assert torch.equal(torch.stack(split), padded.permute(2, 0, 3, 1, 4))
+
+
+@given(lengths_of_sequences, st.integers(1, 3), st.integers(0, 4))
+def test_joining_heads_undoes_it_and_filler_is_zero(lengths, heads, filler):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    tokens = sum(lengths)
+    x = vectors(tokens + filler, 1, heads)
+    (split,) = split_heads(x, packing)
+    joined = join_heads(split, packing, len(x))
+    assert torch.equal(joined[:tokens], x[:tokens].flatten(1))
+    assert not joined[tokens:].any()
+
+
+@settings(max_examples=20)
+@given(lengths_of_sequences, st.integers(0, 3))
+def test_gradients_pass_both_ways(lengths, filler):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    rows = sum(lengths) + filler
+    assert torch.autograd.gradcheck(lambda x: split_heads(x, packing), vectors(rows, 2, 2))
+    split = vectors(len(lengths), 2, max(lengths))
+    assert torch.autograd.gradcheck(lambda x: join_heads(x, packing, rows), split)
+
+
+def test_moves_are_worked_out_once():
+    packing = Packing.from_lengths(torch.tensor([2, 3]))
+    first = split_heads(vectors(5, 3, 2), packing)
+    (known,) = packing.moves.values()
+    second = split_heads(vectors(5, 3, 2), packing)
+    assert list(packing.moves.values()) == [known]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_precision_stays(dtype):
+    packing = Packing.from_lengths(torch.tensor([2, 3]))
+    (split,) = split_heads(vectors(5, 1, 2).to(dtype), packing)
+    assert split.dtype == dtype
