@@ -117,13 +117,13 @@ def real_batches(shards_folder: Path):
 
 
 def our_step(vocab_size: int):
-    import torch
 
     from selfsup.encoder.bert import BertEncoder
     from selfsup.encoder.config import bert_config
     from selfsup.encoder.initialization import initialize
     from selfsup.objectives.text_objective import TextPreTraining
     from selfsup.training.compute import choose_compute
+    from selfsup.training.loop import clip_gradients
     from selfsup.training.optimizer import build_adamw
 
     compute = choose_compute("auto", "auto", None)
@@ -131,12 +131,13 @@ def our_step(vocab_size: int):
     model = TextPreTraining(BertEncoder(config), ("mlm", "nsp"))
     initialize(model, config.initializer_range, seed=0)
     optimizer = build_adamw(model.named_parameters(), 1e-4, 0.01)
+    parameters = list(model.parameters())
 
     def take_step(batch) -> None:
         with compute.autocast():
             losses = model(batch)
         (losses["mlm"][0] + losses["nsp"][0]).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+        clip_gradients(parameters, 1.0, step=0)
         optimizer.step()
         optimizer.zero_grad()
 

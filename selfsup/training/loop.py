@@ -173,9 +173,7 @@ def train(
             flops += training_flops(batch)
         # Anew in each step: after_step may have let more of them learn.
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip, foreach=True)
-        if not math.isfinite(float(norm)):
-            raise NotFinite(f"the gradient is not finite at step {state.step + 1}")
+        clip_gradients(parameters, settings.gradient_clip, state.step + 1)
         optimizer.step()
         optimizer.zero_grad()
         values = {name: float(value) for name, value in sums.items()}
@@ -186,6 +184,20 @@ def train(
         state.flops += flops
         label = stages[place].label
         after_step(StepReport(state, progress, label, multiplier, values, seconds, tokens, flops))
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, step: int) -> None:
+    """Shorten the gradient of all parameters together to ``longest`` (2-norm) if it is longer.
+
+    Raises:
+        NotFinite: if the norm is infinite or not a number.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    if not math.isfinite(norm):  # waits for the device
+        raise NotFinite(f"the gradient is not finite at step {step}")
+    if norm > longest:
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm, foreach=True)
 
 
 def _mid(progress: float, extent: Extent) -> float:
