@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfsup.encoder.row_counts import filler_rows
+from selfsup.encoder.filler import filler_rows
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Packing:
         return self.cu_seqlens[:-1].long()
 
     def filler(self) -> int:
-        """How many rows that belong to no sequence should follow the T; see ``row_counts``."""
+        """How many rows that belong to no sequence should follow the T; see ``encoder.filler``."""
         return filler_rows(len(self.position_ids), self.position_ids.device)
 
     def pad(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from selfsup.counter_random import hash64, uniform
 from selfsup.encoder.activations import ACTIVATIONS
-from selfsup.encoder.row_counts import with_filler
+from selfsup.encoder.filler import with_filler
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 from selfsup.objectives.sequences import Sequences, SpecialTokens
 from selfsup.objectives.text_batch import TextBatch, TextStates
