@@ -1,6 +1,6 @@
 """Multi-head self-attention over sequences laid end to end.
 
-Shapes: T tokens in all, B sequences, L longest length, Q tokens asked for, H heads, K width of a
+Shapes: T tokens in all, B sequences, L padded length, Q tokens asked for, H heads, K width of a
 head, D = H × K. Rows of filler may follow the T and the Q; they make nothing of the tokens, and
 the tokens nothing of them.
 """

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 
 def filler_rows(count: int, device: torch.device) -> int:
-    """How many rows to add to ``count``: at most a thirty-second of them or 7, none but on a CPU.
+    """How many rows to add to ``count``: at most 31 or a thirty-second of them; none but on a CPU.
 
     There are at most 32 different sums between a power of two and the next.
     """
-    unit = max(8, 1 << max(0, count.bit_length() - 6))
+    unit = max(32, 1 << max(0, count.bit_length() - 6))
     return -count % unit if device.type == "cpu" else 0
 
 

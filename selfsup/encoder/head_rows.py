@@ -3,7 +3,7 @@
 Attention multiplies matrices [L, K], one for each sequence and head. A row is moved there in one
 step, by its number; to pad the sequences first and to part the heads then would move it twice.
 
-Shapes: B sequences, T tokens in all, R rows (T, and filler), L longest length, H heads, K width of
+Shapes: B sequences, T tokens in all, R rows (T, and filler), L padded length, H heads, K width of
 a head, N kinds of vectors side by side, such as keys and values.
 """
 
@@ -20,7 +20,7 @@ def split_heads(x: Tensor, packing: Packing) -> tuple[Tensor, ...]:
     rows, kinds, heads, width = x.shape
     there, back = _moves(packing, kinds, heads, rows)
     moved = _Moved.apply(x.reshape(-1, width), there, back)
-    return moved.view(kinds, -1, heads, packing.max_seqlen, width).unbind()  # type: ignore[union-attr]
+    return moved.view(kinds, -1, heads, packing.padded_length, width).unbind()  # type: ignore[union-attr]
 
 
 def join_heads(x: Tensor, packing: Packing, rows: int) -> Tensor:
@@ -71,23 +71,23 @@ def _moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, 
 
 def _find_moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
     lengths = packing.cu_seqlens.diff().long()
-    batch, longest, tokens = len(lengths), packing.max_seqlen, len(packing.position_ids)
+    batch, length, tokens = len(lengths), packing.padded_length, len(packing.position_ids)
     device = lengths.device
 
     def count(number: int) -> Tensor:
         return torch.arange(number, device=device)
 
-    of_kind = count(kinds) * (batch * heads * longest)
-    of_head = of_kind[:, None] + count(heads) * longest  # [N, H]
+    of_kind = count(kinds) * (batch * heads * length)
+    of_head = of_kind[:, None] + count(heads) * length  # [N, H]
 
     def places(sequence: Tensor, position: Tensor) -> Tensor:
-        first = sequence * (heads * longest) + position
+        first = sequence * (heads * length) + position
         return (first[:, None, None] + of_head).flatten()
 
     sequence = count(batch).repeat_interleave(lengths, output_size=tokens)
     target = places(sequence, packing.position_ids)
-    missing = longest - lengths
-    absent = batch * longest - tokens
+    missing = length - lengths
+    absent = batch * length - tokens
     sequence = count(batch).repeat_interleave(missing, output_size=absent)
     padding = places(sequence, count(absent) + (lengths + missing - missing.cumsum(0))[sequence])
     source = target.new_zeros(len(target) + len(padding))

@@ -1,6 +1,7 @@
 """Sequences laid end to end, and where each one begins.
 
-Shapes: B sequences, T tokens in all, L length of the longest sequence, Q tokens asked for.
+Shapes: B sequences, T tokens in all, L length of the longest sequence, P that of all in padded
+form, Q tokens asked for.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from selfsup.encoder.filler import filler_rows
 
+_LENGTH_UNIT = 8
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -19,15 +22,18 @@ class Packing:
     Attributes:
         cu_seqlens: int32 [B + 1]; sequence b is rows ``cu_seqlens[b]:cu_seqlens[b + 1]``.
         max_seqlen: L, the length of the longest.
+        padded_length: P, to which sequences are padded where they are: L, or a little more, so that
+            few different shapes occur (``encoder.filler``).
         position_ids: int64 [T], counted from the start of each sequence.
-        padded_rows: int64 [T], the row each token takes in the padded [B × L] form, or None when
-            all lengths are equal and the two forms are the same.
-        padding_bias: float32 [B, 1, 1, L], 0 at tokens and -inf at padding, or None likewise.
+        padded_rows: int64 [T], the row each token takes in the padded [B × P] form, or None when
+            all lengths are P and the two forms are the same.
+        padding_bias: float32 [B, 1, 1, P], 0 at tokens and -inf at padding, or None likewise.
         moves: kept here by ``head_rows``.
     """
 
     cu_seqlens: Tensor
     max_seqlen: int
+    padded_length: int
     position_ids: Tensor
     padded_rows: Tensor | None
     padding_bias: Tensor | None
@@ -37,27 +43,29 @@ class Packing:
     def from_lengths(cls, lengths: Tensor) -> "Packing":
         """Lay sequences of the given lengths, int64 [B], end to end."""
         batch, longest = len(lengths), int(lengths.max())
+        padded = -(-longest // _LENGTH_UNIT) * _LENGTH_UNIT
         ends = lengths.cumsum(0)
         starts = ends - lengths
         total = int(ends[-1])
         position_ids = torch.arange(total, device=lengths.device)
         position_ids -= starts.repeat_interleave(lengths, output_size=total)
         cu_seqlens = torch.cat([ends.new_zeros(1), ends]).to(torch.int32)
-        if total == batch * longest:
-            return cls(cu_seqlens, longest, position_ids, None, None)
-        first_rows = torch.arange(batch, device=lengths.device) * longest
+        if total == batch * padded:
+            return cls(cu_seqlens, longest, padded, position_ids, None, None)
+        first_rows = torch.arange(batch, device=lengths.device) * padded
         padded_rows = position_ids + first_rows.repeat_interleave(lengths, output_size=total)
-        is_padding = torch.arange(longest, device=lengths.device) >= lengths[:, None]
+        is_padding = torch.arange(padded, device=lengths.device) >= lengths[:, None]
         padding_bias = torch.zeros(is_padding.shape, device=lengths.device)
         padding_bias.masked_fill_(is_padding, float("-inf"))
-        return cls(cu_seqlens, longest, position_ids, padded_rows, padding_bias[:, None, None, :])
+        bias = padding_bias[:, None, None, :]
+        return cls(cu_seqlens, longest, padded, position_ids, padded_rows, bias)
 
     @classmethod
     def of_equal_lengths(cls, batch: int, length: int, device: torch.device) -> "Packing":
         """Lay ``batch`` sequences of one length end to end; nothing waits for the device."""
         cu_seqlens = torch.arange(0, batch * length + 1, length, dtype=torch.int32, device=device)
         position_ids = torch.arange(length, device=device).repeat(batch)
-        return cls(cu_seqlens, length, position_ids, None, None)
+        return cls(cu_seqlens, length, length, position_ids, None, None)
 
     def to(self, device: torch.device) -> "Packing":
         """The same boundaries on a device."""
@@ -65,6 +73,7 @@ class Packing:
         return Packing(
             self.cu_seqlens.to(device),
             self.max_seqlen,
+            self.padded_length,
             self.position_ids.to(device),
             None if rows is None else rows.to(device),
             None if bias is None else bias.to(device),
@@ -80,11 +89,11 @@ class Packing:
         return filler_rows(len(self.position_ids), self.position_ids.device)
 
     def pad(self, x: Tensor) -> Tensor:
-        """[T, …] → [B, L, …], zeros at padding."""
-        batch = len(self.cu_seqlens) - 1
+        """[T, …] → [B, P, …], zeros at padding."""
+        batch, length = len(self.cu_seqlens) - 1, self.padded_length
         if self.padded_rows is not None:
-            x = _ScatterRows.apply(x, self.padded_rows, batch * self.max_seqlen)
-        return x.view(batch, self.max_seqlen, *x.shape[1:])
+            x = _ScatterRows.apply(x, self.padded_rows, batch * length)
+        return x.view(batch, length, *x.shape[1:])
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ CPU = torch.device("cpu")
 
 @given(st.integers(0, 1 << 20))
 def test_filler_is_a_thirty_second_at_most_or_a_few_rows(count):
-    assert 0 <= filler_rows(count, CPU) <= max(7, count / 32)
+    assert 0 <= filler_rows(count, CPU) <= max(31, count / 32)
 
 
-@pytest.mark.parametrize("power", range(3, 13))
+@pytest.mark.parametrize("power", range(5, 15))
 def test_between_powers_of_two_there_are_few_sums(power):
     counts = range((1 << power) + 1, (2 << power) + 1)
     assert len({count + filler_rows(count, CPU) for count in counts}) <= 32
@@ -30,10 +30,10 @@ def test_only_a_cpu_gets_filler():
     assert filler_rows(9, torch.device("cuda")) == 0
 
 
-@pytest.mark.parametrize("shape", [(5,), (9, 3), (17, 2, 3), (0, 3), (8, 3)])
+@pytest.mark.parametrize("shape", [(5,), (9, 3), (17, 2, 3), (0, 3), (32, 3)])
 def test_rows_of_zeros_follow(shape):
     x = torch.randn(shape)
     filled = with_filler(x)
-    assert len(filled) == -(-len(x) // 8) * 8
+    assert len(filled) == -(-len(x) // 32) * 32
     assert torch.equal(filled[: len(x)], x)
     assert not filled[len(x) :].any()

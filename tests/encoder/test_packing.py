@@ -25,7 +25,8 @@ def test_padding_puts_each_sequence_in_its_row_and_zeros_after_it(lengths, as_ve
     x = torch.arange(1.0, sum(lengths) + 1)
     x = x[:, None].expand(-1, 2) if as_vectors else x
     padded = packing.pad(x)
-    assert padded.shape[:2] == (len(lengths), max(lengths))
+    assert padded.shape[:2] == (len(lengths), packing.padded_length)
+    assert max(lengths) <= packing.padded_length < max(lengths) + 8
     for row, sequence in zip(padded, x.split(lengths), strict=True):
         assert torch.equal(row[: len(sequence)], sequence)
         assert not row[len(sequence) :].any()
@@ -34,7 +35,7 @@ def test_padding_puts_each_sequence_in_its_row_and_zeros_after_it(lengths, as_ve
 @given(lengths_of_sequences)
 def test_padding_is_marked_where_it_is(lengths):
     packing = Packing.from_lengths(torch.tensor(lengths))
-    if len(set(lengths)) == 1:
+    if set(lengths) == {packing.padded_length}:
         assert packing.padding_bias is None
         return
     assert packing.padding_bias is not None

@@ -265,6 +265,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
 ):
     monkeypatch.setattr(masked_lm, "with_filler", lambda x: x)
     monkeypatch.setattr(Packing, "filler", lambda packing: 0)
+    monkeypatch.setattr("selfsup.encoder.packing._LENGTH_UNIT", 1)
     model = TextPreTraining(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.
     batch = batches_of(objectives, batch_size=1)[0]

@@ -97,7 +97,10 @@ def test_a_window_that_holds_the_answer_points_at_it_and_any_other_at_cls(data):
     start = len(" ".join(words[:first])) + (first > 0)
     answer = Answer(" ".join(words[first : last + 1]), start)
     assert context.startswith(answer.text, start)
-    windows = windows_of(ask("film", context, answer), max_length=14, doc_stride=3)
+    overlap = 3
+    windows = windows_of(ask("film", context, answer), max_length=14, doc_stride=overlap)
+    begins, ends = windows.contexts.offsets.T
+    pieces = ((begins >= start) & (ends <= start + len(answer.text))).sum()
     held = 0
     for window in range(len(windows)):
         offsets = windows.contexts.offsets[windows.first_tokens[window] :]
@@ -108,7 +111,8 @@ def test_a_window_that_holds_the_answer_points_at_it_and_any_other_at_cls(data):
             assert text_of(windows, window, context) == answer.text
         else:
             assert windows.labels[window].tolist() == [0, 0]
-    assert held >= 1
+    # A longer answer may lie across the border of every window.
+    assert held >= 1 or pieces > overlap
 
 
 def test_the_answer_listed_most_often_is_learnt_and_the_first_among_equals():
