@@ -67,10 +67,10 @@ def settings(encoder: str, folder: Path, kind: str, **changed: Any) -> FinetuneS
     values = {
         "task": TASKS.get(kind, "sequence-classification"),
         "encoder": encoder,
-        "train": write_rows(folder / "train.jsonl", ROWS[kind](320, 1)),
+        "train": write_rows(folder / "train.jsonl", ROWS[kind](640, 1)),
         "validation": write_rows(folder / "dev.jsonl", ROWS[kind](60, 2)),
         "out": str(folder / "run"),
-        "epochs": 6,
+        "epochs": 8,
         "batch_size": 16,
         "learning_rate": 3e-3,
         "max_length": 32,
