@@ -8,8 +8,8 @@ cheap, so it learns longer and faster. The metric is the best epoch's on the val
 Every cell is a run of ``selfsup finetune`` under ``--out``; cells that have ended are not run
 again, so that several of these may share a folder, and a benchmark that was interrupted goes on.
 
-    selfsup pretrain DATA/text/wiki-en.jsonl.xz --encoder bert-mini --out runs/en --budget 10m
-    selfsup pretrain DATA/text/wiki-ko.jsonl.xz --encoder bert-mini --out runs/ko --budget 10m
+    selfsup pretrain DATA/text/wiki-en.jsonl.xz --encoder bert-mini --vocab-size 16384 --budget 10m --out runs/en
+    selfsup pretrain DATA/text/wiki-ko.jsonl.xz --encoder bert-mini --vocab-size 16384 --budget 10m --out runs/ko
     python benchmarks/transfer_quality.py --english runs/en --korean runs/ko --out runs/transfer
 
 prints one JSON object; metrics are shares, those of numbers are correlations.
