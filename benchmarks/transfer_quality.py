@@ -1,4 +1,4 @@
-"""Claim: our own encoder, pre-trained for ten minutes, makes each task better than random weights.
+r"""Claim: our own encoder, pre-trained for ten minutes, makes each task better than random weights.
 
 Each task of the sample data is learnt three ways, over several seeds: with the pre-trained encoder
 fine-tuned, with it frozen, and from random weights (a tokenizer trained on the task's own texts).
@@ -8,8 +8,10 @@ cheap, so it learns longer and faster. The metric is the best epoch's on the val
 Every cell is a run of ``selfsup finetune`` under ``--out``; cells that have ended are not run
 again, so that several of these may share a folder, and a benchmark that was interrupted goes on.
 
-    selfsup pretrain DATA/text/wiki-en.jsonl.xz --encoder bert-mini --vocab-size 16384 --budget 10m --out runs/en
-    selfsup pretrain DATA/text/wiki-ko.jsonl.xz --encoder bert-mini --vocab-size 16384 --budget 10m --out runs/ko
+    selfsup pretrain DATA/text/wiki-en.jsonl.xz --encoder bert-mini --vocab-size 16384 \
+        --budget 10m --out runs/en
+    selfsup pretrain DATA/text/wiki-ko.jsonl.xz --encoder bert-mini --vocab-size 16384 \
+        --budget 10m --out runs/ko
     python benchmarks/transfer_quality.py --english runs/en --korean runs/ko --out runs/transfer
 
 prints one JSON object; metrics are shares, those of numbers are correlations.
