@@ -9,7 +9,7 @@ and measured on their validation files, over several seeds:
 - ``default``: ours with nothing said, as ``selfsup finetune`` gives it: the best epoch.
 
 The best epoch of each is given as well. A seed also says which examples a small training set has.
-Each cell runs in a process of its own, for an hour or more on a small machine. With ``--out``
+Each cell runs in a process of its own; all of them take hours on two cores. With ``--out``
 finished cells are kept in that folder, a file for each task, and a benchmark that was interrupted
 goes on from there; several of these, with tasks of their own, may share the folder.
 

@@ -117,7 +117,6 @@ def real_batches(shards_folder: Path):
 
 
 def our_step(vocab_size: int):
-
     from selfsup.encoder.bert import BertEncoder
     from selfsup.encoder.config import bert_config
     from selfsup.encoder.initialization import initialize
