@@ -1,6 +1,6 @@
 """Weights to begin with that already read text a little; what follows is ordinary training.
 
-From random weights BERT spends its first tens of millions of tokens on a plateau, where it knows
+From random weights BERT spends its first millions of tokens on a plateau, where it knows
 how frequent each token is and nothing more: its heads cannot yet tell positions apart, and its
 embeddings do not know which tokens are alike, and neither can be learned without the other. So
 this start gives it both, and nothing that a BERT could not have learned (docs/log.md has what

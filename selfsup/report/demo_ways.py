@@ -7,7 +7,7 @@ from selfsup.report.scores import read_score
 # (key in the summary, name, what it means)
 Way = tuple[str, str, str]
 
-_FINE_TUNED, _FROZEN = "all layers learn on", "only the head learns"
+_FINE_TUNED, _FROZEN = "all layers learn on", "only the new head learns"
 _SCRATCH = ("scratch", "from scratch", "random weights at the start")
 
 TEXT_WAYS: tuple[Way, ...] = (

@@ -34,18 +34,28 @@ _SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo":
 def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> dict[str, Any]:
     """Write the page about one or more run folders, and say where.
 
-    out: the file; `report.html` in the run folder if not given, which one run allows only.
+    out: the file; if not given `report.html` in the run's folder, or `comparison.html` in the
+    folder that all of several runs are in.
     Returns {"report": path, "runs": [path, …]}.
-    Raises UserError where a run is none, or the file cannot be written.
+    Raises UserError where a run is none, the file cannot be written, or `out` is not given and
+    the runs are not in one folder.
     """
     read = [read_run(run) for run in runs]
-    file = Path(out) if out is not None else read[0].folder / "report.html"
+    file = Path(out) if out is not None else _usual_place(read)
     if file.is_dir():
         raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(file, page(read).encode())
     return {"report": str(file), "runs": [str(run.folder) for run in read]}
+
+
+def _usual_place(runs: Sequence[Run]) -> Path:
+    if len(runs) == 1:
+        return runs[0].folder / "report.html"
+    if len({run.folder.resolve().parent for run in runs}) > 1:
+        raise UserError("these runs are not in one folder: say where to write, --out FILE.html")
+    return runs[0].folder.parent / "comparison.html"
 
 
 def page(runs: Sequence[Run]) -> str:

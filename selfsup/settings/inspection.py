@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from selfsup.errors import UserError
 from selfsup.settings.flag import argument, flag
 
 
@@ -14,20 +13,17 @@ class ReportSettings:
 
     Examples:
       selfsup report runs/mine
-      selfsup report runs/linear runs/wsd --out comparison.html
+      selfsup report runs/linear runs/wsd
     """
 
     runs: tuple[str, ...] = argument("run folders", metavar="RUN")
     out: str | None = flag(
-        "file to write; report.html in the run folder if not given (needed for several runs)",
+        "file to write; if not given report.html in the run's folder, or comparison.html in the "
+        "folder that several runs are in",
         default=None,
         group="Run",
         metavar="FILE",
     )
-
-    def __post_init__(self) -> None:
-        if len(self.runs) > 1 and self.out is None:
-            raise UserError("a report on several runs needs a place: add --out FILE.html")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ class PretrainSettings:
 
     Example:
       selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m
-      selfsup pretrain my-photos/ --objectives inpainting jigsaw --encoder vit-tiny --out runs/seen
+      selfsup pretrain my-photos/ --objectives inpainting --encoder vit-tiny --out runs/seen
     """
 
     data: tuple[str, ...] = argument(
@@ -48,7 +48,7 @@ class PretrainSettings:
         metavar="DIR",
     )
     vocab_size: int | None = flag(
-        "entries in the vocabulary of a new tokenizer; chosen by the amount of text if not given",
+        "entries in the vocabulary of a new tokenizer; 8192 if not given, fewer if the text has no more",
         default=None,
         group="Data",
         metavar="N",

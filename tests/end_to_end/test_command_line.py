@@ -80,7 +80,7 @@ def road(selfsup, tmp_path_factory) -> tuple[Path, dict[str, Answer]]:
                 "--predictions", at("answers.jsonl"), *MACHINE,
             ),
             "predict": selfsup("predict", at("task"), "A very witty film", *MACHINE),
-            "report": selfsup("report", at("run"), at("task"), "--out", at("report.html")),
+            "report": selfsup("report", at("run"), at("task")),
             "doctor": selfsup("doctor", at("shards")),
         }  # fmt: skip
     return folder, answers
@@ -142,8 +142,8 @@ def test_a_new_text_gets_the_answer_that_transformers_gives(road):
 
 def test_the_report_is_one_page_about_both_runs(road):
     folder, answers = road
-    assert answers["report"]["report"] == str(folder / "report.html")
-    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert answers["report"]["report"] == str(folder / "comparison.html")
+    page = (folder / "comparison.html").read_text(encoding="utf-8")
     assert "Pre-training" in page
     assert "Fine-tuning" in page
     assert "http://" not in page.replace("http://www.w3.org", "")

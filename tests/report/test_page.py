@@ -1,6 +1,7 @@
 """The report page: whole in itself, and says what the run says."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ def test_the_page_of_one_run_lies_in_its_folder_unless_told_otherwise(pretrainin
     out = tmp_path / "new" / "page.html"
     assert write_report([folder], out)["report"] == str(out)
     assert out.read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_a_comparison_lies_beside_the_runs(pretraining_run, finetuning_run, tmp_path):
+    folders = [pretraining_run(), finetuning_run()]
+    assert folders[0].parent == folders[1].parent
+    assert write_report(folders)["report"] == str(folders[0].parent / "comparison.html")
+    elsewhere = tmp_path / "elsewhere" / "run"
+    shutil.copytree(folders[0], elsewhere)
+    with pytest.raises(UserError, match="not in one folder: say where to write, --out FILE"):
+        write_report([folders[0], elsewhere])
 
 
 def test_the_page_asks_nothing_of_the_network_or_of_another_file(
