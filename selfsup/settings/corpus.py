@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from selfsup.settings.flag import argument, check_values, flag
 
 SOURCES = (
-    "text to read: .txt, .jsonl, .csv, .tsv or .parquet files (also .gz, .bz2, .xz, .zst), folders and "
-    "globs of them, URLs, hf://NAME, or docs://installed"
+    "text to read: .txt, .jsonl, .csv, .tsv or .parquet files (also .gz, .bz2, .xz, .zst), folders "
+    "and globs of them, URLs, hf://NAME, or docs://installed"
 )
 
 

@@ -48,7 +48,8 @@ class PretrainSettings:
         metavar="DIR",
     )
     vocab_size: int | None = flag(
-        "entries in the vocabulary of a new tokenizer; 8192 if not given, fewer if the text has no more",
+        "entries in the vocabulary of a new tokenizer; 8192 if not given, or fewer if the text "
+        "has no more",
         default=None,
         group="Data",
         metavar="N",
