@@ -49,13 +49,18 @@ def _document(record: Fields, source: str, text_field: str) -> Record:
         return BadRecord(source, line, f'no field "{text_field}" (it has: {_names(fields)})')
     if len(text) > LONGEST_RECORD_BYTES:
         return BadRecord(source, line, too_long())
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return BadRecord(source, line, "text holds half a character (a lone surrogate)")
+    if not is_encodable(text):
+        return BadRecord(source, line, "text holds half a character (a lone surrogate)")
     identifier = fields.get("id")
     return Document(str(line if identifier is None else identifier), text, source, line)
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text holds whole characters only, so that it can be written as UTF-8."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def too_long() -> str:

@@ -1,11 +1,29 @@
 """The file of predictions: JSON lines, one for each example, in the order of the data."""
 
+import errno
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from selfsup.atomic_files import replacing, write_bytes, writing_to
+from selfsup.errors import UserError
+
+
+def check_writable(file: str | Path) -> None:
+    """Make the file's folder, and see whether a file can be written there, before hours of work.
+
+    Raises:
+        UserError: it cannot.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: this is a folder: name a file")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -> None:
@@ -18,8 +36,7 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
         UserError: the disk is full, read-only or not yours.
     """
     path = Path(file)
-    with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path)
     if path.suffix == ".json":
         predictions = list(predictions)
         if all({"id", "answer"} <= prediction.keys() for prediction in predictions):

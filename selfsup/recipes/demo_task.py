@@ -113,7 +113,7 @@ def divide(documents: Iterable[Document], seed: int) -> Division:
     pretraining = [
         document
         for document in unique
-        if document.source not in taken_files and not labelled.is_held_in(document.text)
+        if document.source not in taken_files and not labelled.has_one_of(document.text)
     ]
     return Division(
         pretraining,
@@ -188,7 +188,7 @@ def _suitable(documents: list[Document], most: int, labelled: NearCopies) -> lis
         text = first_words(document.text)
         if len(found) == most:
             break
-        if len(text.split()) >= _SHORTEST_WORDS and not labelled.is_held_in(text):
+        if len(text.split()) >= _SHORTEST_WORDS and not labelled.has_one_of(text):
             labelled.add(text)
             found.append(document)
     return found

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from selfsup.evaluation.predictions_file import write_predictions
+from selfsup.evaluation.predictions_file import check_writable, write_predictions
 from selfsup.evaluation.scoring import score
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.score_answers import score_answers
@@ -36,6 +36,8 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         with display or ProgressDisplay("evaluate") as display:
             return score_answers(settings.predictions_file, settings.data, display.message)
     assert settings.model is not None
+    if settings.predictions is not None:
+        check_writable(settings.predictions)
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)

@@ -1,4 +1,4 @@
-"""Find documents that hold most of another one's text, such as a docstring copied and amended."""
+"""Find documents that share most of their text, such as a docstring copied and amended."""
 
 import re
 from collections import Counter, defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
 _RUN = 8  # words in a row that count as copied; shorter ones occur by chance
-_COPIED = 0.5  # the part of a text's runs that must occur elsewhere
+_COPIED = 0.5  # the part of the shorter text's runs that must occur in the other
 
 
 class NearCopies:
@@ -25,13 +25,16 @@ class NearCopies:
             self._holders[run].append(len(self._runs))
         self._runs.append(len(runs))
 
-    def is_held_in(self, text: str) -> bool:
-        """Whether the text holds half or more of one that was added.
+    def has_one_of(self, text: str) -> bool:
+        """Whether the text holds half or more of one that was added, or is held so in one.
 
         Half of its runs of eight words, that is; a text of fewer words is one run.
         """
-        found = Counter(holder for run in _runs(text) for holder in self._holders.get(run, ()))
-        return any(count >= _COPIED * self._runs[holder] for holder, count in found.items())
+        runs = _runs(text)
+        found = Counter(holder for run in runs for holder in self._holders.get(run, ()))
+        return any(
+            count >= _COPIED * min(self._runs[holder], len(runs)) for holder, count in found.items()
+        )
 
 
 def _runs(text: str) -> set[int]:

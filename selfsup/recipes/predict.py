@@ -6,7 +6,7 @@ from typing import Any
 
 from selfsup.deploy.predictor import Predictor
 from selfsup.errors import UserError
-from selfsup.evaluation.predictions_file import write_predictions
+from selfsup.evaluation.predictions_file import check_writable, write_predictions
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import PredictSettings
@@ -40,6 +40,7 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         examples = task.examples_of(*given_texts(settings))
         return next(task.records(examples, predictor.predict_examples(examples)))
     assert settings.out is not None
+    check_writable(settings.out)
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
         examples = task.read_examples(settings.data, Reading(columns), labelled=False)

@@ -4,7 +4,9 @@ from pathlib import PurePath
 from typing import Any
 
 from selfsup.settings import FinetuneSettings
+from selfsup.settings.task_flags import TAG
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.tag_scheme import entities_in_a_pipeline
 from selfsup.tasks.task import Task
 
 _TEMPLATE = """\
@@ -68,6 +70,8 @@ def task_model_card(
         for name, score in summary["metrics"].items()
     ]
     arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
+    if task.NAME == TAG and not entities_in_a_pipeline(labels.names):
+        inputs = _TEXT[1]  # the tag of each token
     code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,

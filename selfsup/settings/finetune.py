@@ -215,6 +215,7 @@ class FinetuneSettings:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
         task_flags.refuse_unused(self, self.task)
         task_flags.check_doc_stride(self.task, self.doc_stride, self.long_text)
+        task_flags.check_label_separator(self.label_separator)
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"

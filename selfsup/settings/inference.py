@@ -45,6 +45,7 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
+        task_flags.check_label_separator(self.label_separator)
         if (self.model is None) == (self.predictions_file is None):
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
         if self.predictions_file is not None and self.predictions is not None:

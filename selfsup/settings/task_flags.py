@@ -53,6 +53,16 @@ def unused_flags(task: str) -> set[str]:
     return {name for name, tasks in _TASKS_OF_FLAG.items() if task not in tasks}
 
 
+def check_label_separator(separator: str | None) -> None:
+    """Refuse one that stands between any two characters.
+
+    Raises:
+        UserError: it is empty.
+    """
+    if separator == "":
+        raise UserError("--label-separator is empty: give what stands between labels, such as ,")
+
+
 def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -> None:
     """Refuse an overlap of windows where texts are cut instead.
 

@@ -14,6 +14,7 @@ from selfsup.encoder.hugging_face_names import NameTable, encoder_names
 from selfsup.tasks.answer_windows import AnswerBatch
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.frozen_features import FeatureBatch
+from selfsup.tasks.score_layer import ScoreLayer
 from selfsup.tasks.task import Losses
 
 HEAD_NAMES: NameTable = {"qa_outputs": ("qa_outputs",)}
@@ -25,7 +26,7 @@ class SpanModel(nn.Module):
     def __init__(self, encoder: BertEncoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.qa_outputs = nn.Linear(encoder.config.hidden_size, 2)
+        self.qa_outputs = ScoreLayer(encoder.config.hidden_size, 2)
 
     def forward(self, batch: AnswerBatch) -> Losses:
         """Mean loss in nats, windows with both ends right, number of windows."""

@@ -17,11 +17,10 @@ from selfsup.encoder.packing import Packing
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.questions import Answer, Questions
-from selfsup.tasks.text_encoding import laid_out, special_ids, text_blocks
-from selfsup.tasks.text_windows import windows
+from selfsup.tasks.text_encoding import laid_out, plain, special_ids, text_blocks
+from selfsup.tasks.text_windows import shared, windows
 
-# Of a longer question the end is cut, so that there is room for the context.
-MAX_QUESTION_TOKENS = 64
+_MAX_QUESTION_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -142,20 +141,18 @@ def answer_windows(
         questions: N of them. Where they have answers, the windows are labelled with the one that
             is listed most often, the first of several such.
         max_length: most tokens of a window.
-        doc_stride: tokens of the context that a window shares with the next one.
+        doc_stride: tokens of the context that a window shares with the next one, at most half of
+            those that it has room for.
     """
     cls, sep = special_ids(tokenizer)
-    # What looks like [SEP] in a text is ordinary text.
-    tokenizer = Tokenizer.from_str(tokenizer.to_str())
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    tokenizer.encode_special_tokens = True
+    tokenizer = plain(tokenizer, special_as_text=True)
     contexts = tokenize_contexts(tokenizer, questions.contexts)
     asked, cut = _question_tokens(tokenizer, questions.questions, max_length)
 
     asked_lengths = np.asarray(list(map(len, asked)), np.int64)
     context_lengths = np.diff(contexts.first_tokens)[questions.context_of]
-    spans = windows(context_lengths, max_length - 3 - asked_lengths, doc_stride)
+    room = max_length - 3 - asked_lengths
+    spans = windows(context_lengths, room, shared(doc_stride, room))
     first_tokens = contexts.first_tokens[questions.context_of][spans.texts] + spans.starts
     input_ids, token_type_ids, lengths = laid_out(
         [
@@ -179,6 +176,11 @@ def answer_windows(
     )  # fmt: skip
 
 
+def most_question_tokens(max_length: int) -> int:
+    """Of a longer question the end is cut, so that half of a window is left for the context."""
+    return max(1, min(_MAX_QUESTION_TOKENS, (max_length - 3) // 2))
+
+
 def tokenize_contexts(tokenizer: Tokenizer, contexts: Sequence[str]) -> TokenizedContexts:
     """Each context's tokens and where they stand in it."""
     input_ids, offsets = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
@@ -195,7 +197,7 @@ def _question_tokens(
     tokenizer: Tokenizer, questions: Sequence[str], max_length: int
 ) -> tuple[list[np.ndarray], int]:
     """The ids of each question, int32, and how many questions were cut."""
-    most = max(1, min(MAX_QUESTION_TOKENS, (max_length - 3) // 2))
+    most = most_question_tokens(max_length)
     input_ids, cut = [], 0
     for texts in text_blocks(questions):
         for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):

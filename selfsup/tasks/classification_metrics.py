@@ -35,24 +35,25 @@ def metrics(
 ) -> dict[str, float]:
     """How good the scores are, float [W, C], against the labels of ``encoded``.
 
-    One label a text: ``accuracy``; ``f1``, the mean of the F1 of every label (macro), which does
-    not depend on which of two labels is called positive; ``matthews_correlation``; ``loss``, the
-    mean cross-entropy in nats. Several: ``f1`` over all (text, label) decisions (micro),
-    ``f1_macro``, ``subset_accuracy`` (all labels of a text right), ``loss``, the mean binary
-    cross-entropy. Numbers: ``spearman``, ``pearson`` (0 where all answers are the same),
-    ``mean_squared_error``, which is also the ``loss``.
+    One label a text: ``accuracy``; ``f1``, the mean of the F1 of every label that is given or
+    predicted (macro), which does not depend on which of two labels is called positive;
+    ``matthews_correlation``; ``loss``, the mean cross-entropy in nats. Several: ``f1`` over all
+    (text, label) decisions (micro), ``f1_macro`` over all labels, ``subset_accuracy`` (all labels
+    of a text right), ``loss``, the mean binary cross-entropy. Numbers: ``spearman``, ``pearson``
+    (0 where all answers are the same), ``mean_squared_error``, which is also the ``loss``.
     """
     scores, given = scores_of_texts(scores, encoded), encoded.labels
     if labels.kind == "number":
         return _metrics_of_numbers(scores[:, 0].astype(np.float64), given.astype(np.float64))
     if labels.kind == "multi":
-        predicted = scores > 0
-        zero: Any = 0.0  # what is said of a label that is neither given nor predicted
+        right, predicted = _decisions(given > 0.5), _decisions(scores > 0)
+        # What is said of a label that is neither given nor predicted is 0.
+        how: Any = {"labels": range(len(labels)), "zero_division": 0.0}
         loss = F.binary_cross_entropy_with_logits(torch.from_numpy(scores), torch.from_numpy(given))
         return {
-            "f1": float(f1_score(given, predicted, average="micro", zero_division=zero)),
-            "f1_macro": float(f1_score(given, predicted, average="macro", zero_division=zero)),
-            "subset_accuracy": float((predicted == (given > 0.5)).all(axis=1).mean()),
+            "f1": float(f1_score(right, predicted, average="micro", **how)),
+            "f1_macro": float(f1_score(right, predicted, average="macro", **how)),
+            "subset_accuracy": float((predicted == right).all(axis=1).mean()),
             "loss": float(loss),
         }
     predicted = scores.argmax(axis=1)
@@ -79,8 +80,10 @@ def details(
         return {}
     scores, given = scores_of_texts(scores, encoded), encoded.labels
     places = list(range(len(labels)))
-    predicted = scores > 0 if labels.kind == "multi" else scores.argmax(axis=1)
-    right = given > 0.5 if labels.kind == "multi" else given
+    if labels.kind == "multi":
+        right, predicted = _decisions(given > 0.5), _decisions(scores > 0)
+    else:
+        right, predicted = given, scores.argmax(axis=1)
     zero: Any = 0.0
     columns: Any = precision_recall_fscore_support(
         right, predicted, labels=places, zero_division=zero
@@ -117,6 +120,11 @@ def chance(encoded: EncodedTexts, examples: LabelledTexts, labels: Labels) -> fl
     frequencies = np.sort(encoded.labels.sum(axis=0))[::-1]
     said = np.arange(1, len(frequencies) + 1) * len(encoded)
     return float((2 * np.cumsum(frequencies) / (said + frequencies.sum())).max())
+
+
+def _decisions(said: np.ndarray) -> np.ndarray:
+    """Bool [N, C]; of one column, which scikit-learn takes for two classes, with an empty one."""
+    return said if said.shape[1] > 1 else np.pad(said, ((0, 0), (0, 1)))
 
 
 def _metrics_of_numbers(values: np.ndarray, given: np.ndarray) -> dict[str, float]:

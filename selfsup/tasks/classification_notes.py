@@ -3,7 +3,7 @@
 from collections import Counter
 
 from selfsup.tasks.given_labels import labels_of, numbers_of
-from selfsup.tasks.labelled_texts import LabelledTexts
+from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.reading_notes import (
     absence_notes,
@@ -22,9 +22,14 @@ def reading_notes(train: LabelledTexts, validation: LabelledTexts, labels: Label
     for part, of_part in zip((train, validation), keys, strict=True):
         notes += repetition_notes(part.source, of_part, part.lines)
         if labels.kind != "number":
-            notes += contradiction_notes(part.source, of_part, part.labels or [], part.lines)
+            given = [_in_any_order(label) for label in part.labels or []]
+            notes += contradiction_notes(part.source, of_part, given, part.lines)
     notes += overlap_notes(train.source, keys[0], validation.source, keys[1], validation.lines)
     return notes
+
+
+def _in_any_order(label: GivenLabel) -> GivenLabel:
+    return label if isinstance(label, str) else tuple(sorted(label))
 
 
 def _keys(examples: LabelledTexts) -> list[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from selfsup.encoder.hugging_face_names import NameTable, encoder_names
 from selfsup.tasks.encoded_texts import EncodedBatch
 from selfsup.tasks.frozen_features import FeatureBatch
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.score_layer import ScoreLayer
 from selfsup.tasks.task import Losses
 
 HEAD_NAMES: NameTable = {"classifier": ("classifier",)}
@@ -30,7 +31,7 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(encoder.config.hidden_size, len(labels))
+        self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
         self.labels = labels
 
     def forward(self, batch: EncodedBatch) -> Losses:

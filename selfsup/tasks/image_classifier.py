@@ -15,6 +15,7 @@ from selfsup.encoder.vit_names import vit_names
 from selfsup.tasks.encoded_images import LabelledImageBatch
 from selfsup.tasks.frozen_features import FeatureBatch
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.score_layer import ScoreLayer
 from selfsup.tasks.task import Losses
 
 # Features that hardly vary are not blown up to vary like the others.
@@ -33,7 +34,7 @@ class StandardisedLinear(nn.Module):
     def __init__(self, width: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, outputs)
+        self.linear = ScoreLayer(width, outputs)
         self.register_buffer("mean", torch.zeros(width), persistent=False)
         self.register_buffer("std", torch.ones(width), persistent=False)
 

@@ -12,6 +12,7 @@ from selfsup.corpus.document import BadRecord
 from selfsup.corpus.hub import hub_rows
 from selfsup.corpus.json_lines import json_objects
 from selfsup.corpus.sources import find_inputs
+from selfsup.corpus.text_field import is_encodable
 from selfsup.errors import UserError
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
@@ -63,7 +64,7 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
         raise UserError(f"{file}: not a table that can be read: give one file, {ENDINGS}")
     (found,) = find_inputs([file])
     if found.suffix == "hub":
-        yield from (Row(*row) for row in islice(hub_rows(found.url), at_most))
+        yield from (_row(row, file) for row in islice(hub_rows(found.url), at_most))
         return
     with fsspec.open(found.url, "rb") as raw:
         binary = cast(BinaryIO, raw)
@@ -73,7 +74,7 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
         try:
             records = _READERS[found.suffix](compression.decompressed(binary, found.url), file)
             for record in islice(records, at_most):
-                yield record if isinstance(record, BadRecord) else Row(*record)
+                yield record if isinstance(record, BadRecord) else _row(record, file)
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
@@ -81,6 +82,22 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
 def column_names(rows: list[Row]) -> list[str]:
     """All names of fields, in the order in which they first appear."""
     return list(dict.fromkeys(name for row in rows for name in row.fields))
+
+
+def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
+    """The row, if what stands in it can be written again: JSON can hold half of a character."""
+    line, fields = record
+    for name, value in fields.items():
+        if not _is_whole(value):
+            reason = f'"{name}" holds half a character (a lone surrogate)'
+            return BadRecord(file, line, reason)
+    return Row(line, fields)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        return all(map(_is_whole, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, str) or is_encodable(value)
 
 
 def _checked(record: Row | BadRecord) -> Row:

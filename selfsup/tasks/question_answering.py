@@ -8,7 +8,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import text_family
 from selfsup.tasks.answer_model import SpanModel, parameter_names
-from selfsup.tasks.answer_windows import MAX_QUESTION_TOKENS, answer_windows
+from selfsup.tasks.answer_windows import answer_windows, most_question_tokens
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.labels import Kind, Labels
 from selfsup.tasks.question_answers import (
@@ -21,6 +21,7 @@ from selfsup.tasks.question_answers import (
 from selfsup.tasks.question_metrics import chance, details, fit, metrics, selection_metric
 from selfsup.tasks.questions import Questions, unlabelled_questions
 from selfsup.tasks.reading import Reading
+from selfsup.tasks.reading_notes import key_of
 from selfsup.tasks.squad_file import read_squad
 from selfsup.tasks.text_preparation import TextPreparation
 
@@ -109,15 +110,21 @@ def reading_notes(train: Questions, validation: Questions, labels: Labels) -> li
             )
     if unanswerable[1] and not unanswerable[0]:
         notes.append(f"{train.source}: none is without an answer, so it is not learnt to give none")
-    known = {(train.questions[place], train.context(place)) for place in range(len(train))}
-    both = sum(
-        (validation.questions[place], validation.context(place)) in known
-        for place in range(len(validation))
-    )
-    if both:
+    keys = [
+        [key_of(part.questions[place], part.context(place)) for place in range(len(part))]
+        for part in (train, validation)
+    ]
+    known, contexts = set(keys[0]), {context for _, context in keys[0]}
+    if both := sum(key in known for key in keys[1]):
         notes.append(f"{validation.source}: {both:,} of its questions are in {train.source}, too")
-    if repeated := len(train) - len(known):
-        notes.append(f"{train.source}: {repeated:,} questions are there more than once")
+    elif shared := sum(context in contexts for _, context in keys[1]):
+        notes.append(
+            f"{validation.source}: {shared:,} of its questions are about contexts of "
+            f"{train.source}: of new contexts the model will know less"
+        )
+    for part, of_part in zip((train, validation), keys, strict=True):
+        if repeated := len(part) - len(set(of_part)):
+            notes.append(f"{part.source}: {repeated:,} questions are there more than once")
     return notes
 
 
@@ -135,7 +142,8 @@ def encode_examples(
             f"in {limits.max_length} tokens; it is read in windows"
         )
     if windows.cut:
-        notes.append(f"{source}: {windows.cut:,} questions cut at {MAX_QUESTION_TOKENS} tokens")
+        most = most_question_tokens(limits.max_length)
+        notes.append(f"{source}: {windows.cut:,} questions cut at {most} tokens")
     unknown = np.unique(windows.question_of[windows.labels[:, 0] == IGNORE_INDEX])
     if examples.answers is not None and len(unknown):
         notes.append(

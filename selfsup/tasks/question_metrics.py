@@ -35,9 +35,9 @@ def fit(
     scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels
 ) -> Labels:
     """With the threshold of no answer that gives the highest F1, where some have none."""
-    if not examples.may_be_unanswerable:
-        return labels
     assert examples.answers is not None
+    if not examples.may_be_unanswerable or all(examples.answers):
+        return labels
     found = best_parts(scores, encoded, 1)
     overlap = [
         question_scores(given, [answer.text for answer in answers], may_be_unanswerable=True)[1]

@@ -136,13 +136,17 @@ def _id(question: Any, where: str) -> str:
     name = question.get("id") if isinstance(question, dict) else None
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
         raise Mistake("questions without an id", f'{where}: the question has no "id": give it one')
-    return str(name)
+    return _whole(str(name), "id", where)
 
 
 def _text(parent: dict[str, Any], name: str, where: str) -> str:
     text = parent.get(name)
     if not isinstance(text, str):
         raise UserError(f'{where}: "{name}" is missing or no text: add it')
+    return _whole(text, name, where)
+
+
+def _whole(text: str, name: str, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -52,6 +52,16 @@ def read_tags(names: Sequence[str]) -> tuple[Tag, ...]:
     return tuple(_tag(name, alone) for name in names)
 
 
+def entities_in_a_pipeline(names: Sequence[str]) -> bool:
+    """Whether the pipeline of transformers, too, makes the right entities of a model's tags.
+
+    It knows the prefixes ``B-`` and ``I-``, and takes neighbours with equal tags for one entity.
+    """
+    if _are_prefixes_alone(names):
+        return False
+    return all(name[0] in "BI" for name in names if _has_prefix(name))
+
+
 def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
     """The scheme that the tags of a file follow.
 

@@ -10,7 +10,7 @@ from selfsup.errors import UserError
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.encoded_texts import IGNORE_INDEX, EncodedTexts
 from selfsup.tasks.limits import Limits
-from selfsup.tasks.text_windows import Spans, cut, cut_pairs, pair_windows, windows
+from selfsup.tasks.text_windows import Spans, cut, cut_pairs, pair_windows, shared, windows
 
 # The tokenizer's own form of an encoded text takes a hundred bytes a token; so much exists at once.
 _TEXTS_AT_ONCE = 4096
@@ -59,9 +59,10 @@ def encode_texts(
     first = token_lists(tokenizer, texts, keep)
     if text_pairs is None:
         whole = first.lengths
-        overlap = limits.doc_stride
-        spans = windows(whole, np.full_like(whole, room), overlap) if windowed else cut(whole, room)
-        parts = [_tokens(first, spans)]
+        rooms = np.full_like(whole, room)
+        overlap = shared(limits.doc_stride, rooms)
+        spans = windows(whole, rooms, overlap) if windowed else cut(whole, room)
+        parts, cut_pair_texts = [_tokens(first, spans)], 0
     else:
         second = token_lists(tokenizer, text_pairs, keep)
         whole = first.lengths + second.lengths
@@ -71,6 +72,7 @@ def encode_texts(
             else cut_pairs(first.lengths, second.lengths, room)
         )
         parts = [_tokens(first, spans), _tokens(second, beside)]
+        cut_pair_texts = int((np.minimum(first.lengths, second.lengths) > room // 2).sum())
     input_ids, token_type_ids, lengths = laid_out(parts, cls, sep)
     counts = np.bincount(spans.texts, minlength=len(texts))
     too_long = int((whole > room).sum())
@@ -80,7 +82,7 @@ def encode_texts(
         lengths,
         counts,
         np.full(len(texts), IGNORE_INDEX, np.int64) if labels is None else labels,
-        _notes(source, too_long, counts, limits),
+        _notes(source, too_long, counts, cut_pair_texts, limits),
     )
 
 
@@ -98,11 +100,17 @@ def token_lists(tokenizer: Tokenizer, texts: Sequence[str], keep: int | None) ->
     return TokenLists(np.concatenate(ids), np.cumsum(counts) - counts, whole)
 
 
-def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy without the padding and truncation that some tokenizers' folders bring along."""
+def plain(tokenizer: Tokenizer, *, special_as_text: bool = False) -> Tokenizer:
+    """A copy without the padding and truncation that some tokenizers' folders bring along.
+
+    Args:
+        tokenizer: is left as it is.
+        special_as_text: whether what looks like ``[SEP]`` in a text is ordinary text.
+    """
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()
+    copy.encode_special_tokens = special_as_text
     return copy
 
 
@@ -162,13 +170,30 @@ def laid_out(
     return input_ids, token_type_ids, lengths
 
 
-def _notes(source: str, too_long: int, counts: np.ndarray, limits: Limits) -> tuple[str, ...]:
-    if not too_long:
-        return ()
-    of_all = f"{source}: {too_long:,} of {len(counts):,} texts"
-    if limits.long_text == "window":
-        return (
+def _notes(
+    source: str, too_long: int, counts: np.ndarray, cut_pair_texts: int, limits: Limits
+) -> tuple[str, ...]:
+    """What became of long texts.
+
+    Args:
+        source: the file.
+        too_long: how many of the N texts or pairs are longer than a sequence.
+        counts: int64 [N], windows of each.
+        cut_pair_texts: pairs whose shorter text does not fit in half of a window.
+        limits: how they were encoded.
+    """
+    notes, of_all = [], f"{source}: {too_long:,} of {len(counts):,} texts"
+    if limits.long_text != "window":
+        return (f"{of_all} cut at {limits.max_length} tokens",) if too_long else ()
+    windows_of_long = counts[counts > 1]
+    if len(windows_of_long):
+        notes.append(
             f"{of_all} are longer than {limits.max_length} tokens and are read in windows, "
-            f"{counts[counts > 1].mean():.1f} on average",
+            f"{windows_of_long.mean():.1f} on average"
         )
-    return (f"{of_all} cut at {limits.max_length} tokens",)
+    if cut_pair_texts:
+        notes.append(
+            f"{source}: {cut_pair_texts:,} pairs of two long texts: of the shorter one only the "
+            "beginning is read, half of a window"
+        )
+    return tuple(notes)

@@ -49,7 +49,7 @@ def cut_pairs(first: np.ndarray, second: np.ndarray, room: int) -> tuple[Spans, 
     )
 
 
-def windows(lengths: np.ndarray, room: np.ndarray, overlap: int) -> Spans:
+def windows(lengths: np.ndarray, room: np.ndarray, overlap: np.ndarray) -> Spans:
     """Windows over each text, in order; the last one ends where the text ends.
 
     Neighbours share ``overlap`` tokens, the last two of a text perhaps more, so that all but the
@@ -58,7 +58,8 @@ def windows(lengths: np.ndarray, room: np.ndarray, overlap: int) -> Spans:
     Args:
         lengths: int64 [N].
         room: int64 [N], most tokens of each text's windows.
-        overlap: tokens that neighbours share; fewer where they would leave no way forward.
+        overlap: int64 [N], tokens that neighbours share; fewer where they would leave no way
+            forward.
     """
     steps = np.maximum(1, room - overlap)
     counts = 1 + np.maximum(0, -(-(lengths - room) // steps))
@@ -75,13 +76,27 @@ def pair_windows(
     """Windows over the longer text of each pair, each beside the shorter one.
 
     Of the shorter text, too, no more stands in a window than half of its room.
+
+    Args:
+        first, second: lengths, int64 [N].
+        room: most tokens of both.
+        overlap: as ``shared`` takes it.
     """
     first_is_longer = first > second
     shorter = np.minimum(np.minimum(first, second), room // 2)
-    longer = windows(np.maximum(first, second), room - shorter, overlap)
+    left = room - shorter
+    longer = windows(np.maximum(first, second), left, shared(overlap, left))
     beside = Spans(longer.texts, np.zeros_like(longer.starts), shorter[longer.texts])
     swap = first_is_longer[longer.texts]
     return _chosen(swap, longer, beside), _chosen(swap, beside, longer)
+
+
+def shared(overlap: int, room: np.ndarray) -> np.ndarray:
+    """How many tokens neighbours share, int64 [N]: at most half of a window, whatever is asked for.
+
+    More would make a window for every few tokens where another text leaves little room.
+    """
+    return np.minimum(overlap, room // 2)
 
 
 def _chosen(where: np.ndarray, one: Spans, other: Spans) -> Spans:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.hugging_face_names import NameTable, encoder_names
 from selfsup.tasks.frozen_features import FeatureBatch
+from selfsup.tasks.score_layer import ScoreLayer
 from selfsup.tasks.task import Losses
 from selfsup.tasks.word_windows import WordBatch
 
@@ -22,7 +23,7 @@ class TokenClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(encoder.config.hidden_size, tag_count)
+        self.classifier = ScoreLayer(encoder.config.hidden_size, tag_count)
 
     def forward(self, batch: WordBatch) -> Losses:
         """Mean loss in nats, right tags, number of words."""

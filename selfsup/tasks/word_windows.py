@@ -19,7 +19,7 @@ from torch import Tensor
 from selfsup.encoder.packing import Packing
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
-from selfsup.tasks.text_encoding import special_ids
+from selfsup.tasks.text_encoding import plain, special_ids
 
 # The tokenizer's own form of an encoded text takes kilobytes; so many exist at a time.
 _WORDS_AT_ONCE = 4096
@@ -154,7 +154,7 @@ def encode_words(
         pieces = np.concatenate([np.empty(0, np.int32), *(pieces_of[word] for word in words)])
         piece_counts = np.array([len(pieces_of[word]) for word in words], np.int64)
         first_pieces = np.cumsum(piece_counts) - piece_counts
-        for start, stop, own in windows(first_pieces, len(pieces), max_length - 2, overlap):
+        for start, stop, own in owned_windows(first_pieces, len(pieces), max_length - 2, overlap):
             input_ids += [begin, pieces[start:stop], end]
             lengths.append(stop - start + 2)
             row_counts.append(len(own))
@@ -176,7 +176,7 @@ def encode_words(
     return EncodedSentences(encoded, word_counts, (note,) if long else ())
 
 
-def windows(
+def owned_windows(
     first_pieces: np.ndarray, piece_count: int, size: int, overlap: int
 ) -> list[tuple[int, int, np.ndarray]]:
     """Cover a sentence with windows, and give each word to the one in which it has most context.
@@ -208,10 +208,7 @@ def windows(
 
 def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """The token ids of each word, int32; a word of which nothing is left is an unknown one."""
-    tokenizer = Tokenizer.from_str(tokenizer.to_str())
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    tokenizer.encode_special_tokens = True
+    tokenizer = plain(tokenizer, special_as_text=True)
     unknown = np.array([tokenizer.token_to_id(tokenizer.model.unk_token)], np.int32)
     found, ordered = {}, sorted(words)
     for first in range(0, len(ordered), _WORDS_AT_ONCE):

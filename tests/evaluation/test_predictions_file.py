@@ -7,7 +7,7 @@ import os
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.evaluation.predictions_file import write_predictions
+from selfsup.evaluation.predictions_file import check_writable, write_predictions
 
 PREDICTIONS = [{"text": "좋은 영화", "label": "1"}, {"text": "two\nlines", "label": "0"}]
 
@@ -32,6 +32,19 @@ def test_a_run_that_breaks_off_leaves_the_old_file_and_no_other(tmp_path):
         write_predictions(path, broken())
     assert [entry.name for entry in tmp_path.iterdir()] == ["answers.jsonl"]
     assert path.read_text() == "old"
+
+
+def test_where_no_file_can_be_written_is_told_before(tmp_path, monkeypatch):
+    check_writable(tmp_path / "new" / "answers.jsonl")
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(UserError, match="this is a folder: name a file"):
+        check_writable(tmp_path / "new")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"cannot write .*answers\.jsonl: "):
+        check_writable(tmp_path / "file" / "answers.jsonl")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match="you may not write there"):
+        check_writable(tmp_path / "answers.jsonl")
 
 
 def test_a_full_disk_is_told_in_a_line_and_the_old_file_stays(tmp_path, monkeypatch):

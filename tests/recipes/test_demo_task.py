@@ -96,7 +96,7 @@ def test_no_example_is_a_near_copy_of_another(documents):
     for part in SIZES:
         for name in names_in(division, part):
             text = first_words(by_name[name].text)
-            assert not known.is_held_in(text)
+            assert not known.has_one_of(text)
             known.add(text)
 
 

@@ -24,6 +24,7 @@ def settings(task: str, **flags) -> FinetuneSettings:
         ("token-classification", {"label_type": "multi"}, "sequence-classification and pair-"),
         ("token-classification", {"long_text": "window"}, "not for token-classification"),
         ("pair-classification", {"doc_stride": 8}, "add --long-text window"),
+        ("sequence-classification", {"label_separator": ""}, "--label-separator is empty"),
         ("image-classification", {"max_length": 64}, "not for image-classification"),
         ("image-classification", {"tokenizer": "t"}, "--tokenizer is for .*: leave it out"),
         ("pair-classification", {"max_bad_fraction": 0.5}, "--max-bad-fraction is for image-"),

@@ -66,7 +66,7 @@ def test_windows_are_those_of_transformers(question, context, max_length, doc_st
     room = max_length - int(windows.context_places[0]) - 1
     theirs = peer(
         question, context, truncation="only_second", max_length=max_length,
-        stride=min(doc_stride, room - 1),
+        stride=min(doc_stride, room // 2),
         return_overflowing_tokens=True, return_offsets_mapping=True,
     )  # fmt: skip
     ids = np.split(windows.input_ids, np.cumsum(windows.lengths)[:-1])

@@ -45,6 +45,19 @@ def test_metrics_of_several_labels_are_those_of_scikit_learn():
     assert found["loss"] == pytest.approx(np.mean(binary), rel=1e-5)
 
 
+def test_one_label_that_a_text_has_or_not_is_measured_by_itself():
+    toxic = Labels("multi", ("toxic",))
+    given = np.array([[1], [0], [0], [0], [1], [0]], np.float32)
+    scores = np.array([[2], [-1], [1], [-1], [-1], [-1]], np.float32)
+    found = metrics(scores, of_texts(given), NO_EXAMPLES, toxic)
+    assert found["f1"] == found["f1_macro"] == peer.f1_score(given[:, 0], scores[:, 0] > 0) == 0.5
+    assert found["subset_accuracy"] == pytest.approx(4 / 6)
+    (entry,) = details(scores, of_texts(given), NO_EXAMPLES, toxic)["classes"]
+    assert entry == {"label": "toxic", "precision": 0.5, "recall": 0.5, "f1": 0.5, "examples": 2}
+    never = metrics(np.full_like(scores, -1), of_texts(given), NO_EXAMPLES, toxic)
+    assert never["f1"] == 0 < chance(of_texts(given), NO_EXAMPLES, toxic)
+
+
 def test_metrics_of_numbers_are_those_of_scipy():
     given = RANDOM.normal(3, 2, 60).astype(np.float32)
     scores = (given + RANDOM.normal(size=60)).astype(np.float32)

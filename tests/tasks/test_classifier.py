@@ -93,6 +93,18 @@ def test_numbers_are_learnt_in_standard_deviations_and_scored_and_saved_as_they_
     torch.testing.assert_close(loss, F.mse_loss(scores[:, 0], batch.labels) / 25, atol=1e-5, rtol=0)
 
 
+def test_large_numbers_keep_their_digits_in_bfloat16_as_well():
+    prices = Labels("number", ("value",), mean=300_000.0, std=10.0)
+    model, batch = new_model(prices), encoded().units.batch(ALL)
+    with torch.no_grad():
+        exact = model.scores(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = model.scores(batch)
+    assert rounded.dtype == torch.float32
+    assert exact.std() > 1
+    torch.testing.assert_close(rounded, exact, atol=0.5, rtol=0)
+
+
 def test_the_mean_is_taken_over_each_texts_windows():
     scores = torch.tensor([[1.0, 0.0], [2.0, 2.0], [4.0, 4.0], [9.0, 0.0]])
     means = mean_of_windows(scores, torch.tensor([1, 2, 1]))

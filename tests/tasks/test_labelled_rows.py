@@ -70,6 +70,18 @@ def test_quotes_in_tab_separated_fields_are_ordinary_characters(tmp_path):
     assert fields == ['"half a quote', 'say "TIME" \'s up"']
 
 
+@pytest.mark.parametrize(
+    "row",
+    [r'{"text": "cut \ud83d"}', r'{"words": ["a", "\ud83d"]}', r'{"tags": [{"x": "\ud83d"}]}'],
+)
+def test_half_a_character_is_refused_by_line(tmp_path, row: str):
+    path = tmp_path / "table.jsonl"
+    path.write_text(f'{{"text": "\\ud83d\\ude00"}}\n{row}\n')
+    with pytest.raises(UserError, match=r"line 2: .* holds half a character") as raised:
+        read_rows(str(path))
+    assert str(raised.value).isprintable()
+
+
 def test_a_row_knows_its_line_also_after_fields_of_several_lines(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text('text,label\n"one\ntwo",1\nthree,0\n')

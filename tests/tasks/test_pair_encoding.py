@@ -74,6 +74,29 @@ def test_windows_of_a_pair_go_over_its_longer_text():
     assert encoded.token_type_ids.reshape(2, 6).tolist() == [[0, 0, 0, 1, 1, 1]] * 2
 
 
+def test_beside_a_long_text_windows_go_on_by_half_of_the_room_that_is_left():
+    limits = Limits(19, 9, "window")  # of 16 tokens 8 are left for the longer text
+    texts = texts_of_lengths([40, 12])
+    encoded = encode_texts(toy_tokenizer(), texts[:1], limits, text_pairs=texts[1:], source="t")
+    assert encoded.window_counts.tolist() == [9]
+    assert encoded.notes[1] == (
+        "t: 1 pairs of two long texts: of the shorter one only the beginning is read, "
+        "half of a window"
+    )
+    short = texts_of_lengths([9, 8])
+    fits = encode_texts(toy_tokenizer(), short[:1], limits, text_pairs=short[1:], source="t")
+    assert fits.window_counts.tolist() == [2]
+
+
+def test_two_texts_that_fit_once_the_shorter_is_cut_are_one_window():
+    first, second = texts_of_lengths([8, 8])
+    encoded = encode_texts(
+        toy_tokenizer(), [first], Limits(18, 2, "window"), text_pairs=[second], source="t"
+    )
+    assert encoded.window_counts.tolist() == [1]
+    assert len(encoded.notes) == 1
+
+
 def test_a_text_is_learnt_from_in_all_its_windows_or_in_some_evenly_spread():
     texts = ["a", "film " * 20, "plot " * 200]
     labels = np.array([0, 1, 2])

@@ -290,6 +290,16 @@ def test_where_all_questions_have_answers_nothing_is_fitted(tmp_path):
     assert task.fit(random_scores(encoded), encoded, questions, NONE) == NONE
 
 
+def test_a_file_of_version_2_without_unanswerable_questions_fits_nothing_either(tmp_path):
+    path = write_toy_questions(tmp_path / "dev.json", 4, seed=1)
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**whole, "version": "v2.0"}), encoding="utf-8")
+    questions = read_squad(str(path), labelled=True)
+    assert questions.may_be_unanswerable
+    encoded = encode(questions)
+    assert task.fit(random_scores(encoded), encoded, questions, NONE) == NONE
+
+
 def test_the_loss_is_the_cross_entropy_of_start_and_end(questions):
     encoded = encode(questions)
     scores = random_scores(encoded)

@@ -50,6 +50,13 @@ def test_texts_with_two_labels_are_counted():
     )
 
 
+def test_several_labels_are_the_same_in_any_order():
+    several = [(text, (label, "c")) for text, label in SOUND]
+    more = [*several, ("text 0", ("c", "a")), ("text 1", ("a", "c"))]
+    (said,) = [note for note in notes(more, several[:2]) if "another label" in note]
+    assert said.startswith("train.tsv: 1 examples have another label than the same text before")
+
+
 def test_texts_in_both_files_are_counted():
     (said,) = notes(SOUND, [*OTHERS, ("text 4", "a"), ("text 5", "b")])
     assert said.startswith("dev.tsv: 2 of 6 examples are also in train.tsv (the first in line 6)")

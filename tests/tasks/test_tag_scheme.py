@@ -7,6 +7,7 @@ from selfsup.tasks.conll_file import read_conll
 from selfsup.tasks.entity_metrics import OUTSIDE, Tag
 from selfsup.tasks.tag_scheme import (
     complete_tags,
+    entities_in_a_pipeline,
     find_breaches,
     find_scheme,
     read_tags,
@@ -93,6 +94,20 @@ def test_another_scheme_and_plain_tags_are_said():
 def test_tags_of_no_scheme_are_refused(tags, said):
     with pytest.raises(UserError, match=said):
         scheme_notes("f", tagged(tags))
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_known"),
+    [
+        (["O", "B-PER", "I-PER"], True),
+        (["O", "PER", "LOC"], True),
+        (["O", "B-PER", "I-PER", "E-PER", "S-PER"], False),
+        (["O", "B-PER", "I-PER", "L-PER", "U-PER"], False),
+        (["O", "B", "I"], False),
+    ],
+)
+def test_what_the_pipeline_of_transformers_makes_of_tags_is_known(tags, is_known):
+    assert entities_in_a_pipeline(tags) == is_known
 
 
 def test_tags_are_read_alike_in_every_scheme():

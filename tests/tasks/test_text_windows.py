@@ -22,7 +22,7 @@ def test_a_cut_text_keeps_its_beginning(lengths, room):
 
 @given(LENGTHS, st.integers(2, 40), st.integers(0, 20))
 def test_windows_cover_each_text_in_order_and_share_what_they_are_asked_to(lengths, room, overlap):
-    spans = windows(lengths, np.full_like(lengths, room), overlap)
+    spans = windows(lengths, np.full_like(lengths, room), np.full_like(lengths, overlap))
     assert sorted(set(spans.texts.tolist())) == list(range(len(lengths)))
     assert (np.diff(spans.texts) >= 0).all()
     for text, length in enumerate(lengths):
@@ -38,12 +38,12 @@ def test_windows_cover_each_text_in_order_and_share_what_they_are_asked_to(lengt
 
 
 def test_a_text_that_fits_is_one_window():
-    spans = windows(np.array([4, 5, 0]), np.array([5, 5, 5]), 2)
+    spans = windows(np.array([4, 5, 0]), np.array([5, 5, 5]), np.full(3, 2))
     assert spans.lengths.tolist() == [4, 5, 0]
 
 
 def test_the_last_window_ends_where_the_text_ends():
-    spans = windows(np.array([12]), np.array([5]), 2)
+    spans = windows(np.array([12]), np.array([5]), np.array([2]))
     assert spans.starts.tolist() == [0, 3, 6, 7]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
-from selfsup.tasks.word_windows import EncodedSentences, WordBatch, encode_words, windows
+from selfsup.tasks.word_windows import EncodedSentences, WordBatch, encode_words, owned_windows
 from tests.toy_task import OTHER, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 SENTENCES = [text.split() for _, text in toy_examples(30, seed=4)]
@@ -107,7 +107,7 @@ def test_every_word_is_seen_once_in_its_order_whatever_the_length(max_length, ov
 def test_a_word_belongs_to_a_window_of_most_context(size, overlap, piece_count, data):
     numbers = st.integers(0, max(0, piece_count - 1))
     firsts = data.draw(st.sets(numbers, min_size=1).map(sorted)) if piece_count else []
-    found = windows(np.array(firsts, np.int64), piece_count, size, overlap)
+    found = owned_windows(np.array(firsts, np.int64), piece_count, size, overlap)
     assert [place for _, _, own in found for place in own.tolist()] == firsts
     if piece_count <= size:
         assert [window[:2] for window in found] == [(0, piece_count)]
