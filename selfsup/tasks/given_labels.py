@@ -13,7 +13,7 @@ import numpy as np
 
 from selfsup.errors import UserError
 from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
-from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.labels import Kind, Labels, unknown
 
 # A column with more labels than this, and hardly a repetition, holds something else.
 _MANY_LABELS = 50
@@ -168,10 +168,9 @@ def _place(
 ) -> int:
     if label in places:
         return places[label]
-    shown = ", ".join(labels.names[:10]) + (", …" if len(labels) > 10 else "")
-    raise UserError(
-        f"{examples.source}, line {examples.lines[row]}: label {label!r} was not among those "
-        f"trained on ({shown}): mend it, or train with examples of it"
+    where = f"{examples.source}, line {examples.lines[row]}"
+    raise unknown(
+        f"{where}: label {label!r}", labels.names, "mend it, or train with examples of it"
     )
 
 

@@ -19,7 +19,7 @@ from selfsup.tasks.image_classifier import ImageClassifier, parameter_names
 from selfsup.tasks.image_notes import reading_notes
 from selfsup.tasks.image_preparation import ImagePreparation
 from selfsup.tasks.labelled_images import LabelledImages, given_images, read_images
-from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.labels import Kind, Labels, unknown
 from selfsup.tasks.reading import Reading
 from selfsup.tasks.task import Prediction
 
@@ -106,11 +106,8 @@ def encode_examples(
     places = places_of(labels.names)
     for file, label in zip(examples.files, examples.labels, strict=True):
         if label not in places:
-            shown = ", ".join(labels.names[:10]) + (", …" if len(labels) > 10 else "")
-            raise UserError(
-                f"{file}: its class {label!r} was not among those trained on ({shown}): take the "
-                "folder away, or train with images of it"
-            )
+            mend = "take the folder away, or train with images of it"
+            raise unknown(f"{file}: its class {label!r}", labels.names, mend)
     numbers = np.asarray([places[label] for label in examples.labels], np.int64)
     return EncodedImages(examples, numbers, preparation)
 

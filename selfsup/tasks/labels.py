@@ -1,6 +1,6 @@
 """What a task's model answers with: the names of its scores, and how they are to be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,12 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def unknown(what: str, names: Sequence[str], mend: str) -> UserError:
+    """The refusal of a label that no training example had: what and where it is, what to do."""
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return UserError(f"{what} was not among those trained on ({shown}): {mend}")
 
 
 def config_entries(labels: Labels) -> dict[str, Any]:

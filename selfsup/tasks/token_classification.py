@@ -14,7 +14,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import text_family
 from selfsup.tasks.entity_metrics import confusion_of_kinds, entity_metrics, metrics_by_kind
-from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.labels import Kind, Labels, unknown
 from selfsup.tasks.reading import Reading
 from selfsup.tasks.tag_scheme import complete_tags, find_scheme
 from selfsup.tasks.tagged_file import of_text, read_tagged_file
@@ -195,10 +195,7 @@ def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | No
     for sentence in examples.sentences:
         for tag, line in zip(sentence.tags or (), sentence.word_lines, strict=True):
             if tag not in places:
-                shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-                raise UserError(
-                    f"{examples.source}, line {line}: tag {tag!r} was not among those trained on "
-                    f"({shown}): mend it, or train with examples of it"
-                )
+                what = f"{examples.source}, line {line}: tag {tag!r}"
+                raise unknown(what, names, "mend it, or train with examples of it")
             numbers.append(places[tag])
     return np.asarray(numbers, np.int64)
