@@ -73,7 +73,7 @@ def _record_block(
 def report_problem(record: BadRecord, path: Path) -> None:
     """Add one line to the report of what could not be read."""
     line = {"file": record.source, "line": record.line, "reason": record.reason}
-    with writing_to(path), path.open("a", encoding="utf-8") as file:
+    with writing_to(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from selfsup.corpus.text_field import is_encodable
 from selfsup.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -49,13 +50,15 @@ def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
         The images, sorted by name, and for each the name of its class.
 
     Raises:
-        UserError: as ``find_images``, or an image lies outside the folders of the classes, or there
-            are fewer than two classes, or the folders are called like the parts of a data set.
+        UserError: as ``find_images``, or an image lies outside the folders of the classes, or the
+            folders are called like the parts of a data set.
     """
     path = Path(path)
     if path.is_file():
         raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
     files = find_images(path)
+    for file in files:
+        check_name(file)
     labels = [file.relative_to(path).parts[0] for file in files]
     outside = next((file for file in files if file.parent == path), None)
     if outside is not None:
@@ -64,16 +67,22 @@ def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
             "with its images in it"
         )
     classes = sorted(set(labels))
-    if len(classes) == 1:
-        raise UserError(
-            f"{path}: images of one class only ({classes[0]}): it must hold a folder for each of "
-            "two or more classes"
-        )
     if _PARTS.issuperset(name.lower() for name in classes):
         raise UserError(
             f"{path}: holds {' and '.join(classes)}, which are no classes: name one of these"
         )
     return files, labels
+
+
+def check_name(file: Path) -> None:
+    """Refuse an image that no answer could name in a file of text.
+
+    Raises:
+        UserError: its path is not UTF-8.
+    """
+    if not is_encodable(str(file)):
+        shown = str(file).encode(errors="backslashreplace").decode()
+        raise UserError(f"{shown}: its name is not UTF-8: rename it, or its folder")
 
 
 def _refuse(error: OSError) -> None:

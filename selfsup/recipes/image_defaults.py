@@ -18,6 +18,7 @@ MASK_RATIO = 0.75  # MAE, §4.1
 LARGEST_IMAGE = 224
 PATCH_SIZES = (16, 8, 4, 2)
 LEAST_GRID = 8
+_MOST_PATCHES = 1024
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def fitting_patch_size(image_size: int) -> int:
     """The largest of the usual sizes that gives a grid of at least 8 × 8, else the smallest.
 
     Raises:
-        UserError: none of them divides the image.
+        UserError: none of them divides the image, or only one that makes a great many patches.
     """
     dividing = [size for size in PATCH_SIZES if image_size % size == 0]
     if not dividing:
@@ -100,7 +101,14 @@ def fitting_patch_size(image_size: int) -> int:
             f"--image-size {image_size}: no patch size of {sizes} divides it: give --patch-size, "
             "or take an even number"
         )
-    return next((size for size in dividing if image_size // size >= LEAST_GRID), dividing[-1])
+    fitting = next((size for size in dividing if image_size // size >= LEAST_GRID), dividing[-1])
+    if (count := (image_size // fitting) ** 2) > _MOST_PATCHES:
+        lower = image_size // PATCH_SIZES[0] * PATCH_SIZES[0]
+        raise UserError(
+            f"--image-size {image_size}: only patches of {fitting} pixels divide it, {count:,} of "
+            f"them, which is slow: take {lower} or {lower + PATCH_SIZES[0]}, or give --patch-size"
+        )
+    return fitting
 
 
 def fitting_image_size(side: int, patch_size: int | None) -> tuple[int, int]:

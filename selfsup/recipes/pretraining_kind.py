@@ -1,6 +1,7 @@
 """Whether a pre-training is one on text or on images: by its flags, else by its data."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from selfsup.encoder.config import BERT_SIZES
 from selfsup.encoder.config_file import read_model_type
@@ -28,10 +29,25 @@ def kind_of_pretraining(settings: PretrainSettings) -> Kind:
             f"{named}: takes {taken}, but --objectives {' '.join(settings.objectives)} is learnt "
             f"from {learnt}: leave one of the flags out, or take --encoder {USUAL_ENCODER[learnt]}"
         )
-    are_images = all(holds_images(source) and not holds_text(source) for source in settings.data)
-    kind = learnt or taken or ("images" if are_images else "text")
+    kind = learnt or taken or _kind_of_data(settings.data)
     _refuse_flags_of_the_other_kind(settings, kind)
     return kind
+
+
+def _kind_of_data(sources: Sequence[str]) -> Kind:
+    """What all of the data are.
+
+    Raises:
+        UserError: some of it holds both.
+    """
+    of_images = [source for source in sources if holds_images(source)]
+    both = next((source for source in of_images if holds_text(source)), None)
+    if both is not None:
+        raise UserError(
+            f"{both}: holds images and text: say which to learn from, --encoder "
+            f"{USUAL_ENCODER['images']} or --encoder {USUAL_ENCODER['text']}"
+        )
+    return "images" if of_images and len(of_images) == len(sources) else "text"
 
 
 def kind_of_objectives(settings: PretrainSettings) -> Kind | None:

@@ -1,5 +1,6 @@
 """The ``README.md`` of a fine-tuned model folder."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -25,7 +26,7 @@ tags: [selfsup, {kind}]
 {rows}
 
 {examples} training examples, {epochs} epochs, seeds {seeds}; these are the weights of seed {best}.
-Where there are several seeds, the table gives mean ± standard deviation.
+Where there are several seeds, the table gives mean ± standard deviation.{failed}
 
 ```
 selfsup predict {run} {arguments}
@@ -66,7 +67,7 @@ def task_model_card(
 ) -> str:
     """The card, in Markdown: what the model is, how good it is, and how to use it."""
     rows = [
-        f"| {name.replace('_', ' ')} | {score['mean']:.4f} ± {score['std']:.4f} |"
+        f"| {name.replace('_', ' ')} | {_written(score)} |"
         for name, score in summary["metrics"].items()
     ]
     arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
@@ -85,10 +86,20 @@ def task_model_card(
         epochs=settings.epochs,
         seeds=", ".join(map(str, summary["seeds"])),
         best=summary["best_seed"],
+        failed=_failed(summary["failed_seeds"]),
         run=settings.out,
         arguments=arguments,
         code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
     )
+
+
+def _written(score: dict[str, Any]) -> str:
+    spread = f" ± {score['std']:.4f}" if len(score["values"]) > 1 else ""
+    return f"{score['mean']:.4f}{spread}"
+
+
+def _failed(seeds: Sequence[int]) -> str:
+    return f" Failed to learn: seeds {', '.join(map(str, seeds))}." if seeds else ""
 
 
 def _shown(labels: Labels) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from selfsup.report.line_chart import text_width
+from selfsup.report.line_chart import shortened, text_width
 from selfsup.report.scale import Scale, tick_labels
 
 WIDTH, ROW, BAR, TOP, BOTTOM = 460, 44, 20, 8, 34
+_WIDEST_NAME = 182.0
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ def bar_chart(
     if not bars:
         return ""
     height = TOP + ROW * len(bars) + BOTTOM
-    left = 14 + max(text_width(bar.label) for bar in bars)
+    left = 14 + max(text_width(_name(bar)) for bar in bars)
     right = 16 + max(text_width(_value(bar, write)) for bar in bars)
     reach = [bar.mean + (bar.std or 0) for bar in bars]
     lowest = min(0.0, *(bar.mean - (bar.std or 0) for bar in bars))
-    scale = Scale(lowest, max(reach) * 1.02 or 1.0, left, WIDTH - right)
+    highest = max(0.0, *reach) * 1.02 or (0.0 if lowest < 0 else 1.0)
+    scale = Scale(lowest, highest, left, WIDTH - right)
     base = height - BOTTOM
     parts = []
     ticks = scale.ticks(4)
@@ -63,7 +65,7 @@ def _row(bar: Bar, middle: float, scale: Scale, write: Callable[[float], str]) -
     zero, end = scale(0.0), scale(bar.mean)
     parts = [
         f'<text class="name" x="{scale.start - 10:.1f}" y="{middle:.1f}">'
-        f"{escape(bar.label)}</text>",
+        f"{escape(_name(bar))}</text>",
         f'<rect class="bar s{bar.colour}" x="{min(zero, end):.1f}" y="{middle - BAR / 2:.1f}" '
         f'width="{abs(end - zero):.1f}" height="{BAR}" rx="2">'
         f"<title>{escape(bar.label)}: {escape(_value(bar, write))}</title></rect>",
@@ -81,6 +83,10 @@ def _row(bar: Bar, middle: float, scale: Scale, write: Callable[[float], str]) -
         f"{escape(_value(bar, write))}</text>"
     )
     return "".join(parts)
+
+
+def _name(bar: Bar) -> str:
+    return shortened(bar.label, _WIDEST_NAME)
 
 
 def _value(bar: Bar, write: Callable[[float], str]) -> str:

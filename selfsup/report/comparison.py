@@ -1,5 +1,7 @@
 """What a report shows of several runs: curves over each other, results side by side."""
 
+from collections.abc import Sequence
+
 from selfsup.report import numbers
 from selfsup.report.demo_ways import ways_of
 from selfsup.report.finetuning_comparison import finetuning_comparison
@@ -24,7 +26,7 @@ def comparison_sections(runs: list[Run]) -> str:
     )
 
 
-def distinct_names(runs: list[Run]) -> list[str]:
+def distinct_names(runs: Sequence[Run]) -> list[str]:
     """The folders' names, with as many of the folders above as it takes to tell them apart."""
     paths = [run.folder.resolve() for run in runs]
     for parts in range(1, 1 + max(len(path.parts) for path in paths)):

@@ -12,6 +12,7 @@ from selfsup.report.scale import Scale, around, tick_labels
 WIDTH, HEIGHT = 460, 270
 LEFT, TOP, BOTTOM = 50, 12, 40
 LABEL_HEIGHT = 15
+_WIDEST_LABEL = 119.0
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,18 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
+def shortened(text: str, most: float) -> str:
+    """The text, without its middle if it is wider than ``most``: runs often differ at the end."""
+    kept = len(text)
+    short = text
+    while text_width(short) > most and kept > 1:
+        kept -= 1
+        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+    return short
+
+
 def _short(label: str) -> str:
-    return label if len(label) <= 16 else label[:15] + "…"
+    return shortened(label, _WIDEST_LABEL)
 
 
 def _x_scale(lines: Sequence[Line], right: float) -> Scale:

@@ -11,7 +11,7 @@ from selfsup import __version__
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.report import numbers
-from selfsup.report.comparison import comparison_sections
+from selfsup.report.comparison import comparison_sections, distinct_names
 from selfsup.report.demo import demo_sections
 from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
@@ -65,9 +65,12 @@ def page(runs: Sequence[Run]) -> str:
         title, what = run.name, _WHAT[run.kind]
         body = _subtitle(run) + _notes(run) + _SECTIONS[run.kind](run) + _settings(run)
     else:
-        title, what = ", ".join(run.name for run in runs), "Comparison"
+        names = distinct_names(runs)
+        title, what = ", ".join(names), "Comparison"
         notes = "".join(
-            paragraph(f"{run.name}: {note}", "note") for run in runs for note in run.notes
+            paragraph(f"{name}: {note}", "note")
+            for name, run in zip(names, runs, strict=True)
+            for note in run.notes
         )
         body = notes + comparison_sections(list(runs))
     style, script = (

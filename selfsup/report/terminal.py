@@ -4,6 +4,7 @@ Each function takes the command's result, the same object that `--json` prints, 
 is not in it.
 """
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -67,9 +68,8 @@ def show_demo(result: Result) -> None:
 def show_tokenizer(result: Result) -> None:
     """How large the vocabulary is, and where it lies."""
     print_facts(result, ("vocab_size", "Vocabulary", numbers.whole), ("out", "Written to", str))
-    if result.get("out"):
-        command = f"selfsup prepare CORPUS --tokenizer {result['out']} --out SHARDS"
-        print_next("Next:", command)
+    if out := result.get("out"):
+        print_next("Next:", f"selfsup prepare CORPUS --tokenizer {shlex.quote(out)} --out SHARDS")
 
 
 def show_shards(result: Result) -> None:
@@ -84,8 +84,8 @@ def show_shards(result: Result) -> None:
         ("bad_records", "Records that could not be read", numbers.whole),
         ("out", "Written to", str),
     )
-    if result.get("out"):
-        print_next("Next:", f"selfsup pretrain {result['out']} --encoder bert-mini --out RUN")
+    if out := result.get("out"):
+        print_next("Next:", f"selfsup pretrain {shlex.quote(out)} --encoder bert-mini --out RUN")
 
 
 def show_pretraining(result: Result) -> None:
@@ -114,7 +114,8 @@ def show_pretraining(result: Result) -> None:
         ("seconds", "Time", numbers.duration),
         ("out", "Written to", str),
     )
-    if run := result.get("out"):
+    if out := result.get("out"):
+        run = shlex.quote(out)
         use = f'selfsup fill-mask {run} "A sentence with a [MASK] in it."'
         if "images" in result:
             use = (
@@ -131,7 +132,8 @@ def show_finetuning(result: Result) -> None:
         return
     _metrics(result)
     print_facts(result, ("seconds", "Time", numbers.duration), ("out", "Written to", str))
-    if run := result.get("out"):
+    if out := result.get("out"):
+        run = shlex.quote(out)
         given = _GIVEN.get(result.get("task", ""), '"A new sentence."')
         print_next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
 

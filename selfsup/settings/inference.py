@@ -21,7 +21,9 @@ class EvaluateSettings:
     """
 
     model: str | None = argument("folder of a fine-tuned model", metavar="MODEL", default=None)
-    data: str = flag("labelled examples", group="Data", metavar="FILE")
+    data: str = flag(
+        "labelled examples: a file, or a folder of images", group="Data", metavar="FILE"
+    )
     predictions: str | None = flag(
         "file to write each example's prediction to", default=None, group="Data", metavar="FILE"
     )
@@ -64,9 +66,14 @@ class PredictSettings:
     """
 
     model: str = argument("folder of a fine-tuned model", metavar="MODEL")
-    text: str | None = argument("one text to predict for", metavar="TEXT", default=None)
+    text: str | None = argument(
+        "one text, or an image file, to predict for", metavar="TEXT", default=None
+    )
     data: str | None = flag(
-        "file of texts to predict for", default=None, group="Data", metavar="FILE"
+        "file of texts, or folder of images, to predict for",
+        default=None,
+        group="Data",
+        metavar="FILE",
     )
     out: str | None = flag(
         "file to write the predictions of --data to", default=None, group="Data", metavar="FILE"

@@ -41,4 +41,4 @@ class DoctorSettings:
       selfsup doctor train.conll
     """
 
-    path: str = argument("shards, a run folder or a data file", metavar="PATH")
+    path: str = argument("shards, a run folder, a data file, or images", metavar="PATH")

@@ -8,7 +8,6 @@ import dataclasses
 import math
 import re
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +30,13 @@ def parse_command(
 
     Raises UserError, one line, for whatever is wrong with them; SystemExit(0) after --print_config.
     """
-    for file in _config_files(arguments):
-        _check_yaml(file, settings_class)
+    files, flags = _without_config_files(arguments)
+    for file in files:
+        _check_yaml(Path(file), settings_class)
     parser = command_parser(command, settings_class)
     try:
-        parsed = parser.parse_args(arguments)
+        # What comes later wins: the files come first.
+        parsed = parser.parse_args([f"--config={file}" for file in files] + flags)
     except argparse.ArgumentError as error:
         raise UserError(_explain(error.message, command, settings_class)) from error
     as_json = bool(parsed.pop("json", False))
@@ -92,7 +93,8 @@ def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -
     default: Any = None if required else field.default
     if field.metadata.get("positional"):
         nargs = "+" if _holds_many(hint) else None if required else "?"
-        given = {} if default is None else {"default": default}
+        # Left out, it leaves alone what --config says.
+        given: dict[str, Any] = {} if required else {"default": argparse.SUPPRESS}
         parser.add_argument(field.name, type=str, nargs=nargs, **given)
     elif hint is bool:
         # --lowercase and --no-lowercase
@@ -117,18 +119,25 @@ def _build(settings_class: type[Settings], parsed: Namespace) -> Settings:
         **{
             field.name: tuple(value) if isinstance(value := values[field.name], list) else value
             for field in dataclasses.fields(settings_class)  # pyright: ignore[reportArgumentType]
+            if field.name in values
         }
     )
 
 
-def _config_files(arguments: list[str]) -> Iterator[Path]:
-    for place, word in enumerate(arguments):
+def _without_config_files(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The files that --config names, and all other arguments."""
+    files, others = [], []
+    words = iter(arguments)
+    for word in words:
         if word == "--":
-            return
+            return files, [*others, word, *words]
         if word.startswith("--config="):
-            yield Path(word.removeprefix("--config="))
-        elif word == "--config" and place + 1 < len(arguments):
-            yield Path(arguments[place + 1])
+            files.append(word.removeprefix("--config="))
+        elif word == "--config" and (file := next(words, None)) is not None:
+            files.append(file)
+        else:
+            others.append(word)
+    return files, others
 
 
 def _check_yaml(file: Path, settings_class: type) -> None:
@@ -152,6 +161,10 @@ def _check_yaml(file: Path, settings_class: type) -> None:
             raise UserError(f"{file}: unknown setting {name!r}{closest(str(name), hints)}")
         hint = hints.get(name)
         is_left_open = value is None and type(None) in typing.get_args(hint)
+        if value is None and not is_left_open:
+            raise UserError(f"{file}: {name} has no value: give it one, or take the line out")
+        if hint is bool and not isinstance(value, bool):
+            raise UserError(f"{file}: {name} takes true or false, not {value}")
         if _holds_many(hint) and not isinstance(value, list) and not is_left_open:
             raise UserError(f"{file}: {name} takes a list: write [{value}]")
 

@@ -86,8 +86,8 @@ def learn_labels(examples: LabelledImages, label_type: Kind | None) -> Labels:
     counts = Counter(examples.labels)
     if len(counts) < 2:
         raise UserError(
-            f"{examples.source}: only images of {next(iter(counts))!r} can be read: there is "
-            "nothing to tell apart"
+            f"{examples.source}: images of one class only ({next(iter(counts))}) can be read: it "
+            "must hold a folder for each of two or more classes"
         )
     return Labels("class", in_order(counts))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from selfsup.corpus.bad_records import BadRecordTally
 from selfsup.errors import UserError
 from selfsup.images.decoding import BadImage, ShorterSide, decode
-from selfsup.images.folder import find_images, find_labelled_images
+from selfsup.images.folder import check_name, find_images, find_labelled_images
 from selfsup.tasks.decoded_images import threads
 
 # The fewest pixels that a side of an image may have.
@@ -62,6 +62,8 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
         files, labels = find_labelled_images(path)
     else:
         files = find_images(path)
+        for file in files:
+            check_name(file)
     return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
 
 

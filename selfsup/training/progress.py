@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 _PLAIN_SECONDS = 30.0
 
@@ -44,7 +45,7 @@ class ProgressDisplay:
         if not self._keeps_messages:
             return
         if self._live is not None:
-            self._console.print(text)
+            self._console.print(Text(text))  # square brackets are no markup
         else:
             print(text, file=sys.stderr, flush=True)
 
@@ -53,9 +54,9 @@ class ProgressDisplay:
         left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
         if self._live is not None:
             row = Table.grid(padding=(0, 2))
-            cells = [f"[dim]{name}[/dim] {value}" for name, value in fields.items()]
+            cells = [Text.assemble((name, "dim"), f" {value}") for name, value in fields.items()]
             bar = ProgressBar(total=1.0, completed=progress, width=24)
-            row.add_row(self._title, bar, f"{progress:4.0%}", *cells, left)
+            row.add_row(Text(self._title), bar, f"{progress:4.0%}", *cells, left)
             self._live.update(row)
         elif time.monotonic() - self._last_plain >= _PLAIN_SECONDS:
             self._last_plain = time.monotonic()

@@ -55,7 +55,7 @@ def test_each_image_is_labelled_with_the_folder_it_lies_in(tmp_path):
     ("names", "message"),
     [
         (["cat/1.png", "dog/2.png", "3.png"], r"/3\.png: lies in no class's folder"),
-        (["cat/1.png"], r"images of one class only \(cat\)"),
+        (["caf\udce9/1.png", "tea/1.png"], r"caf\\udce9/1\.png: its name is not UTF-8: rename it"),
         (["train/cat/1.png", "test/cat/2.png"], "holds test and train, which are no classes"),
     ],
 )
@@ -63,6 +63,11 @@ def test_folders_that_are_no_classes_are_refused(tmp_path, names, message):
     touch(tmp_path, *names)
     with pytest.raises(UserError, match=message):
         find_labelled_images(tmp_path)
+
+
+def test_images_of_one_class_are_enough_to_measure_with(tmp_path):
+    touch(tmp_path, "cat/1.png")
+    assert find_labelled_images(tmp_path)[1] == ["cat"]
 
 
 def test_a_single_file_has_no_classes(tmp_path):

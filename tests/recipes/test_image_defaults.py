@@ -53,6 +53,12 @@ def test_a_patch_size_divides_the_image_size(image_size: int, patch_size: int):
     assert fitting_patch_size(image_size) == patch_size
 
 
+def test_a_size_that_only_tiny_patches_divide_is_refused():
+    said = r"250: only patches of 2 pixels divide it, 15,625 of them, .*: take 240 or 256"
+    with pytest.raises(UserError, match=said):
+        fitting_patch_size(250)
+
+
 def test_an_odd_image_size_has_none():
     with pytest.raises(UserError, match="--image-size 81: no patch size of 16, 8, 4, 2 divides it"):
         fitting_patch_size(81)

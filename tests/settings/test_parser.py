@@ -67,6 +67,21 @@ def test_yaml_gives_settings_and_a_flag_beside_it_wins(tmp_path: Path):
     assert chosen == PretrainSettings(data=("a",), out="run", max_length=32, seed=6)
 
 
+def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("data: images\nout: runs/images\n")
+    chosen, _ = parse_command("demo", settings.DemoSettings, ["--config", str(file)])
+    assert chosen == settings.DemoSettings(data="images", out="runs/images")
+    chosen, _ = parse_command("demo", settings.DemoSettings, ["text", "--config", str(file)])
+    assert chosen.data == "text"
+    file.write_text("seed: 1\ndata: [a]\nout: r\n")
+    assert pretrain("--seed", "2", "--config", str(file)).seed == 2
+    assert pretrain("b", "--out", "s", f"--config={file}").data == ("b",)
+    file.write_text("model: m\ndata: d\n")
+    chosen, _ = parse_command("evaluate", settings.EvaluateSettings, ["--config", str(file)])
+    assert (chosen.model, chosen.data) == ("m", "d")
+
+
 def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, capsys):
     with pytest.raises(SystemExit) as end:
         pretrain("a", "--out", "run", "--learning-rate", "1e-5", "--print_config")
@@ -163,6 +178,8 @@ def test_a_mistake_is_named_in_one_line_with_its_flag(arguments: list[str], mess
         ("just words\n", "run.yaml holds no settings"),
         ("max_lenght: 3\n", "run.yaml: unknown setting 'max_lenght': did you mean max_length?"),
         ("data: a\n", "run.yaml: data takes a list: write [a]"),
+        ("seed:\nout: r\n", "run.yaml: seed has no value: give it one, or take the line out"),
+        ("mirror: maybe\n", "run.yaml: mirror takes true or false, not maybe"),
         ("max_length: many\ndata: [a]\nout: r\n", "--max-length takes a whole number, not many"),
         ("max_length: 3\ndata: [a]\nout: r\n", "--max-length must be between 16 and 512, not 3"),
     ],

@@ -1,5 +1,6 @@
 """What can be wrong with a run: it has not ended, a file is missing, or it did not learn."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +49,9 @@ def run_problems(folder: Path) -> Iterator[Problem]:
         yield from _pretraining_problems(run)
     elif run.kind == "finetune":
         yield from _finetuning_problems(run)
-    elif run.kind == "demo" and (folder / PRETRAIN / "run.yaml").exists():
-        yield from run_problems(folder / PRETRAIN)
+    elif run.kind == "demo":  # that of images has several pre-trainings
+        for settings in sorted(folder.glob(f"{PRETRAIN}*/run.yaml")):
+            yield from run_problems(settings.parent)
 
 
 def _unfinished(run: Run) -> Problem:
@@ -135,9 +137,10 @@ def _training_loss_problems(run: Run) -> Iterator[Problem]:
     window = len(finite) // 10
     if window < 3:
         return
+    sums = [0.0, *itertools.accumulate(loss for _, loss in finite)]
     means = [
-        (finite[at + window - 1][0], sum(loss for _, loss in finite[at : at + window]) / window)
-        for at in range(len(finite) - window + 1)
+        (finite[end - 1][0], (sums[end] - sums[end - window]) / window)
+        for end in range(window, len(finite) + 1)
     ]
     lowest_step, lowest = min(means, key=lambda entry: entry[1])
     last_step, last = means[-1]
