@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES, BadRecord, Record
 from selfsup.corpus.text_field import Fields, documents_from_fields
+from selfsup.errors import UserError
 
 
 def read_csv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
@@ -39,7 +40,10 @@ def _rows(
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(LONGEST_RECORD_BYTES)
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
-    header = next(reader, [])
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise UserError(f"{source}, line 1: no header that names the columns ({error})") from None
     if any(map(_has_escaped_bytes, header)):
         yield BadRecord(source, 1, "not UTF-8")
     while True:

@@ -1,5 +1,6 @@
 """Read documents from data sets that the Hugging Face library ``datasets`` can load: ``hf://NAME``."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -42,8 +43,7 @@ def hub_rows(url: str) -> Iterator[Fields]:
     try:
         dataset: Any = datasets.load_dataset(name, streaming=True, **options)
     except Exception as error:  # datasets raises a wide range of them
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{url}: cannot be loaded ({reason})") from None
+        raise _not_loaded(url, error) from None
     # A list of classes, such as a tag for each word, has them as its ``feature``.
     classes = {
         column: getattr(feature, "feature", feature)
@@ -54,8 +54,20 @@ def hub_rows(url: str) -> Iterator[Fields]:
         for column, feature in classes.items()
         if isinstance(feature, datasets.ClassLabel)
     }
-    for number, row in enumerate(dataset, 1):
+    rows = iter(dataset)
+    for number in itertools.count(1):
+        try:  # it is fetched while it is read
+            row = next(rows, None)
+        except Exception as error:
+            raise _not_loaded(url, error) from None
+        if row is None:
+            return
         yield number, row | {column: _class_names(row[column], names[column]) for column in names}
+
+
+def _not_loaded(url: str, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(f"{url}: cannot be loaded ({reason})")
 
 
 def _class_names(value: int | list[int] | None, names: list[str]) -> str | list[str]:

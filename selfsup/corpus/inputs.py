@@ -45,6 +45,8 @@ class Input:
 def find_inputs(sources: Sequence[str]) -> list[Input]:
     """Resolve files, folders, globs and URLs; what is inside a folder or glob is sorted by name.
 
+    Runs, shards and tokenizers that lie in a folder of texts are no texts, and are passed over.
+
     Raises:
         UserError: a source does not exist, names nothing readable, or needs a library that is not
             installed.
@@ -73,10 +75,11 @@ def _find(source: str) -> list[Input]:
             return [_input(filesystem, path, source)]
         if filesystem.isdir(path):
             names = sorted(filesystem.find(path))
+            made = _made_by_us(names, path)
             found = [
                 _input(filesystem, name, f"{source.rstrip('/')}{name[len(path) :]}")
                 for name in names
-                if _format(name) and not _is_hidden(name[len(path) :])
+                if _format(name) and not _is_hidden(name[len(path) :]) and not name.startswith(made)
             ]
         elif any(character in source for character in _GLOB_CHARACTERS):
             names = sorted(filesystem.glob(path))
@@ -113,6 +116,20 @@ def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str) -> Input
 def _format(path: str) -> str | None:
     suffix = compression.format_suffix(path)
     return suffix if suffix in _FORMATS else None
+
+
+def _made_by_us(names: Sequence[str], path: str) -> tuple[str, ...]:
+    """How the names begin that lie in runs, shards and tokenizers' folders, below a folder."""
+    known = set(names)
+    made = []
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        is_ours = file in ("run.yaml", "tokenizer.json") or (
+            file == "manifest.json" and f"{folder}/tokenizer/tokenizer.json" in known
+        )
+        if is_ours and folder != path.rstrip("/"):
+            made.append(f"{folder}/")
+    return tuple(made)
 
 
 def _folder_of_glob(path: str) -> str:

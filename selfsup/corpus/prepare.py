@@ -152,7 +152,7 @@ def prepare(
 def _is_inside(found: Input, folder: Path) -> bool:
     """Whether an input is one of our own files, as when the shards lie among the texts."""
     scheme, _, path = found.url.rpartition("://")
-    return scheme in ("", "file") and Path(path).is_relative_to(folder.resolve())
+    return scheme in ("", "file") and Path(path).resolve().is_relative_to(folder.resolve())
 
 
 def _finished_manifest(

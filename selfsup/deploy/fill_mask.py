@@ -78,7 +78,7 @@ def _probabilities(
         )
     model.to(compute.device)
     head = model.heads["mlm"]
-    with torch.inference_mode(), compute.autocast():
+    with torch.inference_mode():  # in float32: one sentence, whose close candidates are told apart
         encoded = model.encoder(
             torch.tensor(ids, device=compute.device),
             torch.tensor(type_ids, device=compute.device),
@@ -86,7 +86,7 @@ def _probabilities(
         )
         rows = torch.tensor(masked, device=compute.device)
         scores = head(encoded.last_hidden_state.index_select(0, rows))
-    return scores.float().softmax(-1).cpu().numpy()
+    return scores.softmax(-1).cpu().numpy()
 
 
 def _candidates(

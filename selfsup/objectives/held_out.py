@@ -94,7 +94,8 @@ def unigram_loss(
 def token_counts(corpus: TextCorpus, documents: np.ndarray, vocab_size: int) -> np.ndarray:
     """How often each token occurs in some documents, int64 [V]."""
     counts = np.zeros(vocab_size, np.int64)
+    starts, lengths = corpus.document_starts(), corpus.document_lengths()
     for part in np.array_split(documents, max(1, len(documents) // 4096)):
-        tokens = corpus.tokens_at(corpus.document_starts()[part], corpus.document_lengths()[part])
+        tokens = corpus.tokens_at(starts[part], lengths[part])
         counts += np.bincount(tokens, minlength=vocab_size)
     return counts

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from selfsup.counter_random import hash64, uniform
 from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.filler import with_filler
+from selfsup.encoder.precision import compute_dtype
 from selfsup.objectives.linear_cross_entropy import linear_cross_entropy
 from selfsup.objectives.sequences import Sequences, SpecialTokens
 from selfsup.objectives.text_batch import TextBatch, TextStates
@@ -194,6 +195,8 @@ class MaskedLMHead(nn.Module):
         Scores are computed at masked tokens only.
         """
         hidden = self.transform(with_filler(states.masked))
+        # Autocast leaves norms in float32 on some devices; the large product need not be.
+        hidden = hidden.to(compute_dtype(hidden))
         loss, right = linear_cross_entropy(
             hidden, self.decoder_weight, self.bias, batch.masked_labels
         )

@@ -67,8 +67,9 @@ def split_held_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide the documents into those to train on and those held out, int64 numbers of each.
 
-    At least ``at_least`` documents go to either part, and no more than about ``max_tokens`` tokens
-    are held out, which is enough to measure by. The choice depends on the corpus alone.
+    At least ``at_least`` documents go to either part. No more than about ``max_tokens`` tokens are
+    held out, which is enough to measure by; where the documents chosen for either part are longer
+    than that, the shortest ones are held out. The choice depends on the corpus alone.
 
     Raises:
         UserError: if there are fewer than twice ``at_least`` documents.
@@ -79,7 +80,10 @@ def split_held_out(
             f"{2 * at_least}: {at_least} to train on and {at_least} to measure with; give more text"
         )
     order = permutation(corpus.document_count, _HELD_OUT_STREAM)
-    total = np.cumsum(corpus.document_lengths()[order])
+    lengths = corpus.document_lengths()
+    if lengths[order[:at_least]].sum() > max_tokens:
+        order = np.argsort(lengths, kind="stable")
+    total = np.cumsum(lengths[order])
     wanted = min(round(corpus.document_count * fraction), int(np.searchsorted(total, max_tokens)))
     held_out_count = min(max(at_least, wanted), corpus.document_count - at_least)
     return np.sort(order[held_out_count:]), np.sort(order[:held_out_count])

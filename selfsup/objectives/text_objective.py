@@ -50,13 +50,14 @@ class TextBatches:
         self._first_step = 0
 
     def __getitem__(self, step: int) -> TextBatch:
-        """The batch of a step, counted from 0. An epoch's last batch may be smaller."""
+        """The batch of a step, counted from 0; those of an epoch differ by one sequence at most."""
         if step < self._first_step:
             self.epoch, self.end_step = -1, 0
         while step >= self.end_step:
             self._begin_epoch(self.epoch + 1)
-        first = (step - self._first_step) * self._batch_size
-        examples = self._order[first : first + self._batch_size]
+        steps = self.end_step - self._first_step
+        first, last = (len(self._order) * (step - self._first_step + i) // steps for i in (0, 1))
+        examples = self._order[first:last]
         return build_batch(self._plan, examples, self._masking, self._seed, self.epoch)
 
     def _begin_epoch(self, epoch: int) -> None:

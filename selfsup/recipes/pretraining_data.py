@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.sampling import sample_documents
-from selfsup.corpus.shards import Shards, open_shards
+from selfsup.corpus.shards import Shards, open_shards, read_manifest
 from selfsup.corpus.sources import find_inputs
 from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.corpus.wordpiece import (
@@ -66,7 +66,8 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
         _check_tokenizer(settings, shards)
         return shards
     if is_resumed and (run / SHARDS / "manifest.json").exists():
-        return open_shards(run / SHARDS)  # the text itself is needed no more
+        # The text itself is needed no more.
+        return _shards_of_this_run(settings, run)
     tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
     print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
     prepare(
@@ -80,6 +81,22 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
         max_bad_fraction=settings.max_bad_fraction,
     )
     return open_shards(run / SHARDS)
+
+
+def _shards_of_this_run(settings: PretrainSettings, run: Path) -> Shards:
+    """What the run made of its text before it stopped.
+
+    Raises:
+        UserError: it was made of another text than ``run.yaml`` names.
+    """
+    shards = open_shards(run / SHARDS)
+    made_of = read_manifest(run / SHARDS)["sources"]
+    if made_of != list(settings.data):
+        raise UserError(
+            f"{run / SHARDS}: made of {' '.join(made_of)}, but {run}/run.yaml says "
+            f"{' '.join(settings.data)}: give the pretrain command again, with another --out"
+        )
+    return shards
 
 
 def _shards_folder(settings: PretrainSettings) -> Path | None:

@@ -70,9 +70,11 @@ def _masked_lm_head(model: TextPreTraining) -> MaskedLMHead | None:
 
 def _sample_tokens(corpus: TextCorpus, documents: np.ndarray) -> np.ndarray:
     """The text of as many training documents, evenly spread, as word vectors are counted from."""
-    total = corpus.document_lengths()[documents].sum()
-    chosen = documents[:: max(1, int(total // MAX_TOKENS))]
-    return corpus.tokens_at(corpus.document_starts()[chosen], corpus.document_lengths()[chosen])
+    starts, lengths = corpus.document_starts(), corpus.document_lengths()
+    share = min(1.0, MAX_TOKENS / lengths[documents].sum())
+    places = np.linspace(0, len(documents), max(1, round(share * len(documents))), endpoint=False)
+    chosen = documents[places.astype(np.int64)]
+    return corpus.tokens_at(starts[chosen], lengths[chosen])
 
 
 def _set_dropout(model: TextPreTraining, probability: float) -> None:

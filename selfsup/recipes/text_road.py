@@ -1,6 +1,7 @@
 """Pre-training on text: a BERT from raw text or from token shards; see ``pretraining_road``."""
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ def _pretraining_data(settings: PretrainSettings, shards: Shards) -> _Pretrainin
     documents, held_out_documents = split_held_out(
         corpus, settings.held_out_fraction, at_least=2 if "nsp" in settings.objectives else 1
     )
+    lengths = corpus.document_lengths()
+    share = lengths[held_out_documents].sum() / lengths.sum()
+    if share > 10 * settings.held_out_fraction:
+        print(
+            f"{len(held_out_documents)} of {len(lengths)} documents are held out to measure with, "
+            f"{share:.0%} of the text: with more documents (chapters for books) it would be less",
+            file=sys.stderr,
+        )
     masking = Masking(
         settings.mask_probability,
         settings.masking,

@@ -190,7 +190,7 @@ class PretrainSettings:
         at_least=1,
     )
     accumulate: int = flag(
-        "batches whose gradients are added up before each step",
+        "batches whose gradients are averaged for each step",
         default=1,
         group="Optimisation",
         metavar="N",

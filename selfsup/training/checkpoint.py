@@ -37,6 +37,8 @@ def save_checkpoint(
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{_PREFIX}{step:09d}"
+    if final in _checkpoints(folder):
+        return final  # a run that took no step since has nothing to save
     temporary = folder / f".{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -49,8 +51,7 @@ def save_checkpoint(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    if final.exists():
-        shutil.rmtree(final)
+    shutil.rmtree(final, ignore_errors=True)  # what is not whole
     temporary.replace(final)
     sync_folder(folder)
     for older in _checkpoints(folder)[:-1]:
@@ -124,6 +125,5 @@ def _set_optimizer_tensors(
     for key, value in tensors.items():
         place, name = key.split(".", 1)
         parameter = parameters[int(place)]
-        # The step count stays where the optimizer keeps it; the moments lie beside the parameter.
-        device = parameter.device if value.ndim else value.device
-        optimizer.state[parameter][name] = value.to(device)
+        # A fused optimizer also wants the step count beside the parameter.
+        optimizer.state[parameter][name] = value.to(parameter.device)

@@ -154,14 +154,18 @@ def train(
     while (progress := extent.progress(state)) < 1.0 and not should_stop():
         started = time.perf_counter()
         place = next(i for i, stage in enumerate(stages) if progress < stage.until)
-        multiplier = rate_multiplier(settings.schedule, _mid(progress, extent), settings.warmup)
+        middle = _mid(progress, extent, state)
+        multiplier = rate_multiplier(settings.schedule, middle, settings.warmup)
         set_learning_rate(optimizer, multiplier)
         torch.manual_seed(int(hash64(settings.seed, state.step)) >> 1)
         sums: dict[str, Tensor] = {}
         tokens, flops = 0, 0.0
         for _ in range(settings.accumulate):
-            batch = stages[place].batches[state.batches_taken[place]].to(compute.device)
+            batch = stages[place].batches[state.batches_taken[place]]
             state.batches_taken[place] += 1
+            tokens += count(batch)
+            flops += training_flops(batch)
+            batch = batch.to(compute.device)
             with compute.autocast():
                 losses: Losses = model(batch)
             weights = settings.loss_weights
@@ -169,8 +173,6 @@ def train(
             (total / settings.accumulate).backward()  # type: ignore[union-attr]
             for name, (loss, _, _) in losses.items():
                 sums[name] = sums.get(name, 0.0) + loss.detach() / settings.accumulate
-            tokens += count(batch)
-            flops += training_flops(batch)
         # Anew in each step: after_step may have let more of them learn.
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         clip_gradients(parameters, settings.gradient_clip, state.step + 1)
@@ -193,13 +195,21 @@ def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, step: int
         NotFinite: if the norm is infinite or not a number.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    norm = torch.nn.utils.get_total_norm(gradients)
     if not math.isfinite(norm):  # waits for the device
         raise NotFinite(f"the gradient is not finite at step {step}")
     if norm > longest:
-        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm, foreach=True)
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
 
 
-def _mid(progress: float, extent: Extent) -> float:
-    """Progress in the middle of the coming step, so that neither end has a rate of 0."""
-    return progress if extent.steps is None else progress + 0.5 / extent.steps
+def _mid(progress: float, extent: Extent, state: RunState) -> float:
+    """Progress in the middle of the coming step, so that neither end has a rate of 0.
+
+    With a budget a step takes as much of it as those before did; the first, which has none before
+    it, a thousandth.
+    """
+    if extent.steps is not None:
+        share = 1 / extent.steps
+    else:
+        share = progress / state.step if state.step else 1e-3
+    return min(1.0, progress + share / 2)

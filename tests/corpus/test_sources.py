@@ -157,6 +157,18 @@ def test_folders_are_read_in_order_without_hidden_and_foreign_files(tmp_path):
     assert texts(tmp_path / "**" / "*.jsonl*") == ["a.jsonl", "b/1.jsonl.gz", "b/2.jsonl"]
 
 
+def test_what_was_made_of_texts_is_no_text(tmp_path):
+    ours = [
+        "runs/a/run.yaml", "runs/a/metrics.jsonl", "runs/a/tokenizer/vocab.txt",
+        "shards/manifest.json", "shards/problems.jsonl", "shards/tokenizer/tokenizer.json",
+        "model/tokenizer.json", "model/vocab.txt",
+    ]  # fmt: skip
+    for name in (*ours, "a.txt", "runs/notes.txt", "data/manifest.json", "data/b.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{name}\n")
+    assert texts(tmp_path) == ["a.txt", "data/b.txt", "runs/notes.txt"]
+
+
 def test_a_name_with_a_bracket_is_a_file_not_a_pattern(tmp_path):
     path = tmp_path / "c[1].jsonl"
     path.write_bytes(json_lines(ROWS))
@@ -305,6 +317,14 @@ def test_wrong_sources_are_refused_in_one_line(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="no corpus given"):
         texts()
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.tsv"])
+def test_a_header_without_an_end_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b'"' + b"x" * (LONGEST_RECORD_BYTES + 1))
+    with pytest.raises(UserError, match=rf"{name}, line 1: no header that names the columns"):
+        texts(path)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.5])

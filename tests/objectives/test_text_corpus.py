@@ -58,6 +58,13 @@ def test_a_corpus_too_small_to_divide_is_refused(count, at_least):
         split_held_out(corpus_of([[4, 5]] * count), 0.1, at_least)
 
 
+@pytest.mark.parametrize("at_least", [1, 2])
+def test_of_a_few_long_documents_the_shortest_are_held_out(at_least: int):
+    documents = [[5] * length for length in (900, 40, 700, 30, 800, 600)]
+    _, held_out = split_held_out(corpus_of(documents), 0.01, at_least, max_tokens=100)
+    assert held_out.tolist() == [[3], [1, 3]][at_least - 1]
+
+
 def test_the_share_held_out_is_the_one_asked_for():
     _, held_out = split_held_out(corpus_of([[2, 3]] * 1000), 0.05)
     assert len(held_out) == 50

@@ -186,6 +186,22 @@ def test_a_run_made_from_raw_text_goes_on_without_the_text(tmp_path, monkeypatch
     assert json.loads((out / "summary.json").read_bytes())["steps"] == 10
 
 
+def test_shards_of_another_text_than_the_runs_are_refused(tmp_path, monkeypatch, capsys):
+    texts = write_toy_corpus(tmp_path / "texts.txt")
+    monkeypatch.setattr(
+        pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
+    )
+    out = tmp_path / "run"
+    with pytest.raises(MemoryError):
+        pretrain(settings(texts, out))
+    monkeypatch.undo()
+    described = (out / "run.yaml").read_text().replace("texts.txt", "other.txt")
+    (out / "run.yaml").write_text(described)
+    assert cli.main(["resume", str(out)]) == 2
+    assert "shards: made of " in (said := capsys.readouterr().err)
+    assert "other.txt: give the pretrain command again" in said
+
+
 def _saving_then_dying(after: int):
     save, saved = pretraining_log.PretrainingLog.save_checkpoint, []
 

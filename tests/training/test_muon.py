@@ -89,6 +89,9 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
     first, optimizer = new_run()
     train(first, optimizer, range(3))
     checkpoint = save_checkpoint(tmp_path, 3, first, optimizer, {})
+    written = (checkpoint / "model.safetensors").stat().st_mtime_ns
+    assert save_checkpoint(tmp_path, 3, first, optimizer, {}) == checkpoint
+    assert (checkpoint / "model.safetensors").stat().st_mtime_ns == written  # never away
     second, optimizer = new_run()
     load_checkpoint(checkpoint, second, optimizer)
     train(second, optimizer, range(3, 6))
