@@ -173,33 +173,30 @@ def test_a_run_that_was_stopped_twice_is_still_the_same(shards, tmp_path, monkey
 
 
 def test_a_run_made_from_raw_text_goes_on_without_the_text(tmp_path, monkeypatch):
-    texts = write_toy_corpus(tmp_path / "texts.txt")
-    monkeypatch.setattr(
-        pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
-    )
-    out = tmp_path / "run"
-    with pytest.raises(MemoryError):
-        pretrain(settings(texts, out))
-    monkeypatch.undo()
+    texts, out = _died_on_raw_text(tmp_path, monkeypatch)
     texts.unlink()
     assert cli.main(["resume", str(out)]) == 0
     assert json.loads((out / "summary.json").read_bytes())["steps"] == 10
 
 
 def test_shards_of_another_text_than_the_runs_are_refused(tmp_path, monkeypatch, capsys):
-    texts = write_toy_corpus(tmp_path / "texts.txt")
-    monkeypatch.setattr(
-        pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
-    )
-    out = tmp_path / "run"
-    with pytest.raises(MemoryError):
-        pretrain(settings(texts, out))
-    monkeypatch.undo()
+    _, out = _died_on_raw_text(tmp_path, monkeypatch)
     described = (out / "run.yaml").read_text().replace("texts.txt", "other.txt")
     (out / "run.yaml").write_text(described)
     assert cli.main(["resume", str(out)]) == 2
     assert "shards: made of " in (said := capsys.readouterr().err)
     assert "other.txt: give the pretrain command again" in said
+
+
+def _died_on_raw_text(tmp_path: Path, monkeypatch) -> tuple[Path, Path]:
+    """A text, and a run on it that ended after its first checkpoint."""
+    texts, out = write_toy_corpus(tmp_path / "texts.txt"), tmp_path / "run"
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(
+            pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
+        )
+        pretrain(settings(texts, out))
+    return texts, out
 
 
 def _saving_then_dying(after: int):
