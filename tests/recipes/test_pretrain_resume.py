@@ -191,11 +191,12 @@ def test_shards_of_another_text_than_the_runs_are_refused(tmp_path, monkeypatch,
 def _died_on_raw_text(tmp_path: Path, monkeypatch) -> tuple[Path, Path]:
     """A text, and a run on it that ended after its first checkpoint."""
     texts, out = write_toy_corpus(tmp_path / "texts.txt"), tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+    with monkeypatch.context() as patched:
         patched.setattr(
             pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
         )
-        pretrain(settings(texts, out))
+        with pytest.raises(MemoryError):
+            pretrain(settings(texts, out))
     return texts, out
 
 
