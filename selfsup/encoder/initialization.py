@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 
 
-def initialize(model: nn.Module, std: float, seed: int) -> None:
+def initialize(model: nn.Module, std: float, seed: int, *, truncated: bool = True) -> None:
     """Draw all weights as BERT does: N(0, std²) truncated at two standard deviations.
+
+    Truncated they vary by 0.88 std only; ``transformers`` does not truncate.
 
     Biases start at 0 and norms at the identity. Learned tokens that a module holds itself
     (``cls_token``, ``mask_token``) are drawn like weights. Other parameters that are held so stay
@@ -14,7 +16,10 @@ def initialize(model: nn.Module, std: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(weight: Tensor) -> None:
-        nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
+        if truncated:
+            nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
+        else:
+            nn.init.normal_(weight, 0.0, std, generator=generator)
 
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding | nn.Conv2d):

@@ -109,7 +109,7 @@ def load_weights(
     missing = tuple(sorted(expected - weights.keys()))
     _refuse_half_an_encoder(missing, folder)
     if missing:
-        initialize(model, initializer_range, seed)
+        initialize(model, initializer_range, seed, truncated=False)  # as transformers would
     with torch.no_grad():
         for ours, value in from_hugging_face(weights, parameters, table).items():
             if value.shape != parameters[ours].shape:
