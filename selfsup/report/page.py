@@ -95,9 +95,9 @@ def _subtitle(run: Run) -> str:
         for key in ("task", "encoder", "objectives")
         if settings.get(key)
     ]
-    return paragraph(
-        " · ".join(parts) + (f" · on {numbers.setting(data)}" if data else ""), "subtitle"
-    )
+    if data:
+        parts.append(f"on {numbers.setting(data)}")
+    return paragraph(" · ".join(parts), "subtitle")
 
 
 def _notes(run: Run) -> str:
