@@ -7,7 +7,7 @@ from torch import Tensor, nn
 def initialize(model: nn.Module, std: float, seed: int, *, truncated: bool = True) -> None:
     """Draw all weights as BERT does: N(0, std²) truncated at two standard deviations.
 
-    Truncated they vary by 0.88 std only; ``transformers`` does not truncate.
+    Not ``truncated``, as ``transformers`` draws them, they vary by the whole std; else by 0.88 std.
 
     Biases start at 0 and norms at the identity. Learned tokens that a module holds itself
     (``cls_token``, ``mask_token``) are drawn like weights. Other parameters that are held so stay

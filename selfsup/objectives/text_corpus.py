@@ -68,8 +68,8 @@ def split_held_out(
     """Divide the documents into those to train on and those held out, int64 numbers of each.
 
     At least ``at_least`` documents go to either part. No more than about ``max_tokens`` tokens are
-    held out, which is enough to measure by; where the documents chosen for either part are longer
-    than that, the shortest ones are held out. The choice depends on the corpus alone.
+    held out, which is enough to measure by; where ``at_least`` documents are longer than that, the
+    shortest ones are held out. The choice depends on the corpus alone.
 
     Raises:
         UserError: if there are fewer than twice ``at_least`` documents.
