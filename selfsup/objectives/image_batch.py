@@ -32,6 +32,13 @@ class ImageBatch:
         tiles = 0 if self.shuffled is None else self.shuffled.places.numel()
         return visible + tiles
 
+    @property
+    def predictions(self) -> dict[str, int]:
+        """How many each objective makes: missing patches and tiles."""
+        patches = 0 if self.hidden is None else self.hidden.missing_places.numel()
+        tiles = 0 if self.shuffled is None else self.shuffled.places.numel()
+        return {"inpainting": patches, "jigsaw": tiles}
+
     def to(self, device: torch.device) -> "ImageBatch":
         """The same batch on a device."""
         if device.type == "cpu":

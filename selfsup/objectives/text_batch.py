@@ -40,6 +40,12 @@ class TextBatch:
         """T."""
         return len(self.input_ids)
 
+    @property
+    def predictions(self) -> dict[str, int]:
+        """How many each objective makes: of masked tokens M, of next sentences B."""
+        pairs = self.next_sentence_label
+        return {"mlm": len(self.masked_labels), "nsp": 0 if pairs is None else len(pairs)}
+
     def to(self, device: torch.device) -> "TextBatch":
         """The same batch on a device."""
         if device.type == "cpu":

@@ -190,7 +190,7 @@ class PretrainSettings:
         at_least=1,
     )
     accumulate: int = flag(
-        "batches whose gradients are averaged for each step",
+        "batches for each step, which is that of one large batch",
         default=1,
         group="Optimisation",
         metavar="N",

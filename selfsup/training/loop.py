@@ -22,7 +22,10 @@ Losses = Mapping[str, tuple[Tensor, Tensor, int]]
 
 
 class Batch(Protocol):
-    """One step's data."""
+    """A step's data, or a part of it.
+
+    Batches that are accumulated also have ``predictions``: how many each loss is the mean of.
+    """
 
     @property
     def token_count(self) -> int: ...
@@ -96,7 +99,8 @@ class StepSettings:
         loss_weights: factor of each loss in the sum; 1 where not named.
         schedule, warmup: see ``rate_multiplier``.
         gradient_clip: longest gradient (2-norm).
-        accumulate: batches whose gradients are averaged in a step.
+        accumulate: batches of a step; each weighs as much as it has predictions, so that they
+            teach what one large batch would.
         seed: where dropout's randomness starts.
     """
 
@@ -159,20 +163,20 @@ def train(
         set_learning_rate(optimizer, multiplier)
         torch.manual_seed(int(hash64(settings.seed, state.step)) >> 1)
         sums: dict[str, Tensor] = {}
-        tokens, flops = 0, 0.0
-        for _ in range(settings.accumulate):
-            batch = stages[place].batches[state.batches_taken[place]]
-            state.batches_taken[place] += 1
-            tokens += count(batch)
-            flops += training_flops(batch)
+        first = state.batches_taken[place]
+        state.batches_taken[place] += settings.accumulate
+        batches = [stages[place].batches[first + i] for i in range(settings.accumulate)]
+        tokens, flops = sum(map(count, batches)), sum(map(training_flops, batches))
+        for batch, shares in zip(batches, _shares_of_predictions(batches), strict=True):
             batch = batch.to(compute.device)
             with compute.autocast():
                 losses: Losses = model(batch)
+            parts = {name: loss * shares.get(name, 1.0) for name, (loss, _, _) in losses.items()}
             weights = settings.loss_weights
-            total = sum(loss * weights.get(name, 1.0) for name, (loss, _, _) in losses.items())
-            (total / settings.accumulate).backward()  # type: ignore[union-attr]
-            for name, (loss, _, _) in losses.items():
-                sums[name] = sums.get(name, 0.0) + loss.detach() / settings.accumulate
+            total = sum(part * weights.get(name, 1.0) for name, part in parts.items())
+            total.backward()  # type: ignore[union-attr]
+            for name, part in parts.items():
+                sums[name] = sums.get(name, 0.0) + part.detach()
         # Anew in each step: after_step may have let more of them learn.
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         clip_gradients(parameters, settings.gradient_clip, state.step + 1)
@@ -186,6 +190,18 @@ def train(
         state.flops += flops
         label = stages[place].label
         after_step(StepReport(state, progress, label, multiplier, values, seconds, tokens, flops))
+
+
+def _shares_of_predictions(batches: Sequence[Any]) -> list[dict[str, float]]:
+    """The share that each batch has of all the batches' predictions, by the loss; 1 where unnamed.
+
+    A mean over a batch times its share, summed over the batches, is the mean over all of them.
+    """
+    if len(batches) == 1:
+        return [{}]
+    counts = [batch.predictions for batch in batches]
+    totals = {name: max(1, sum(of_batch[name] for of_batch in counts)) for name in counts[0]}
+    return [{name: n / totals[name] for name, n in of_batch.items()} for of_batch in counts]
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, step: int) -> None:
