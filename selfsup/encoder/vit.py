@@ -4,6 +4,8 @@ Shapes: B images, n patches given of each, N patches of a whole image, P numbers
 width, T = B × (1 + n) tokens in all, F width of the feed-forward layer.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -90,6 +92,21 @@ class VitEmbeddings(nn.Module):
         first = (self.cls_token + positions[0]).expand(len(x), -1, -1)
         dtype = compute_dtype(x)
         return self.dropout(torch.cat([first.to(dtype), x.to(dtype)], 1))
+
+    @torch.no_grad()
+    def take_pixels_from_minus_one(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Make of pixels from −1 to 1 what is made of those counted from ``mean`` in ``std``.
+
+        That is a linear change of each colour, which the projection's weights take in.
+
+        Args:
+            mean, std: of red, green and blue from 0 to 1.
+        """
+        weight, bias = self.projection.weight, self.projection.bias
+        assert bias is not None
+        means, stds = (weight.new_tensor(values).view(1, -1, 1, 1) for values in (mean, std))
+        bias += (weight * (0.5 - means) / stds).sum((1, 2, 3))
+        weight *= 0.5 / stds
 
 
 class VitLayer(nn.Module):

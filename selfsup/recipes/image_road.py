@@ -26,6 +26,7 @@ from selfsup.recipes.image_defaults import with_defaults
 from selfsup.recipes.pretraining_pictures import PICTURES, write_pictures
 from selfsup.recipes.pretraining_road import Setup
 from selfsup.settings import PretrainSettings
+from selfsup.tasks.image_processor_file import read_normalisation
 from selfsup.training.loop import Stage
 
 __all__ = ["check_data", "set_up", "with_defaults"]
@@ -111,6 +112,9 @@ def _build_model(settings: PretrainSettings, is_new: bool) -> ImagePreTraining:
         model, report = load_image_pretraining(
             folder, settings.objectives, settings.seed, settings.image_size, settings.dropout
         )
+        if is_new:
+            # Here pixels go from −1 to 1, whatever another model was trained with.
+            model.encoder.embeddings.take_pixels_from_minus_one(*read_normalisation(folder))
         if report.missing and is_new:
             print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
         return model

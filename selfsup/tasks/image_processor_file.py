@@ -10,6 +10,7 @@ from selfsup.encoder.vit_folder import HALF
 from selfsup.errors import UserError
 from selfsup.tasks.image_preparation import ImagePreparation
 
+_FILE = "preprocessor_config.json"
 # Settings under which pixels are prepared otherwise than here, and what they must be.
 _ONLY_KNOWN = {
     "do_resize": True,
@@ -27,7 +28,7 @@ def read_image_preparation(folder: Path, config: VitConfig) -> ImagePreparation:
     Raises:
         UserError: the file is damaged, or asks for what is not done here.
     """
-    path = folder / "preprocessor_config.json"
+    path = folder / _FILE
     raw = _read(path)
     for name, known in _ONLY_KNOWN.items():
         if raw.get(name, known) != known:
@@ -42,10 +43,23 @@ def read_image_preparation(folder: Path, config: VitConfig) -> ImagePreparation:
     factor = raw.get("rescale_factor", 1 / 255)
     if not isinstance(factor, float) or not math.isclose(factor, 1 / 255):
         raise UserError(f"{path}: rescale_factor is {factor!r}; only 1/255 can be done here")
+    return ImagePreparation(side, config.patch_size, *_normalisation(path, raw))
+
+
+def read_normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and standard deviation of the colours in which a model folder's model counts pixels.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / _FILE
+    return _normalisation(path, _read(path))
+
+
+def _normalisation(path: Path, raw: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if raw.get("do_normalize") is False:
-        return ImagePreparation(side, config.patch_size, (0.0,) * 3, (1.0,) * 3)
-    mean, std = (_colours(path, raw, name) for name in ("image_mean", "image_std"))
-    return ImagePreparation(side, config.patch_size, mean, std)
+        return (0.0,) * 3, (1.0,) * 3
+    return _colours(path, raw, "image_mean"), _colours(path, raw, "image_std")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Pre-training on images from the files to the run folder, and through kills."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from selfsup import cli
+from selfsup.encoder.patches import patchify
+from selfsup.encoder.vit_folder import load_vit
 from selfsup.objectives.image_pretraining_folder import load_image_pretraining
 from selfsup.recipes import pretraining_log
 from selfsup.recipes.pretrain import pretrain
@@ -199,6 +202,25 @@ def test_a_model_can_be_trained_further_and_on_larger_images(run, pictures, tmp_
     assert "New weights, not in" in capsys.readouterr().err  # of a jigsaw with more places
     larger, _ = load_image_pretraining(tmp_path / "larger" / "model", ("jigsaw",))
     assert larger.encoder.config.patch_count == 36
+
+
+def test_a_model_that_counts_pixels_otherwise_makes_the_same_of_them(run, pictures, tmp_path):
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's
+    foreign = tmp_path / "foreign"
+    shutil.copytree(run[0] / "model", foreign)
+    processor = json.loads((foreign / "preprocessor_config.json").read_bytes())
+    processor |= {"image_mean": mean, "image_std": std}
+    (foreign / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    further: dict[str, Any] = {"encoder": None, "image_size": None, "patch_size": None}
+    out = tmp_path / "further"
+    pretrain(settings(pictures, out, init=str(foreign), steps=1, learning_rate=1e-9, **further))
+    before, after = (load_vit(folder)[0] for folder in (foreign, out / "model"))
+    images = torch.rand(2, 3, 16, 16)
+    as_it_was = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    with torch.no_grad():
+        expected = before(patchify(as_it_was, 4), before.all_places())
+        ours = after(patchify(images * 2 - 1, 4), after.all_places())
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
