@@ -53,11 +53,12 @@ def bar_chart(
         parts.append(f'<text class="tick" x="{place}" y="{base + 17}">{escape(text)}</text>')
     parts += [_row(bar, TOP + ROW * (row + 0.5), scale, write) for row, bar in enumerate(bars)]
     zero = f"{scale(0.0):.1f}"
+    in_words = "; ".join(f"{bar.label}: {_value(bar, write)}" for bar in bars)
     parts.append(f'<line class="axis" x1="{zero}" x2="{zero}" y1="{TOP}" y2="{base}"/>')
     return (
         f'<figure><figcaption><b>{escape(title)}</b> <span class="unit">{escape(unit)}</span>'
         f'</figcaption><svg viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+        f'aria-label="{escape(title)}"><desc>{escape(in_words)}</desc>{"".join(parts)}</svg></figure>'
     )
 
 

@@ -92,8 +92,21 @@ def line_chart(
         f'<figure><figcaption><b>{escape(title)}</b> <span class="unit">{escape(y_label)}</span>'
         f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(title)}" {frame} data-unit="{escape(x_label)}"{percent_mark}>'
-        f"{''.join(parts)}</svg></figure>"
+        f"<desc>{escape(_in_words(lines, x_label, write_y))}</desc>{''.join(parts)}</svg></figure>"
     )
+
+
+def _in_words(lines: Sequence[Line], x_label: str, write_y: Callable[[float], str]) -> str:
+    """What the curves show, for those who cannot see them."""
+    said = []
+    for line in lines:
+        y = [value for value in line.y if math.isfinite(value)]
+        name = f"{line.label}: " if line.label else ""
+        said.append(
+            f"{name}from {write_y(y[0])} to {write_y(y[-1])}, "
+            f"lowest {write_y(min(y))}, highest {write_y(max(y))}"
+        )
+    return f"By {x_label}. {'; '.join(said)}."
 
 
 def thinned(line: Line, most: int = 240) -> Line:

@@ -34,3 +34,9 @@ def test_a_long_name_leaves_room_for_its_bar(name: str):
     assert low_start == high_start < WIDTH / 2
     assert low_end < high_end
     assert high_end - high_start == pytest.approx(2 * (low_end - low_start), abs=0.3)
+
+
+def test_the_bars_are_told_in_words_too():
+    bars = [Bar("pre-trained", 0.5, 0.25), Bar("a < b", 0.125)]
+    figure = bar_chart("Score", bars, unit="", write="{:.3f}".format)
+    assert "<desc>pre-trained: 0.500 ± 0.250; a &lt; b: 0.125</desc>" in figure

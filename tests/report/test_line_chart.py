@@ -108,6 +108,15 @@ def test_a_steep_start_may_leave_the_frame_so_that_the_rest_is_seen():
     assert seen[0][2] < 0
 
 
+def test_the_curves_are_told_in_words_too():
+    figure = chart(Line("held out", [1, 2, 3], [7.25, math.nan, 4.5]), Line("a < b", [1], [2.0]))
+    said = next(figure.iter("desc")).text
+    assert said == (
+        "By tokens. held out: from 7.25 to 4.5, lowest 4.5, highest 7.25; "
+        "a < b: from 2 to 2, lowest 2, highest 2."
+    )
+
+
 def test_names_are_escaped():
     figure = chart(Line('<b>&"', [0, 1], [1.0, 2.0]))
     assert any(text.text == '<b>&"' for text in figure.iter("text"))
