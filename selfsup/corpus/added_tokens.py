@@ -58,3 +58,8 @@ def add_tokens(tokenizer: Tokenizer, tokens: Mapping[int, AddedToken]) -> None:
                 f"the added token {token.content!r} has the id {number}, but the vocabulary leaves "
                 f"it {found}: copy both files from the same model"
             )
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """The number of ids, those that no token has, between others, included."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1

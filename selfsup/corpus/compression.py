@@ -1,28 +1,63 @@
 """Open files as they are or compressed, by suffix."""
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import zstandard
+
+from selfsup.errors import UserError
 
 _BUFFER_BYTES = 1 << 20
 
 
-def _open_zstandard(file: IO[bytes]) -> IO[bytes]:
-    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return cast(IO[bytes], reader)
+class _Zstandard(io.RawIOBase):
+    """What a file of Zstandard frames holds; unlike the library's reader it knows a cut file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame = None  # the one that is being read
+        self._compressed, self._ready = b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """As of any raw stream.
+
+        Raises:
+            EOFError: the file ends within a frame.
+        """
+        while not self._ready:
+            self._compressed = self._compressed or self._file.read(_BUFFER_BYTES)
+            if not self._compressed:
+                if self._frame is not None:
+                    raise EOFError("the file ends before its last Zstandard frame does")
+                return 0
+            self._frame = self._frame or self._decompressor.decompressobj()
+            self._ready = memoryview(self._frame.decompress(self._compressed))
+            self._compressed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
 
 
 _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
     ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115
-    ".zst": _open_zstandard,
+    ".zst": lambda file: cast(IO[bytes], _Zstandard(file)),
     ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
 }
 
@@ -41,8 +76,25 @@ def is_compressed(name: str) -> bool:
     return PurePosixPath(name.lower()).suffix in _DECOMPRESSORS
 
 
+def seekable(file: IO[bytes], name: str) -> IO[bytes]:
+    """The file itself, or what it holds decompressed in a temporary one, which can be sought in."""
+    if not is_compressed(name):
+        return file
+    whole = tempfile.TemporaryFile()  # noqa: SIM115 - it goes when the reader does
+    shutil.copyfileobj(decompressed(file, name), whole)
+    whole.seek(0)
+    return whole
+
+
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:
-    """A buffered reader of what ``file`` holds, decompressed as the name's suffix says."""
+    """A buffered reader of what ``file`` holds, decompressed as the name's suffix says.
+
+    Raises:
+        UserError: it is text in UTF-16.
+    """
     decompressor = _DECOMPRESSORS.get(PurePosixPath(name.lower()).suffix)
     raw = decompressor(file) if decompressor else file
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES))
+    reader = io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES)
+    if reader.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise UserError(f"{name}: is UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    return cast(BinaryIO, reader)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES, BadRecord, Record
-from selfsup.corpus.text_field import Fields, documents_from_fields
+from selfsup.corpus.text_field import Fields, documents_from_fields, refuse_repeated_names
 from selfsup.errors import UserError
 
 
@@ -39,11 +39,13 @@ def _rows(
     # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(LONGEST_RECORD_BYTES)
-    reader = csv.reader(text, delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+    # Strict, so that a quote which is never closed is told, and does not pass for a long field.
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise UserError(f"{source}, line 1: no header that names the columns ({error})") from None
+    refuse_repeated_names(header, f"{source}, line 1")
     if any(map(_has_escaped_bytes, header)):
         yield BadRecord(source, 1, "not UTF-8")
     while True:
@@ -51,7 +53,7 @@ def _rows(
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield BadRecord(source, line, f"not a row ({error})")
+            yield BadRecord(source, line, _not_a_row(error))
             continue
         if row is None:
             return
@@ -63,6 +65,12 @@ def _rows(
             yield BadRecord(source, line, "not UTF-8")
         else:
             yield line, dict(zip(header, row, strict=True))
+
+
+def _not_a_row(error: csv.Error) -> str:
+    if "unexpected end of data" in str(error):
+        return "a quotation mark is opened and never closed, so that it swallows all that follows"
+    return f"not a row ({error})"
 
 
 def _has_escaped_bytes(text: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.shard_writer import token_dtype
 
 # Longer pieces are rarely words, and a cache of them would have no bound in bytes.
@@ -48,7 +49,7 @@ class WordPieceEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = not match_special_tokens
-        self.dtype = token_dtype(tokenizer.get_vocab_size())
+        self.dtype = token_dtype(vocabulary_size(tokenizer))
         parts = json.loads(tokenizer.to_str())
         self._ids_of_piece: _Remembered | None = None
         if cuts_at_spaces(parts):

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, cast
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from selfsup.corpus import compression, docstrings
 from selfsup.errors import UserError
@@ -68,7 +71,7 @@ def _find(source: str) -> list[Input]:
     if source.startswith("hf://"):
         return [Input(source, source, "hub")]
     with _opening_errors(source):
-        filesystem, path = fsspec.core.url_to_fs(source)
+        filesystem, path = _filesystem(source)
         if filesystem.isfile(path):
             if _format(path) is None:
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
@@ -82,7 +85,7 @@ def _find(source: str) -> list[Input]:
                 if _format(name) and not _is_hidden(name[len(path) :]) and not name.startswith(made)
             ]
         elif any(character in source for character in _GLOB_CHARACTERS):
-            names = sorted(filesystem.glob(path))
+            names = sorted(cast(list[str], filesystem.glob(path)))
             folder = _folder_of_glob(path)
             found = [
                 _input(filesystem, name, name)
@@ -94,6 +97,18 @@ def _find(source: str) -> list[Input]:
     if not found:
         raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}")
     return found
+
+
+def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system that holds a source, and its path there.
+
+    A local file is one whatever its name: to fsspec ``a::b.txt`` would be a chain of file systems.
+    """
+    local = Path(source.removeprefix("file://"))
+    if local.exists():
+        return LocalFileSystem(), os.path.abspath(local)  # noqa: PTH100 - links stay
+    filesystem, path = fsspec.core.url_to_fs(source)
+    return filesystem, cast(str, path)
 
 
 def _find_docs(source: str) -> list[Input]:
@@ -150,7 +165,7 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
         UserError: it cannot be opened.
     """
     with _opening_errors(found.name):
-        filesystem, path = fsspec.core.url_to_fs(found.url)
+        filesystem, path = _filesystem(found.url)
         file = filesystem.open(path, "rb")
     with closing(file):
         yield cast(IO[bytes], file)

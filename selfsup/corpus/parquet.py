@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from selfsup.corpus.document import BadRecord, Record
-from selfsup.corpus.text_field import Fields, documents_from_fields
+from selfsup.corpus.text_field import Fields, documents_from_fields, refuse_repeated_names
 from selfsup.errors import UserError
 
 _ROWS_AT_ONCE = 64
@@ -27,9 +27,9 @@ def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | Bad
         # Buffered pages instead of whole row groups, which writers make as large as they like.
         parquet = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
         number = 0
-        for batch in parquet.iter_batches(
-            _ROWS_AT_ONCE, columns=_columns(parquet.schema_arrow, text_field), use_threads=False
-        ):
+        columns = _columns(parquet.schema_arrow, text_field, source)
+        columns = _columns(parquet.schema_arrow, text_field, source)
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
             values = {name: _values(batch.column(name)) for name in batch.schema.names}
             for row in range(batch.num_rows):
                 number += 1
@@ -44,10 +44,11 @@ def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | Bad
         raise UserError(f"{source}: cannot be read as Parquet ({reason})") from None
 
 
-def _columns(schema: Any, text_field: str) -> list[str]:
+def _columns(schema: Any, text_field: str, source: str) -> list[str]:
     """The columns to read: text and id, or every column of strings where a guess is needed."""
     import pyarrow.types as types
 
+    refuse_repeated_names(schema.names, source)
     if text_field in schema.names:
         return [name for name in ("id", text_field) if name in schema.names]
     return [
@@ -58,7 +59,8 @@ def _columns(schema: Any, text_field: str) -> list[str]:
 def _holds_strings(column_type: Any, types: Any) -> bool:
     if types.is_dictionary(column_type):
         column_type = column_type.value_type
-    return types.is_string(column_type) or types.is_large_string(column_type)
+    kinds = types.is_string, types.is_large_string, types.is_string_view
+    return any(is_kind(column_type) for is_kind in kinds)
 
 
 _UNDECODABLE = object()

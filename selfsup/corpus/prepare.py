@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.bad_records import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecordTally,
@@ -112,7 +113,7 @@ def prepare(
         )
         state.save(out)
         save_tokenizer(tokenizer, out / "tokenizer")
-        writer = CorpusWriter(out, state, token_dtype(tokenizer.get_vocab_size()), shard_tokens)
+        writer = CorpusWriter(out, state, token_dtype(vocabulary_size(tokenizer)), shard_tokens)
         stream = RecordStream(inputs, text_field, text_documents, start=state.position)
         bytes_before = state.counts.bytes_read
         with contextlib.ExitStack() as stack:
@@ -139,7 +140,7 @@ def prepare(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "sources": [str(source) for source in sources],
-        "vocab_size": tokenizer.get_vocab_size(),
+        "vocab_size": vocabulary_size(tokenizer),
         **asdict(state.counts),
         **identity,
         "shards": state.shards,

@@ -40,6 +40,7 @@ _QUOTING_PARTICLE = re.compile(r"이?라(?:고|는|며|면서|던)(?!\w)")
 # 『홍길동전.』: the mark that closes belongs to what it closes.
 _CLOSING_MARKS = ("」", "』", "”", "’", "》", "〉", "】", ")", "）", "]")
 # 2015. 3. 4. 서울에서 열렸다: in Korean a number with a full stop is a date's or a list's.
+_LONGEST_NUMBER = 64  # what is joined can grow long, and need not be searched each time
 _ENDS_IN_NUMBER = re.compile(r"(?:^|[\s~(])(?:\d+\.)+\s*$")
 
 
@@ -90,6 +91,6 @@ def _goes_on(before: str, after: str, language: str) -> bool:
     if language != "ko":
         return False
     return bool(
-        _ENDS_IN_NUMBER.search(before)
+        _ENDS_IN_NUMBER.search(before[-_LONGEST_NUMBER:])
         or (not before[-1].isspace() and _QUOTING_PARTICLE.match(after))
     )

@@ -118,11 +118,12 @@ class RecordStream:
                 yield from self._read_file(raw, found)
 
     def _read_file(self, raw: IO[bytes], found: Input) -> Iterator[Record]:
-        if found.suffix == ".parquet":
-            yield from read_parquet(cast(BinaryIO, raw), found.name, self._text_field)
-            return
         try:
-            file = compression.decompressed(raw, found.url)
+            if found.suffix == ".parquet":
+                whole = compression.seekable(raw, found.name)
+                yield from read_parquet(cast(BinaryIO, whole), found.name, self._text_field)
+                return
+            file = compression.decompressed(raw, found.name)
             if found.suffix == ".txt":
                 yield from self._read_text(file, found.name)
             else:

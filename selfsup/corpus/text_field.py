@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES, BadRecord, Document, Record
@@ -66,6 +66,13 @@ def is_encodable(text: str) -> bool:
 def too_long() -> str:
     """Why a record is refused that would take too much memory."""
     return f"longer than {LONGEST_RECORD_BYTES >> 20} MiB: cut it into several documents"
+
+
+def refuse_repeated_names(names: Sequence[str], where: str) -> None:
+    """Raise a UserError if two columns have one name, since a row would lack one of them."""
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f'{where}: two columns are called "{twice}": rename one')
 
 
 def _guess(samples: list[dict[str, Any]], source: str, text_field: str) -> str:

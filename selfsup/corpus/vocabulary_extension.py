@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.wordpiece_training import PREFIX, forget_rarest
 
 # The most frequent of the words that are cut, and the candidates of the largest gain. Both bound
@@ -65,6 +66,9 @@ def extend_tokenizer(
     ):
         raise ValueError("not a WordPiece tokenizer as BERT has it")
     vocabulary: dict[str, int] = parts["model"]["vocab"]
+    # Tokens that someone added beside the vocabulary would get new ids after the new tokens.
+    for token in parts["added_tokens"]:
+        vocabulary.setdefault(token["content"], token["id"])
     longest = parts["model"]["max_input_chars_per_word"]
     tokens = [token for token, _ in choose_tokens(word_counts, vocabulary, count, longest)]
     before = _Pieces(vocabulary, longest)
@@ -76,8 +80,7 @@ def extend_tokenizer(
         _token_count(word_counts, after) / words,
         sum(count for word, count in word_counts.items() if not before.cuts(word)) / words,
     )
-    # Tokens that someone added beside the vocabulary keep their ids, too.
-    first = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    first = vocabulary_size(tokenizer)
     vocabulary.update({token: first + place for place, token in enumerate(tokens)})
     return Tokenizer.from_str(json.dumps(parts)), report
 

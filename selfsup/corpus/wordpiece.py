@@ -18,7 +18,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.added_tokens import add_tokens, read_added_tokens
+from selfsup.corpus.added_tokens import add_tokens, read_added_tokens, vocabulary_size
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import WordPieceEncoder, word_cutter
 from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary
@@ -31,6 +31,7 @@ __all__ = [
     "save_tokenizer",
     "tokenizer_sha256",
     "train_tokenizer",
+    "vocabulary_size",
     "wordpiece_tokenizer",
 ]
 
@@ -41,6 +42,16 @@ _RULES = {
     "strip_accents": "strip_accents",
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
+
+# Classes of transformers that cut text as BERT's does, and those that say nothing of it.
+_CUT_ALIKE = (
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "PreTrainedTokenizer",
+    "TokenizersBackend",
+)
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -159,9 +170,11 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 
     Beside ``vocab.txt`` alone, ``added_tokens.json`` is read too.
     Truncation and padding, which a file may ask for, are off: whoever builds sequences cuts them.
+    Where a file does not say what stands around a text, it is ``[CLS]`` and ``[SEP]``.
 
     Raises:
-        UserError: the folder is missing, holds neither file, or cannot be read.
+        UserError: the folder is missing, holds neither file, or cannot be read; or its
+            ``vocab.txt`` is of a tokenizer that cuts words otherwise than BERT's.
     """
     folder = Path(folder)
     path = folder / "tokenizer.json"
@@ -170,6 +183,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             tokenizer.no_truncation()
             tokenizer.no_padding()
+            _surround(tokenizer)
             return _as_configured(tokenizer, folder)
         path = folder / "vocab.txt"
         if path.exists():
@@ -206,6 +220,13 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
         "pre_tokenizer": parts["pre_tokenizer"],
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _surround(tokenizer: Tokenizer) -> None:
+    """Put ``[CLS]`` and ``[SEP]`` around texts if nothing is said of it, as after mere training."""
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    if tokenizer.post_processor is None and cls is not None and sep is not None:
+        tokenizer.post_processor = BertProcessing(("[SEP]", sep), ("[CLS]", cls))
 
 
 def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
@@ -246,19 +267,29 @@ def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> in
 
 
 def _tokens_in_order(tokenizer: Tokenizer) -> list[str]:
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    return sorted(vocabulary, key=vocabulary.__getitem__)
+    """The token of each id; an id that no token has gets a name that no text can hold."""
+    numbers = range(vocabulary_size(tokenizer))
+    return [tokenizer.id_to_token(number) or _nameless(number) for number in numbers]
+
+
+def _nameless(number: int) -> str:
+    return f"[no token {number}]"
 
 
 def _from_vocabulary_file(path: Path) -> Tokenizer:
     tokens = path.read_text(encoding="utf-8").split("\n")
     if tokens and not tokens[-1]:
         tokens.pop()
-    vocabulary = {token.rstrip("\r"): index for index, token in enumerate(tokens)}
+    tokens = [token.rstrip("\r") for token in tokens]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    # Of a token that stands there twice, the last place counts, as in transformers.
+    repeated = set(range(len(tokens))) - set(vocabulary.values())
+    vocabulary |= {_nameless(index): index for index in repeated}
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
     config = _read_config(path.parent)
+    _refuse_other_cutting(path.parent, config)
     tokenizer = wordpiece_tokenizer(
         vocabulary,
         lowercase=config.get("do_lower_case", True),
@@ -267,3 +298,23 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
     )
     add_tokens(tokenizer, read_added_tokens(path.parent, config))
     return tokenizer
+
+
+def _refuse_other_cutting(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse the vocabulary of a tokenizer that cuts words otherwise, of Japanese for instance.
+
+    Raises:
+        ValueError: by ``tokenizer_config.json`` or ``config.json`` it is none of BERT's.
+    """
+    of_model = folder / "config.json"
+    model = json.loads(of_model.read_bytes()) if of_model.exists() else {}
+    named = config.get("tokenizer_class") or model.get("tokenizer_class") or "BertTokenizer"
+    cuts = (
+        config.get("word_tokenizer_type", "basic"),
+        config.get("subword_tokenizer_type", "wordpiece"),
+    )
+    if named.removesuffix("Fast") not in _CUT_ALIKE or cuts != ("basic", "wordpiece"):
+        raise ValueError(
+            f"its tokenizer is a {named}, which cuts words otherwise than BERT's; without a "
+            "tokenizer.json only BERT's own can be used"
+        )

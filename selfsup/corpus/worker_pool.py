@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar, cast
 import numpy as np
 from tokenizers import Tokenizer
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.blocks import EncodedBlock
 from selfsup.corpus.frames import receive_frame, send_frame
 from selfsup.corpus.shard_writer import token_dtype
@@ -55,7 +56,7 @@ class WorkerPool:
 
     def __init__(self, workers: int, tokenizer: Tokenizer, language: str) -> None:
         self._workers = workers
-        self._dtype = token_dtype(tokenizer.get_vocab_size())
+        self._dtype = token_dtype(vocabulary_size(tokenizer))
         cache_size = max(_CACHED_PIECES // workers, _FEWEST_CACHED_PIECES)
         settings = {"language": language, "cache_size": cache_size}
         self._first_frame = [json.dumps(settings).encode(), tokenizer.to_str().encode()]

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.encoder.config_file import read_config
+from selfsup.encoder.model_folder import tokenizer_of_model
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
@@ -38,9 +39,8 @@ def fill_mask(
     compute = compute or choose_compute("auto", "auto", None)
     folder = resolve_model_folder(model_folder)
     _check_mask(text)
-    tokenizer = load_tokenizer(folder)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    config, _ = read_config(folder)
+    tokenizer = tokenizer_of_model(folder, config)
     encoding = tokenizer.encode(text)
     masked = [place for place, token in enumerate(encoding.tokens) if token == MASK]
     if len(masked) != text.count(MASK):

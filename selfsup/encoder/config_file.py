@@ -113,7 +113,8 @@ def _refusal(kind: Any, wanted: str) -> str:
             f"but one of {_INPUTS[wanted]} ({wanted!r}) is needed here"
         )
     what = "names no model_type" if kind is None else f"describes a model of type {kind!r}"
-    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded"
+    mend = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
+    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{mend}"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from selfsup.corpus.wordpiece import complete_tokenizer_config
+from selfsup.corpus.added_tokens import vocabulary_size
+from selfsup.corpus.wordpiece import complete_tokenizer_config, load_tokenizer
 from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.hugging_face_names import (
     NameTable,
@@ -65,6 +68,22 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
     return with_present_names(read_weight_files(Path(folder)))
 
 
+def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
+    """The tokenizer of a model folder, each of whose ids the model has an embedding for.
+
+    Raises:
+        UserError: as ``load_tokenizer``, or the tokenizer has more ids.
+    """
+    tokenizer = load_tokenizer(folder)
+    size = vocabulary_size(tokenizer)
+    if size > config.vocab_size:
+        raise UserError(
+            f"{folder}: its tokenizer has {size} tokens, its model {config.vocab_size}: they do "
+            "not belong together"
+        )
+    return tokenizer
+
+
 def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, LoadReport]:
     """Load the encoder of any BERT model folder, in evaluation mode; heads are left out.
 
@@ -101,7 +120,8 @@ def load_weights(
         folder: where the weights come from, for messages.
 
     Raises:
-        UserError: weights of the encoder itself are missing, or a size is not the config's.
+        UserError: weights of the encoder itself are missing, a size is not the config's, or values
+            are not finite, or quantised.
     """
     parameters = dict(model.named_parameters())  # shared ones once, under their first name
     names = {ours: hugging_face_names(ours, table) for ours in parameters}
@@ -117,6 +137,7 @@ def load_weights(
                     f"{folder}: {' + '.join(names[ours])} has sizes {tuple(value.shape)}, "
                     f"but by config.json they must be {tuple(parameters[ours].shape)}"
                 )
+            _refuse_unusable(value, f"{folder}: {' + '.join(names[ours])}")
             parameters[ours].copy_(value)
     return LoadReport(missing, tuple(sorted(weights.keys() - expected)))
 
@@ -159,6 +180,16 @@ def save_model(
         complete_tokenizer_config(destination)
 
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
+
+
+def _refuse_unusable(value: Tensor, what: str) -> None:
+    if not value.is_floating_point():
+        raise UserError(
+            f"{what} holds {str(value.dtype).removeprefix('torch.')}, as quantised models do: save "
+            "the model in float32 or bfloat16"
+        )
+    if not value.isfinite().all():
+        raise UserError(f"{what} holds values that are not finite: its training has failed")
 
 
 def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:

@@ -17,8 +17,10 @@ from selfsup.corpus.wordpiece import (
     train_tokenizer,
 )
 from selfsup.encoder.config_file import read_config
+from selfsup.encoder.model_folder import tokenizer_of_model
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
+from selfsup.objectives.text_objective import TEXT_OBJECTIVES
 from selfsup.recipes.data_kinds import of_other_kind
 from selfsup.recipes.vocabulary_extension import check_extensible, write_extended_tokenizer
 from selfsup.settings import PretrainSettings
@@ -155,12 +157,12 @@ def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
     if settings.init is None:
         return
     model = resolve_model_folder(settings.init)
-    own = load_tokenizer(model)
     config, _ = read_config(model)
-    if own.get_vocab_size() > config.vocab_size:
+    own = tokenizer_of_model(model, config)
+    if "nsp" in (settings.objectives or TEXT_OBJECTIVES) and config.type_vocab_size < 2:
         raise UserError(
-            f"--init {model}: its tokenizer has {own.get_vocab_size()} tokens, its model "
-            f"{config.vocab_size}: they do not belong together"
+            f"--init {model}: tells no two segments apart (type_vocab_size "
+            f"{config.type_vocab_size}), as next sentences need: add --objectives mlm"
         )
     if tokenizer is not None and tokenizer_sha256(tokenizer) != tokenizer_sha256(own):
         raise UserError(

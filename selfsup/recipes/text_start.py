@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.wordpiece import load_tokenizer, train_tokenizer
 from selfsup.encoder.config import EncoderConfig, bert_config
 from selfsup.encoder.config_file import read_config
-from selfsup.encoder.model_folder import read_weights
+from selfsup.encoder.model_folder import read_weights, tokenizer_of_model
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.recipes.starting_point import StartingPoint, encoder_weights
@@ -34,7 +35,7 @@ def from_random_weights(settings: FinetuneSettings, task: Task, train: Any) -> S
         tokenizer = train_tokenizer(train.texts(), vocab_size=_VOCAB_SIZE, allow_fewer=True)
     else:
         tokenizer = load_tokenizer(folder)
-    config = bert_config(name, tokenizer.get_vocab_size(), _dropout(settings))
+    config = bert_config(name, vocabulary_size(tokenizer), _dropout(settings))
     limits = _limits(settings, cast(TextTask, task), config, name)
     preparation = TextPreparation(tokenizer, limits, None if folder is None else Path(folder))
     return StartingPoint(text_family, config, None, name, preparation)
@@ -54,11 +55,11 @@ def from_model(settings: FinetuneSettings, task: Task, train: Any) -> StartingPo
         )
     folder = resolve_model_folder(settings.encoder)
     config, _ = read_config(folder)
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.get_vocab_size() > config.vocab_size:
+    tokenizer = tokenizer_of_model(folder, config)
+    if config.type_vocab_size < cast(TextTask, task).SEGMENTS:
         raise UserError(
-            f"{folder}: its tokenizer has {tokenizer.get_vocab_size()} tokens, its model "
-            f"{config.vocab_size}: they do not belong together"
+            f"{folder}: tells no two segments apart (type_vocab_size {config.type_vocab_size}), as "
+            f"{task.NAME} needs: give another model"
         )
     dropout = _dropout(settings)
     config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)

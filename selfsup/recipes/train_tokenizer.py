@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.wordpiece import save_tokenizer
 from selfsup.corpus.wordpiece import train_tokenizer as train
@@ -26,4 +27,4 @@ def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
         strip_accents=settings.strip_accents,
     )
     save_tokenizer(tokenizer, settings.out)
-    return {"vocab_size": tokenizer.get_vocab_size(), "out": settings.out}
+    return {"vocab_size": vocabulary_size(tokenizer), "out": settings.out}

@@ -3,6 +3,7 @@
 import numpy as np
 from tokenizers import Tokenizer
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.errors import UserError
 from selfsup.objectives.sequences import SpecialTokens
 
@@ -24,5 +25,5 @@ def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
 
 def continuation_pieces(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens continue a word, bool [V]."""
-    tokens = (tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size()))
+    tokens = (tokenizer.id_to_token(i) or "" for i in range(vocabulary_size(tokenizer)))
     return np.array([token.startswith("##") for token in tokens])

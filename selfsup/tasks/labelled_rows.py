@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, BinaryIO, NamedTuple, cast
-
-import fsspec
+from typing import IO, Any, NamedTuple
 
 from selfsup.corpus import compression
 from selfsup.corpus.delimited import csv_rows, tsv_rows
 from selfsup.corpus.document import BadRecord
 from selfsup.corpus.hub import hub_rows
+from selfsup.corpus.inputs import opening
 from selfsup.corpus.json_lines import json_objects
 from selfsup.corpus.sources import find_inputs
-from selfsup.corpus.text_field import is_encodable
+from selfsup.corpus.text_field import is_encodable, refuse_repeated_names
 from selfsup.errors import UserError
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
@@ -66,13 +65,12 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
     if found.suffix == "hub":
         yield from (_row(row, file) for row in islice(hub_rows(found.url), at_most))
         return
-    with fsspec.open(found.url, "rb") as raw:
-        binary = cast(BinaryIO, raw)
-        if found.suffix == ".parquet":
-            yield from islice(_parquet_rows(binary, file), at_most)
-            return
+    with opening(found) as raw:
         try:
-            records = _READERS[found.suffix](compression.decompressed(binary, found.url), file)
+            if found.suffix == ".parquet":
+                yield from islice(_parquet_rows(compression.seekable(raw, file), file), at_most)
+                return
+            records = _READERS[found.suffix](compression.decompressed(raw, file), file)
             for record in islice(records, at_most):
                 yield record if isinstance(record, BadRecord) else _row(record, file)
         except compression.DAMAGED as error:
@@ -109,13 +107,14 @@ def _checked(record: Row | BadRecord) -> Row:
     return record
 
 
-def _parquet_rows(file: BinaryIO, name: str) -> list[Row]:
+def _parquet_rows(file: IO[bytes], name: str) -> list[Row]:
     import pyarrow  # Costs a tenth of a second, which other formats need not pay.
     import pyarrow.parquet
 
     try:
-        batches = pyarrow.parquet.ParquetFile(file).iter_batches()
-        fields = [fields for batch in batches for fields in batch.to_pylist()]
+        table = pyarrow.parquet.ParquetFile(file)
+        refuse_repeated_names(table.schema_arrow.names, name)
+        fields = [fields for batch in table.iter_batches() for fields in batch.to_pylist()]
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{name}: cannot be read as Parquet: {reason}") from None

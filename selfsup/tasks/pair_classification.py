@@ -29,6 +29,7 @@ __all__ = [
     "NAME",
     "PIPELINE",
     "POOLED",
+    "SEGMENTS",
     "build_model",
     "chance",
     "decode",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 NAME = "pair-classification"
+SEGMENTS = 2
 
 
 def read_examples(file: str, reading: Reading, *, labelled: bool) -> LabelledTexts:

@@ -33,6 +33,7 @@ __all__ = [
     "NULL_THRESHOLD",
     "PIPELINE",
     "POOLED",
+    "SEGMENTS",
     "EncodedQuestions",
     "SpanModel",
     "build_model",
@@ -54,6 +55,7 @@ __all__ = [
 ]
 
 NAME = "question-answering"
+SEGMENTS = 2  # question and context
 ARCHITECTURE = "BertForQuestionAnswering"
 LABEL_KINDS: tuple[Kind, ...] = ("none",)
 FAMILY = text_family

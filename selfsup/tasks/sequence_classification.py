@@ -29,6 +29,7 @@ __all__ = [
     "NAME",
     "PIPELINE",
     "POOLED",
+    "SEGMENTS",
     "LabelledTexts",
     "SequenceClassifier",
     "build_model",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 NAME = "sequence-classification"
+SEGMENTS = 1
 
 
 def read_examples(file: str, reading: Reading, *, labelled: bool) -> LabelledTexts:

@@ -301,7 +301,14 @@ class Task(Protocol):
 
 
 class TextTask(Task, Protocol):
-    """A task on texts, whose examples also have ``texts() -> list[str]``: all texts in them."""
+    """A task on texts, whose examples also have ``texts() -> list[str]``: all texts in them.
+
+    Attributes:
+        SEGMENTS: how many of BERT's segments it sets apart.
+    """
+
+    @property
+    def SEGMENTS(self) -> int: ...
 
     def default_max_length(self) -> int:
         """Most tokens of a sequence where the user does not say."""

@@ -11,9 +11,9 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig
 from selfsup.encoder.config_file import config_of, read_config
 from selfsup.encoder.hugging_face_names import encoder_names
-from selfsup.encoder.model_folder import read_weights, save_model
+from selfsup.encoder.model_folder import read_weights, save_model, tokenizer_of_model
 from selfsup.tasks.limits import limits_of_config, limits_to_config
-from selfsup.tasks.text_preparation import TextPreparation, text_preparation
+from selfsup.tasks.text_preparation import TextPreparation
 
 __all__ = [
     "MODEL_TYPE",
@@ -43,8 +43,13 @@ def build_encoder(config: EncoderConfig, *, pooled: bool) -> BertEncoder:
 def read_preparation(
     folder: Path, raw: Mapping[str, Any], config: EncoderConfig
 ) -> TextPreparation:
-    """The tokenizer and the limits of a model folder."""
-    return text_preparation(folder, limits_of_config(dict(raw), config.max_position_embeddings))
+    """The tokenizer and the limits of a model folder.
+
+    Raises:
+        UserError: as ``tokenizer_of_model``.
+    """
+    limits = limits_of_config(dict(raw), config.max_position_embeddings)
+    return TextPreparation(tokenizer_of_model(folder, config), limits, folder)
 
 
 def save(

@@ -32,6 +32,7 @@ __all__ = [
     "NAME",
     "PIPELINE",
     "POOLED",
+    "SEGMENTS",
     "TokenClassifier",
     "build_model",
     "chance",
@@ -52,6 +53,7 @@ __all__ = [
 ]
 
 NAME = "token-classification"
+SEGMENTS = 1
 ARCHITECTURE = "BertForTokenClassification"
 LABEL_KINDS: tuple[Kind, ...] = ("tag",)
 FAMILY = text_family

@@ -64,6 +64,8 @@ def texts(*sources, **options) -> list[str]:
             + gzip.compress(json_lines(ROWS[1:]), mtime=0),
         ),
         ("c.jsonl.zst", b"".join(zstandard.compress(json_lines([row])) for row in ROWS)),
+        ("c.parquet.gz", gzip.compress(parquet_bytes(ROWS), mtime=0)),
+        ("a::b.jsonl", json_lines(ROWS)),
     ],
 )
 def test_every_format_gives_the_same_documents(tmp_path, name, content):
@@ -287,6 +289,9 @@ def test_a_bad_beginning_is_forgiven_and_a_long_bad_stretch_is_not_read_to_the_e
         ("c.jsonl.gz", gzip.compress(json_lines(ROWS) * 500, mtime=0)[:-20]),
         ("c.jsonl.xz", lzma.compress(json_lines(ROWS) * 500)[:-20]),
         ("c.jsonl.zst", b"(\xb5/\xfd" + b"\xff" * 100),
+        ("c.jsonl.zst", zstandard.compress(json_lines(ROWS) * 500)[:-1]),
+        ("c.jsonl.zst", zstandard.compress(json_lines(ROWS)) + zstandard.compress(b"x" * 99)[:9]),
+        ("c.parquet.gz", gzip.compress(parquet_bytes(ROWS), mtime=0)[:-20]),
         ("c.jsonl.bz2", bz2.compress(json_lines(ROWS) * 500)[:-20]),
         ("c.jsonl.gz", json_lines(ROWS)),
         ("c.parquet", parquet_bytes(ROWS)[:-10]),
@@ -297,6 +302,44 @@ def test_a_damaged_file_is_named(tmp_path, name, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"{name}: (damaged or cut short|cannot be read as)"):
         texts(path)
+
+
+def test_a_long_zstandard_file_is_read_whole(tmp_path):
+    content = json_lines([{"text": f"text {number} " * 40} for number in range(20_000)])
+    (tmp_path / "c.jsonl.zst").write_bytes(zstandard.compress(content))
+    (tmp_path / "c.jsonl").write_bytes(content)
+    assert texts(tmp_path / "c.jsonl.zst") == texts(tmp_path / "c.jsonl")
+
+
+def test_a_quote_that_is_never_closed_is_told(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_bytes(b'text,id\ngood,1\n"open,2\n' + b"good,3\n" * 50)
+    assert texts(path, max_bad_fraction=0.5) == ["good"]
+    with pytest.raises(UserError, match=r"c\.csv, line 3: a quotation mark is opened and never"):
+        texts(path)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    columns = pyarrow.table([["a"], ["b"]], names=["text", "text"])
+    pyarrow.parquet.write_table(columns, tmp_path / "c.parquet")
+    (tmp_path / "c.csv").write_bytes(b"id,text,text,,\n1,a,b,,\n")
+    (tmp_path / "c.tsv").write_bytes(b"text\tid\ttext\na\t1\tb\n")
+    for name in ("c.parquet", "c.csv", "c.tsv"):
+        with pytest.raises(UserError, match=rf'{name}.*: two columns are called "text"'):
+            texts(tmp_path / name)
+
+
+def test_strings_of_any_kind_are_text(tmp_path):
+    column = pyarrow.array(["some text here", "more text there"], pyarrow.string_view())
+    pyarrow.parquet.write_table(pyarrow.table({"body": column}), tmp_path / "c.parquet")
+    assert texts(tmp_path / "c.parquet") == ["some text here", "more text there"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_with_its_mend(tmp_path, encoding):
+    (tmp_path / "c.txt").write_bytes("\ufeffsome text\n\nmore".encode(encoding))
+    with pytest.raises(UserError, match=r"c\.txt: is UTF-16: .*iconv -f UTF-16 -t UTF-8"):
+        texts(tmp_path / "c.txt")
 
 
 def test_wrong_sources_are_refused_in_one_line(tmp_path):

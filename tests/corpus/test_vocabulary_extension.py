@@ -139,6 +139,21 @@ def test_old_tokens_keep_their_ids_and_transformers_reads_the_new_ones(tmp_path)
     assert load_tokenizer(tmp_path / "new").encode(text, "abc cardio").ids == ids
 
 
+def test_tokens_that_someone_added_keep_their_ids_and_are_not_chosen_again(tmp_path):
+    old = tokenizer_of(*LETTERS, "card", "##io")
+    old.add_tokens(["<url>", "cardio"])
+    new, report = extend_tokenizer(old, {"cardio": 9, "cardiab": 5, "abc": 3}, 3)
+    assert report.added == 2  # not cardio, which is there
+    vocabulary = new.get_vocab()
+    assert {token: vocabulary[token] for token in old.get_vocab()} == old.get_vocab()
+    assert sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    save_tokenizer(new, tmp_path)
+    text = "abc <url> cardiab cardio"
+    assert load_tokenizer(tmp_path).encode(text).ids == new.encode(text).ids
+    peer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert peer(text).input_ids == new.encode(text).ids
+
+
 def test_the_pieces_of_a_new_token_are_those_it_was_cut_into():
     old = tokenizer_of(*LETTERS, "card", "##io", "##logy")
     for token, pieces in {

@@ -3,11 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from tokenizers import Tokenizer
+import transformers
+from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.trainers import WordPieceTrainer
 
+from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.wordpiece import (
     SPECIAL_TOKENS,
     load_tokenizer,
@@ -199,6 +201,57 @@ def test_a_folder_with_only_vocab_txt_is_read_as_berts(tmp_path, shared_data):
     assert uncased.encode("Héllo").tokens == ["[CLS]", "hello", "[SEP]"]
     assert cased.get_vocab_size() == 28996
     assert cased.encode("Paris").tokens == ["[CLS]", "Paris", "[SEP]"]
+
+
+def test_a_token_that_stands_twice_in_vocab_txt_leaves_no_id_without_a_name(tmp_path):
+    tokens = [*SPECIAL_TOKENS, "a", "b", "a", "c"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
+    tokenizer = load_tokenizer(tmp_path)
+    peer = transformers.BertTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.encode("a b c").ids == peer("a b c").input_ids == [2, 7, 6, 8, 3]
+    save_tokenizer(tokenizer, tmp_path / "saved")
+    written = (tmp_path / "saved" / "vocab.txt").read_text().splitlines()
+    assert [written.index(token) for token in "abc"] == [7, 6, 8]
+    assert len(written) == vocabulary_size(tokenizer) == len(tokens)
+
+
+def test_ids_that_no_token_has_are_counted_and_keep_the_others_in_their_lines(tmp_path):
+    vocabulary = {token: number for number, token in enumerate(SPECIAL_TOKENS)} | {"a": 9, "b": 7}
+    tokenizer = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=False)
+    assert vocabulary_size(tokenizer) == 10
+    save_tokenizer(tokenizer, tmp_path)
+    written = (tmp_path / "vocab.txt").read_text().splitlines()
+    assert (written.index("a"), written.index("b")) == (9, 7)
+
+
+@pytest.mark.parametrize(
+    ("file", "config"),
+    [
+        ("tokenizer_config.json", {"tokenizer_class": "BertJapaneseTokenizer"}),
+        ("tokenizer_config.json", {"word_tokenizer_type": "mecab"}),
+        ("tokenizer_config.json", {"subword_tokenizer_type": "character"}),
+        ("config.json", {"tokenizer_class": "BertJapaneseTokenizer"}),
+    ],
+)
+def test_a_vocabulary_whose_words_are_cut_otherwise_is_refused(tmp_path, file, config):
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in SPECIAL_TOKENS))
+    load_tokenizer(tmp_path)
+    (tmp_path / file).write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"vocab\.txt: .* cuts words otherwise than BERT's"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_as_training_leaves_it_puts_cls_and_sep_around_a_text(tmp_path):
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(TEXTS, vocab_size=60, show_progress=False)
+    bare = Tokenizer.from_str(tokenizer.to_str())
+    bare.post_processor = None  # type: ignore[assignment]
+    bare.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_tokenizer(tmp_path)
+    ids = bare.encode("the text").ids
+    assert loaded.encode("the text").tokens == [
+        "[CLS]", *(bare.id_to_token(number) for number in ids), "[SEP]"
+    ]  # fmt: skip
 
 
 def test_the_hash_tells_tokenizers_apart_by_what_decides_the_ids():

@@ -81,6 +81,15 @@ def test_a_text_that_cannot_be_filled_is_refused(folder, text: str, said: str):
         fill_mask(folder, text)
 
 
+def test_a_tokenizer_of_more_tokens_than_the_model_is_refused(tmp_path):
+    folder = write_toy_model(tmp_path)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_tokens([f"more{number}" for number in range(9)])
+    save_tokenizer(tokenizer, folder)
+    with pytest.raises(UserError, match="they do not belong together"):
+        fill_mask(folder, "a [MASK] more8")
+
+
 def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
     save_tokenizer(toy_tokenizer(), tmp_path)
     labels = Labels("class", ("0", "1"))

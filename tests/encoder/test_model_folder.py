@@ -4,7 +4,9 @@ import dataclasses
 import errno
 import importlib.util
 import json
+import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.config_file import config_of, read_config
 from selfsup.encoder.initialization import initialize
-from selfsup.encoder.model_folder import encoder_state, load_encoder, save_model
+from selfsup.encoder.model_folder import encoder_state, load_encoder, save_model, tokenizer_of_model
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from tests.tokenizer_folder import VOCABULARY, write_tokenizer
@@ -226,6 +228,32 @@ def test_weights_of_another_size_than_the_configuration_are_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 12}))
     with pytest.raises(UserError, match=r"word_embeddings.*\(10, 24\).*config.json.*\(12, 24\)"):
         load_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.tensor(math.nan), "values that are not finite"),
+        (torch.tensor(-math.inf), "values that are not finite"),
+        (torch.tensor(7, dtype=torch.int8), "int8, as quantised models do"),
+    ],
+)
+def test_weights_that_are_no_numbers_to_compute_with_are_refused(tmp_path, value, said):
+    folder = save(tmp_path / "model", new_encoder())
+    name = "bert.encoder.layer.1.output.dense.weight"
+    rewrite_weights(
+        folder, lambda weights: weights | {name: value.expand(weights[name].shape).contiguous()}
+    )
+    with pytest.raises(UserError, match=f"{re.escape(name)} holds {said}"):
+        load_encoder(folder)
+
+
+def test_a_tokenizer_of_more_tokens_than_the_model_has_is_refused(tmp_path):
+    folder = save(tmp_path / "model", new_encoder())
+    config, _ = read_config(folder)
+    assert tokenizer_of_model(folder, config)
+    with pytest.raises(UserError, match=r"tokenizer has \d+ tokens, its model 9: they do not"):
+        tokenizer_of_model(folder, dataclasses.replace(config, vocab_size=9))
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, -1])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,15 @@ def test_a_new_encoder_takes_the_optimizer_that_was_measured_for_its_size(
 ):
     new = {"init": None, "encoder": encoder, "optimizer": flag}
     assert with_defaults(settings(texts, tmp_path, tmp_path, **new)).optimizer == optimizer
+
+
+def test_a_model_of_one_segment_is_refused_for_next_sentences(texts, model, tmp_path):
+    one = shutil.copytree(model, tmp_path / "one")
+    config = json.loads((one / "config.json").read_bytes())
+    (one / "config.json").write_text(json.dumps(config | {"type_vocab_size": 1}))
+    with pytest.raises(UserError, match="as next sentences need: add --objectives mlm"):
+        pretrain(settings(texts, tmp_path / "run", one))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

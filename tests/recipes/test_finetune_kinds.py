@@ -245,6 +245,24 @@ def test_what_is_wrong_is_said_before_anything_is_written(encoder, tmp_path, cha
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("task", ["pair-classification", "question-answering"])
+def test_a_model_of_one_segment_is_refused_for_pairs(tmp_path, task):
+    encoder = write_toy_model(tmp_path / "encoder")
+    config = json.loads((encoder / "config.json").read_bytes())
+    (encoder / "config.json").write_text(json.dumps(config | {"type_vocab_size": 1}))
+    data = {}
+    if task == "question-answering":
+        questions = json.dumps({"data": [{"paragraphs": [{"context": "a film", "qas": [
+            {"id": "1", "question": "what?", "answers": [{"text": "film", "answer_start": 2}]}
+        ]}]}]})  # fmt: skip
+        (tmp_path / "squad.json").write_text(questions)
+        data = dict.fromkeys(("train", "validation"), str(tmp_path / "squad.json"))
+    with pytest.raises(UserError, match="tells no two segments apart") as refused:
+        finetune(settings(str(encoder), tmp_path, "pairs", task=task, **data))
+    assert task in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_of_pairs_asks_for_the_second_text_and_one_of_texts_refuses_it(runs):
     pairs, texts = (str(runs[kind][0] / "run") for kind in ("pairs", "several"))
     with pytest.raises(UserError, match="give the second text with --text-pair"):

@@ -124,7 +124,7 @@ def test_columns_are_named_in_the_order_in_which_they_appear(tmp_path):
         ("table.csv", b"label,text\n1,fine,more\n", "table.csv, line 2: 3 columns where"),
         ("table.tsv", b"label\ttext\n1\t\xff\xfe\n", "table.tsv, line 2: not UTF-8"),
         ("table.tsv", b"label\tt\xe9xt\n1\ta\n", "table.tsv, line 1: not UTF-8"),
-        ("table.csv", "label,text\n1,a\n".encode("utf-16"), r"line 1: not UTF-8.* \(iconv "),
+        ("table.csv", "label,text\n1,a\n".encode("utf-16"), r"table.csv: is UTF-16: .*\(iconv "),
         ("table.jsonl", b'{"text": "a"}\n{"text": \n', "table.jsonl, line 2: not JSON"),
         ("table.jsonl", b"[1]\n", "table.jsonl, line 1: not a JSON object"),
         ("table.tsv", b"label\ttext\n", "table.tsv: holds no rows"),

@@ -16,6 +16,7 @@ from selfsup.training.checkpoint import latest_checkpoint
 _NOT_ENDED = "has not ended (or is still running)"
 _MODEL_FILES = ("config.json", "model.safetensors")
 _TOKENIZER, _IMAGE_PROCESSOR = "tokenizer.json", "preprocessor_config.json"
+_OLD_TOKENIZER = "vocab.txt"
 # Nats a masked token below word frequencies at which a model has begun to use the context.
 _PLATEAU = 0.3
 _RISE = 0.3  # nats by which the training loss may rise again, by chance
@@ -78,10 +79,12 @@ def _missing_files(run: Run) -> Iterator[Problem]:
     folder = run.folder
     settings = run.settings
     of_images = settings.get("image_size") or settings.get("task") == "image-classification"
-    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if of_images else _TOKENIZER):
-        if not (folder / MODEL_IN_RUN / name).exists():
+    model = folder / MODEL_IN_RUN
+    tokenizer = _OLD_TOKENIZER if (model / _OLD_TOKENIZER).exists() else _TOKENIZER
+    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if of_images else tokenizer):
+        if not (model / name).exists():
             yield Problem(
-                f"{folder / MODEL_IN_RUN / name} is missing",
+                f"{model / name} is missing",
                 "copy the whole run folder again, or run the command again in another one",
             )
     if not (folder / "metrics.jsonl").exists():

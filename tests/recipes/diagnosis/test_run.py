@@ -91,6 +91,14 @@ def test_a_run_without_next_sentences_is_not_blamed_for_them(tmp_path):
     assert found_in(pretraining_run(tmp_path, summary=SUMMARY | {"nsp_accuracy": None})) == []
 
 
+def test_a_run_may_have_an_older_tokenizer(tmp_path):
+    run = pretraining_run(tmp_path)
+    (run / "model" / "tokenizer.json").unlink()
+    assert f"{run / 'model' / 'tokenizer.json'} is missing" in only_one(found_in(run))
+    (run / "model" / "vocab.txt").write_text("")
+    assert found_in(run) == []
+
+
 @pytest.mark.parametrize("name", ["model/model.safetensors", "model/config.json", "metrics.jsonl"])
 def test_a_file_that_is_missing_is_named(name: str, tmp_path):
     run = pretraining_run(tmp_path)
