@@ -77,7 +77,14 @@ class Predictor:
         Returns:
             an answer each; of a classifier ``{"label", "probability", "probabilities": {label:
             probability}}``.
+
+        Raises:
+            TypeError: a text was given where a list of texts is meant.
+            ValueError: there are not as many second texts as first ones.
+            UserError: the task needs second texts and has none, or the other way round.
         """
+        if isinstance(texts, str) or isinstance(text_pairs, str):
+            raise TypeError("give a list of texts, such as [text]")
         examples = self.task.examples_of(texts, text_pairs)
         return self.predict_examples(examples, batch_size, after_batch)
 

@@ -57,6 +57,11 @@ def test_second_texts_are_for_models_of_pairs(predictor):
         predictor.predict(["a film"], ["a plot"])
 
 
+def test_a_text_is_not_taken_for_a_list_of_letters(predictor):
+    with pytest.raises(TypeError, match="give a list of texts"):
+        predictor.predict("a film")
+
+
 def test_no_texts_have_no_answers(predictor):
     assert predictor.predict([]) == []
 
