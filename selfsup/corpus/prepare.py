@@ -38,7 +38,7 @@ from selfsup.corpus.worker_pool import WorkerPool, default_workers
 from selfsup.errors import UserError
 
 DEFAULT_SHARD_TOKENS = 1 << 26
-_PROBLEMS_FILE = "problems.jsonl"
+PROBLEMS_FILE = "problems.jsonl"
 
 
 def prepare(
@@ -119,7 +119,7 @@ def prepare(
         with contextlib.ExitStack() as stack:
             stack.callback(writer.abandon)
             pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
-            blocks = read_blocks(stream, tally, out / _PROBLEMS_FILE)
+            blocks = read_blocks(stream, tally, out / PROBLEMS_FILE)
             try:
                 for records, encoded in pool.encode(blocks):
                     writer.add(records, encoded)
@@ -193,11 +193,11 @@ def _state_to_go_on_from(
             display.say(
                 f"going on after {len(state.shards)} finished shards, {state.counts.tokens} tokens"
             )
-            keep_first_problems(out / _PROBLEMS_FILE, state.counts.bad_records)
+            keep_first_problems(out / PROBLEMS_FILE, state.counts.bad_records)
             return state
         display.say(f"{out}: finished shards are missing or damaged, beginning again")
     remove_unfinished(out)
-    (out / _PROBLEMS_FILE).unlink(missing_ok=True)
+    (out / PROBLEMS_FILE).unlink(missing_ok=True)
     return Unfinished(identity)
 
 

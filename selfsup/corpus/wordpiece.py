@@ -190,6 +190,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
             return _from_vocabulary_file(path)
     except Exception as error:  # tokenizers raises bare Exception
         raise UserError(f"{path}: not a tokenizer that can be read ({error})") from None
+    within = folder / "tokenizer"
+    if within.is_dir():
+        raise UserError(f"{folder}: is no tokenizer, but holds one: name {within}")
     what = "holds no tokenizer.json or vocab.txt" if folder.is_dir() else "no such folder"
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
 

@@ -10,16 +10,27 @@ from typing import Any
 from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.errors import UserError
 
+# A file of such a name would be taken for a table, or could not be read at all.
+_OTHER_ENDINGS = (".csv", ".tsv", ".parquet")
 
-def check_writable(file: str | Path) -> None:
+
+def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
     """Make the file's folder, and see whether a file can be written there, before hours of work.
 
+    Args:
+        file: where predictions are to go.
+        reads: the file that they are predictions for.
+
     Raises:
-        UserError: it cannot.
+        UserError: it cannot, or would write over what is read.
     """
     path = Path(file)
     if path.is_dir():
         raise UserError(f"cannot write {path}: this is a folder: name a file")
+    if reads is not None and path.exists() and Path(reads).exists() and path.samefile(reads):
+        raise UserError(f"cannot write {path}: it is the file to predict for: name another")
+    if path.suffix.lower() in _OTHER_ENDINGS:
+        raise UserError(f"cannot write {path}: predictions are JSON lines: name it NAME.jsonl")
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):

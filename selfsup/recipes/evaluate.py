@@ -37,7 +37,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
             return score_answers(settings.predictions_file, settings.data, display.message)
     assert settings.model is not None
     if settings.predictions is not None:
-        check_writable(settings.predictions)
+        check_writable(settings.predictions, settings.data)
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)

@@ -86,7 +86,8 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         if summary["failed_seeds"]:
             failed = ", ".join(map(str, summary["failed_seeds"]))
             display.message(
-                f"failed to learn, no better than the same answer for every example: {failed}"
+                f"seeds that failed to learn, no better than the same answer for every example: "
+                f"{failed}: `selfsup doctor {run}` says more"
             )
         summary["seconds"] = round(time.perf_counter() - started, 1)
         card = task_model_card(settings, task, start.name, best.labels, summary)

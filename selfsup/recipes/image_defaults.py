@@ -74,7 +74,7 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
 
     return dataclasses.replace(
         settings,
-        encoder=name,
+        encoder=None if settings.init is not None else name,
         objectives=given(settings.objectives, IMAGE_OBJECTIVES),
         budget=budget,
         image_size=image_size,

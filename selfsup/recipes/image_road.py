@@ -102,7 +102,6 @@ def set_up(
 
 def _build_model(settings: PretrainSettings, is_new: bool) -> ImagePreTraining:
     """The model before its first step (or, if not ``is_new``, with values to be overwritten)."""
-    assert settings.encoder is not None
     assert settings.objectives is not None
     assert settings.image_size is not None
     assert settings.patch_size is not None
@@ -118,6 +117,7 @@ def _build_model(settings: PretrainSettings, is_new: bool) -> ImagePreTraining:
         if report.missing and is_new:
             print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
         return model
+    assert settings.encoder is not None
     config = vit_config(
         settings.encoder, settings.image_size, settings.patch_size, settings.dropout
     )

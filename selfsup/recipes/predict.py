@@ -1,5 +1,7 @@
 """``selfsup predict``: answers for a text or a file of them."""
 
+import contextlib
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,14 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     predictor = Predictor(with_answer_flags(loaded, settings), compute)
     task = predictor.task
     if settings.data is None:
-        examples = task.examples_of(*given_texts(settings))
-        return next(task.records(examples, predictor.predict_examples(examples)))
+        given = given_texts(settings)
+        if task.FAMILY.TAKES == "text":
+            _check_given(settings, given)
+        examples = task.examples_of(*given)
+        answers = predictor.predict_examples(examples, tell=_tell)
+        return next(task.records(examples, answers))
     assert settings.out is not None
-    check_writable(settings.out)
+    check_writable(settings.out, settings.data)
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
         examples = task.read_examples(settings.data, Reading(columns), labelled=False)
@@ -72,6 +78,25 @@ def given_texts(settings: PredictSettings) -> tuple[list[str], list[str] | None]
         return [settings.question], [context]
     assert settings.text is not None
     return [settings.text], None if settings.text_pair is None else [settings.text_pair]
+
+
+def _check_given(settings: PredictSettings, given: tuple[list[str], list[str] | None]) -> None:
+    """Refuse what can hardly be meant as a text.
+
+    Raises:
+        UserError: the text, or the question, is empty, or the name of a file.
+    """
+    if not given[0][0].strip():
+        what = "TEXT" if settings.question is None else "--question"
+        raise UserError(f"{what} is empty: give one that says something")
+    with contextlib.suppress(OSError, ValueError):  # no name of a file: too long, for instance
+        if settings.text is not None and Path(settings.text).is_file():
+            flag = "--context-file" if settings.question is not None else "--data, with --out"
+            raise UserError(f"TEXT {settings.text}: is a file: give it with {flag}")
+
+
+def _tell(note: str) -> None:
+    print(note, file=sys.stderr)
 
 
 def _read_text(file: str) -> str:

@@ -17,6 +17,7 @@ from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_optimizer import build_optimizer
 from selfsup.recipes.pretraining_road import Road
 from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
+from selfsup.report.run_folder import read_run
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.duration import seconds_in
 from selfsup.settings.parser import from_yaml
@@ -58,6 +59,10 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     run = Path(settings.run)
     if not (run / SETTINGS).exists():
         raise UserError(f"{run}: no run that can be resumed (it has no {SETTINGS})")
+    kind = read_run(run).kind
+    if kind in ("finetune", "demo"):
+        what = "fine-tuning" if kind == "finetune" else "a demo"
+        raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
     original = dataclasses.replace(from_yaml(PretrainSettings, run / SETTINGS), out=str(run))
     if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
         raise UserError(
@@ -72,7 +77,6 @@ def _run(
 ) -> dict[str, Any]:
     """Train from the last checkpoint, or from the start, to the end; write model and summary."""
     assert settings.learning_rate is not None  # as is all else that with_defaults fills in
-    assert settings.encoder is not None
     road = _ROADS[kind_of_objectives(settings) or "text"]
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
     setup = road.set_up(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
@@ -87,7 +91,7 @@ def _run(
     )
     log = PretrainingLog(
         run / METRICS,
-        title=f"pretrain {Path(settings.init or settings.encoder).name}",
+        title=f"pretrain {Path(settings.init or settings.encoder or '').name}",
         setup=setup,
         optimizer=optimizer,
         checkpoints=run / CHECKPOINTS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.prepare import prepare
+from selfsup.corpus.prepare import PROBLEMS_FILE, prepare
 from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.shards import Shards, open_shards, read_manifest
 from selfsup.corpus.sources import find_inputs
@@ -27,6 +27,7 @@ from selfsup.settings import PretrainSettings
 
 # Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
+_OF_RAW_TEXT = ("text_field", "text_documents", "language", "lowercase", "max_bad_fraction")
 TOKENIZER, SHARDS = "tokenizer", "shards"
 
 
@@ -48,7 +49,17 @@ def check_data(settings: PretrainSettings) -> None:
             f"--extend-vocabulary needs raw text: that in {shards} is already cut into tokens"
         )
     else:
+        _refuse_flags_of_raw_text(settings, shards)
         _check_tokenizer(settings, open_shards(shards))
+
+
+def _refuse_flags_of_raw_text(settings: PretrainSettings, shards: Path) -> None:
+    for name in _OF_RAW_TEXT:
+        if getattr(settings, name) != getattr(PretrainSettings, name):
+            raise UserError(
+                f"--{name.replace('_', '-')}: is for raw text: that in {shards} is already cut "
+                "into tokens"
+            )
 
 
 def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) -> Shards:
@@ -72,7 +83,7 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
         return _shards_of_this_run(settings, run)
     tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
     print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
-    prepare(
+    manifest = prepare(
         settings.data,
         tokenizer_folder,
         run / SHARDS,
@@ -82,6 +93,12 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
         language=settings.language,
         max_bad_fraction=settings.max_bad_fraction,
     )
+    if bad := manifest["bad_records"]:
+        print(
+            f"{bad:,} records could not be read and are left out: {run / SHARDS / PROBLEMS_FILE} "
+            "names them",
+            file=sys.stderr,
+        )
     return open_shards(run / SHARDS)
 
 

@@ -53,6 +53,10 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
         size = _size_to_go_on_from(settings)
         if settings.start == "structured":
             raise UserError("--start structured is for new weights: leave it out with --init")
+    if settings.short_length is None and settings.short_share != PretrainSettings.short_share:
+        raise UserError(
+            f"--short-share {settings.short_share}: goes with --short-length: give both"
+        )
     if settings.short_length is not None and settings.short_length >= settings.max_length:
         raise UserError(
             f"--short-length {settings.short_length} must be below --max-length "
@@ -68,7 +72,7 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
 
     return dataclasses.replace(
         settings,
-        encoder=encoder,
+        encoder=None if settings.init is not None else encoder,
         objectives=given(settings.objectives, TEXT_OBJECTIVES),
         budget=budget,
         batch_size=given(settings.batch_size, size.batch_size),

@@ -20,6 +20,10 @@ def kind_of_pretraining(settings: PretrainSettings) -> Kind:
     Raises:
         UserError: these do not go together, or a flag is one for the other kind.
     """
+    if settings.init is not None and settings.encoder is not None:
+        raise UserError(
+            f"--encoder {settings.encoder}: leave it out with --init {settings.init}, which is one"
+        )
     learnt = kind_of_objectives(settings)
     taken = _kind_of_encoder(settings)
     if learnt is not None and taken is not None and learnt != taken:

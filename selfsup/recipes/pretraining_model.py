@@ -33,7 +33,6 @@ def build_model(
 ) -> TextPreTraining:
     """The model before its first step (or, if not ``is_new``, with values to be overwritten)."""
     assert settings.objectives is not None  # see pretraining_defaults
-    assert settings.encoder is not None
     assert settings.dropout is not None
     if settings.init is not None:
         folder = resolve_model_folder(settings.init)
@@ -45,6 +44,7 @@ def build_model(
             print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
         _set_dropout(model, settings.dropout)
         return model
+    assert settings.encoder is not None
     config = bert_config(settings.encoder, shards.vocab_size, settings.dropout)
     model = TextPreTraining(BertEncoder(config), settings.objectives)
     initialize(model, config.initializer_range, settings.seed)

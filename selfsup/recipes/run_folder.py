@@ -15,10 +15,12 @@ VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 
 
 def check_free(out: str | Path) -> Path:
-    """Refuse a folder in which a run has left results; one that broke off early may be reused.
+    """Refuse a folder that holds a run's results or other files than a run's.
+
+    One of a run that broke off early may be used again.
 
     Raises:
-        UserError: there are results, or the path is a file.
+        UserError: there are results or other files, or the path is a file.
     """
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
@@ -26,6 +28,11 @@ def check_free(out: str | Path) -> Path:
     for name in (SUMMARY, MODEL_IN_RUN):
         if (folder / name).exists():
             raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
+    others = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
+    if others and SETTINGS not in others:
+        raise UserError(
+            f"--out {folder}: holds other files ({min(others)}): choose a folder for the run alone"
+        )
     return folder
 
 

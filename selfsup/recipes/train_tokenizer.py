@@ -8,6 +8,8 @@ from selfsup.corpus.wordpiece import save_tokenizer
 from selfsup.corpus.wordpiece import train_tokenizer as train
 from selfsup.settings import TrainTokenizerSettings
 
+_BERTS_SIZE = 30_522
+
 
 def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
     """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``.
@@ -22,9 +24,10 @@ def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
     )
     tokenizer = train(
         (document.text for document in documents),
-        vocab_size=settings.vocab_size,
+        vocab_size=settings.vocab_size or _BERTS_SIZE,
         lowercase=settings.lowercase,
         strip_accents=settings.strip_accents,
+        allow_fewer=settings.vocab_size is None,
     )
     save_tokenizer(tokenizer, settings.out)
     return {"vocab_size": vocabulary_size(tokenizer), "out": settings.out}

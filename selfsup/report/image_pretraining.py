@@ -30,7 +30,7 @@ def image_pretraining_tiles(run: Run) -> str:
     error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
     if numbers.is_number(error) and numbers.is_number(baseline) and baseline > 0:
         change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
-        about = f"on the mean colour's squared error: {error:.4f} against {baseline:.4f}"
+        about = f"squared error beside the mean colour's: {error:.4f} against {baseline:.4f}"
         entries.append(("Inpainting", change, about))
     if numbers.is_number(loss := state.get("inpainting_loss")):
         entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))

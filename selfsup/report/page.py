@@ -120,7 +120,10 @@ def _settings(run: Run) -> str:
         items += f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(numbers.setting(value))}</dd></div>"
     return section(
         "Settings",
-        paragraph("In bold what is not the default; run.yaml in the run folder holds them all.")
+        paragraph(
+            "In bold what was given, or chosen to suit data and encoder; run.yaml in the run's "
+            "folder holds them all."
+        )
         + f'<dl class="settings">{items}</dl>',
     )
 

@@ -116,13 +116,16 @@ def show_pretraining(result: Result) -> None:
     )
     if out := result.get("out"):
         run = shlex.quote(out)
-        use = f'selfsup fill-mask {run} "A sentence with a [MASK] in it."'
+        use = [f'selfsup fill-mask {run} "A sentence with a [MASK] in it."']
+        task, data = "sequence-classification", "FILE"
         if "images" in result:
-            use = (
-                f"selfsup finetune image-classification --encoder {run} --train FOLDER "
-                "--validation FOLDER --out RUN"
-            )
-        print_next("Next:", use, f"selfsup report {run}")
+            task, data = "image-classification", "FOLDER"
+        if result.get("mlm_loss") is None:
+            use = []
+        use.append(
+            f"selfsup finetune {task} --encoder {run} --train {data} --validation {data} --out RUN"
+        )
+        print_next("Next:", *use, f"selfsup report {run}")
 
 
 def show_finetuning(result: Result) -> None:

@@ -81,10 +81,14 @@ class TrainTokenizerSettings:
 
     corpus: tuple[str, ...] = argument(SOURCES, metavar="CORPUS")
     out: str = flag("folder to write the tokenizer to", group="Run", metavar="DIR")
-    vocab_size: int = flag(
-        "entries in the vocabulary", default=30522, group="Tokenizer", metavar="N", at_least=64,
+    vocab_size: int | None = flag(
+        "entries in the vocabulary; 30,522, or as many as the text allows, if not given",
+        default=None,
+        group="Tokenizer",
+        metavar="N",
+        at_least=64,
         at_most=1_000_000,
-    )  # fmt: skip
+    )
     lowercase: bool = lowercase()
     strip_accents: bool = strip_accents()
     text_field: str = text_field()

@@ -104,7 +104,9 @@ class PredictSettings:
         if self.context_file is not None and self.question is None:
             raise UserError("--context-file goes with --question: give both")
         if self.question is not None and (self.text is None) == (self.context_file is None):
-            raise UserError("--question needs a text to answer it from: a TEXT or --context-file")
+            raise UserError(
+                "--question needs one text to answer it from: either a TEXT or --context-file"
+            )
         if self.question is not None and self.data is not None:
             raise UserError("give either --question or --data, whose file holds questions")
         if (self.text is None and self.context_file is None) == (self.data is None):

@@ -131,7 +131,10 @@ def _label(row: Row, file: str, column: str, separator: str | None) -> GivenLabe
         return _several(str(value).split(separator), f'{file}, line {row.line}: "{column}"')
     written = _written(value)
     if written is None:
-        raise UserError(f'{file}, line {row.line}: "{column}" holds no label: add one')
+        raise UserError(
+            f'{file}, line {row.line}: "{column}" holds no label: add one '
+            "(if a text may have several or none, say --label-separator)"
+        )
     if written.startswith("[") and written.endswith("]"):
         listed = _json_list(written)
         if listed is not None:

@@ -106,7 +106,10 @@ def _read_json(file: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{file}: not JSON ({reason}): give a file in SQuAD's form") from None
+        mend = "give a file in SQuAD's form"
+        if ".jsonl" in file:
+            mend += "; of our own answers that is one called NAME.json"
+        raise UserError(f"{file}: not JSON ({reason}): {mend}") from None
 
 
 def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str, Any], str]]:

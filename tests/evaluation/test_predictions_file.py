@@ -47,6 +47,22 @@ def test_where_no_file_can_be_written_is_told_before(tmp_path, monkeypatch):
         check_writable(tmp_path / "answers.jsonl")
 
 
+def test_what_is_read_is_not_written_over(tmp_path):
+    (tmp_path / "data.jsonl").write_text("old")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "data.jsonl")
+    for name in ("data.jsonl", "link.jsonl"):
+        with pytest.raises(UserError, match="it is the file to predict for: name another"):
+            check_writable(tmp_path / name, tmp_path / "data.jsonl")
+    check_writable(tmp_path / "answers.jsonl", tmp_path / "data.jsonl")
+    check_writable(tmp_path / "answers.jsonl", "hf://data")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.parquet"])
+def test_json_lines_do_not_go_by_the_name_of_a_table(tmp_path, name):
+    with pytest.raises(UserError, match=r"are JSON lines: name it NAME\.jsonl"):
+        check_writable(tmp_path / name)
+
+
 def test_a_full_disk_is_told_in_a_line_and_the_old_file_stays(tmp_path, monkeypatch):
     path = tmp_path / "answers.jsonl"
     path.write_text("old")

@@ -86,6 +86,26 @@ def test_a_text_gets_the_answer_that_it_gets_in_a_file(model, data, tmp_path):
     assert alone["probabilities"] == pytest.approx(answers[5]["probabilities"], abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "TEXT is empty"),
+        (" \n", "TEXT is empty"),
+        ("FILE", r"TEXT .*dev\.tsv: is a file: give it with --data"),
+    ],
+)
+def test_what_is_hardly_meant_as_a_text_is_refused(model, data, text, said):
+    given = data if text == "FILE" else text
+    with pytest.raises(UserError, match=said):
+        predict(PredictSettings(model=model, text=given, device="cpu"))
+
+
+def test_a_text_may_be_longer_than_any_file_name_and_it_is_said_that_it_is_cut(model, capsys):
+    answer = predict(PredictSettings(model=model, text="a fine film " * 999, device="cpu"))
+    assert answer["label"] in ("down", "up")
+    assert "1 of 1 texts cut at 32 tokens" in capsys.readouterr().err
+
+
 def test_a_file_to_predict_for_needs_no_labels(model, tmp_path):
     path = tmp_path / "new.jsonl"
     path.write_text('{"text": "a fine film"}\n{"text": ""}\n')

@@ -10,9 +10,10 @@ from selfsup import cli
 from tests.toy_corpus import toy_documents, write_toy_corpus
 
 QUICK = (
-    "--encoder", "bert-tiny", "--steps", "2", "--batch-size", "4", "--max-length", "32",
+    "--steps", "2", "--batch-size", "4", "--max-length", "32",
     "--device", "cpu", "--precision", "float32", "--threads", "1", "--workers", "1",
 )  # fmt: skip
+TINY = ("--encoder", "bert-tiny")
 
 Files = Callable[[str], Path]
 
@@ -27,7 +28,7 @@ def prepared(tmp_path_factory) -> Path:
     assert cli.main(["train-tokenizer", texts, "--vocab-size", "90", "--out", other]) == 0
     arguments = ["prepare", texts, "--tokenizer", tokenizer, "--out", shards, "--workers", "1"]
     assert cli.main(arguments) == 0
-    assert cli.main(["pretrain", shards, "--out", str(folder / "run"), *QUICK]) == 0
+    assert cli.main(["pretrain", shards, "--out", str(folder / "run"), *TINY, *QUICK]) == 0
     return folder
 
 
@@ -48,6 +49,8 @@ def refused(prepared, tmp_path, capsys) -> Callable[..., str]:
         before = tree(prepared)
         capsys.readouterr()
         words = [*map(str, arguments), "--out", str(out or tmp_path / "run"), *QUICK]
+        if "--init" not in words and "--encoder" not in words:
+            words += TINY
         assert cli.main(["pretrain", *words]) == 2
         captured = capsys.readouterr()
         *progress, line = captured.err.splitlines()
@@ -113,9 +116,61 @@ def test_a_tokenizer_that_does_not_match_the_shards(refused, prepared):
 
 def test_a_model_that_does_not_match_the_shards(refused, prepared, tmp_path):
     arguments = ["pretrain", str(prepared / "texts.txt"), "--vocab-size", "90"]
-    assert cli.main([*arguments, "--out", str(tmp_path / "first"), *QUICK]) == 0
+    assert cli.main([*arguments, "--out", str(tmp_path / "first"), *TINY, *QUICK]) == 0
     line = refused(prepared / "shards", "--init", tmp_path / "first")
     assert "not the tokenizer that made the shards" in line
+
+
+def test_an_encoder_beside_a_model_to_go_on_from(refused, prepared):
+    line = refused(prepared / "texts.txt", "--init", prepared / "run", "--encoder", "bert-mini")
+    assert "--encoder bert-mini: leave it out with --init" in line
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--text-field", "body"), ("--text-documents", "file"), ("--no-lowercase",),
+        ("--language", "ko"), ("--max-bad-fraction", "0.5"),
+    ],
+)  # fmt: skip
+def test_flags_of_raw_text_beside_shards(refused, prepared, flags):
+    assert f"{flags[0].replace('--no-', '--')}: is for raw text" in refused(
+        prepared / "shards", *flags
+    )
+
+
+def test_how_long_sequences_are_short_though_none_are(refused, prepared):
+    assert "goes with --short-length" in refused(prepared / "shards", "--short-share", "0.5")
+
+
+def test_a_folder_of_texts_is_no_place_for_a_run(refused, prepared):
+    folder = prepared / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("My own text.")
+    assert "holds other files (a.txt)" in refused(prepared / "shards", out=folder)
+
+
+def test_a_tokenizer_within_the_folder_that_is_named(prepared, tmp_path, capsys):
+    words = [str(prepared / "texts.txt"), "--tokenizer", str(prepared), "--out", str(tmp_path)]
+    assert cli.main(["prepare", *words]) == 2
+    assert f"but holds one: name {prepared / 'tokenizer'}" in capsys.readouterr().err
+
+
+def test_records_that_could_not_be_read_are_told_of(prepared, tmp_path, capsys):
+    lines = [json.dumps({"text": text}) for text in toy_documents(40)]
+    (tmp_path / "texts.jsonl").write_text("\n".join([*lines, '{"text": ']))
+    words = [str(tmp_path / "texts.jsonl"), "--tokenizer", str(prepared / "tokenizer")]
+    words += ["--max-bad-fraction", "0.1", "--out", str(tmp_path / "run"), *TINY, *QUICK]
+    assert cli.main(["pretrain", *words]) == 0
+    said = capsys.readouterr().err
+    assert "1 records could not be read and are left out" in said
+    assert (tmp_path / "run" / "shards" / "problems.jsonl").exists()
+
+
+def test_a_fine_tuned_run_cannot_be_resumed(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("task: sequence-classification\nencoder: bert-mini\n")
+    assert cli.main(["resume", str(tmp_path)]) == 2
+    assert "fine-tuning cannot be resumed, only pre-training" in capsys.readouterr().err
 
 
 def test_a_vocabulary_size_that_is_not_that_of_the_shards(refused, prepared):
@@ -170,7 +225,8 @@ def test_shards_and_text_together(refused, prepared):
 def test_a_flag_that_cannot_be(flags, named: str, prepared, tmp_path, capsys):
     if "cuda" in flags and __import__("torch").cuda.is_available():
         pytest.skip("there is a GPU here")
-    words = [*QUICK, *flags]  # a flag given twice counts as given last
+    tiny = () if "--init" in flags else TINY
+    words = [*tiny, *QUICK, *flags]  # a flag given twice counts as given last
     assert (
         cli.main(["pretrain", str(prepared / "texts.txt"), "--out", str(tmp_path / "r"), *words])
         == 2

@@ -167,10 +167,10 @@ def test_a_file_that_holds_no_answers_is_refused(data, tmp_path, answers, said):
         (["evaluate", "--data", "x"], "either a MODEL to measure or --predictions-file"),
         (["evaluate", "m", "--predictions-file", "f", "--data", "x"], "either a MODEL"),
         (["evaluate", "--predictions-file", "f", "--predictions", "g", "--data", "x"], "needs a"),
-        (["predict", "m", "--question", "q"], "--question needs a text"),
+        (["predict", "m", "--question", "q"], "--question needs one text"),
         (
             ["predict", "m", "t", "--question", "q", "--context-file", "f"],
-            "--question needs a text",
+            "--question needs one text",
         ),
         (["predict", "m", "--context-file", "f"], "--context-file goes with --question"),
         (

@@ -33,6 +33,17 @@ def test_results_are_not_written_over(tmp_path, result: str):
     assert not (tmp_path / "run.yaml").exists()
 
 
+def test_a_folder_with_other_files_is_refused_but_for_hidden_ones(tmp_path):
+    (tmp_path / ".DS_Store").touch()
+    assert begin_run(tmp_path, SETTINGS) == tmp_path
+    other = tmp_path / "texts"
+    other.mkdir()
+    (other / "a.txt").touch()
+    with pytest.raises(UserError, match=r"holds other files \(a\.txt\): choose a folder"):
+        begin_run(other, SETTINGS)
+    assert [path.name for path in other.iterdir()] == ["a.txt"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(UserError, match="is a file: choose another --out"):

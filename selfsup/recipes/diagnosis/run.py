@@ -99,10 +99,13 @@ def _pretraining_problems(run: Run) -> Iterator[Problem]:
     summary = run.summary
     loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
     if is_number(loss) and is_number(unigram) and loss > unigram - _PLATEAU:
+        structured = (
+            "" if run.settings.get("start") == "structured" else ", or with --start structured"
+        )
         yield Problem(
             f"the held-out loss, {loss:.2f}, is that of guessing by word frequency "
             f"({unigram:.2f}): the model makes no use of context yet",
-            "train longer (--budget), on more text, or with --start structured",
+            f"train longer (--budget), on more text{structured}",
         )
     accuracy = summary.get("nsp_accuracy")
     if is_number(accuracy) and accuracy < _CHANCE_OF_NEXT_SENTENCE:
