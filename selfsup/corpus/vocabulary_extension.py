@@ -93,6 +93,10 @@ def choose_tokens(
 ) -> list[tuple[str, int]]:
     """Choose tokens one by one, each that shortens the corpus most after those before it.
 
+    They are looked at in the order of what joining adjacent pieces saves. What a token saves
+    besides, where it moves the cuts of a word, is counted once it is looked at; so another would
+    now and then have saved a little more.
+
     Words that are ``[UNK]`` stay so: they have no pieces to join. A token that would make another
     word ``[UNK]`` pays for each of its characters.
 
@@ -227,7 +231,8 @@ class _CutWords:
         for w in self._words_with(token):
             cuts = self._pieces.cuts(self._words[w])
             changed[w] = cuts
-            frequency += self._counts[w]
+            if cuts != self._cuts[w]:
+                frequency += self._counts[w]
             # A word that does not come out any more costs as if it were spelt.
             gain += self._counts[w] * (len(self._cuts[w]) - (len(cuts) or len(self._words[w]) + 1))
         self._pieces.discard(token)

@@ -211,7 +211,10 @@ def complete_tokenizer_config(folder: Path) -> None:
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
-    """A hash of what decides the ids: vocabulary, model and normaliser, not the files' layout."""
+    """A hash of what decides the ids: vocabulary, model and normaliser, not the files' layout.
+
+    So do tokens that someone added: they are found in a text before it is cut into words.
+    """
     parts = json.loads(tokenizer.to_str())
     normalizer = parts["normalizer"] or {}
     if normalizer.get("type") == "BertNormalizer" and normalizer["strip_accents"] is None:
@@ -222,6 +225,9 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
         "normalizer": normalizer,
         "pre_tokenizer": parts["pre_tokenizer"],
     }
+    added = [token for token in parts["added_tokens"] if token["content"] not in SPECIAL_TOKENS]
+    if added:
+        identity["added_tokens"] = added
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 

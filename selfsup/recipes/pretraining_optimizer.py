@@ -10,6 +10,7 @@ from selfsup.training.optimizer import adamw_groups, build_adamw
 # The rate of the layers' matrices under Muon, as a multiple of --learning-rate (docs/log.md).
 _MATRIX_RATE = 2.0
 _ROUNDS = 5
+_LAYERS = "encoder.layers."  # not those of a decoder beside it
 
 
 def build_optimizer(
@@ -18,7 +19,7 @@ def build_optimizer(
     """AdamW for all parameters; or Muon for the matrices of the encoder's layers, AdamW for others.
 
     Args:
-        model: its encoder's layers are named ``….layers.N.…``.
+        model: its encoder's layers are named ``encoder.layers.N.…``.
         settings: with an optimizer and a learning rate chosen.
         dtype: the precision of matrix products on this machine.
     """
@@ -26,7 +27,7 @@ def build_optimizer(
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if settings.optimizer == "adamw":
         return build_adamw(named, settings.learning_rate, settings.weight_decay)
-    matrices = {name: p for name, p in named if ".layers." in name and p.ndim == 2}
+    matrices = {name: p for name, p in named if name.startswith(_LAYERS) and p.ndim == 2}
     return Muon(
         [(p, 3 if "query_key_value" in name else 1) for name, p in matrices.items()],
         adamw_groups([(n, p) for n, p in named if n not in matrices], settings.weight_decay),

@@ -64,8 +64,16 @@ def test_a_token_that_would_make_other_words_unknown_is_not_taken():
     assert choose_tokens({"yab": 4, "xabcx": 5}, [*tokens, "##x"], 1)[0][0] != "##ab"
 
 
+def test_what_it_would_cost_other_words_counts_against_what_it_saves():
+    counts = {"yab": 4, "zab": 4, "wab": 4, "xabc": 5}
+    tokens = ["w", "x", "y", "z", "##a", "##b", "##bc"]  # "##ab" would save 12 and make xabc [UNK]
+    assert choose_tokens(counts, tokens, 1) == [("xabc", 10)]
+
+
 def test_a_word_that_stands_there_once_is_not_taken():
     assert choose_tokens({"abcdefgh": 1}, LETTERS, 3) == []
+    # Nor where words that are cut without it hold its letters, too.
+    assert choose_tokens({"ba": 1, "bac": 4}, LETTERS, 6) == [("bac", 8)]
 
 
 def test_unknown_words_are_left_as_they_are():

@@ -267,6 +267,16 @@ def test_the_hash_tells_tokenizers_apart_by_what_decides_the_ids():
     assert len(hashes) == 4
     berts_rule = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=None)
     assert tokenizer_sha256(berts_rule) in hashes
+    other_words = Tokenizer.from_str(plain.to_str())
+    other_words.pre_tokenizer = WhitespaceSplit()
+    assert tokenizer_sha256(other_words) not in hashes
+    # A token beside the vocabulary is found within words, where one of the vocabulary is not.
+    beside = {token: number for token, number in vocabulary.items() if number < 99}
+    of_99 = wordpiece_tokenizer(beside, lowercase=True, strip_accents=False)
+    of_99.add_tokens(["covid"])
+    of_100 = wordpiece_tokenizer({**beside, "covid": 99}, lowercase=True, strip_accents=False)
+    assert of_99.get_vocab() == of_100.get_vocab()
+    assert tokenizer_sha256(of_99) != tokenizer_sha256(of_100)
     plain.enable_truncation(8)
     assert tokenizer_sha256(plain) in hashes
 
