@@ -67,7 +67,6 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
     budget = settings.budget
     if settings.steps is None and budget is None:
         budget = DEFAULT_BUDGET
-        print(f"Training for {budget}: --budget or --steps says otherwise", file=sys.stderr)
 
     def given(value: Any, default: Any) -> Any:
         return default if value is None else value

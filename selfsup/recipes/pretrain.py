@@ -38,6 +38,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         UserError: the settings do not fit the data or the machine.
     """
     road = _ROADS[kind_of_pretraining(settings)]
+    is_open_ended = settings.steps is None and settings.budget is None
     settings = road.with_defaults(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     if latest_checkpoint(Path(settings.out) / CHECKPOINTS) is not None:
@@ -47,6 +48,10 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         )
     road.check_data(settings)
     run = begin_run(settings.out, settings)
+    if is_open_ended:
+        print(
+            f"Training for {settings.budget}: --budget or --steps says otherwise", file=sys.stderr
+        )
     return _run(settings, run, compute, is_resumed=False)
 
 

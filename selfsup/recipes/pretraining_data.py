@@ -39,6 +39,7 @@ def check_data(settings: PretrainSettings) -> None:
     """
     shards = _shards_folder(settings)
     if shards is None:
+        _refuse_runs(settings)
         try:
             find_inputs(settings.data)
         except UserError as error:
@@ -51,6 +52,15 @@ def check_data(settings: PretrainSettings) -> None:
     else:
         _refuse_flags_of_raw_text(settings, shards)
         _check_tokenizer(settings, open_shards(shards))
+
+
+def _refuse_runs(settings: PretrainSettings) -> None:
+    run = next((Path(data) for data in settings.data if (Path(data) / "run.yaml").exists()), None)
+    if run is not None:
+        mend = f"--init {run} goes on from its model"
+        if _holds_shards(run / SHARDS):
+            mend += f"; its text, cut into tokens, is {run / SHARDS}"
+        raise UserError(f"{run}: is a run, and no text: {mend}")
 
 
 def _refuse_flags_of_raw_text(settings: PretrainSettings, shards: Path) -> None:

@@ -143,6 +143,11 @@ def test_how_long_sequences_are_short_though_none_are(refused, prepared):
     assert "goes with --short-length" in refused(prepared / "shards", "--short-share", "0.5")
 
 
+def test_a_run_is_no_text(refused, prepared):
+    line = refused(prepared / "run")
+    assert f"{prepared / 'run'}: is a run, and no text: --init {prepared / 'run'}" in line
+
+
 def test_a_folder_of_texts_is_no_place_for_a_run(refused, prepared):
     folder = prepared / "texts"
     folder.mkdir()
