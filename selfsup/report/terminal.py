@@ -6,13 +6,14 @@ is not in it.
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from selfsup.report import numbers
 from selfsup.report.console import print_facts, print_line, print_next, print_table
 from selfsup.report.demo import demo_task
 from selfsup.report.demo_ways import is_on_images, verdict, ways_of
-from selfsup.report.scores import metric_title, read_score, write_score
+from selfsup.report.scores import metric_title, read_score, write_metric, write_score
 
 Result = dict[str, Any]
 
@@ -134,11 +135,29 @@ def show_finetuning(result: Result) -> None:
         _show_layers(result)
         return
     _metrics(result)
-    print_facts(result, ("seconds", "Time", numbers.duration), ("out", "Written to", str))
+    metric = result.get("selection_metric", "")
+    failed = ", ".join(map(str, result.get("failed_seeds") or ()))
+    print_facts(
+        result | {"kept": _kept(result), "failed": failed or None},
+        ("chance", f"{metric_title(metric)} by one answer for all", partial(write_metric, metric)),
+        ("failed", "Seeds that failed to learn", str),
+        ("kept", "Kept", str),
+        ("seconds", "Time", numbers.duration),
+        ("out", "Written to", str),
+    )
     if out := result.get("out"):
         run = shlex.quote(out)
         given = _GIVEN.get(result.get("task", ""), '"A new sentence."')
         print_next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
+
+
+def _kept(result: Result) -> str | None:
+    """Which of the models that were there on the way is the result."""
+    seed, epochs = result.get("best_seed"), result.get("best_epochs")
+    if seed is None or epochs is None:
+        return None
+    of_seed = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
+    return f"{of_seed}epoch {epochs[str(seed)]} of {result['epochs']}"
 
 
 def show_evaluation(result: Result) -> None:

@@ -57,6 +57,20 @@ def test_finetuning_says_mean_and_standard_deviation_in_the_metrics_own_unit(cap
     assert "selfsup report runs/task" in text
 
 
+def test_finetuning_says_what_was_kept_what_guessing_gives_and_which_seeds_failed(capsys):
+    of_run = {"selection_metric": "accuracy", "chance": 0.65, "epochs": 6, "seeds": [0, 1, 2]}
+    of_run |= {"best_seed": 2, "best_epochs": {"0": 1, "1": 4, "2": 5}}
+    terminal.show_finetuning({**of_run, "failed_seeds": [0, 1]})
+    text = printed(capsys)
+    assert "Accuracy by one answer for all  65.0 %" in text
+    assert "Kept                            seed 2, epoch 5 of 6" in text
+    assert "Seeds that failed to learn      0, 1" in text
+    terminal.show_finetuning({**of_run, "seeds": [2], "failed_seeds": []})
+    text = printed(capsys)
+    assert "  epoch 5 of 6" in text
+    assert "failed" not in text
+
+
 def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
     terminal.show_prediction({"label": "good", "probabilities": {"bad": 0.25, "good": 0.75}})
     lines = [line.split() for line in printed(capsys).splitlines() if line]
