@@ -10,11 +10,19 @@ import safetensors.torch
 import torch
 
 from selfsup import cli
+from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.model_folder import read_weights
 from selfsup.errors import UserError
+from selfsup.recipes import one_seed
 from selfsup.recipes.finetune import finetune
+from selfsup.recipes.learning_plan import plan_learning
+from selfsup.recipes.starting_point import StartingPoint
+from selfsup.settings import FinetuneSettings
+from selfsup.tasks import sequence_classification as task
+from selfsup.tasks.labels import Labels
+from selfsup.training.loop import StepSettings
 from tests.toy_finetuning import toy_settings
-from tests.toy_task import write_toy_file, write_toy_model
+from tests.toy_task import CONFIG, write_toy_file, write_toy_model
 
 settings = partial(toy_settings, epochs=2, head_learning_rate=1e-2)
 
@@ -84,6 +92,64 @@ def test_the_command_prints_a_table_and_with_json_an_object(files, tmp_path, cap
         ("encoder.pooler.*", 1, True),
         ("*", 1, False),
     ]
+
+
+def test_the_rate_of_the_word_embeddings_is_theirs_alone(files, tmp_path):
+    chosen = settings(files, tmp_path, embedding_learning_rate=5e-2, print_layers=True)
+    rates = {row["pattern"]: row["learning_rate"] for row in finetune(chosen)["layers"]}
+    assert rates["encoder.embeddings.word.*"] == 5e-2
+    assert rates["encoder.embeddings.*"] == 3e-3
+
+
+def test_matrices_decay_and_vectors_do_not_also_those_that_thaw_later():
+    chosen = FinetuneSettings(
+        task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="run",
+        learning_rate=1e-3, head_learning_rate=1e-3, weight_decay=0.3, unfreeze_every=1,
+    )  # fmt: skip
+    model = task.build_model(BertEncoder(CONFIG), Labels("class", ("0", "1")), 0.1)
+    plan = plan_learning(chosen, model)
+    sizes = []
+    for epoch in (1, 2, 3):
+        plan.begin_epoch(epoch)
+        for group in plan.optimizer.param_groups:
+            (is_matrix,) = {parameter.ndim > 1 for parameter in group["params"]}
+            assert group["weight_decay"] == (0.3 if is_matrix else 0.0)
+        sizes.append(sum(len(group["params"]) for group in plan.optimizer.param_groups))
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize(("said", "expected"), [({}, 0.1), ({"dropout": 0.3}, 0.3)])
+def test_dropout_is_berts_unless_another_is_said(files, tmp_path, monkeypatch, said, expected):
+    found: set[tuple] = set()
+    real = StartingPoint.build_model
+
+    def watched(self, *arguments):
+        model = real(self, *arguments)
+        attention = {layer.attention.dropout for layer in model.encoder.layers}
+        hidden = {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)}
+        found.add((*attention, *hidden))
+        return model
+
+    monkeypatch.setattr(StartingPoint, "build_model", watched)
+    finetune(settings(files, tmp_path / "run", epochs=1, **said))
+    assert found == {(expected, expected)}
+
+
+def test_the_loop_is_given_what_the_settings_say(files, tmp_path, monkeypatch):
+    given: list[StepSettings] = []
+    real = one_seed.train
+
+    def watched(model, optimizer, stages, extent, steps, *further, **named):
+        given.append(steps)
+        return real(model, optimizer, stages, extent, steps, *further, **named)
+
+    monkeypatch.setattr(one_seed, "train", watched)
+    finetune(settings(files, tmp_path / "run", epochs=1, warmup=0.3, gradient_clip=0.7, seed=5))
+    assert given
+    for steps in given:
+        assert (steps.schedule, steps.warmup, steps.gradient_clip) == ("linear", 0.3, 0.7)
+        assert steps.accumulate == 1
+    assert {steps.seed for steps in given} == {5}
 
 
 @pytest.mark.parametrize(

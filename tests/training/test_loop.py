@@ -1,4 +1,4 @@
-"""Clipping: a gradient that is too long is shortened as torch does it, any other stays as it is."""
+"""The loop: how long a gradient may be, what a step is made of, and when a run ends."""
 
 import math
 
@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from selfsup.training.loop import NotFinite, clip_gradients
+from selfsup.training.compute import Compute
+from selfsup.training.loop import (
+    Extent,
+    NotFinite,
+    RunState,
+    Stage,
+    StepSettings,
+    clip_gradients,
+    train,
+)
 
 
 def parameters_with(scale: float) -> tuple[list[nn.Parameter], list[torch.Tensor]]:
@@ -44,3 +53,70 @@ def test_what_is_not_finite_is_told_with_its_step(value):
     gradients[0][1, 1] = value
     with pytest.raises(NotFinite, match=r"at step 7$"):
         clip_gradients(parameters, 1.0, step=7)
+
+
+class Line(nn.Module):
+    """Two losses that are linear in the weights, so that their gradients are known."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.factor = factor
+        self.seeds: list[int] = []
+
+    def forward(self, batch: "Nothing") -> dict:
+        self.seeds.append(torch.initial_seed())
+        first, second = self.weight * self.factor
+        none = torch.zeros((), dtype=torch.int64)
+        return {"first": (3 * first, none, 1), "second": (4 * second, none, 1)}
+
+
+class Nothing:
+    """A batch, and batches of it."""
+
+    token_count = 1
+
+    def __getitem__(self, number: int) -> "Nothing":
+        return self
+
+    def to(self, device: torch.device) -> "Nothing":
+        return self
+
+
+def descend(model: Line, clip: float, steps: int = 1, **loss_weights: float) -> torch.Tensor:
+    """The weights after steps of plain descent at a rate of 1 (or falling from it)."""
+    train(
+        model,
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        [Stage(1.0, Nothing(), {})],
+        Extent(steps=steps),
+        StepSettings("wsd", 0.0, clip, 1, seed=0, loss_weights=loss_weights),
+        Compute(torch.device("cpu"), torch.float32),
+        RunState(),
+        lambda report: None,
+    )
+    return model.weight.detach()
+
+
+def test_a_step_goes_no_further_than_the_clipped_gradient():
+    rate = 0.5 / 0.25 / 2  # in the middle of the only step, where the last quarter has not begun
+    torch.testing.assert_close(descend(Line(), 100.0), torch.tensor([-3.0, -4.0]) * rate)
+    torch.testing.assert_close(descend(Line(), 1.0), torch.tensor([-0.6, -0.8]) * rate)
+
+
+def test_each_loss_counts_by_its_weight():
+    torch.testing.assert_close(descend(Line(), 100.0, second=0.25), torch.tensor([-3.0, -1.0]))
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_a_run_ends_at_a_loss_that_is_no_number(factor):
+    with pytest.raises(NotFinite, match="at step 1"):
+        descend(Line(factor), 1.0)
+
+
+def test_what_is_random_is_so_anew_in_each_step_and_the_same_in_each_run():
+    first, second = Line(), Line()
+    for model in (first, second):
+        descend(model, 1.0, steps=4)
+    assert len(set(first.seeds)) == 4
+    assert first.seeds == second.seeds
