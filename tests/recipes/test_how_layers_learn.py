@@ -124,7 +124,7 @@ def test_dropout_is_berts_unless_another_is_said(files, tmp_path, monkeypatch, s
     real = StartingPoint.build_model
 
     def watched(self, *arguments):
-        model = real(self, *arguments)
+        model: Any = real(self, *arguments)
         attention = {layer.attention.dropout for layer in model.encoder.layers}
         hidden = {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)}
         found.add((*attention, *hidden))

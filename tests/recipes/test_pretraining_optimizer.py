@@ -78,7 +78,7 @@ def test_muon_steps_as_torchs_on_query_key_and_value_by_themselves():
     model = text_model()
     optimizer = build_optimizer(model, settings("muon"), torch.float32)
     set_learning_rate(optimizer, 0.5)
-    attention = model.encoder.layers[0].attention.query_key_value.weight
+    attention = dict(model.named_parameters())["encoder.layers.0.attention.query_key_value.weight"]
     before = attention.detach().clone()
     generator = torch.Generator().manual_seed(0)
     gradient = torch.randn(attention.shape, generator=generator)

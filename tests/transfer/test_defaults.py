@@ -16,6 +16,16 @@ def test_a_large_set_is_seen_three_times():
     assert default_epochs(100_000, 32) == 3
 
 
+def test_some_hundreds_of_steps_are_taken_where_that_is_not_too_often():
+    assert default_epochs(1_000, 32) == 19  # of 32 steps each: 608
+    assert default_epochs(1_000, 16) == 10  # of 63: 630
+
+
+def test_the_rate_falls_with_the_square_of_the_width():
+    assert default_learning_rate(bert_config("bert-mini", 100)) == pytest.approx(2.7e-4)
+    assert default_learning_rate(bert_config("bert-small", 100)) == pytest.approx(6.75e-5)
+
+
 def test_smaller_encoders_learn_at_higher_rates():
     names = ["bert-large", "bert-base", "bert-small", "bert-mini", "bert-tiny"]
     rates = [default_learning_rate(bert_config(name, 100)) for name in names]

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.vit import VitEncoder
 from selfsup.transfer.reinitialization import reinitialize_top
+from tests.objectives.toy_images import small_config
 from tests.toy_task import CONFIG
 
 
@@ -24,6 +26,18 @@ def test_so_many_layers_from_the_top_are_new_and_nothing_else(layers, pooled):
     pairs = zip(before.named_parameters(), after.parameters(), strict=True)
     for (name, old), parameter in pairs:
         assert torch.equal(old, parameter) != name.startswith(new), name
+
+
+def test_of_an_image_encoder_the_norm_over_the_layers_is_new_too():
+    encoder = VitEncoder(small_config())
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(3))
+    before = {name: parameter.clone() for name, parameter in encoder.named_parameters()}
+    reinitialize_top(encoder, 1, seed=5)
+    for name, parameter in encoder.named_parameters():
+        is_new = name.startswith(("norm.", "layers.1."))
+        assert torch.equal(before[name], parameter) != is_new, name
+    assert bool((encoder.norm.weight == 1).all())
 
 
 def test_they_are_drawn_as_before_pre_training_and_by_the_seed():
