@@ -228,7 +228,8 @@ def test_raw_text_is_cut_by_the_tokenizer_that_is_named(texts, shards, tmp_path)
 
 def test_a_model_can_be_trained_further(run, shards, tmp_path, capsys):
     first, _ = run
-    pretrain(settings(shards, tmp_path, init=str(first), steps=1, learning_rate=1e-9))
+    further = {"init": str(first), "encoder": None, "steps": 1, "learning_rate": 1e-9}
+    pretrain(settings(shards, tmp_path, **further))
     assert "New weights" not in capsys.readouterr().err
     before, after = (
         BertForPreTraining.from_pretrained(folder / "model").state_dict()
