@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -48,7 +49,8 @@ class Input:
 def find_inputs(sources: Sequence[str]) -> list[Input]:
     """Resolve files, folders, globs and URLs; what is inside a folder or glob is sorted by name.
 
-    Runs, shards and tokenizers that lie in a folder of texts are no texts, and are passed over.
+    Runs, shards and tokenizers below a folder, or below where a glob begins, are no texts, and are
+    passed over.
 
     Raises:
         UserError: a source does not exist, names nothing readable, or needs a library that is not
@@ -78,19 +80,18 @@ def _find(source: str) -> list[Input]:
             return [_input(filesystem, path, source)]
         if filesystem.isdir(path):
             names = sorted(filesystem.find(path))
-            made = _made_by_us(names, path)
+            known = set(names)
             found = [
                 _input(filesystem, name, f"{source.rstrip('/')}{name[len(path) :]}")
-                for name in names
-                if _format(name) and not _is_hidden(name[len(path) :]) and not name.startswith(made)
+                for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
             ]
         elif any(character in source for character in _GLOB_CHARACTERS):
             names = sorted(cast(list[str], filesystem.glob(path)))
             folder = _folder_of_glob(path)
             found = [
                 _input(filesystem, name, name)
-                for name in names
-                if _format(name) and not _is_hidden(name[len(folder) :]) and filesystem.isfile(name)
+                for name in _texts_of_the_user(names, folder, filesystem.exists)
+                if filesystem.isfile(name)
             ]
         else:
             raise UserError(f"{source}: no such file or folder: check the path")
@@ -133,18 +134,30 @@ def _format(path: str) -> str | None:
     return suffix if suffix in _FORMATS else None
 
 
-def _made_by_us(names: Sequence[str], path: str) -> tuple[str, ...]:
-    """How the names begin that lie in runs, shards and tokenizers' folders, below a folder."""
-    known = set(names)
-    made = []
-    for name in names:
-        folder, _, file = name.rpartition("/")
-        is_ours = file in ("run.yaml", "tokenizer.json") or (
-            file == "manifest.json" and f"{folder}/tokenizer/tokenizer.json" in known
+def _texts_of_the_user(
+    names: Sequence[str], root: str, exists: Callable[[str], bool]
+) -> Iterator[str]:
+    """Those of the names below a folder that are of a format, not hidden and in no work of ours."""
+
+    @cache
+    def lies_in_ours(folder: str) -> bool:
+        return len(folder) > len(root) and (
+            _is_made_by_us(folder, exists) or lies_in_ours(folder.rpartition("/")[0])
         )
-        if is_ours and folder != path.rstrip("/"):
-            made.append(f"{folder}/")
-    return tuple(made)
+
+    for name in names:
+        is_text = _format(name) and not _is_hidden(name[len(root) :])
+        if is_text and not lies_in_ours(name.rpartition("/")[0]):
+            yield name
+
+
+def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
+    """Whether a folder is a run, a tokenizer, or shards."""
+    return (
+        exists(f"{folder}/run.yaml")
+        or exists(f"{folder}/tokenizer.json")
+        or all(exists(f"{folder}/{name}") for name in ("manifest.json", "tokenizer/tokenizer.json"))
+    )
 
 
 def _folder_of_glob(path: str) -> str:

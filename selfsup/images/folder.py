@@ -15,8 +15,8 @@ _PARTS = {"train", "training", "val", "valid", "validation", "dev", "test"}
 def find_images(path: str | Path) -> list[Path]:
     """All images in a folder and the folders in it, sorted by name; a file stands for itself.
 
-    An image is told by its suffix, in upper or lower case. Hidden files and folders, and links to
-    folders, are skipped.
+    An image is told by its suffix, in upper or lower case. Hidden files and folders, links to
+    folders, and runs of ours, which hold pictures, are skipped.
 
     Raises:
         UserError: there is no such path, or no image in it.
@@ -30,6 +30,9 @@ def find_images(path: str | Path) -> list[Path]:
         raise UserError(f"{path}: no such file or folder: check the path")
     found, other = [], []
     for folder, subfolders, names in os.walk(path, onerror=_refuse):
+        if "run.yaml" in names and Path(folder) != path:
+            subfolders.clear()
+            continue
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             if not name.startswith("."):

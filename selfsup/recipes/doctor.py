@@ -53,6 +53,9 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
         return run_kind(folder), run_problems(folder)
     if _has_any(folder, "config.json", "model.safetensors"):
         raise UserError(f"{path}: a model folder: give the folder of the run that it lies in")
+    if (runs := sorted(folder.glob("*/run.yaml"))) and not (holds_images(path) or holds_text(path)):
+        first, more = runs[0].parent, f" (or one of {len(runs) - 1} more)" if runs[1:] else ""
+        raise UserError(f"{path}: holds runs and no data: give one of them, such as {first}{more}")
     if not folder.is_dir():
         if is_squad(path):
             return "questions in SQuAD's form", question_problems(path)

@@ -136,7 +136,7 @@ def describe(settings: FinetuneSettings, start: StartingPoint, data: TaskData) -
     labels = "" if data.labels.kind in ("number", "none") else f" of {len(data.labels)} labels"
     return (
         f"{start.name}, {how}: {len(data.train):,} examples{labels}, "
-        f"{len(data.validation):,} to validate; {settings.epochs} epochs, learning rate "
+        f"{len(data.validation):,} to validate; epochs {settings.epochs}, learning rate "
         f"{settings.learning_rate:.2g}, of the head {settings.head_learning_rate:.2g}"
     )
 

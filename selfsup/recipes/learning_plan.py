@@ -112,6 +112,6 @@ def never_thawed(settings: FinetuneSettings, layer_count: int) -> str | None:
         return None
     needed = max(first_epoch(pattern, layer_count, settings.unfreeze_every) for pattern in late)
     return (
-        f"--unfreeze-every {settings.unfreeze_every}: {', '.join(late)} will not learn in "
-        f"{settings.epochs} epochs; they would with --epochs {needed} or more"
+        f"--unfreeze-every {settings.unfreeze_every}: {', '.join(late)} will not learn with "
+        f"--epochs {settings.epochs}; they would with --epochs {needed} or more"
     )

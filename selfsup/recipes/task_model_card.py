@@ -25,7 +25,7 @@ tags: [selfsup, {kind}]
 |---|---|
 {rows}
 
-{examples} training examples, {epochs} epochs, seeds {seeds}; these are the weights of seed {best}.
+Training examples: {examples}; epochs: {epochs}; seeds: {seeds}. These weights are of seed {best}.
 Where there are several seeds, the table gives mean ± standard deviation.{failed}
 
 ```

@@ -1,7 +1,9 @@
 """Settings of the commands that turn raw text into token shards."""
 
+import re
 from dataclasses import dataclass
 
+from selfsup.errors import UserError
 from selfsup.settings.flag import argument, check_values, flag
 
 SOURCES = (
@@ -37,6 +39,19 @@ def language() -> str:
         group="Data",
         metavar="CODE",
     )
+
+
+def check_language(language: str) -> None:
+    """Refuse what is no code of a language, such as its name; there is no list of all codes.
+
+    Raises:
+        UserError: says what a code is.
+    """
+    if language != "auto" and not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", language):
+        raise UserError(
+            f"--language must be auto or a code of two or three small letters, such as en or ko, "
+            f"not {language!r}"
+        )
 
 
 def max_bad_fraction() -> float:
@@ -127,3 +142,4 @@ class PrepareSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
+        check_language(self.language)

@@ -225,11 +225,12 @@ class FinetuneSettings:
                 "--embedding-learning-rate is for embeddings that learn: leave it out with --freeze"
             )
         if self.freeze == "encoder":
-            for name, number in (
-                ("--unfreeze-every", self.unfreeze_every),
-                ("--reinit-layers", self.reinit_layers),
+            for name, is_given in (
+                ("--unfreeze-every", self.unfreeze_every is not None),
+                ("--reinit-layers", self.reinit_layers is not None),
+                ("--layer-decay", self.layer_decay != 1),
             ):
-                if number is not None:
+                if is_given:
                     raise UserError(
                         f"{name} is for layers that learn: leave it out with --freeze encoder"
                     )

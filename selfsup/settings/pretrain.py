@@ -259,6 +259,7 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
+        corpus.check_language(self.language)
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
         if self.steps is not None and self.budget is not None:

@@ -169,6 +169,9 @@ def test_what_was_made_of_texts_is_no_text(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{name}\n")
     assert texts(tmp_path) == ["a.txt", "data/b.txt", "runs/notes.txt"]
+    assert texts(tmp_path / "**" / "*.*") == ["a.txt", "data/b.txt", "runs/notes.txt"]
+    asked_for = tmp_path / "runs" / "a" / "tokenizer" / "*.txt"
+    assert texts(asked_for) == ["runs/a/tokenizer/vocab.txt"]
 
 
 def test_a_name_with_a_bracket_is_a_file_not_a_pattern(tmp_path):

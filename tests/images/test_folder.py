@@ -22,6 +22,13 @@ def test_hidden_files_and_links_to_folders_are_skipped(tmp_path):
     assert find_images(tmp_path / "in") == [tmp_path / "in" / "a.png"]
 
 
+def test_the_pictures_of_a_run_are_no_images_of_the_user(tmp_path):
+    touch(tmp_path, "a.png", "runs/one/run.yaml", "runs/one/pictures/01-original.png")
+    assert find_images(tmp_path) == [tmp_path / "a.png"]
+    (shown,) = find_images(tmp_path / "runs" / "one")
+    assert shown.name == "01-original.png"
+
+
 def test_a_file_stands_for_itself(tmp_path):
     touch(tmp_path, "a.png")
     assert find_images(tmp_path / "a.png") == [tmp_path / "a.png"]

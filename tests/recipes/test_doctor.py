@@ -26,6 +26,18 @@ def test_a_model_folder_is_not_taken_for_text(tmp_path):
         doctor(DoctorSettings(path=str(tmp_path)))
 
 
+def test_a_folder_of_runs_is_no_data(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name / "pictures").mkdir(parents=True)
+        (tmp_path / name / "run.yaml").touch()
+        (tmp_path / name / "metrics.jsonl").touch()
+        (tmp_path / name / "pictures" / "01-tiles.png").touch()
+    with pytest.raises(UserError, match=r"holds runs and no data: .* such as \S+/a \(or one of 1 "):
+        doctor(DoctorSettings(path=str(tmp_path)))
+    write_toy_corpus(tmp_path / "texts.txt")
+    assert doctor(DoctorSettings(path=str(tmp_path)))["kind"] == "text to pre-train on"
+
+
 def test_problems_are_results_and_the_exit_status_is_0(tmp_path, capsys):
     path = str(write_toy_corpus(tmp_path / "texts.txt"))
     assert cli.main(["doctor", path, "--json"]) == 0

@@ -218,8 +218,12 @@ def test_layers_that_cannot_be_drawn_anew_are_refused(files, tmp_path, changed, 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flag", ["unfreeze_every", "reinit_layers"])
-def test_a_frozen_encoder_neither_thaws_nor_is_drawn_anew(files, tmp_path, flag):
-    changed: dict[str, Any] = {"freeze": "encoder", flag: 1}
+@pytest.mark.parametrize(
+    ("flag", "value"), [("unfreeze_every", 1), ("reinit_layers", 1), ("layer_decay", 0.9)]
+)
+def test_a_frozen_encoder_neither_thaws_nor_is_drawn_anew_nor_has_rates(
+    files, tmp_path, flag, value
+):
+    changed: dict[str, Any] = {"freeze": "encoder", flag: value}
     with pytest.raises(UserError, match="is for layers that learn"):
         settings(files, tmp_path, **changed)

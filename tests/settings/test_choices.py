@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import pytest
+
 from selfsup.encoder.config import BERT_SIZES
 from selfsup.encoder.vit_config import VIT_SIZES
+from selfsup.errors import UserError
 from selfsup.objectives.image_objective import IMAGE_OBJECTIVES
 from selfsup.objectives.text_objective import TEXT_OBJECTIVES
-from selfsup.settings import PretrainSettings, pretrain
+from selfsup.settings import PrepareSettings, PretrainSettings, pretrain
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
 from selfsup.tasks.table import TASKS
 
@@ -27,6 +30,19 @@ def test_pretrain_names_every_size_of_encoder():
         if field.name == "encoder"
     )
     assert all(name in about for name in (*BERT_SIZES, *VIT_SIZES))
+
+
+@pytest.mark.parametrize("language", ["auto", "en", "ko", "yue", "zh-Hant"])
+def test_a_language_is_named_by_its_code(language):
+    assert PretrainSettings(data=("a.txt",), out="run", language=language).language == language
+
+
+@pytest.mark.parametrize("language", ["Korean", "english", "EN", "e", ""])
+def test_what_is_no_code_of_a_language_is_refused(language):
+    with pytest.raises(UserError, match="--language must be auto or a code"):
+        PretrainSettings(data=("a.txt",), out="run", language=language)
+    with pytest.raises(UserError, match="--language must be auto or a code"):
+        PrepareSettings(corpus=("a.txt",), tokenizer="t", out="shards", language=language)
 
 
 def test_flags_for_one_kind_of_data_are_flags():
