@@ -26,7 +26,7 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     """Look at what lies at a path.
 
     Returns:
-        ``path``, ``kind`` (in words), ``counts`` (by name; empty for most kinds) and ``problems``,
+        ``path``, ``kind`` (in words), ``counts`` (by name; of a run none) and ``problems``,
         each with ``what`` is wrong and its ``mend``.
 
     Raises:

@@ -298,7 +298,7 @@ def _candidate(entry: Result) -> str:
 def _counted(value: Any) -> str:
     """A count, a name, or the counts of some names with their sum before them."""
     if isinstance(value, dict):
-        each = ", ".join(f"{name} {numbers.whole(count)}" for name, count in value.items())
+        each = "; ".join(f"{name}: {numbers.whole(count)}" for name, count in value.items())
         return f"{numbers.whole(sum(value.values()))} ({each})" if value else "0"
     return str(value) if isinstance(value, str) else numbers.whole(value)
 

@@ -156,7 +156,7 @@ def test_the_doctor_says_what_is_wrong_with_the_mend_or_that_nothing_is(capsys):
     counts = {"words": 1234, "tag_scheme": "BIO", "entities": {"PER": 1000, "LOC": 200}}
     terminal.show_diagnosis({"path": "a.conll", "counts": counts})
     said = " ".join(printed(capsys).split())
-    assert "Words 1,234 Tag scheme BIO Entities 1,200 (PER 1,000, LOC 200)" in said
+    assert "Words 1,234 Tag scheme BIO Entities 1,200 (PER: 1,000; LOC: 200)" in said
     terminal.show_diagnosis({"problems": []})
     assert "Nothing is wrong" in printed(capsys)
 

@@ -6,7 +6,7 @@ from itertools import islice
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.document import BadRecord
 from selfsup.corpus.sources import RecordStream, find_inputs
-from selfsup.recipes.diagnosis.problem import Problem
+from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 
 _MOST_RECORDS = 1_000_000  # as many are looked at, so that memory is bounded
 _FEWEST_DOCUMENTS = 4
@@ -17,7 +17,7 @@ _MOST_DAMAGED = 0.01
 _REPLACEMENT = "\ufffd"
 
 
-def corpus_problems(source: str) -> Iterator[Problem]:
+def corpus_problems(source: str) -> Iterator[Finding]:
     """Read a file or folder as ``prepare`` would, and count.
 
     Raises:
@@ -41,6 +41,8 @@ def corpus_problems(source: str) -> Iterator[Problem]:
             duplicates += 1
         else:
             seen.add(key)
+    yield Fact("documents", documents)
+    yield Fact("characters", characters)
     if first_bad is not None:
         yield Problem(
             f"{bad:,} of {documents + bad:,} records cannot be read; the first: {first_bad}",

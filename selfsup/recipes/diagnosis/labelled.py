@@ -2,10 +2,10 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from selfsup.corpus.document import BadRecord
-from selfsup.recipes.diagnosis.problem import Problem
+from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
 from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
 
@@ -24,7 +24,7 @@ def is_labelled(file: str) -> bool:
     return any(name.strip().lower() in LABEL_NAMES for name in names)
 
 
-def labelled_problems(file: str) -> Iterator[Problem]:
+def labelled_problems(file: str) -> Iterator[Finding]:
     """Read a labelled file as ``finetune`` would, but go on where it would stop.
 
     Raises:
@@ -56,6 +56,10 @@ def labelled_problems(file: str) -> Iterator[Problem]:
     ]
     texts = [" ".join(text.split()) for text in texts]
     labels = [_label(row, columns.label) for row in rows]
+    counts = Counter(filter(None, labels))
+    yield Fact("examples", len(rows))
+    if not _are_measures(counts) and len(counts) <= _MANY_LABELS:
+        yield Fact("labels", dict(counts.most_common()))
     yield from _label_problems(file, rows, labels, columns.label)
     yield from _text_problems(file, rows, texts, labels)
 
@@ -63,6 +67,10 @@ def labelled_problems(file: str) -> Iterator[Problem]:
 def _label(row: Row, column: str) -> str:
     value = row.fields.get(column)
     return "" if value is None else str(value).strip()
+
+
+def _are_measures(labels: Collection[str]) -> bool:
+    return all(map(_is_number, labels)) and any("." in label for label in labels)
 
 
 def _is_number(label: str) -> bool:
@@ -87,7 +95,7 @@ def _label_problems(
             "give examples of another label, or name another --label-column",
         )
         return
-    if all(_is_number(label) for label in counts) and any("." in label for label in counts):
+    if _are_measures(counts):
         return  # not names, but numbers to be learnt as such
     if len(counts) > max(_MANY_LABELS, len(rows) / 2):
         yield Problem(

@@ -8,7 +8,7 @@ import numpy as np
 from selfsup.corpus.manifest import damage_of
 from selfsup.corpus.shards import Shard, Shards, open_shards, read_manifest
 from selfsup.corpus.wordpiece import load_tokenizer, tokenizer_sha256
-from selfsup.recipes.diagnosis.problem import Problem
+from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 
 _FEWEST_DOCUMENTS = 4  # two to train on, two to measure with
 _FEWEST_TOKENS = 1_000_000
@@ -18,13 +18,15 @@ _LONGEST_MEAN_SENTENCE = 100.0
 _MOST_DUPLICATES = 0.5
 
 
-def shards_problems(folder: Path) -> Iterator[Problem]:
+def shards_problems(folder: Path) -> Iterator[Finding]:
     """Compare the files with the manifest, then look at the text in them.
 
     Raises:
         UserError: the folder is not finished, or the tokenizer cannot be read.
     """
     manifest = read_manifest(folder)
+    for name in ("documents", "sentences", "tokens"):
+        yield Fact(name, manifest[name])
     damages = [damage_of(folder, entry, verify=True) for entry in manifest["shards"]]
     for damage in filter(None, damages):
         yield Problem(damage, "run the same prepare command again, it makes this shard anew")

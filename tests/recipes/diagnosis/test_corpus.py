@@ -19,6 +19,11 @@ def test_sound_text_has_no_problems(tmp_path, no_text_is_little):
     assert (result["kind"], result["problems"]) == ("text to pre-train on", [])
 
 
+def test_what_can_be_read_is_counted(tmp_path):
+    path = jsonl(tmp_path, ["four", "", "seven, "], b"{not JSON")
+    assert doctor(DoctorSettings(path=str(path)))["counts"] == {"documents": 3, "characters": 11}
+
+
 def test_a_little_text_is_named_little(tmp_path):
     assert LITTLE_TEXT in only_one(found_in(write_toy_corpus(tmp_path / "texts.txt")))
 

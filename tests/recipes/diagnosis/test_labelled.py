@@ -13,6 +13,13 @@ from tests.toy_task import write_toy_file
 def test_a_sound_labelled_file_has_no_problems(tmp_path):
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, sound_rows()))))
     assert (result["kind"], result["problems"]) == ("a labelled file", [])
+    assert result["counts"] == {"examples": 40, "labels": {"good": 20, "bad": 20}}
+
+
+def test_numbers_to_be_learnt_are_not_counted_as_labels(tmp_path):
+    rows = [(f"{number % 5}.5", text) for number, (_, text) in enumerate(sound_rows())]
+    result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
+    assert result["counts"] == {"examples": 40}
 
 
 def sound_rows() -> list[tuple[str, str]]:

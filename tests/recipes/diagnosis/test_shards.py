@@ -41,6 +41,8 @@ def test_sound_shards_have_no_problems(make_shards):
     result = doctor(DoctorSettings(path=str(make_shards(toy_documents(20)))))
     assert result["kind"] == "token shards"
     assert result["problems"] == []
+    assert result["counts"]["documents"] == 20
+    assert result["counts"]["tokens"] > result["counts"]["sentences"] > 20
 
 
 def test_a_little_corpus_is_named_little(make_shards, monkeypatch):
