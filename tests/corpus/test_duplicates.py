@@ -35,6 +35,13 @@ def test_hashes_are_new_the_first_time_only(tmp_path_factory, batches, memory_by
     assert len(seen) == len({key for batch in batches for key in batch})
 
 
+def test_a_hash_of_zero_is_no_free_slot(tmp_path):
+    seen = SeenHashes(tmp_path, capacity=8)
+    zero = np.zeros(1, np.uint64)
+    assert [seen.add(zero).tolist(), seen.add(zero).tolist()] == [[True], [False]]
+    assert len(seen) == 1
+
+
 def test_a_table_larger_than_memory_allows_gives_its_pages_back_and_leaves_no_file(
     tmp_path, monkeypatch
 ):

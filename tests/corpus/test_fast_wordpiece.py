@@ -9,6 +9,7 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import Metaspace
 
+from selfsup.corpus import fast_wordpiece
 from selfsup.corpus.fast_wordpiece import WordPieceEncoder
 from selfsup.corpus.wordpiece import (
     SPECIAL_TOKENS,
@@ -110,6 +111,22 @@ def test_a_full_cache_changes_nothing():
     text = " ".join(CORPUS)
     tiny, large = WordPieceEncoder(tokenizer, cache_size=1), WordPieceEncoder(tokenizer)
     assert tiny.encode(text) == tiny.encode(text) == large.encode(text)
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_no_more_is_remembered_than_is_asked_for_and_nothing_long(limit):
+    asked: list[str] = []
+
+    def results(text: str) -> bytes:
+        asked.append(text)
+        return text.encode()
+
+    remembered = fast_wordpiece._Remembered(results, limit)
+    for text in ("a", "b", "c", "d", "e", "f", "f", "g" * 65, "g" * 65):
+        assert remembered[text] == text.encode()
+        assert len(remembered) <= limit
+    assert asked.count("f") == 1
+    assert asked.count("g" * 65) == 2
 
 
 def test_added_words_are_found_as_tokenizers_finds_them():

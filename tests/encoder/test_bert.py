@@ -1,6 +1,7 @@
 """The encoder computes what `transformers.BertModel` computes, without computing padding."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -231,6 +232,28 @@ def test_each_kind_of_dropout_acts_by_itself(kind):
     none_at_all = BertEncoder(dataclasses.replace(SMALL, **rates))
     first = run_packed(none_at_all, *inputs, [9, 4]).last_hidden_state
     assert torch.equal(first, run_packed(none_at_all, *inputs, [9, 4]).last_hidden_state)
+
+
+def test_dropout_acts_where_it_does_in_transformers(monkeypatch):
+    """With a factor in place of chance, which tells each place from any other."""
+    config = dataclasses.replace(SMALL, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.4)
+    torch.manual_seed(0)
+    options: dict[str, Any] = {**dataclasses.asdict(config), "attn_implementation": "eager"}
+    peer = BertModel(BertConfig(**options))
+    ours = with_the_weights_of(peer, config).train()
+    for module in ("dropout", "attention"):
+        monkeypatch.setattr(f"selfsup.encoder.{module}.drop_out", lambda x, p: x * (1 + p))
+    monkeypatch.setattr(
+        "torch.nn.functional.dropout",
+        lambda x, p=0.5, training=True, inplace=False: x * (1 + p) if training else x,
+    )
+    lengths = [9, 4]
+    inputs = random_inputs(config, lengths, 0)
+    with torch.no_grad():
+        found, expected = run_packed(ours, *inputs, lengths), run_padded(peer, *inputs, lengths)
+    torch.testing.assert_close(
+        found.last_hidden_state, expected.last_hidden_state, atol=1e-5, rtol=0
+    )
 
 
 def test_bfloat16_autocast_stays_near_float32():

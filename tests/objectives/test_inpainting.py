@@ -176,6 +176,13 @@ def test_each_missing_patch_is_predicted_by_itself_with_the_help_of_the_image_to
     assert ((changed - all_values).abs().amax(-1) > 1e-3).all()
 
 
+def test_what_is_predicted_depends_on_where_the_missing_patch_was():
+    head, hidden = started(InpaintingHead(small_config())), hidden_patches()
+    states = torch.randn(3, 5, 32, generator=torch.Generator().manual_seed(0))
+    values = head(states, hidden.visible_places, hidden.missing_places).values
+    assert ((values[:, 1:] - values[:, :1]).abs().amax(-1) > 1e-3).all()
+
+
 def test_the_order_of_patches_does_not_matter():
     encoder, head = small_encoder(), started(InpaintingHead(small_config()))
     hidden = hidden_patches()

@@ -94,6 +94,14 @@ def test_bfloat16_errs_no_more_than_torch_does():
         assert (a - c).norm() <= 1.2 * (b - c).norm() + 0.004 * c.norm()
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_of_equal_scores_none_is_better(kind):
+    hidden, weight = torch.ones(2, 1), torch.tensor([[3.0], [3.0], [1.0]])
+    labels = torch.tensor([1, 2])
+    _, right = linear_cross_entropy(hidden.to(kind), weight, torch.zeros(3), labels)
+    assert int(right) == 1
+
+
 def test_it_stays_finite_where_scores_are_far_apart():
     hidden, weight = torch.tensor([[1.0], [-1.0]]), torch.tensor([[300.0], [-300.0], [0.0]])
     bias = torch.zeros(3, requires_grad=True)

@@ -11,6 +11,7 @@ from scipy import stats
 from torch.nn import functional as F
 
 from selfsup.encoder.packing import Packing, Queries
+from selfsup.objectives import masked_lm
 from selfsup.objectives.masked_lm import MaskedLMHead, Masking
 from selfsup.objectives.sequences import Sequences, SpecialTokens
 from selfsup.objectives.text_batch import TextBatch, TextStates
@@ -139,6 +140,17 @@ def test_masks_change_with_seed_epoch_and_example(unit):
     assert drawn[0] == masking(unit).hide(few, 0, 0)[1].tolist()
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_neighbours_in_the_corpus_have_masks_of_their_own(unit):
+    text = sequences_of([200]).input_ids
+    alike = Sequences(
+        np.tile(text, 6), np.zeros(1200, np.int64), np.full(6, 200), np.arange(6), None
+    )
+    _, rows, _ = masking(unit, 0.3).hide(alike, seed=0, epoch=0)
+    places = {tuple(rows[rows // 200 == number] % 200) for number in range(6)}
+    assert len(places) == 6
+
+
 def test_tokens_are_chosen_one_by_one():
     """Whether a token is chosen says nothing about its neighbour."""
     _, rows, _ = masking("token").hide(MANY, seed=0, epoch=0)
@@ -201,6 +213,26 @@ def test_a_span_is_masked_replaced_or_kept_as_one():
     masked = hidden == SPECIAL.mask
     mixed = [run for run in runs_of(rows) if 0 < masked[run].sum() < len(run)]
     assert len(mixed) < 0.05 * len(runs_of(rows))  # spans that touch
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.floats(0.05, 0.9))
+def test_where_spans_overlap_a_token_is_of_the_one_that_begins_nearest(lengths, probability):
+    streams = np.arange(len(lengths), dtype=np.uint64)
+    expected = []
+    for number, length in enumerate(lengths):
+        begins = np.full(length, masked_lm._NO_SPAN)
+        for begin in range(-9, length):
+            here = np.array([number]), np.array([begin])
+            chosen, longer = (
+                masked_lm._draw(streams, purpose, *here)[0]
+                for purpose in (masked_lm._CHOOSE, masked_lm._SPAN_LENGTH)
+            )
+            if chosen < masked_lm.span_start_probability(probability):
+                end = begin + (longer < masked_lm.span_longer_than()).sum()
+                begins[max(0, begin) : max(0, end)] = begin  # over those that begin before it
+        expected.append(begins)
+    found = masking("span", probability)._span_begins(streams, np.array(lengths))
+    assert np.array_equal(found, np.concatenate(expected))
 
 
 def test_spans_cover_a_sequences_ends_as_often_as_its_middle():

@@ -54,6 +54,13 @@ def test_borders_fall_elsewhere_in_every_epoch():
     assert len(first_lengths) >= 4
 
 
+def test_a_document_that_fits_is_one_sequence_in_every_epoch():
+    corpus = corpus_of([[32], [20, 12], [7]])
+    for epoch in range(10):
+        plan = FullSequences(corpus, np.arange(3), SPECIAL, 34, seed=0, epoch=epoch)
+        assert plan.take(np.arange(len(plan))).lengths.tolist() == [34, 34, 9]
+
+
 def test_sequences_are_as_long_as_can_be():
     corpus = corpus_of([[1000], [5]])
     plan = FullSequences(corpus, np.arange(2), SPECIAL, 34, seed=0, epoch=1)

@@ -3,13 +3,17 @@
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
 from selfsup.corpus.wordpiece import load_tokenizer
 from selfsup.encoder.model_folder import read_weights
 from selfsup.recipes import finetune as recipe
+from selfsup.recipes import word_rows
 from selfsup.recipes.finetune import finetune
 from tests.toy_finetuning import toy_settings
 from tests.toy_task import BAD, GOOD, write_toy_file, write_toy_model
@@ -31,6 +35,23 @@ def files(tmp_path_factory) -> Path:
 
 def words(folder: Path) -> torch.Tensor:
     return read_weights(folder)[WORDS]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1024])
+def test_all_units_are_looked_at_however_many_at_once(at_once, monkeypatch):
+    rows = [[5, 3], [3, 9], [8], [5, 1]] * 5
+
+    class Texts:
+        def __len__(self) -> int:
+            return len(rows)
+
+        def batch(self, numbers: np.ndarray) -> SimpleNamespace:
+            ids = [token for number in numbers for token in rows[number]]
+            return SimpleNamespace(input_ids=torch.tensor(ids))
+
+    monkeypatch.setattr(word_rows, "_UNITS_AT_ONCE", at_once)
+    rows[-1] = [700]
+    assert word_rows.token_ids_of(cast(Any, Texts())).tolist() == [1, 3, 5, 8, 9, 700]
 
 
 def test_words_that_training_lacks_stay_as_they_were_pre_trained(files, tmp_path):

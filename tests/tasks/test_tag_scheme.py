@@ -48,6 +48,12 @@ def test_the_scheme_is_told_by_the_tags(tags, scheme):
     assert find_breaches(sentences, scheme) == []
 
 
+def test_of_two_schemes_that_are_broken_as_often_it_is_the_usual_one():
+    sentences = tagged("B-A I-B")
+    assert len(find_breaches(sentences, "BIO")) == len(find_breaches(sentences, "IOB1")) == 1
+    assert find_scheme("f", sentences) == "BIO"
+
+
 @pytest.mark.parametrize(
     ("scheme", "tags", "breaches"),
     [
