@@ -16,6 +16,8 @@ The peer is ``transformers`` in
   with 1, 8 or 32 texts at a time, in bf16 and in float32, the best of which is given as well.
 
 Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
+What our matrix products would take at the machine's peak is given as a share of our time, and with
+it the ratio that could be had at most: if nothing else took any time.
 
     python benchmarks/finetune_throughput.py [--encoder NAME|FOLDER] [--rounds 3]
 
@@ -88,6 +90,7 @@ def compare(what: str, folder: Path, rounds: int) -> dict:
     """Examples a second of every setting, in turn."""
     settings = list(dict.fromkeys([OURS, USUAL[what], *BEST[what]]))
     rates: dict[str, list[float]] = {setting: [] for setting in settings}
+    shares: list[float] = []
     answers: dict[str, list[int]] = {}
     for _ in range(rounds):
         for setting in settings:
@@ -96,11 +99,14 @@ def compare(what: str, folder: Path, rounds: int) -> dict:
             result = json.loads(done.stdout.splitlines()[-1])
             rates[setting].append(round(result["examples_per_second"], 1))
             answers[setting] = result.get("answers", [])
+            if setting == OURS:
+                shares.append(result["share_of_matrix_products"])
             print(f"{what}, {setting}: {rates[setting][-1]:,} examples/s", file=sys.stderr)
     if any(len(given) != len(answers[OURS]) for given in answers.values()):
         raise RuntimeError("not every setting answered for every text")
     medians = {setting: round(statistics.median(values), 1) for setting, values in rates.items()}
     best = max(BEST[what], key=medians.__getitem__)
+    ratio, share = medians[OURS] / medians[best], statistics.median(shares)
     pipelines = [medians[setting] for setting in BEST[what] if setting in PIPELINES]
     in_prediction = {
         "ratio_to_best_pipeline": round(medians[OURS] / max(pipelines, default=math.inf), 2),
@@ -113,7 +119,9 @@ def compare(what: str, folder: Path, rounds: int) -> dict:
         "rounds": rates,
         "best_setting": best,
         "ratio_to_usual": round(medians[OURS] / medians[USUAL[what]], 2),
-        "ratio_to_best": round(medians[OURS] / medians[best], 2),
+        "ratio_to_best": round(ratio, 2),
+        "our_share_of_matrix_products": round(share, 3),
+        "ratio_to_best_at_most": round(ratio / share, 2),
         **(in_prediction if answers[OURS] else {}),
     }
 
@@ -175,7 +183,10 @@ def measure_training(setting: str, folder: Path) -> dict:
     learn(batches)
     seconds = time.perf_counter() - started
     examples = sum(1 for _ in (folder / TRAIN).open(encoding="utf-8")) - 1
-    return {"examples_per_second": examples / seconds}
+    result = {"examples_per_second": examples / seconds}
+    if setting == OURS:
+        result["share_of_matrix_products"] = least_seconds(lambda: learn(batches)) / seconds
+    return result
 
 
 def measure_prediction(setting: str, folder: Path) -> dict:
@@ -186,7 +197,21 @@ def measure_prediction(setting: str, folder: Path) -> dict:
     started = time.perf_counter()
     answers = predict(texts)
     seconds = time.perf_counter() - started
-    return {"examples_per_second": len(texts) / seconds, "answers": answers}
+    result = {"examples_per_second": len(texts) / seconds, "answers": answers}
+    if setting == OURS:
+        result["share_of_matrix_products"] = least_seconds(lambda: predict(texts)) / seconds
+    return result
+
+
+def least_seconds(work: Callable[[], object]) -> float:
+    """What the matrix products of a piece of work would take at the machine's peak."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from selfsup.training.compute import choose_compute
+
+    with FlopCounterMode(display=False) as counted:
+        work()
+    return counted.get_total_flops() / choose_compute("auto", "auto", None).matmul_peak()
 
 
 MEASURES = {"training": measure_training, "prediction": measure_prediction}
