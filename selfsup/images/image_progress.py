@@ -39,17 +39,19 @@ class ImageProgress:
         write_bytes(folder / PROGRESS_FILE, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether an interrupted call left its progress there."""
+    return _read_progress(folder) is not None
+
+
 def load_progress(folder: Path, identity: dict[str, Any]) -> ImageProgress | None:
     """What an interrupted call left; None where that is no finished shard.
 
     Raises:
         UserError: it was making other shards.
     """
-    try:
-        progress = ImageProgress(**json.loads((folder / PROGRESS_FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
-    if not progress.shards:
+    progress = _read_progress(folder)
+    if progress is None or not progress.shards:
         return None
     _refuse_other(folder, progress.identity, identity)
     return progress
@@ -72,6 +74,13 @@ def first_damage(folder: Path, entries: list[dict[str, Any]]) -> str | None:
     """Say what is wrong with the first damaged shard of a manifest's entries, or None."""
     damages = (damage_of(folder, entry, verify=True) for entry in entries)
     return next(filter(None, damages), None)
+
+
+def _read_progress(folder: Path) -> ImageProgress | None:
+    try:
+        return ImageProgress(**json.loads((folder / PROGRESS_FILE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.errors import UserError
+from selfsup.images.image_progress import is_unfinished
 from selfsup.recipes.data_kinds import holds_images, holds_text, is_image_shards
 from selfsup.recipes.diagnosis.corpus import corpus_problems
 from selfsup.recipes.diagnosis.images import image_problems, image_shards_problems
@@ -45,7 +46,7 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
 def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     """What it is, and what is wrong with it, found while it is iterated over."""
     folder = Path(path)
-    if is_image_shards(folder):
+    if is_image_shards(folder) or is_unfinished(folder):
         return "decoded images", image_shards_problems(folder)
     if _has_any(folder, "manifest.json", PROGRESS_FILE):
         return "token shards", shards_problems(folder)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from selfsup.images.decoding import ShorterSide
 from selfsup.images.folder import find_images
+from selfsup.images.image_progress import ImageProgress
 from selfsup.images.prepare_images import prepare_images
 from selfsup.recipes.doctor import doctor
 from selfsup.settings import DoctorSettings, PretrainSettings
@@ -49,6 +50,13 @@ def test_decoded_images_are_compared_with_their_manifest(tmp_path):
     content[-1] ^= 1
     shard.write_bytes(content)
     assert "its checksum is not the manifest's" in only_one(found_in(out))
+
+
+def test_images_of_which_not_all_are_decoded_are_to_be_gone_on_with(tmp_path):
+    ImageProgress({"inputs_sha256": "0", "settings": {}}, files_read=3).save(tmp_path)
+    assert facts_of(tmp_path) == ("decoded images", {})
+    found = only_one(found_in(tmp_path))
+    assert "reading was interrupted → run the same command again to finish it" in found
 
 
 def image_run(folder: Path, **summary: float) -> Path:
