@@ -20,6 +20,9 @@ _MENDS = {
 }
 
 
+_LONGEST_NAME = 60  # characters, of up to four bytes each
+
+
 @contextlib.contextmanager
 def writing_to(path: Path) -> Iterator[None]:
     """Turn a disk's refusal (full, read-only, not yours) into a ``UserError`` naming ``path``."""
@@ -36,12 +39,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the name ``path`` when the block ends well.
 
     The bytes are on the disk before the name is. When the block fails, the temporary file is
-    removed and what was at ``path`` stays.
+    removed and what was at ``path`` stays. A link stays one, to the new file; a device or a pipe
+    is written to as it is.
 
     Raises:
         UserError: the disk is full, read-only or not yours.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    if path.exists() and (not path.is_file() or path.is_relative_to("/dev")):
+        with writing_to(path), path.open("wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
+    # No longer than a name may be, where that of the file itself only just is none too long.
+    temporary = path.with_name(f".{path.name[-_LONGEST_NAME:]}.tmp")
     with writing_to(path):
         try:
             with temporary.open("wb") as file:

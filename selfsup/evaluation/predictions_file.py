@@ -10,8 +10,11 @@ from typing import Any
 from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.errors import UserError
 
-# A file of such a name would be taken for a table, or could not be read at all.
-_OTHER_ENDINGS = (".csv", ".tsv", ".parquet")
+# A file of such a name would be taken for a table or for a compressed one.
+_OTHER_ENDINGS = (".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
+# One of these stands in every prediction of ours, but for a text's number alone.
+_MARKS = {"prediction", "probabilities", "n_best", "entities"}
+_NUMBER_OF_TEXT = ({"text", "value"}, {"text", "text_pair", "value"})
 
 
 def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
@@ -22,7 +25,7 @@ def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
         reads: the file that they are predictions for.
 
     Raises:
-        UserError: it cannot, or would write over what is read.
+        UserError: it cannot, or would write over what is read, or over what holds no predictions.
     """
     path = Path(file)
     if path.is_dir():
@@ -31,6 +34,11 @@ def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
         raise UserError(f"cannot write {path}: it is the file to predict for: name another")
     if path.suffix.lower() in _OTHER_ENDINGS:
         raise UserError(f"cannot write {path}: predictions are JSON lines: name it NAME.jsonl")
+    if path.is_file() and not _holds_predictions(path):
+        raise UserError(
+            f"cannot write {path}: it is there already and holds no predictions: name another "
+            "file, or delete it"
+        )
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
@@ -48,7 +56,7 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
     """
     path = Path(file)
     check_writable(path)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         predictions = list(predictions)
         if all({"id", "answer"} <= prediction.keys() for prediction in predictions):
             answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
@@ -57,3 +65,21 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
     with replacing(path) as opened:
         for prediction in predictions:
             opened.write((json.dumps(prediction, ensure_ascii=False) + "\n").encode())
+
+
+def _holds_predictions(path: Path) -> bool:
+    """Whether a file holds nothing, or what ``write_predictions`` writes."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+            if not first:
+                return True
+            record = json.loads(first)
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(record, dict):
+        return False
+    are_answers = path.suffix.lower() == ".json" and all(
+        isinstance(answer, str) for answer in record.values()
+    )
+    return bool(_MARKS & record.keys()) or record.keys() in _NUMBER_OF_TEXT or are_answers

@@ -108,6 +108,8 @@ def train_one_seed(
         if step.state.step % batches.steps_per_epoch == 0:
             epoch = step.state.step // batches.steps_per_epoch
             scores = score(learner, windows, compute)
+            if not np.isfinite(scores).all():  # after its last step, which no loss tells of
+                raise NotFinite
             report = measure(epoch, step.state.step, statistics.fmean(losses), scores)
             losses.clear()
             if best is None or merit(report, task) > merit(best, task):

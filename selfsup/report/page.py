@@ -21,6 +21,7 @@ from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
 from selfsup.settings.task_flags import unused_flags
 
+_BEGIN = "<!doctype html>\n"
 _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
     "finetune": finetuning_sections,
@@ -44,6 +45,10 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
     file = Path(out) if out is not None else _usual_place(read)
     if file.is_dir():
         raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
+    if file.is_file() and file.read_bytes()[: len(_BEGIN)] not in (b"", _BEGIN.encode()):
+        raise UserError(
+            f"--out {file} is there already and is no report: name another file, or delete it"
+        )
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(file, page(read).encode())
@@ -78,7 +83,7 @@ def page(runs: Sequence[Run]) -> str:
         for name in ("page.css", "hover.js")
     )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'{_BEGIN}<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} · selfsup</title><style>{style}</style></head><body><main>"

@@ -52,6 +52,10 @@ class EvaluateSettings:
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
         if self.predictions_file is not None and self.predictions is not None:
             raise UserError("--predictions needs a MODEL: without one leave it out")
+        for name, value in (("--null-threshold", self.null_threshold),
+                            ("--max-answer-length", self.max_answer_length)):  # fmt: skip
+            if self.predictions_file is not None and value is not None:
+                raise UserError(f"{name} is for a MODEL's answers: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,10 @@ class PredictSettings:
             raise UserError("give either a TEXT or --data FILE --out FILE to predict for")
         if self.text_pair is not None and self.text is None:
             raise UserError("--text-pair goes with a TEXT: give both")
+        for name, column in (("--text-column", self.text_column),
+                             ("--text-pair-column", self.text_pair_column)):  # fmt: skip
+            if self.data is None and column is not None:
+                raise UserError(f"{name} goes with --data FILE: leave it out")
         if (self.data is None) != (self.out is None):
             raise UserError("--data FILE and --out FILE go together: give both, or a TEXT")
 

@@ -1,5 +1,6 @@
 """Which column of a labelled file holds what: as the user says, or by its name."""
 
+import itertools
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
@@ -90,8 +91,9 @@ def _check_named(names: list[str], source: str, asked: Columns, labelled: bool) 
     for flag, name in given.items():
         if name is not None and name not in names:
             raise UserError(f"{source}: {flag} {name}: no such column (it has: {', '.join(names)})")
-    if asked.text is not None and asked.text == asked.text_pair:
-        raise UserError(f"{source}: --text-column and --text-pair-column are both {asked.text}")
+    for (flag, name), (other, same) in itertools.combinations(given.items(), 2):
+        if name is not None and name == same:
+            raise UserError(f"{source}: {flag} and {other} are both {name}: name two columns")
 
 
 def _find_pair(

@@ -12,6 +12,8 @@ from selfsup.tasks.tagged_text import TaggedText
 _DOCUMENT_BORDER = "-DOCSTART-"
 _SPACES = re.compile("[ \t]+")
 _TAG = re.compile(r"O|[BIESLUM]-\S+")
+# Comments as CoNLL-U has them: "# sent_id = 3", "# newdoc", "# newpar id = 2".
+_COMMENT = re.compile(r"# *(?:\S+ = |newdoc\b|newpar\b)")
 
 
 def read_lines(file: str) -> Iterator[tuple[int, str]]:
@@ -62,7 +64,7 @@ def read_conll(
             sentences += _sentence(rows, labelled)
             rows = []
             continue
-        if not rows and _is_comment(line):
+        if not rows and _is_comment(line, width):
             continue
         with noting(mistakes):
             _check(f"{file}, line {number}", columns, width, labelled)
@@ -88,11 +90,18 @@ def _columns(line: str) -> list[str]:
     return _SPACES.split(line.strip(" "))
 
 
-def _is_comment(line: str) -> bool:
-    """``# sent_id = 3``, but neither ``#`` with its tag nor a ``#`` that is one of many columns."""
-    return (
-        line.startswith("# ") and len(line.split()) > 2 and not _TAG.fullmatch(_columns(line)[-1])
-    )
+def _is_comment(line: str, width: int | None = None) -> bool:
+    """``# sent_id = 3`` or ``# some more words``, but no line with the columns of a word ``#``.
+
+    Args:
+        line: before the first word of a sentence.
+        width: how many columns a word has, where that is known.
+    """
+    if _COMMENT.match(line):
+        return True
+    columns = _columns(line)
+    is_running_text = line.startswith("# ") and len(line.split()) > 2
+    return is_running_text and len(columns) != width and not _TAG.fullmatch(columns[-1])
 
 
 def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:

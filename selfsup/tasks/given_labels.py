@@ -17,6 +17,8 @@ from selfsup.tasks.labels import Kind, Labels, unknown
 
 # A column with more labels than this, and hardly a repetition, holds something else.
 _MANY_LABELS = 50
+# Of the standard deviation of numbers: the most that rounding them may change.
+_LOST = 1e-3
 # What the one score of a number is called.
 NUMBER = "value"
 
@@ -38,7 +40,13 @@ def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
     kind = label_type or _guessed_kind(given)
     if kind == "number":
         numbers = numbers_of(examples)
-        mean, std = float(numbers.mean(dtype=np.float64)), float(numbers.std(dtype=np.float64))
+        mean, std = float(numbers.mean()), float(numbers.std())
+        if std and np.abs(numbers - numbers.astype(np.float32)).max() > _LOST * std:
+            raise UserError(
+                f"{examples.source}: the labels, {numbers.min():.15g} to {numbers.max():.15g}, "
+                "differ too little for their size, and float32 cannot tell them apart: subtract "
+                "their mean"
+            )
         if not std:
             raise UserError(
                 f"{examples.source}: all {len(examples)} labels are the number {mean:g}: there is "
@@ -63,7 +71,7 @@ def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
             f"{examples.source}: {len(counts)} different labels in {len(examples)} examples: "
             f"this column holds no classes: choose another with --label-column{hint}"
         )
-    return Labels(kind, in_order(counts))
+    return Labels(kind, in_order(_one_spelling(counts)))
 
 
 def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
@@ -79,7 +87,7 @@ def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
     if examples.labels is None:
         return None
     if labels.kind == "number":
-        return numbers_of(examples)
+        return numbers_of(examples).astype(np.float32)
     places = places_of(labels.names)
     if labels.kind == "multi":
         encoded = np.zeros((len(examples), len(labels)), np.float32)
@@ -93,7 +101,7 @@ def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
 
 
 def numbers_of(examples: LabelledTexts) -> np.ndarray:
-    """Labels that are numbers, float32 [N].
+    """Labels that are numbers, float64 [N].
 
     Raises:
         UserError: one is not.
@@ -108,7 +116,7 @@ def numbers_of(examples: LabelledTexts) -> np.ndarray:
                 "--label-type number asks for"
             )
         numbers.append(number)
-    return np.asarray(numbers, np.float32)
+    return np.asarray(numbers, np.float64)
 
 
 def labels_of(examples: LabelledTexts) -> list[tuple[str, ...]]:
@@ -154,13 +162,32 @@ def _one_label_of(examples: LabelledTexts) -> list[str]:
 def places_of(names: Sequence[str]) -> dict[str, int]:
     """The place of each label.
 
-    Where the names are those that ``transformers`` gives by itself, LABEL_0, LABEL_1 and so on,
-    a file may also say 0, 1 and so on.
+    A file may say 1.0 where the name is 1, and the other way about. Where the names are those
+    that ``transformers`` gives by itself, LABEL_0, LABEL_1 and so on, it may also say 0, 1 and so
+    on.
     """
     places = {name: number for number, name in enumerate(names)}
     if all(name == f"LABEL_{number}" for number, name in enumerate(names)):
         places |= {str(number): number for number in range(len(names))}
-    return places
+    return {_other_spelling(name): place for name, place in places.items()} | places
+
+
+def _one_spelling(counts: Counter[str]) -> Counter[str]:
+    """Without 1.0 where there is 1."""
+    return Counter(
+        {
+            label: count
+            for label, count in counts.items()
+            if not label.endswith(".0") or _other_spelling(label) not in counts
+        }
+    )
+
+
+def _other_spelling(label: str) -> str:
+    """Of a whole number, with ``.0`` where it is without, and without where it is with."""
+    if not re.fullmatch(r"-?\d+(\.0)?", label):
+        return label
+    return label.removesuffix(".0") if label.endswith(".0") else f"{label}.0"
 
 
 def _place(

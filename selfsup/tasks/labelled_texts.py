@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from selfsup.errors import UserError
@@ -96,7 +97,7 @@ def read_labelled_texts(
     if found.text_pair is not None:
         second = [_text(row, file, found.text_pair, "--text-pair-column") for row in rows]
     if found.label is not None:
-        labels = [_label(row, file, found.label, columns.label_separator) for row in rows]
+        labels = read_labels(rows, file, found.label, columns.label_separator)
     lines = [row.line for row in rows]
     examples = LabelledTexts(file, lines, first, second, labels, () if note is None else (note,))
     return _agreed_upon(examples)
@@ -123,13 +124,39 @@ def _text(row: Row, file: str, column: str, flag: str) -> str:
     return str(value)
 
 
-def _label(row: Row, file: str, column: str, separator: str | None) -> GivenLabel:
+def read_labels(
+    rows: Sequence[Row], file: str, column: str, separator: str | None
+) -> list[GivenLabel]:
+    """The labels of all rows; where they are lists, an empty field is an empty one.
+
+    Raises:
+        UserError: a row has none, or something that is none; the message names its line.
+    """
+    several = separator is not None or any(isinstance(row.fields.get(column), list) for row in rows)
+    return [read_label(row, file, column, separator, several=several) for row in rows]
+
+
+def read_label(
+    row: Row, file: str, column: str, separator: str | None = None, *, several: bool = False
+) -> GivenLabel:
+    """The label, or several, of one row.
+
+    Raises:
+        UserError: it has none, or something that is none.
+    """
     value = row.fields.get(column)
+    if value is None and several:
+        return ()
     if isinstance(value, list):
         return _several(value, f'{file}, line {row.line}: "{column}"')
     if separator is not None and isinstance(value, str | int | float):
         return _several(str(value).split(separator), f'{file}, line {row.line}: "{column}"')
     written = _written(value)
+    if written is None and value is not None and not isinstance(value, str | float):
+        raise UserError(
+            f'{file}, line {row.line}: "{column}" holds {type(value).__name__}, where a name or a '
+            "number should stand: write it as text"
+        )
     if written is None:
         raise UserError(
             f'{file}, line {row.line}: "{column}" holds no label: add one '
@@ -155,6 +182,8 @@ def _several(values: list[Any], where: str) -> tuple[str, ...]:
 
 def _written(value: Any) -> str | None:
     """One label as text, or None if it is none."""
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str | bool | int | float) and value == value and str(value).strip():

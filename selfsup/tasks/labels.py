@@ -74,6 +74,10 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[Kind, ...], folder: Pa
         UserError: its names are not numbered from 0, occur twice, or are too few.
     """
     fitted = raw.get(_FITTED) or {}
+    if not isinstance(fitted, dict) or not all(
+        isinstance(value, int | float) for value in fitted.values()
+    ):
+        raise UserError(f"{folder}/config.json: {_FITTED} holds other things than numbers by name")
     if kinds == ("none",):
         return Labels("none", fitted=fitted)
     names = _names(raw, folder)

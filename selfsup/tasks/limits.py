@@ -7,6 +7,7 @@ LongText = Literal["truncate", "window"]
 
 # As in BERT's own experiments on SQuAD.
 DEFAULT_MAX_ANSWER_LENGTH = 30
+_SHORTEST = 8  # as for --max-length
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,16 @@ def limits_to_config(limits: Limits) -> dict[str, Any]:
 
 
 def limits_of_config(raw: dict[str, Any], most_positions: int) -> Limits:
-    """The limits of a model folder; of one that says none, all the positions it has."""
+    """The limits of a model folder; of one that says none that can be, all its positions."""
     length = raw.get("selfsup_max_length")
-    length = min(length, most_positions) if isinstance(length, int) else most_positions
+    if not isinstance(length, int) or not _SHORTEST <= length <= most_positions:
+        length = most_positions
     stride = raw.get("selfsup_doc_stride")
-    stride = stride if isinstance(stride, int) else default_doc_stride(length)
+    stride = stride if isinstance(stride, int) and stride >= 0 else default_doc_stride(length)
     answer = raw.get("selfsup_max_answer_length")
     return Limits(
         length,
         stride,
         "window" if raw.get("selfsup_long_text") == "window" else "truncate",
-        answer if isinstance(answer, int) else DEFAULT_MAX_ANSWER_LENGTH,
+        answer if isinstance(answer, int) and answer >= 1 else DEFAULT_MAX_ANSWER_LENGTH,
     )

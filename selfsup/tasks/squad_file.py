@@ -163,9 +163,12 @@ def _answers(
     question: dict[str, Any], context: str, where: str, mistakes: list[UserError] | None
 ) -> tuple[Answer, ...] | None:
     """The answers that are right; None if there are some, but none is right."""
-    listed = question.get("answers", [])
+    listed = _one_by_one(question.get("answers", []))
     if not isinstance(listed, list):
-        raise UserError(f'{where}: "answers" is no list: write [] where there is none')
+        raise UserError(
+            f'{where}: "answers" is no list: write [{{"text": …, "answer_start": …}}], or [] where '
+            "there is none"
+        )
     impossible = question.get("is_impossible", False)
     if impossible is True and listed:
         raise Mistake(
@@ -185,6 +188,18 @@ def _answers(
     return tuple(answers) if answers or not listed else None
 
 
+def _one_by_one(answers: Any) -> Any:
+    """Hugging Face's ``{"text": [...], "answer_start": [...]}`` as a list of answers."""
+    if isinstance(answers, dict) and answers.keys() == {"text", "answer_start"}:
+        texts, starts = answers["text"], answers["answer_start"]
+        if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
+            return [
+                {"text": text, "answer_start": start}
+                for text, start in zip(texts, starts, strict=True)
+            ]
+    return answers
+
+
 def _answer(entry: Any, context: str, where: str) -> Answer:
     text = entry.get("text") if isinstance(entry, dict) else None
     start = entry.get("answer_start") if isinstance(entry, dict) else None
@@ -193,10 +208,13 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
             "answers without text",
             f'{where}: an answer has no "text": add it, or take the answer out',
         )
+    if isinstance(start, float) and start.is_integer():
+        start = int(start)
     if not isinstance(start, int) or isinstance(start, bool):
         raise Mistake(
             "answers without a place",
-            f'{where}: the answer {_shown(text)} has no "answer_start": add it',
+            f'{where}: the answer {_shown(text)} has no "answer_start" that is a whole '
+            "number: add it",
         )
     if start >= 0 and context.startswith(text, start):
         return Answer(text, start)

@@ -38,9 +38,11 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
     if suffix in ROWS or file.startswith("hf://"):
         return _of_rows(file, columns, labelled)
     if labelled:
+        _refuse_names(file, columns)
         sentences = read_conll(file, labelled=True)
         return TaggedTexts(file, sentences, tuple(scheme_notes(file, sentences)))
     if suffix not in _NOT_ONLY_COLUMNS:
+        _refuse_names(file, columns)
         return TaggedTexts(file, read_conll(file, labelled=False))
     if looks_like_conll(line for _, line in islice(read_lines(file), _LOOKED_AT)):
         note = f"{file}: its lines end in tags, so its first column is taken for the words"
@@ -48,6 +50,15 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
     if suffix == ".txt":
         return TaggedTexts(file, _running_text(file))
     return _of_rows(file, columns, labelled)
+
+
+def _refuse_names(file: str, columns: Columns) -> None:
+    for flag, name in (("--text-column", columns.text), ("--label-column", columns.label)):
+        if name is not None:
+            raise UserError(
+                f"{file}: {flag} {name}: its columns have no names, the word is the first and the "
+                "tag the last: leave it out"
+            )
 
 
 def of_text(text: str, line: int) -> TaggedText:

@@ -100,4 +100,6 @@ def save_task_model(
 
 def _head_dropout(config: Any, raw: dict[str, Any]) -> float:
     dropout = raw.get("classifier_dropout")
-    return config.hidden_dropout_prob if dropout is None else float(dropout)
+    if isinstance(dropout, int | float) and 0 <= dropout < 1:
+        return float(dropout)
+    return config.hidden_dropout_prob

@@ -1,6 +1,7 @@
 """Fine-tuning from the files to the run folder."""
 
 import json
+import math
 import statistics
 from functools import partial
 from pathlib import Path
@@ -233,6 +234,31 @@ def test_a_run_that_diverges_keeps_its_best_epoch_and_is_named(files, tmp_path, 
     of_seed = [line["validation"]["accuracy"] for line in metrics_of(tmp_path) if line["seed"] == 1]
     assert len(of_seed) == 3
     assert of_seed[result["best_epochs"]["1"] - 1] == max(of_seed)
+
+
+@pytest.mark.parametrize("labels", [("up", "down"), ("1.5", "2.5")])
+def test_a_run_that_diverges_in_its_last_step_has_diverged(files, tmp_path, labels, monkeypatch):
+    """No loss after it would tell."""
+    for part in ("train.tsv", "dev.tsv"):
+        text = (files / part).read_text(encoding="utf-8")
+        text = text.replace("up\t", f"{labels[0]}\t").replace("down\t", f"{labels[1]}\t")
+        (tmp_path / part).write_text(text, encoding="utf-8")
+
+    def diverging(learner, optimizer, stages, extent, step, compute, state, after_step):
+        def ruin(report):
+            if report.state.step == extent.steps:
+                with torch.no_grad():
+                    next(learner.parameters()).fill_(math.nan)
+            after_step(report)
+
+        loop.train(learner, optimizer, stages, extent, step, compute, state, ruin)
+
+    monkeypatch.setattr("selfsup.recipes.one_seed.train", diverging)
+    changed = {part: str(tmp_path / f"{name}.tsv") for part, name in
+               (("train", "train"), ("validation", "dev"))}  # fmt: skip
+    with pytest.raises(UserError, match="lower --learning-rate"):
+        finetune(settings(files, tmp_path / "run", epochs=1, **changed))
+    assert not (tmp_path / "run" / "model").exists()
 
 
 def test_a_run_whose_seeds_all_diverge_at_once_asks_for_a_lower_rate(files, tmp_path, monkeypatch):

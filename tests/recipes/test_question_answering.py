@@ -167,6 +167,11 @@ def test_a_file_that_holds_no_answers_is_refused(data, tmp_path, answers, said):
         (["evaluate", "--data", "x"], "either a MODEL to measure or --predictions-file"),
         (["evaluate", "m", "--predictions-file", "f", "--data", "x"], "either a MODEL"),
         (["evaluate", "--predictions-file", "f", "--predictions", "g", "--data", "x"], "needs a"),
+        (
+            ["evaluate", "--predictions-file", "f", "--data", "x", "--null-threshold", "1"],
+            "--null-threshold is for a MODEL's answers",
+        ),
+        (["predict", "m", "t", "--text-column", "a"], "--text-column goes with --data FILE"),
         (["predict", "m", "--question", "q"], "--question needs one text"),
         (
             ["predict", "m", "t", "--question", "q", "--context-file", "f"],

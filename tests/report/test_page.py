@@ -170,6 +170,20 @@ def test_a_page_that_cannot_be_written_is_one_line_and_leaves_the_old_one(
     assert (tmp_path / "file").read_text() == "x"
 
 
+def test_a_page_is_written_over_and_nothing_else(pretraining_run, tmp_path):
+    run = pretraining_run()
+    page = tmp_path / "page.html"
+    write_report([run], page)
+    page.write_text(page.read_text()[:100])
+    write_report([run], page)
+    assert page.read_text().endswith("</html>\n")
+    summary = run / "summary.json"
+    before = summary.read_text()
+    with pytest.raises(UserError, match="is there already and is no report: name another file"):
+        write_report([run], summary)
+    assert summary.read_text() == before
+
+
 def test_a_folder_is_no_place_for_a_page(pretraining_run, tmp_path):
     with pytest.raises(UserError, match="is a folder: name a file"):
         write_report([pretraining_run()], tmp_path)

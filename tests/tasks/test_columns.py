@@ -91,6 +91,8 @@ def test_the_guessed_columns_of_a_pair_are_announced():
         ({"label": "1", "text": "a b"}, Columns(), "which columns hold the two texts of a pair"),
         ({"label": "1", "a": "b", "b": "c"}, Columns(text_pair="c"), "--text-pair-column c: no"),
         ({"label": "1", "a": "b", "b": "c"}, Columns("a", text_pair="a"), "are both a"),
+        ({"label": "1", "a": "b"}, Columns("a", "a"), "--text-column and --label-column are both"),
+        ({"label": "1", "a": "b"}, Columns(None, "a", "a"), "are both a: name two columns"),
     ],
 )
 def test_columns_of_pairs_that_cannot_be_found_are_asked_for(fields, asked, said):

@@ -45,6 +45,19 @@ def test_comments_are_left_out_and_a_number_sign_is_a_word(tmp_path):
     ]
 
 
+def test_comments_of_conll_u_hold_no_words(tmp_path):
+    text = "# newdoc\n# newpar id = 3\n# text = Jackie O\na X\n\n#newdoc\n# sent_id = 2\nb Y\n"
+    assert [s.words for s in read(tmp_path, text)] == [["a"], ["b"]]
+
+
+def test_a_number_sign_with_as_many_columns_as_other_words_is_a_word(tmp_path):
+    text = "a x DET\n\n# # SYM\n# some other comment\nb y DET\n\n# # three more\nc z DET\n"
+    with pytest.raises(UserError, match="line 4: 4 columns where the lines before have 3"):
+        read(tmp_path, text)
+    text = text.replace("# some other comment\n", "")
+    assert [s.words for s in read(tmp_path, text)] == [["a"], ["#", "b"], ["c"]]
+
+
 def test_without_tags_a_column_is_enough(tmp_path):
     sentences = read(tmp_path, "a\nb\n\nc\n", labelled=False)
     assert [(s.words, s.tags) for s in sentences] == [(["a", "b"], None), (["c"], None)]

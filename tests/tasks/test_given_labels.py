@@ -1,6 +1,7 @@
 """Labels as files write them: names, lists of names, numbers."""
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from selfsup.errors import UserError
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.given_labels import encode_labels, learn_labels
-from selfsup.tasks.labelled_texts import LabelledTexts, read_labelled_texts
+from selfsup.tasks.labelled_rows import Row
+from selfsup.tasks.labelled_texts import LabelledTexts, read_label, read_labelled_texts
 from selfsup.tasks.labels import Labels
 
 
@@ -53,6 +55,35 @@ def test_the_kind_that_the_user_names_is_taken():
 
 def test_lists_of_labels_are_read_from_json(tmp_path):
     assert read(tmp_path, ["a", "b"], [], ["b", 3, "b"]).labels == [("a", "b"), (), ("b", "3")]
+
+
+def test_an_empty_field_among_lists_is_an_empty_list(tmp_path):
+    assert read(tmp_path, ["a"], None).labels == [("a",), ()]
+    assert read(tmp_path, "a,b", None, separator=",").labels == [("a", "b"), ()]
+    with pytest.raises(UserError, match='line 2: "label" holds no label: add one'):
+        read(tmp_path, "a", None)
+
+
+def test_what_is_neither_a_name_nor_a_number_is_no_label(tmp_path):
+    with pytest.raises(UserError, match='line 2: "label" holds dict, where a name or a number'):
+        read(tmp_path, "a", {"b": 1})
+    row = Row(7, {"label": Decimal("2.50")})
+    assert read_label(row, "t.parquet", "label") == "2.5"
+
+
+def test_a_whole_number_is_the_same_label_with_decimals_and_without():
+    labels = learn_labels(labelled("1", "0", "1.0", "0"), "class")
+    assert labels.names == ("0", "1")
+    np.testing.assert_array_equal(encode_labels(labelled("1", "0.0", "1.0"), labels), [1, 0, 1])
+    labels = learn_labels(labelled("1.0", "1.1", "2.0"), "class")
+    assert labels.names == ("1.0", "1.1", "2.0")
+    np.testing.assert_array_equal(encode_labels(labelled("2", "1.1", "1.0"), labels), [2, 1, 0])
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_refused():
+    with pytest.raises(UserError, match=r"the labels, 1700000000\.5 to 1700000001\.5, differ too"):
+        learn_labels(labelled("1700000000.5", "1700000001.5"), "number")
+    learn_labels(labelled("100.123456789", "200"), "number")
 
 
 def test_lists_are_also_read_where_a_field_holds_json(tmp_path):

@@ -59,6 +59,14 @@ def test_a_file_has_the_rules_of_its_version(tmp_path):
     assert read(tmp_path, squad(impossible)).may_be_unanswerable
 
 
+@pytest.mark.parametrize("start", [18, 18.0])
+def test_answers_may_stand_as_hugging_face_has_them(tmp_path, start):
+    answers = {"text": ["the film"], "answer_start": [start]}
+    assert read(tmp_path, squad(asked(answers=answers))).answers == [(Answer("the film", 18),)]
+    with pytest.raises(UserError, match='"answers" is no list: write'):
+        read(tmp_path, squad(asked(answers={"text": "the film", "answer_start": 18})))
+
+
 def test_questions_to_predict_for_need_no_answers(tmp_path):
     question = {"id": "q1", "question": "What?"}
     read_back = read(tmp_path, squad(question), labelled=False)

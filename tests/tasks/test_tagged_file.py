@@ -26,6 +26,13 @@ def test_with_tags_any_file_of_text_holds_columns(tmp_path, name):
     assert examples.notes == ()
 
 
+@pytest.mark.parametrize("columns", [Columns("word"), Columns(label="2")])
+def test_columns_without_names_are_not_named(tmp_path, columns):
+    for labelled in (True, False):
+        with pytest.raises(UserError, match=r"-column .*: its columns have no names, the word is"):
+            read(tmp_path, "train.conll", COLUMNS, labelled=labelled, columns=columns)
+
+
 def test_with_tags_json_lines_hold_a_sentence_a_row(tmp_path):
     row = json.dumps({"tokens": ["Paris"], "tags": ["I-LOC"]})
     examples = read(tmp_path, "train.jsonl", row)

@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from selfsup.corpus.document import BadRecord
+from selfsup.errors import UserError
 from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
 from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
+from selfsup.tasks.labelled_texts import read_label
 
 _FEWEST_EXAMPLES = 8
 _MOST_FREQUENT = 0.9
@@ -55,8 +57,8 @@ def labelled_problems(file: str) -> Iterator[Finding]:
         for row in rows
     ]
     texts = [" ".join(text.split()) for text in texts]
-    labels = [_label(row, columns.label) for row in rows]
-    counts = Counter(filter(None, labels))
+    labels = [_labels(row, file, columns.label) for row in rows]
+    counts = _counts(labels)
     yield Fact("examples", len(rows))
     if not _are_measures(counts) and len(counts) <= _MANY_LABELS:
         yield Fact("labels", dict(counts.most_common()))
@@ -64,9 +66,17 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     yield from _text_problems(file, rows, texts, labels)
 
 
-def _label(row: Row, column: str) -> str:
-    value = row.fields.get(column)
-    return "" if value is None else str(value).strip()
+def _labels(row: Row, file: str, column: str) -> tuple[str, ...] | None:
+    """Those of one row; None if it has nothing that can be one."""
+    try:
+        label = read_label(row, file, column)
+    except UserError:
+        return None
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _counts(labels: Iterable[tuple[str, ...] | None]) -> Counter[str]:
+    return Counter(label for several in labels for label in several or ())
 
 
 def _are_measures(labels: Collection[str]) -> bool:
@@ -81,14 +91,16 @@ def _is_number(label: str) -> bool:
 
 
 def _label_problems(
-    file: str, rows: list[Row], labels: list[str], column: str
+    file: str, rows: list[Row], labels: list[tuple[str, ...] | None], column: str
 ) -> Iterator[Problem]:
-    if lacking := [row.line for row, label in zip(rows, labels, strict=True) if not label]:
+    if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(
             f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
             "label them or take them out",
         )
-    counts = Counter(filter(None, labels))
+    counts = _counts(labels)
+    if not counts:
+        return
     if len(counts) == 1:
         yield Problem(
             f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
@@ -110,8 +122,8 @@ def _label_problems(
             "give more examples of them, or join them with others",
         )
     label, most = counts.most_common(1)[0]
-    if most > _MOST_FREQUENT * counts.total():
-        share = most / counts.total()
+    if most > _MOST_FREQUENT * len(rows):
+        share = most / len(rows)
         yield Problem(
             f'{share:.0%} of the examples have the label "{label}": always saying so is right as '
             "often",
@@ -120,14 +132,14 @@ def _label_problems(
 
 
 def _text_problems(
-    file: str, rows: list[Row], texts: list[str], labels: list[str]
+    file: str, rows: list[Row], texts: list[str], labels: list[tuple[str, ...] | None]
 ) -> Iterator[Problem]:
     if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
         yield Problem(
             f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
             "take these rows out (finetune leaves them out of training by itself)",
         )
-    labels_of: defaultdict[str, set[str]] = defaultdict(set)
+    labels_of: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
     for text, label in zip(texts, labels, strict=True):
         if text:
             labels_of[text].add(label)

@@ -1,5 +1,6 @@
 """Labelled files with all that can be wrong with them, and sound ones."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,21 @@ def test_a_sound_labelled_file_has_no_problems(tmp_path):
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, sound_rows()))))
     assert (result["kind"], result["problems"]) == ("a labelled file", [])
     assert result["counts"] == {"examples": 40, "labels": {"good": 20, "bad": 20}}
+
+
+def test_several_labels_are_counted_each(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    lists = (["good", "long"], ["good"], [], ["long"])
+    rows = [{"text": f"text {n}", "label": lists[n % 4]} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = doctor(DoctorSettings(path=str(path)))
+    assert result["problems"] == []
+    assert result["counts"] == {"examples": 40, "labels": {"good": 20, "long": 20}}
+
+
+def test_a_file_without_any_label_is_told_so(tmp_path):
+    rows = [("", text) for _, text in sound_rows()]
+    assert "40 rows have no label" in only_one(found_in(labelled(tmp_path, rows)))
 
 
 def test_numbers_to_be_learnt_are_not_counted_as_labels(tmp_path):

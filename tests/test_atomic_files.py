@@ -1,0 +1,35 @@
+"""Files are replaced whole; links, pipes and devices stay what they are."""
+
+import os
+import threading
+
+import pytest
+
+from selfsup.atomic_files import replacing, write_bytes
+
+
+def test_a_link_stays_a_link_to_the_new_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write_bytes(tmp_path / "pipe", b"through")
+    reader.join(10)
+    assert read == [b"through"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "한" * 83])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name):
+    with replacing(tmp_path / name) as file:
+        file.write(b"x")
+        assert not (tmp_path / name).exists()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
