@@ -53,7 +53,12 @@ def _rows(
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield BadRecord(source, line, _not_a_row(error))
+            if "unexpected end of data" in str(error):  # no single row is lost, but all that follow
+                raise UserError(
+                    f"{source}, line {line}: a quotation mark is opened and never closed, so that "
+                    "it swallows all that follows: close it, or write it twice"
+                ) from None
+            yield BadRecord(source, line, f"not a row ({error})")
             continue
         if row is None:
             return
@@ -65,12 +70,6 @@ def _rows(
             yield BadRecord(source, line, "not UTF-8")
         else:
             yield line, dict(zip(header, row, strict=True))
-
-
-def _not_a_row(error: csv.Error) -> str:
-    if "unexpected end of data" in str(error):
-        return "a quotation mark is opened and never closed, so that it swallows all that follows"
-    return f"not a row ({error})"
 
 
 def _has_escaped_bytes(text: str) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from selfsup.errors import UserError
+
 _DTYPES = {
     "U8": np.dtype("u1"),
     "U16": np.dtype("<u2"),
@@ -43,7 +45,18 @@ def safetensors_header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
 
 
 def map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Memory-map the arrays of a safetensors file, read-only (its own reader would copy them)."""
+    """Memory-map the arrays of a safetensors file, read-only (its own reader would copy them).
+
+    Raises:
+        UserError: it is no such file, or damaged.
+    """
+    try:
+        return _map_safetensors(path)
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise UserError(f"{path}: damaged ({error}): make it again") from None
+
+
+def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     data = np.frombuffer(mapped, np.uint8)

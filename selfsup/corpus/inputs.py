@@ -68,6 +68,8 @@ def inputs_sha256(inputs: Sequence[Input]) -> str:
 
 
 def _find(source: str) -> list[Input]:
+    if not source.strip():
+        raise UserError("a name of the corpus is empty: name a file or a folder")
     if source.startswith("docs://"):
         return _find_docs(source)
     if source.startswith("hf://"):
@@ -79,7 +81,7 @@ def _find(source: str) -> list[Input]:
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
             return [_input(filesystem, path, source)]
         if filesystem.isdir(path):
-            names = sorted(filesystem.find(path))
+            names = sorted(filesystem.find(path, on_error="raise"))
             known = set(names)
             found = [
                 _input(filesystem, name, f"{source.rstrip('/')}{name[len(path) :]}")
@@ -156,7 +158,10 @@ def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
     return (
         exists(f"{folder}/run.yaml")
         or exists(f"{folder}/tokenizer.json")
-        or all(exists(f"{folder}/{name}") for name in ("manifest.json", "tokenizer/tokenizer.json"))
+        or (
+            exists(f"{folder}/tokenizer/tokenizer.json")
+            and any(exists(f"{folder}/{name}") for name in ("manifest.json", "progress.json"))
+        )
     )
 
 

@@ -63,3 +63,13 @@ def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | Non
             if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                 return f"{path}: its checksum is not the manifest's (altered or damaged)"
     return None
+
+
+def shards_sha256(manifest: dict[str, Any]) -> str:
+    """A hash of what is in the shards of a finished folder, and of the tokenizer of token shards.
+
+    Args:
+        manifest: as ``read_manifest_of`` gives it.
+    """
+    content = [manifest.get("tokenizer_sha256"), *(entry["sha256"] for entry in manifest["shards"])]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

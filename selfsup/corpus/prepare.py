@@ -6,6 +6,7 @@ block of documents at a time. Which worker did what leaves no trace in the resul
 
 import contextlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -98,6 +99,7 @@ def prepare(
         },
     }
     stored_bytes = sum(found.size for found in inputs)
+    _refuse_other_files(out)
     with ProgressDisplay("prepare", stored_bytes, shown=show_progress) as display:
         finished = _finished_manifest(out, identity, display)
         if finished:
@@ -154,6 +156,25 @@ def _is_inside(found: Input, folder: Path) -> bool:
     """Whether an input is one of our own files, as when the shards lie among the texts."""
     scheme, _, path = found.url.rpartition("://")
     return scheme in ("", "file") and Path(path).resolve().is_relative_to(folder.resolve())
+
+
+def _refuse_other_files(out: Path) -> None:
+    """Nothing but what an earlier call wrote there may be written over.
+
+    Raises:
+        UserError: other files lie in the folder.
+    """
+    if not out.is_dir() or (out / "manifest.json").exists() or load_unfinished(out) is not None:
+        return
+    others = [
+        path.name
+        for path in out.iterdir()
+        if not path.name.startswith(".") and not re.fullmatch(r"shard-\d+\.safetensors", path.name)
+    ]
+    if others:
+        raise UserError(
+            f"--out {out}: holds other files ({min(others)}): choose a folder for the shards alone"
+        )
 
 
 def _finished_manifest(

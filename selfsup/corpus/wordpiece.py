@@ -146,12 +146,13 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
     folder = Path(folder)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    normalizer = json.loads(tokenizer.to_str())["normalizer"]
+    # One of several parts, which this file cannot tell of, stands in tokenizer.json.
+    normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
     config = {
         "tokenizer_class": "BertTokenizer",
-        "do_lower_case": normalizer["lowercase"],
-        "strip_accents": normalizer["strip_accents"],
-        "tokenize_chinese_chars": normalizer["handle_chinese_chars"],
+        "do_lower_case": normalizer.get("lowercase", False),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", False),
         "model_max_length": 512,
         "pad_token": "[PAD]",
         "unk_token": "[UNK]",

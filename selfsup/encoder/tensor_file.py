@@ -27,6 +27,8 @@ def write_tensors(
         if number is None:
             raise
         raise OSError(int(number[1]), str(error)) from error
+    # safetensors makes its file for the owner's eyes alone.
+    path.chmod(0o666 & ~_umask())
     sync_file(path)
 
 
@@ -37,13 +39,24 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         UserError: it is missing, cut short, or no safetensors file.
     """
     try:
+        with path.open("rb"):  # safetensors says of any file that it cannot open it is not there
+            pass
         return safetensors.torch.load_file(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except PermissionError:
+        raise UserError(f"{path}: cannot be read: check who may read it") from None
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path}: cut short, damaged, or no safetensors file ({error}): copy or make it again"
         ) from None
+
+
+def _umask() -> int:
+    """What files are made without; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def sync_file(path: Path) -> None:

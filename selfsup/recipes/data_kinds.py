@@ -1,11 +1,13 @@
 """What kind of data a source is that the user of ``selfsup pretrain`` names."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from selfsup.corpus.inputs import find_inputs
+from selfsup.corpus.shards import FORMAT as TOKENS
+from selfsup.corpus.unfinished import PROGRESS_FILE, load_unfinished
 from selfsup.errors import UserError
 from selfsup.images.folder import find_images
 from selfsup.images.image_shards import FORMAT
@@ -40,6 +42,45 @@ def is_image_shards(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+
+
+def is_token_shards(folder: Path) -> bool:
+    """Whether ``prepare`` wrote there, even if it has not come to its end or the files suffered."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        if load_unfinished(folder) is not None:
+            return True
+        manifest = None
+    except (OSError, ValueError):
+        manifest = None
+    if manifest is None:  # nothing to be read, but for what else lies there
+        made = ("manifest.json", PROGRESS_FILE)
+        has_tokenizer = (folder / "tokenizer" / "tokenizer.json").exists()
+        return has_tokenizer and any((folder / name).exists() for name in made)
+    return isinstance(manifest, dict) and manifest.get("format") == TOKENS
+
+
+def refuse_runs(
+    sources: Sequence[str], made: str, what: str, is_there: Callable[[Path], bool]
+) -> None:
+    """A run is no data; what it made of its own may be.
+
+    Args:
+        sources: what the user names as data.
+        made: the folder in a run that holds what was made of its data.
+        what: says what lies there.
+        is_there: whether it lies in a folder.
+
+    Raises:
+        UserError: one of the sources is a run.
+    """
+    run = next((Path(source) for source in sources if (Path(source) / "run.yaml").exists()), None)
+    if run is not None:
+        mend = f"--init {run} goes on from its model"
+        if is_there(run / made):
+            mend += f"; {what} {run / made}"
+        raise UserError(f"{run}: is a run, and no data: {mend}")
 
 
 def of_other_kind(error: UserError, sources: Sequence[str], kind: Kind) -> UserError:

@@ -8,10 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.errors import UserError
 from selfsup.images.image_progress import is_unfinished
-from selfsup.recipes.data_kinds import holds_images, holds_text, is_image_shards
+from selfsup.recipes.data_kinds import (
+    holds_images,
+    holds_text,
+    is_image_shards,
+    is_token_shards,
+)
 from selfsup.recipes.diagnosis.corpus import corpus_problems
 from selfsup.recipes.diagnosis.images import image_problems, image_shards_problems
 from selfsup.recipes.diagnosis.labelled import is_labelled, labelled_problems
@@ -48,7 +52,7 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     folder = Path(path)
     if is_image_shards(folder) or is_unfinished(folder):
         return "decoded images", image_shards_problems(folder)
-    if _has_any(folder, "manifest.json", PROGRESS_FILE):
+    if is_token_shards(folder):
         return "token shards", shards_problems(folder)
     if _has_any(folder, "run.yaml", "metrics.jsonl", "summary.json"):
         return run_kind(folder), run_problems(folder)

@@ -15,7 +15,7 @@ from selfsup.images.decoding import BadImage, ShorterSide, image_size
 from selfsup.images.folder import find_images
 from selfsup.images.image_shards import ImageShards
 from selfsup.images.prepare_images import prepare_images
-from selfsup.recipes.data_kinds import is_image_shards, of_other_kind
+from selfsup.recipes.data_kinds import is_image_shards, of_other_kind, refuse_runs
 from selfsup.settings import PretrainSettings
 
 IMAGES = "images"
@@ -35,6 +35,7 @@ def check_images(settings: PretrainSettings) -> None:
     if shards is not None:
         _check_count(len(ImageShards.read(shards)), str(shards))
         return
+    refuse_runs(settings.data, IMAGES, "its images, decoded, are", is_image_shards)
     _check_count(len(_files(settings)), ", ".join(settings.data))
 
 

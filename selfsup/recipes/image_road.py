@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from selfsup.corpus.manifest import shards_sha256
 from selfsup.encoder.initialization import initialize
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.encoder.vit import VitEncoder
@@ -89,6 +90,7 @@ def set_up(
     return Setup(
         model=model,
         stages=[Stage(1.0, batches, {})],
+        data_sha256=shards_sha256(images.manifest),
         held_out="images",
         counted="images",
         count=lambda batch: batch.image_count,

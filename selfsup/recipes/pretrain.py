@@ -86,9 +86,14 @@ def _run(
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
     setup = road.set_up(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
     optimizer = build_optimizer(setup.model, settings, compute.dtype)
-    state = RunState()
+    state = RunState(data_sha256=setup.data_sha256)
     if checkpoint is not None:
         state = RunState(**load_checkpoint(checkpoint, setup.model, optimizer))
+        if state.data_sha256 != setup.data_sha256:
+            raise UserError(
+                f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
+                "them back, or give the pretrain command again with another --out"
+            )
         print(f"Going on from step {state.step} of {run}", file=sys.stderr)
     extent = Extent(
         steps=settings.steps,
@@ -129,6 +134,8 @@ def _run(
                     lambda: stop.requested,
                     setup.count,
                 )
+                if not all(weights.isfinite().all() for weights in setup.model.parameters()):
+                    raise NotFinite(f"the weights are not finite after step {state.step}")
             except NotFinite as error:
                 raise UserError(
                     f"{run}: {error}: try a --learning-rate below {settings.learning_rate:g}, or "

@@ -9,7 +9,6 @@ from selfsup.corpus.prepare import PROBLEMS_FILE, prepare
 from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.shards import Shards, open_shards, read_manifest
 from selfsup.corpus.sources import find_inputs
-from selfsup.corpus.unfinished import PROGRESS_FILE
 from selfsup.corpus.wordpiece import (
     load_tokenizer,
     save_tokenizer,
@@ -21,7 +20,7 @@ from selfsup.encoder.model_folder import tokenizer_of_model
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.objectives.text_objective import TEXT_OBJECTIVES
-from selfsup.recipes.data_kinds import of_other_kind
+from selfsup.recipes.data_kinds import is_token_shards, of_other_kind, refuse_runs
 from selfsup.recipes.vocabulary_extension import check_extensible, write_extended_tokenizer
 from selfsup.settings import PretrainSettings
 
@@ -39,7 +38,7 @@ def check_data(settings: PretrainSettings) -> None:
     """
     shards = _shards_folder(settings)
     if shards is None:
-        _refuse_runs(settings)
+        refuse_runs(settings.data, SHARDS, "its text, cut into tokens, is", is_token_shards)
         try:
             find_inputs(settings.data)
         except UserError as error:
@@ -52,15 +51,6 @@ def check_data(settings: PretrainSettings) -> None:
     else:
         _refuse_flags_of_raw_text(settings, shards)
         _check_tokenizer(settings, open_shards(shards))
-
-
-def _refuse_runs(settings: PretrainSettings) -> None:
-    run = next((Path(data) for data in settings.data if (Path(data) / "run.yaml").exists()), None)
-    if run is not None:
-        mend = f"--init {run} goes on from its model"
-        if _holds_shards(run / SHARDS):
-            mend += f"; its text, cut into tokens, is {run / SHARDS}"
-        raise UserError(f"{run}: is a run, and no text: {mend}")
 
 
 def _refuse_flags_of_raw_text(settings: PretrainSettings, shards: Path) -> None:
@@ -130,15 +120,10 @@ def _shards_of_this_run(settings: PretrainSettings, run: Path) -> Shards:
 
 def _shards_folder(settings: PretrainSettings) -> Path | None:
     """The folder of shards among the data, which must then be all of it; None for raw text."""
-    folders = [Path(data) for data in settings.data if _holds_shards(Path(data))]
+    folders = [Path(data) for data in settings.data if is_token_shards(Path(data))]
     if folders and len(settings.data) > 1:
         raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
     return folders[0] if folders else None
-
-
-def _holds_shards(folder: Path) -> bool:
-    """Whether ``prepare`` wrote there, even if it has not come to its end."""
-    return any((folder / name).exists() for name in ("manifest.json", PROGRESS_FILE))
 
 
 def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: bool) -> Path:
@@ -180,17 +165,14 @@ def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
     if settings.vocab_size is not None and (named is not None or settings.init is not None):
         flag = "--tokenizer" if named is not None else "--init, which brings its own"
         raise UserError(f"--vocab-size is for a new tokenizer: leave it out with {flag}")
+    if not settings.lowercase and (named is not None or settings.init is not None):
+        flag = "--tokenizer" if named is not None else "--init"
+        raise UserError(f"--no-lowercase is for a new tokenizer: leave it out with {flag}")
     tokenizer = None if named is None else load_tokenizer(named)
     if settings.init is None:
         return
     model = resolve_model_folder(settings.init)
-    config, _ = read_config(model)
-    own = tokenizer_of_model(model, config)
-    if "nsp" in (settings.objectives or TEXT_OBJECTIVES) and config.type_vocab_size < 2:
-        raise UserError(
-            f"--init {model}: tells no two segments apart (type_vocab_size "
-            f"{config.type_vocab_size}), as next sentences need: add --objectives mlm"
-        )
+    own = _tokenizer_of_init(settings, model)
     if tokenizer is not None and tokenizer_sha256(tokenizer) != tokenizer_sha256(own):
         raise UserError(
             f"--tokenizer {named}: not the tokenizer of {model}: leave this flag out with --init"
@@ -199,6 +181,22 @@ def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
         if tokenizer is not None:
             raise UserError("--extend-vocabulary makes a tokenizer: leave out --tokenizer")
         check_extensible(own, model)
+
+
+def _tokenizer_of_init(settings: PretrainSettings, model: Path) -> Tokenizer:
+    """The tokenizer of the model that the run goes on from.
+
+    Raises:
+        UserError: it does not fit the model, or the model cannot learn what is asked for.
+    """
+    config, _ = read_config(model)
+    own = tokenizer_of_model(model, config)
+    if "nsp" in (settings.objectives or TEXT_OBJECTIVES) and config.type_vocab_size < 2:
+        raise UserError(
+            f"--init {model}: tells no two segments apart (type_vocab_size "
+            f"{config.type_vocab_size}), as next sentences need: add --objectives mlm"
+        )
+    return own
 
 
 def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
@@ -218,6 +216,8 @@ def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
             "replaced?): prepare the text again into another folder"
         )
     init = None if settings.init is None else resolve_model_folder(settings.init)
+    if init is not None:
+        _tokenizer_of_init(settings, init)
     for flag, folder in (("--tokenizer", settings.tokenizer), ("--init", init)):
         if folder is not None and not _made(load_tokenizer(folder), shards):
             raise UserError(

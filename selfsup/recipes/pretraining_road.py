@@ -18,6 +18,7 @@ class Setup:
     Attributes:
         model: on its device; it has an ``encoder`` and ``training_flops(batch)``.
         stages: the parts of the run with their batches.
+        data_sha256: tells the data from any other.
         held_out: what is held out to measure on, in the plural.
         counted: what the run's size is counted in, ``"tokens"`` or ``"images"``.
         count: how many of these a batch holds.
@@ -31,6 +32,7 @@ class Setup:
 
     model: Any
     stages: Sequence[Stage]
+    data_sha256: str
     held_out: str
     counted: str
     count: Callable[[Any], int]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from selfsup.corpus.manifest import shards_sha256
 from selfsup.corpus.shards import Shards
 from selfsup.corpus.wordpiece import load_tokenizer
 from selfsup.objectives.held_out import HeldOut, HeldOutResult, unigram_loss
@@ -57,7 +58,9 @@ def set_up(
             ),
             "held_out_documents": len(data.held_out_documents),
             "encoder": settings.init or settings.encoder,
-            "vocabulary_extension": read_report(run / TOKENIZER),
+            "vocabulary_extension": (
+                None if settings.extend_vocabulary is None else read_report(run / TOKENIZER)
+            ),
         }
 
     def save(folder: Path, summary: dict[str, Any]) -> None:
@@ -66,6 +69,7 @@ def set_up(
     return Setup(
         model=model,
         stages=_stages(settings, data),
+        data_sha256=shards_sha256(data.shards.manifest),
         held_out="documents",
         counted="tokens",
         count=lambda batch: batch.token_count,

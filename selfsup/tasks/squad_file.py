@@ -165,10 +165,7 @@ def _answers(
     """The answers that are right; None if there are some, but none is right."""
     listed = _one_by_one(question.get("answers", []))
     if not isinstance(listed, list):
-        raise UserError(
-            f'{where}: "answers" is no list: write [{{"text": …, "answer_start": …}}], or [] where '
-            "there is none"
-        )
+        raise UserError(f'{where}: "answers" is no list: write [] where there is none')
     impossible = question.get("is_impossible", False)
     if impossible is True and listed:
         raise Mistake(

@@ -79,6 +79,7 @@ class RunState:
         seconds: time spent on steps, evaluations and checkpoints left out.
         batches_taken: batches used in each stage.
         flops: floating-point operations of the model so far.
+        data_sha256: of the data that the run learns from; empty where nobody asks.
     """
 
     step: int = 0
@@ -86,6 +87,7 @@ class RunState:
     seconds: float = 0.0
     flops: float = 0.0
     batches_taken: list[int] = field(default_factory=list)
+    data_sha256: str = ""
 
     def to_json(self) -> dict:
         return asdict(self)

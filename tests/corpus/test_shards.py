@@ -131,3 +131,14 @@ def test_a_folder_without_shards_is_refused(tmp_path):
     (tmp_path / "progress.json").write_text("{}")
     with pytest.raises(UserError, match="interrupted"):
         open_shards(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\0" * 100, b"\xff" * 100, b"\x10" + b"\0" * 7 + b'{"a": 1}' * 2]
+)
+def test_a_shard_whose_beginning_is_overwritten_is_damaged(tmp_path, damage):
+    write_shards(tmp_path, [[[1, 2, 3]] * 20])
+    path = tmp_path / "shard-00000.safetensors"
+    path.write_bytes(damage + path.read_bytes()[len(damage) :])
+    with pytest.raises(UserError, match=r"shard-00000\.safetensors: damaged"):
+        open_shards(tmp_path)

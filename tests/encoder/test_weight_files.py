@@ -1,6 +1,8 @@
 """Weights in one file, in several, and in pickles, which are refused with their conversion."""
 
+import errno
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from selfsup.encoder.model_folder import load_encoder
+from selfsup.encoder.tensor_file import read_tensors, write_tensors
 from selfsup.encoder.weight_files import read_weight_files
 from selfsup.errors import UserError
 
@@ -95,3 +98,25 @@ def test_pickles_are_refused_with_a_command_that_converts_them(tmp_path, shards)
     assert torch.equal(converted.pop("turned"), weights["turned"])
     assert torch.equal(converted.pop("tied"), weights["tied"])
     assert_same(converted, model)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_weights_may_be_read_by_whom_other_files_may(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_tensors(tmp_path / "model.safetensors", {"a": torch.ones(2)})
+        (tmp_path / "other").touch()
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+def test_weights_that_may_not_be_read_are_there_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    write_tensors(tmp_path / "model.safetensors", {"a": torch.ones(2)})
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match="cannot be read: check who may read it"):
+        read_tensors(tmp_path / "model.safetensors")

@@ -110,6 +110,16 @@ def test_a_text_encoder_on_images(data, refused, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_is_no_folder_of_images(data, refused, tmp_path):
+    run = tmp_path / "earlier"
+    (run / "pictures").mkdir(parents=True)
+    (run / "run.yaml").touch()
+    for number, image in enumerate(sorted((data / "images").rglob("*.*"))[:3]):
+        (run / "pictures" / f"{number}{image.suffix}").write_bytes(image.read_bytes())
+    line = refused(run, "--encoder", "vit-mini", *QUICK)
+    assert f"{run}: is a run, and no data: --init {run} goes on from its model" in line
+
+
 def test_a_folder_without_images(refused, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no image in it (it holds no file)" in refused(tmp_path / "empty", *SMALL)

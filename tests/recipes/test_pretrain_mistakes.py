@@ -145,7 +145,43 @@ def test_how_long_sequences_are_short_though_none_are(refused, prepared):
 
 def test_a_run_is_no_text(refused, prepared):
     line = refused(prepared / "run")
-    assert f"{prepared / 'run'}: is a run, and no text: --init {prepared / 'run'}" in line
+    assert f"{prepared / 'run'}: is a run, and no data: --init {prepared / 'run'}" in line
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "progress.json"])
+def test_files_of_the_users_that_are_called_like_ours_make_no_shards(name, prepared, tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / name).write_text('{"a": 1}')
+    (texts / "a.txt").write_bytes((prepared / "texts.txt").read_bytes())
+    out = tmp_path / "run"
+    words = [str(texts), "--tokenizer", str(prepared / "tokenizer"), "--out", str(out)]
+    assert cli.main(["pretrain", *words, *TINY, *QUICK]) == 0
+    assert (out / "summary.json").exists()
+
+
+def test_a_model_without_a_second_segment_beside_shards(refused, prepared, tmp_path):
+    copy_tree(prepared / "run" / "model", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_bytes())
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config | {"type_vocab_size": 1}))
+    line = refused(prepared / "shards", "--init", tmp_path / "model")
+    assert "tells no two segments apart" in line
+
+
+@pytest.mark.parametrize("flag", ["--tokenizer", "--init"])
+def test_letters_are_as_large_as_a_tokenizer_that_is_there_has_them(flag, refused, prepared):
+    named = prepared / {"--tokenizer": "tokenizer", "--init": "run"}[flag]
+    line = refused(prepared / "texts.txt", flag, named, "--no-lowercase")
+    assert f"--no-lowercase is for a new tokenizer: leave it out with {flag}" in line
+
+
+def test_an_empty_name(refused):
+    assert "a name of the corpus is empty" in refused("")
+
+
+def test_a_name_that_is_not_utf8(refused, prepared, tmp_path):
+    copy_tree(prepared / "shards", tmp_path / "s\udce9")
+    assert "is not UTF-8, as data must be: rename it" in refused(tmp_path / "s\udce9")
 
 
 def test_a_folder_of_texts_is_no_place_for_a_run(refused, prepared):

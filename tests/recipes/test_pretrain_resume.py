@@ -306,3 +306,19 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def test_a_run_does_not_go_on_with_other_data(shards, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(shards, data)
+    chosen = settings(data, tmp_path / "run")
+    assert run_and_signal(7, SIGKILL, arguments_of(chosen)).returncode == -SIGKILL
+    shutil.rmtree(data)
+    texts = write_toy_corpus(tmp_path / "texts.txt", seed=5)
+    words = ["prepare", str(texts), "--tokenizer", str(shards / "tokenizer"), "--out", str(data)]
+    assert cli.main([*words, "--workers", "1"]) == 0
+    assert cli.main(["resume", str(tmp_path / "run")]) == 2
+    assert f"its data ({data}) are others than when it began" in capsys.readouterr().err
+    shutil.rmtree(data)
+    shutil.copytree(shards, data)
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0

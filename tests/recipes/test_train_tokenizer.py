@@ -24,3 +24,15 @@ def test_a_size_that_is_asked_for_is_had_or_refused(tmp_path):
     with pytest.raises(UserError, match="this corpus allows at most"):
         train_tokenizer(settings)
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt", "config.json", "run.yaml"])
+def test_no_other_tokenizer_or_model_is_written_over(tmp_path, name):
+    texts = str(write_toy_corpus(tmp_path / "texts.txt"))
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / name).write_text("mine")
+    with pytest.raises(UserError, match=f"holds {name}, of another tokenizer or model: choose"):
+        train_tokenizer(TrainTokenizerSettings(corpus=(texts,), out=str(out)))
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text() == "mine"
