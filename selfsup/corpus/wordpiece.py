@@ -198,17 +198,25 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
 
 
-def complete_tokenizer_config(folder: Path) -> None:
+def complete_tokenizer_config(folder: Path, longest: int) -> None:
     """Say in ``tokenizer_config.json`` what ``transformers`` would otherwise take for granted.
 
-    It lets that file decide whether case is folded, and folds it where the file does not say.
+    It lets that file decide whether case is folded, and folds it where the file does not say; and
+    it cuts texts at what the file says is longest.
+
+    Args:
+        folder: of a model.
+        longest: how many tokens the model takes.
     """
     rules = _rules(load_tokenizer(folder))
     path = folder / _CONFIG
     config = _read_config(folder)
     said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
-    if rules and not said.keys() <= config.keys():
-        path.write_bytes((json.dumps(said | config, indent=2) + "\n").encode())
+    completed = {**said, **config} if rules else dict(config)
+    if completed.get("model_max_length", 0) > longest:
+        completed["model_max_length"] = longest
+    if completed != config:
+        path.write_bytes((json.dumps(completed, indent=2) + "\n").encode())
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:

@@ -177,7 +177,7 @@ def save_model(
     def copy_tokenizer(destination: Path) -> None:
         for path in tokenizer:
             shutil.copyfile(path, destination / path.name)
-        complete_tokenizer_config(destination)
+        complete_tokenizer_config(destination, config.get("max_position_embeddings", 512))
 
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
 

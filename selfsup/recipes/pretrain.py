@@ -73,6 +73,9 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         raise UserError(
             f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
         )
+    for name in ("objectives", "learning_rate", "batch_size"):
+        if getattr(original, name) is None:
+            raise UserError(f"{run / SETTINGS}: {name} has no value: put it back as it was")
     compute = choose_compute(original.device, original.precision, original.threads)
     return _run(original, run, compute, is_resumed=True)
 

@@ -263,7 +263,10 @@ class PretrainSettings:
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
         if self.steps is not None and self.budget is not None:
-            raise UserError("--steps and --budget both say when to stop: give only one of them")
+            raise UserError(
+                "--steps and --budget both say when to stop: give only one of them (what --config "
+                "says is taken back by --budget null, or --steps null)"
+            )
         if self.budget is not None:
             seconds_in(self.budget)
         if self.extend_vocabulary is not None and self.init is None:

@@ -135,6 +135,15 @@ def test_the_tokenizer_comes_along(tmp_path):
     assert (folder / "vocab.txt").read_text().split() == list(VOCABULARY)
 
 
+def test_transformers_cuts_texts_at_what_the_model_takes(tmp_path):
+    write_tokenizer(tmp_path / "tokenizer")
+    config = tmp_path / "tokenizer" / "tokenizer_config.json"
+    config.write_text('{"model_max_length": 512}')
+    loaded = AutoTokenizer.from_pretrained(save(tmp_path / "model", new_encoder()))
+    assert loaded.model_max_length == CONFIG.max_position_embeddings
+    assert len(loaded("the " * 100, truncation=True)["input_ids"]) == 16
+
+
 def test_the_model_card_and_nothing_else_is_in_the_folder(tmp_path):
     folder = save(tmp_path / "model", new_encoder(), "# Ein Modell — 모델\n")
     assert (folder / "README.md").read_text(encoding="utf-8") == "# Ein Modell — 모델\n"

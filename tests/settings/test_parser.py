@@ -159,7 +159,8 @@ def test_settings_written_as_yaml_are_read_back_equal(tmp_path_factory, **values
         ),
         (
             ["a", "--out", "r", "--steps", "1", "--budget", "1m"],
-            "--steps and --budget both say when to stop: give only one of them",
+            "--steps and --budget both say when to stop: give only one of them (what --config says "
+            "is taken back by --budget null, or --steps null)",
         ),
         (
             ["a", "--out", "r", "--budget", "soon"],
