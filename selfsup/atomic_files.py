@@ -20,6 +20,7 @@ _MENDS = {
 }
 
 
+_DEVICES = ("/dev", "/dev/fd")  # /dev/stdout may well be a file
 _LONGEST_NAME = 60  # characters, of up to four bytes each
 
 
@@ -45,7 +46,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         UserError: the disk is full, read-only or not yours.
     """
-    if path.exists() and (not path.is_file() or path.is_relative_to("/dev")):
+    if path.exists() and (not path.is_file() or str(path.parent) in _DEVICES):
         with writing_to(path), path.open("wb") as file:
             yield file
         return
