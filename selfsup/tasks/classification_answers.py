@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from selfsup.tasks.encoded_texts import EncodedTexts
-from selfsup.tasks.labelled_texts import LabelledTexts
+from selfsup.tasks.given_labels import spellings
+from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.task import Prediction
 
@@ -82,11 +83,19 @@ def records(examples: LabelledTexts, predictions: Sequence[Prediction]) -> Itera
             continue
         label = examples.labels[place]
         name = next(key for key in ("label", "labels", "value") if key in prediction)
-        given = float(str(label)) if name == "value" else label
+        given = float(str(label)) if name == "value" else as_named(label, prediction)
         record |= {name: given, "prediction": prediction[name]}
         if "probabilities" in prediction:
             record["probabilities"] = prediction["probabilities"]
         yield record
+
+
+def as_named(given: GivenLabel, prediction: Prediction) -> GivenLabel:
+    """A label of the file by the model's own name, as the prediction beside it has it."""
+    if isinstance(given, tuple):
+        return tuple(str(as_named(label, prediction)) for label in given)
+    names = prediction["probabilities"]
+    return next((form for form in spellings(given) if form in names), given)
 
 
 def tally(predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:

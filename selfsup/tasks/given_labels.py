@@ -172,6 +172,11 @@ def places_of(names: Sequence[str]) -> dict[str, int]:
     return {_other_spelling(name): place for name, place in places.items()} | places
 
 
+def spellings(label: str) -> tuple[str, ...]:
+    """How a model may call a file's label; see ``places_of``."""
+    return label, _other_spelling(label), f"LABEL_{label}"
+
+
 def _one_spelling(counts: Counter[str]) -> Counter[str]:
     """Without 1.0 where there is 1."""
     return Counter(

@@ -160,3 +160,12 @@ def test_answers_for_a_file_are_summed_up():
     assert tally([{"value": 1.0}, {"value": 4.0}], NUMBER) == {
         "values": {"mean": 2.5, "min": 1.0, "max": 4.0}
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [("LABEL_1", "LABEL_1"), ("1", "LABEL_1"), ("0.0", "0"), ("x", "x")]
+)
+def test_the_right_label_stands_there_by_the_models_own_name(given, named):
+    answer = {"label": "0", "probability": 0.6, "probabilities": {"0": 0.6, "LABEL_1": 0.4}}
+    (line,) = records(LabelledTexts("t", [2], ["one"], None, [given]), [answer])
+    assert (line["label"], line["prediction"]) == (named, "0")
