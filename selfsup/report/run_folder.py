@@ -44,7 +44,7 @@ class Run:
     @property
     def epochs(self) -> list[Record]:
         """The lines that an epoch of fine-tuning logged."""
-        return [line for line in self.metrics if "validation" in line]
+        return [line for line in self.metrics if isinstance(line.get("validation"), dict)]
 
 
 def read_run(folder: str | Path) -> Run:
@@ -114,7 +114,7 @@ def _read_lines(file: Path, notes: list[str]) -> list[Record]:
             continue
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict):
             records.append(record)
@@ -134,7 +134,7 @@ def _read_summary(file: Path, notes: list[str]) -> Record:
     except FileNotFoundError:
         notes.append("This run has not ended: what follows is what it had logged so far.")
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         notes.append("summary.json is broken: what follows is what the run logged.")
         return {}
     return summary if isinstance(summary, dict) else {}

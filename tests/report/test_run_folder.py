@@ -46,6 +46,15 @@ def test_half_a_line_at_the_end_is_passed_over_in_silence(pretraining_run):
     assert run.notes == ()
 
 
+def test_an_epoch_without_measurements_is_none(finetuning_run):
+    folder = finetuning_run()
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 10, "validation": null}\n' + "[" * 100_000 + "\n")
+    run = read_run(folder)
+    assert len(run.epochs) == 9
+    assert run.notes == ("1 lines of metrics.jsonl could not be read and are left out",)
+
+
 def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
     folder = pretraining_run()
     file = folder / "metrics.jsonl"
@@ -55,7 +64,10 @@ def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
     assert run.notes == ("2 lines of metrics.jsonl could not be read and are left out",)
 
 
-@pytest.mark.parametrize(("name", "content"), [("run.yaml", "a: [b"), ("summary.json", '{"a')])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("run.yaml", "a: [b"), ("summary.json", '{"a'), ("summary.json", "[" * 100_000)],
+)
 def test_a_broken_file_is_noted_and_the_others_are_read(name: str, content: str, pretraining_run):
     folder = pretraining_run()
     (folder / name).write_text(content)
