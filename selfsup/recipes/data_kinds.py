@@ -37,28 +37,29 @@ def holds_images(source: str) -> bool:
 
 def is_image_shards(folder: Path) -> bool:
     """Whether decoded images lie there, all of them."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+    return _format_of(folder) == FORMAT
 
 
 def is_token_shards(folder: Path) -> bool:
-    """Whether ``prepare`` wrote there, even if it has not come to its end or the files suffered."""
+    """Whether ``prepare`` wrote there, even if it has not come to its end or its files suffered."""
+    known = _format_of(folder)
+    if known is not None:
+        return known == TOKENS
+    # Files of the user's own may be called so too, but not beside a tokenizer.
+    has_tokenizer = (folder / "tokenizer" / "tokenizer.json").exists()
+    made = ("manifest.json", PROGRESS_FILE)
+    return load_unfinished(folder) is not None or (
+        has_tokenizer and any((folder / name).exists() for name in made)
+    )
+
+
+def _format_of(folder: Path) -> str | None:
+    """What the manifest in a folder says that it is of; None where none can be read."""
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
-    except FileNotFoundError:
-        if load_unfinished(folder) is not None:
-            return True
-        manifest = None
     except (OSError, ValueError):
-        manifest = None
-    if manifest is None:  # nothing to be read, but for what else lies there
-        made = ("manifest.json", PROGRESS_FILE)
-        has_tokenizer = (folder / "tokenizer" / "tokenizer.json").exists()
-        return has_tokenizer and any((folder / name).exists() for name in made)
-    return isinstance(manifest, dict) and manifest.get("format") == TOKENS
+        return None
+    return str(manifest.get("format", "")) if isinstance(manifest, dict) else ""
 
 
 def refuse_runs(
