@@ -19,6 +19,7 @@ from selfsup.recipes.one_seed import EpochReport, SeedRun, merit, train_one_seed
 from selfsup.recipes.run_folder import (
     METRICS,
     VALIDATION_PREDICTIONS,
+    alone_in,
     begin_run,
     check_free,
     write_summary,
@@ -78,24 +79,25 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         if settings.print_layers:
             return layer_table(settings, start.build_model(task, data.labels, settings.seed))
 
-        run = begin_run(settings.out, settings)
-        with closing(MetricsFile(run / METRICS)) as metrics:
-            log = FinetuneLog(metrics, display, settings.seeds)
-            runs, model, best = train_seeds(settings, task, start, data, compute, log)
-        summary = summarize(settings, task, data, runs)
-        if summary["failed_seeds"]:
-            failed = ", ".join(map(str, summary["failed_seeds"]))
-            display.message(
-                f"seeds that failed to learn, no better than the same answer for every example: "
-                f"{failed}: `selfsup doctor {run}` says more"
-            )
-        summary["seconds"] = round(time.perf_counter() - started, 1)
-        card = task_model_card(settings, task, start.name, best.labels, summary)
-        save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
-        examples, encoded = data.validation.examples, data.validation.encoded
-        answers = task.decode(best.scores, encoded, examples, best.labels)
-        write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
-        write_summary(run, summary)
+        with alone_in(check_free(settings.out)):
+            run = begin_run(settings.out, settings)
+            with closing(MetricsFile(run / METRICS)) as metrics:
+                log = FinetuneLog(metrics, display, settings.seeds)
+                runs, model, best = train_seeds(settings, task, start, data, compute, log)
+            summary = summarize(settings, task, data, runs)
+            if summary["failed_seeds"]:
+                failed = ", ".join(map(str, summary["failed_seeds"]))
+                display.message(
+                    "seeds that failed to learn, no better than the same answer for every "
+                    f"example: {failed}: `selfsup doctor {run}` says more"
+                )
+            summary["seconds"] = round(time.perf_counter() - started, 1)
+            card = task_model_card(settings, task, start.name, best.labels, summary)
+            save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
+            examples, encoded = data.validation.examples, data.validation.encoded
+            answers = task.decode(best.scores, encoded, examples, best.labels)
+            write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
+            write_summary(run, summary)
     return {**summary, "out": str(run)}
 
 

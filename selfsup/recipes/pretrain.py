@@ -16,7 +16,14 @@ from selfsup.recipes.pretraining_kind import kind_of_objectives, kind_of_pretrai
 from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_optimizer import build_optimizer
 from selfsup.recipes.pretraining_road import Road
-from selfsup.recipes.run_folder import METRICS, SETTINGS, begin_run, write_summary
+from selfsup.recipes.run_folder import (
+    METRICS,
+    SETTINGS,
+    alone_in,
+    begin_run,
+    check_free,
+    write_summary,
+)
 from selfsup.report.run_folder import read_run
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.duration import seconds_in
@@ -47,12 +54,14 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
             f"{settings.out}`, or choose another --out"
         )
     road.check_data(settings)
-    run = begin_run(settings.out, settings)
-    if is_open_ended:
-        print(
-            f"Training for {settings.budget}: --budget or --steps says otherwise", file=sys.stderr
-        )
-    return _run(settings, run, compute, is_resumed=False)
+    with alone_in(check_free(settings.out)):
+        run = begin_run(settings.out, settings)
+        if is_open_ended:
+            print(
+                f"Training for {settings.budget}: --budget or --steps says otherwise",
+                file=sys.stderr,
+            )
+        return _run(settings, run, compute, is_resumed=False)
 
 
 def resume(settings: ResumeSettings) -> dict[str, Any]:
@@ -77,7 +86,8 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         if getattr(original, name) is None:
             raise UserError(f"{run / SETTINGS}: {name} has no value: put it back as it was")
     compute = choose_compute(original.device, original.precision, original.threads)
-    return _run(original, run, compute, is_resumed=True)
+    with alone_in(run):
+        return _run(original, run, compute, is_resumed=True)
 
 
 def _run(

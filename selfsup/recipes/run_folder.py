@@ -1,6 +1,8 @@
 """A run's folder: its settings at the start, its summary at the end."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from selfsup.errors import UserError
 from selfsup.settings.parser import to_yaml
 
 SETTINGS, METRICS, SUMMARY = "run.yaml", "metrics.jsonl", "summary.json"
+LOCK = ".lock"
 # The validation examples with what the best seed's model says of each, for the report.
 VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 
@@ -34,6 +37,37 @@ def check_free(out: str | Path) -> Path:
             f"--out {folder}: holds other files ({min(others)}): choose a folder for the run alone"
         )
     return folder
+
+
+@contextlib.contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Keep every other process off a run's folder, which is made if need be.
+
+    The system forgets the lock when the process ends, however it ends. Where it has no such locks
+    (Windows, some network drives) nothing is kept off.
+
+    Raises:
+        UserError: another process is at work there, or the folder cannot be written.
+    """
+    with writing_to(run):
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / LOCK).open("w")
+    with lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{run}: another process is at work on this run: wait until it ends, or choose "
+                "another --out"
+            ) from None
+        except (ImportError, OSError):
+            pass
+        try:
+            yield
+        finally:
+            (run / LOCK).unlink(missing_ok=True)
 
 
 def begin_run(out: str | Path, settings: Any) -> Path:

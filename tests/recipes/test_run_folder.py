@@ -1,11 +1,14 @@
 """A run's folder is never written over."""
 
 import json
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.recipes.run_folder import begin_run, write_summary
+from selfsup.recipes.run_folder import alone_in, begin_run, write_summary
 from selfsup.settings import FinetuneSettings
 from selfsup.settings.parser import from_yaml
 
@@ -56,3 +59,20 @@ def test_the_summary_is_json_as_others_read_it(tmp_path):
         "metrics": {"accuracy": 0.5},
         "label": "좋",
     }
+
+
+def test_two_processes_are_not_at_work_on_one_run(tmp_path):
+    held = (
+        "import sys; from pathlib import Path; from selfsup.recipes.run_folder import alone_in\n"
+        "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", held, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+            pass
+        other.kill()
+    with alone_in(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").exists()
+    assert list((tmp_path / "run").iterdir()) == []
