@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from selfsup.corpus.document import BadRecord, Document, Record
+from selfsup.corpus.text_field import is_encodable
 
 _SHORTEST = 80
 # Tests document nothing, and what is vendored stands under its own name as well.
@@ -88,7 +89,7 @@ def _documents(
         and isinstance(first.value.value, str)
     ):
         text = docstring_paragraphs(first.value.value)
-        if len(text) >= _SHORTEST and _is_utf8(text):
+        if len(text) >= _SHORTEST and is_encodable(text):
             yield Document(name, text, path, first.lineno)
     for child in node.body:
         if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -116,11 +117,3 @@ def docstring_paragraphs(docstring: str) -> str:
 def _dotted_name(path: Path) -> str:
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

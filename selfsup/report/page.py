@@ -21,7 +21,8 @@ from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
 from selfsup.settings.task_flags import unused_flags
 
-_BEGIN = "<!doctype html>\n"
+# Nobody else's page begins just so, on one line.
+_BEGIN = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
 _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
     "finetune": finetuning_sections,
@@ -83,8 +84,7 @@ def page(runs: Sequence[Run]) -> str:
         for name in ("page.css", "hover.js")
     )
     return (
-        f'{_BEGIN}<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{_BEGIN}content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} · selfsup</title><style>{style}</style></head><body><main>"
         f'<header><p class="what">{what}</p><h1>{escape(title)}</h1></header>{body}'

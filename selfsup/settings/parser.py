@@ -69,22 +69,16 @@ def to_yaml(settings: Any) -> str:
 
 def _yaml_line(name: str, value: Any) -> str:
     for part in value if isinstance(value, list) else [value]:
-        if isinstance(part, str) and not part.isascii() and not _is_encodable(part):
-            shown = part.encode(errors="backslashreplace").decode()
-            raise UserError(f"{shown}: is not UTF-8, as {name} must be: rename it")
+        try:
+            str(part).encode()
+        except UnicodeEncodeError:
+            shown = str(part).encode(errors="backslashreplace").decode()
+            raise UserError(f"{shown}: is not UTF-8, as {name} must be: rename it") from None
     line = yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf)
     if get_loader("yaml")(line) == {name: value}:
         return line
     # The reader takes more texts for numbers, such as 0E0, than the writer thinks to quote.
     return yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf, default_style='"')
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def from_yaml(settings_class: type[Settings], file: Path) -> Settings:
