@@ -81,7 +81,7 @@ def one_epoch(
 ) -> dict:
     """Take all batches of an epoch that no batch was asked for yet."""
     from selfsup.corpus.shards import open_shards
-    from selfsup.corpus.wordpiece import load_tokenizer
+    from selfsup.corpus.tokenizer_folder import load_tokenizer
     from selfsup.objectives.masked_lm import Masking
     from selfsup.objectives.text_corpus import TextCorpus, split_held_out
     from selfsup.objectives.text_objective import TextBatches

@@ -143,7 +143,7 @@ def paragraphs(corpus: Path) -> Iterator[str]:
 
 def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     """A classifier of two labels that both sides can load, its head drawn at random."""
-    from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer
+    from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
     from selfsup.recipes.starting_points import find_starting_point
     from selfsup.settings import FinetuneSettings

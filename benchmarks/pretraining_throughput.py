@@ -98,7 +98,7 @@ def measure(setting: str, shards_folder: Path, steps: int) -> dict[str, float]:
 
 def real_batches(shards_folder: Path):
     from selfsup.corpus.shards import open_shards
-    from selfsup.corpus.wordpiece import load_tokenizer
+    from selfsup.corpus.tokenizer_folder import load_tokenizer
     from selfsup.objectives.masked_lm import Masking
     from selfsup.objectives.text_corpus import TextCorpus, split_held_out
     from selfsup.objectives.text_objective import TextBatches

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.wordpiece import SPECIAL_TOKENS, save_tokenizer, wordpiece_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
+from selfsup.corpus.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.initialization import initialize

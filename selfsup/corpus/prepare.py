@@ -28,13 +28,13 @@ from selfsup.corpus.shard_writer import token_dtype
 from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, read_manifest
 from selfsup.corpus.sources import RecordStream, TextDocuments
 from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.unfinished import (
     Unfinished,
     is_intact,
     load_unfinished,
     remove_unfinished,
 )
-from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.worker_pool import WorkerPool, default_workers
 from selfsup.errors import UserError
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from selfsup.corpus.added_tokens import vocabulary_size
-from selfsup.corpus.wordpiece import complete_tokenizer_config, load_tokenizer
+from selfsup.corpus.tokenizer_folder import complete_tokenizer_config, load_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.config_file import read_config

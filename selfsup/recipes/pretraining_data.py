@@ -9,12 +9,8 @@ from selfsup.corpus.prepare import PROBLEMS_FILE, prepare
 from selfsup.corpus.sampling import sample_documents
 from selfsup.corpus.shards import Shards, open_shards, read_manifest
 from selfsup.corpus.sources import find_inputs
-from selfsup.corpus.wordpiece import (
-    load_tokenizer,
-    save_tokenizer,
-    tokenizer_sha256,
-    train_tokenizer,
-)
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_folder import tokenizer_of_model
 from selfsup.encoder.model_location import resolve_model_folder

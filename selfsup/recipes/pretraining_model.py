@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from selfsup.corpus.shards import Shards
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import bert_config

@@ -11,7 +11,7 @@ import torch
 
 from selfsup.corpus.manifest import shards_sha256
 from selfsup.corpus.shards import Shards
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.objectives.held_out import HeldOut, HeldOutResult, unigram_loss
 from selfsup.objectives.masked_lm import Masking
 from selfsup.objectives.pretraining_folder import save_pretraining

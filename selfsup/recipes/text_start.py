@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from selfsup.corpus.added_tokens import vocabulary_size
-from selfsup.corpus.wordpiece import load_tokenizer, train_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
+from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.encoder.config import EncoderConfig, bert_config
 from selfsup.encoder.config_file import read_config
 from selfsup.encoder.model_folder import read_weights, tokenizer_of_model

@@ -5,7 +5,7 @@ from typing import Any
 
 from selfsup.corpus.added_tokens import vocabulary_size
 from selfsup.corpus.sampling import sample_documents
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.corpus.wordpiece import train_tokenizer as train
 from selfsup.errors import UserError
 from selfsup.settings import TrainTokenizerSettings

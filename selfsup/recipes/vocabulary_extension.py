@@ -12,12 +12,12 @@ from selfsup.atomic_files import write_bytes
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import cuts_at_spaces, word_cutter
 from selfsup.corpus.sampling import sample_documents
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
 from selfsup.corpus.vocabulary_extension import (
     ExtensionReport,
     extend_tokenizer,
     pieces_of_token,
 )
-from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer
 from selfsup.corpus.wordpiece_training import count_words
 from selfsup.errors import UserError
 from selfsup.settings import PretrainSettings

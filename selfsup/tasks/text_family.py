@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig
 from selfsup.encoder.config_file import config_of, read_config

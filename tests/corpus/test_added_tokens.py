@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from transformers import BertTokenizer
 
-from selfsup.corpus.wordpiece import SPECIAL_TOKENS, WordPieceEncoder, load_tokenizer
+from selfsup.corpus.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.tokenizer_folder import load_tokenizer
+from selfsup.corpus.wordpiece import SPECIAL_TOKENS
 from selfsup.errors import UserError
 
 WORDS = ("the", "film", "new", "##york", "York", "<", "e", "##1", ">")

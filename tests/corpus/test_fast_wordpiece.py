@@ -11,12 +11,8 @@ from tokenizers.pre_tokenizers import Metaspace
 
 from selfsup.corpus import fast_wordpiece
 from selfsup.corpus.fast_wordpiece import WordPieceEncoder
-from selfsup.corpus.wordpiece import (
-    SPECIAL_TOKENS,
-    load_tokenizer,
-    train_tokenizer,
-    wordpiece_tokenizer,
-)
+from selfsup.corpus.tokenizer_folder import load_tokenizer
+from selfsup.corpus.wordpiece import SPECIAL_TOKENS, train_tokenizer, wordpiece_tokenizer
 
 CORPUS = [
     "The quick brown fox, isn't it? naïve café RÉSUMÉ Straße 3.14% don't e-mail_address",

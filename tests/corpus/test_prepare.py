@@ -12,12 +12,8 @@ import pytest
 from selfsup.corpus import record_blocks
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.shards import open_shards
-from selfsup.corpus.wordpiece import (
-    load_tokenizer,
-    save_tokenizer,
-    tokenizer_sha256,
-    train_tokenizer,
-)
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.errors import UserError
 
 WORDS = ["red", "grey", "brown", "white", "fox", "wolf", "bear", "owl", "runs", "sleeps", "howls"]

@@ -8,13 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
 from selfsup.corpus.vocabulary_extension import choose_tokens, extend_tokenizer, pieces_of_token
-from selfsup.corpus.wordpiece import (
-    SPECIAL_TOKENS,
-    load_tokenizer,
-    save_tokenizer,
-    wordpiece_tokenizer,
-)
+from selfsup.corpus.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
 from selfsup.deploy.fill_mask import fill_mask
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError

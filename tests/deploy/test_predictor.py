@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.deploy.predictor import Predictor
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize

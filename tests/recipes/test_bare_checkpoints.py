@@ -9,7 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from selfsup import cli
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.errors import UserError
 from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune

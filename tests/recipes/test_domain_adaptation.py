@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining
 
-from selfsup.corpus.wordpiece import load_tokenizer, save_tokenizer, train_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
+from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.initialization import initialize

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer, BertForPreTraining
 
 from selfsup.corpus.prepare import prepare
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.errors import UserError
 from selfsup.objectives.text_objective import TextPreTraining
 from selfsup.recipes.pretrain import pretrain, resume

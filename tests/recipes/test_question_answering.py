@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from selfsup.cli import main
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.errors import UserError
 from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune

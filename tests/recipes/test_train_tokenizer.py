@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.errors import UserError
 from selfsup.recipes.train_tokenizer import train_tokenizer
 from selfsup.settings import TrainTokenizerSettings

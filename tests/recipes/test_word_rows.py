@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.encoder.model_folder import read_weights
 from selfsup.recipes import finetune as recipe
 from selfsup.recipes import word_rows

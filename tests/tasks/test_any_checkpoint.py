@@ -18,12 +18,8 @@ from transformers import (
     BertForSequenceClassification,
 )
 
-from selfsup.corpus.wordpiece import (
-    SPECIAL_TOKENS,
-    load_tokenizer,
-    save_tokenizer,
-    wordpiece_tokenizer,
-)
+from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
+from selfsup.corpus.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.encoder.model_folder import save_model
 from selfsup.errors import UserError
 from selfsup.evaluation.scoring import score

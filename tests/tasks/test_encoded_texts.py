@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.text_encoding import encode_texts

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from selfsup.corpus.wordpiece import load_tokenizer
+from selfsup.corpus.tokenizer_folder import load_tokenizer
 from selfsup.errors import UserError
 from selfsup.tasks import text_encoding
 from selfsup.tasks.encoded_texts import MOST_WINDOWS_LEARNT

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 from transformers import BertConfig, BertForQuestionAnswering
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.hugging_face_names import to_hugging_face
 from selfsup.encoder.initialization import initialize

@@ -9,7 +9,7 @@ import torch
 import transformers
 from transformers import BertConfig, BertForSequenceClassification
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 from seqeval import metrics as peer
 from transformers import BertConfig, BertForTokenClassification
 
-from selfsup.corpus.wordpiece import save_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
 from selfsup.errors import UserError

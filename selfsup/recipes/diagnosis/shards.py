@@ -7,7 +7,7 @@ import numpy as np
 
 from selfsup.corpus.manifest import damage_of
 from selfsup.corpus.shards import Shard, Shards, open_shards, read_manifest
-from selfsup.corpus.wordpiece import load_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer_folder import load_tokenizer, tokenizer_sha256
 from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 
 _FEWEST_DOCUMENTS = 4  # two to train on, two to measure with

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from selfsup.corpus.prepare import prepare
-from selfsup.corpus.wordpiece import save_tokenizer, train_tokenizer
+from selfsup.corpus.tokenizer_folder import save_tokenizer
+from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.recipes.diagnosis import shards as shards_diagnosis
 from selfsup.recipes.doctor import doctor
 from selfsup.settings import DoctorSettings
