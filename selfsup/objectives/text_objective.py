@@ -1,6 +1,6 @@
 """Pre-training on text: batches with something hidden, and the model that predicts it.
 
-Adding an objective is one new file with a head, and one line in ``build_heads``.
+What adding an objective takes is in CONTRIBUTING.md.
 """
 
 from collections.abc import Sequence

@@ -17,8 +17,8 @@ from selfsup.settings.pretrain import DEFAULT_BUDGET, TEXT_OBJECTIVES
 class SizeDefaults:
     """What suits an encoder of a size, where the user says nothing.
 
-    The small ones are meant for minutes to hours on a laptop, and were measured (docs/log.md);
-    the large ones are as in BERT's paper (appendix A.2).
+    The small ones are meant for minutes to hours on a laptop; bert-mini's were measured
+    (docs/log.md), the others' go by it. The large ones are as in BERT's paper (appendix A.2).
     """
 
     batch_size: int

@@ -66,7 +66,7 @@ def max_bad_fraction() -> float:
 
 def workers() -> int | None:
     return flag(
-        "processes that prepare text; all cores if not given",
+        "processes that prepare text or decode images; one a core, at most 16, if not given",
         default=None,
         group="Run",
         metavar="N",

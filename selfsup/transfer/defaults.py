@@ -1,7 +1,4 @@
-"""How long and how fast to learn a task where the user does not say: what held up on few labels.
-
-What was measured for these numbers stands in docs/log.md.
-"""
+"""How long and how fast to learn a task where the user does not say: what held up on few labels."""
 
 import math
 
