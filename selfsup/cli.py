@@ -145,6 +145,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         return _refuse(_explain_os_error(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _refuse(
+            "the memory does not suffice: give a smaller --batch-size or --max-length, or take a "
+            "smaller encoder"
+        )
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -201,6 +208,14 @@ def _explain_os_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         reason = "the disk is full: free some space and run the command again"
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether NumPy, or PyTorch on a CPU (a bare RuntimeError) or a GPU, found no more memory."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool({"MemoryError", "OutOfMemoryError"} & names) or any(
+        words in str(error) for words in ("allocate memory", "not enough memory")
+    )
 
 
 def _drop_output() -> None:

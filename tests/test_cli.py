@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import selfsup
 from selfsup import cli
@@ -151,12 +153,30 @@ def test_what_the_disk_refuses_ends_in_one_line(doctor_that, capsys, error: OSEr
     assert err.count("\n") == 1
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(doctor_that):
+@pytest.mark.parametrize(
+    "ask_too_much",
+    [lambda: torch.empty(1 << 60), lambda: np.ones(1 << 60), torch.OutOfMemoryError],
+)
+def test_too_little_memory_ends_in_one_line(doctor_that, capsys, ask_too_much):
     def fail(chosen):
-        raise ZeroDivisionError
+        raise error if isinstance(error := ask_too_much(), Exception) else AssertionError
 
     doctor_that(fail)
-    with pytest.raises(ZeroDivisionError):
+    assert cli.main(["doctor", "x"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "selfsup: error: the memory does not suffice: give a smaller --batch-size"
+    )
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, RuntimeError("shapes do not match")])
+def test_a_fault_of_the_program_keeps_its_traceback(doctor_that, error):
+    def fail(chosen):
+        raise error
+
+    doctor_that(fail)
+    with pytest.raises((ZeroDivisionError, RuntimeError)):
         cli.main(["doctor", "x"])
 
 

@@ -37,6 +37,7 @@ from selfsup.corpus.unfinished import (
 )
 from selfsup.corpus.worker_pool import WorkerPool, default_workers
 from selfsup.errors import UserError
+from selfsup.folder_lock import alone_in
 
 DEFAULT_SHARD_TOKENS = 1 << 26
 PROBLEMS_FILE = "problems.jsonl"
@@ -100,12 +101,11 @@ def prepare(
     }
     stored_bytes = sum(found.size for found in inputs)
     _refuse_other_files(out)
-    with ProgressDisplay("prepare", stored_bytes, shown=show_progress) as display:
+    with ProgressDisplay("prepare", stored_bytes, shown=show_progress) as display, alone_in(out):
         finished = _finished_manifest(out, identity, display)
         if finished:
             return finished
         with writing_to(out):
-            out.mkdir(parents=True, exist_ok=True)
             state = _state_to_go_on_from(out, identity, display)
         tally = BadRecordTally(
             max_bad_fraction,

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +94,6 @@ class ShardWriter:
         with contextlib.suppress(OSError):  # Closing writes, too, and the disk may be full.
             self._token_file.close()
         self._token_path.unlink(missing_ok=True)
-
-
-def copy_folder(source: Path, destination: Path) -> None:
-    """Copy the files of a flat folder, each atomically."""
-    with writing_to(destination):
-        destination.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir()):
-        if path.is_file():
-            with replacing(destination / path.name) as out, path.open("rb") as file:
-                shutil.copyfileobj(file, out)
 
 
 def _offsets(lengths: list[np.ndarray]) -> np.ndarray:

@@ -12,9 +12,9 @@ from selfsup.errors import UserError
 
 # A file of such a name would be taken for a table or for a compressed one.
 _OTHER_ENDINGS = (".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
-# One of these stands in every prediction of ours, but for a text's number alone.
-_MARKS = {"prediction", "probabilities", "n_best", "entities"}
-_NUMBER_OF_TEXT = ({"text", "value"}, {"text", "text_pair", "value"})
+# One of these stands in every prediction of ours, and in no file to learn from, but for numbers
+# without the right ones beside them: these look like such a file.
+_MARKS = {"prediction", "probabilities", "tag_probabilities", "n_best"}
 
 
 def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
@@ -82,4 +82,4 @@ def _holds_predictions(path: Path) -> bool:
     are_answers = path.suffix.lower() == ".json" and all(
         isinstance(answer, str) for answer in record.values()
     )
-    return bool(_MARKS & record.keys()) or record.keys() in _NUMBER_OF_TEXT or are_answers
+    return bool(_MARKS & record.keys()) or are_answers

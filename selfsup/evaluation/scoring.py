@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfsup.evaluation.large_results import empty_result
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.example_batches import batches_by_length
 from selfsup.tasks.task import Scorer, Windows
@@ -70,7 +71,7 @@ def map_batches(
             with compute.autocast():
                 values = function(windows.batch(places).to(compute.device)).float().cpu()
             if result is None:
-                result = values.new_empty(int(row_counts.sum()), *values.shape[1:])
+                result = empty_result((int(row_counts.sum()), *values.shape[1:]))
             rows = concatenated_ranges(first_rows[places], row_counts[places])
             result[torch.from_numpy(rows)] = values
             done += int(lengths[places].sum())

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import write_bytes
 from selfsup.corpus.bad_records import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecordTally,
@@ -26,6 +26,7 @@ from selfsup.corpus.progress_display import ProgressDisplay
 from selfsup.corpus.record_blocks import keep_first_problems, report_problem
 from selfsup.corpus.worker_pool import default_workers
 from selfsup.errors import UserError
+from selfsup.folder_lock import alone_in
 from selfsup.images.decoding import BadImage, Form, decode
 from selfsup.images.image_progress import (
     ImageProgress,
@@ -93,12 +94,10 @@ def prepare_images(
             "shard_bytes": shard_bytes,
         },
     }
-    with ProgressDisplay("images", len(files), shown=show_progress) as display:
+    with ProgressDisplay("images", len(files), shown=show_progress) as display, alone_in(out):
         finished = _finished_manifest(out, identity, display)
         if finished:
             return finished
-        with writing_to(out):
-            out.mkdir(parents=True, exist_ok=True)
         progress = _progress_to_go_on_from(out, identity, display)
         progress.save(out)
         first = progress.files_read

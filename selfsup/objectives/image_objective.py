@@ -47,7 +47,6 @@ class ImageBatches:
         batch_size: int,
         seed: int,
         *,
-        smallest_area: float = SMALLEST_AREA,
         predicted_share: float = PREDICTED_SHARE,
         mirror: bool = True,
         threads: int | None = None,
@@ -60,14 +59,13 @@ class ImageBatches:
             objectives: some of ``IMAGE_OBJECTIVES``.
             config: sizes of the encoder's images and patches.
             mask_ratio: the share of patches that inpainting hides.
-            smallest_area: the least share of an image's area that a random crop shows.
             predicted_share: how much of what is hidden inpainting predicts in a step.
             mirror: whether half of the crops are mirrored.
             threads: in which images are scaled; without it half as many as there are cores.
         """
         self._images, self._numbers, self._objectives = images, numbers, tuple(objectives)
         self._config, self._mask_ratio = config, mask_ratio
-        self._batch_size, self._seed, self._smallest_area = batch_size, seed, smallest_area
+        self._batch_size, self._seed = batch_size, seed
         self._predicted_share, self._mirror = predicted_share, mirror
         self._steps_of_epoch = max(1, len(numbers) // batch_size)
         self._order = (-1, numbers)  # an epoch, and the images' numbers in its order
@@ -100,7 +98,7 @@ class ImageBatches:
                 self._seed,
                 epoch,
                 side=side,
-                smallest_area=self._smallest_area,
+                smallest_area=SMALLEST_AREA,
                 mirror=self._mirror,
                 threads=self._scalers,
             ),

@@ -16,7 +16,7 @@ from selfsup.corpus.document import Document
 from selfsup.corpus.sources import DOCS_INSTALLED, read_documents
 from selfsup.deploy.fill_mask import fill_mask
 from selfsup.encoder.model_location import MODEL_IN_RUN
-from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, begin_demo, with_defaults
+from selfsup.recipes.demo_folder import DATA, PRETRAIN, REPORT, demo_folder, with_defaults
 from selfsup.recipes.demo_runs import Trial, accuracies_in_test, machine_flags, say, seeds_of
 from selfsup.recipes.demo_task import TEST, TRAIN, VALIDATION, Division, Example, divide
 from selfsup.recipes.pretrain import pretrain
@@ -49,12 +49,15 @@ def demo(settings: DemoSettings) -> dict[str, Any]:
     Raises:
         UserError: too little documentation is installed, or the folder holds something else.
     """
-    started = time.perf_counter()
     settings = with_defaults(settings)
-    assert settings.minutes is not None
     choose_compute(settings.device, settings.precision, settings.threads)  # what is wrong, now
-    run = begin_demo(settings)
+    with demo_folder(settings) as run:
+        return _demo(settings, run)
 
+
+def _demo(settings: DemoSettings, run: Path) -> dict[str, Any]:
+    started = time.perf_counter()
+    assert settings.minutes is not None
     say("1/5 Reading the documentation of the Python packages on this machine: text without any "
          "labels, which is what pre-training learns from")  # fmt: skip
     division = divide(_documents(), settings.seed)

@@ -1,11 +1,14 @@
 """The demo's run folder. A new demo takes the place of an earlier one, and of nothing else."""
 
+import contextlib
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from selfsup.atomic_files import writing_to
 from selfsup.errors import UserError
+from selfsup.folder_lock import LOCK, alone_in
 from selfsup.recipes.run_folder import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, begin_run
 from selfsup.report.demo_ways import IMAGE_WAYS, TEXT_WAYS
 from selfsup.report.run_folder import read_run
@@ -41,25 +44,29 @@ def image_pretraining(folder: Path, name: str) -> Path:
     return folder / f"{PRETRAIN}-{name}"
 
 
-def begin_demo(settings: DemoSettings) -> Path:
-    """Make the run's folder; what an earlier demo has left in it is removed.
+@contextlib.contextmanager
+def demo_folder(settings: DemoSettings) -> Iterator[Path]:
+    """The run's folder, for this demo alone; what an earlier one has left in it is removed.
 
     Raises:
-        UserError: there is something that no demo wrote, or the folder cannot be written.
+        UserError: there is something that no demo wrote, another demo is at work there, or the
+            folder cannot be written.
     """
     assert settings.out is not None
     folder = Path(settings.out)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: this is a file: choose another --out")
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / SETTINGS).exists() or read_run(folder).kind != "demo":
-            raise UserError(
-                f"--out {folder}: holds what no demo wrote, and a demo would write over it: "
-                "choose another --out"
-            )
-        with writing_to(folder):
-            _remove_earlier(folder)
-    return begin_run(folder, settings)
+    is_used = folder.exists() and any(path.name != LOCK for path in folder.iterdir())
+    if is_used and (not (folder / SETTINGS).exists() or read_run(folder).kind != "demo"):
+        raise UserError(
+            f"--out {folder}: holds what no demo wrote, and a demo would write over it: "
+            "choose another --out"
+        )
+    with alone_in(folder):
+        if is_used:
+            with writing_to(folder):
+                _remove_earlier(folder)
+        yield begin_run(folder, settings)
 
 
 def _remove_earlier(folder: Path) -> None:

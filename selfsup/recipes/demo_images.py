@@ -14,7 +14,7 @@ from selfsup.recipes.demo_folder import (
     DATA,
     IMAGE_PRETRAININGS,
     REPORT,
-    begin_demo,
+    demo_folder,
     image_pretraining,
     with_defaults,
 )
@@ -54,12 +54,15 @@ def demo_images(settings: DemoSettings) -> dict[str, Any]:
     Raises:
         UserError: the folder holds something else, or cannot be written.
     """
-    started = time.perf_counter()
     settings = with_defaults(settings)
-    assert settings.minutes is not None
     choose_compute(settings.device, settings.precision, settings.threads)  # what is wrong, now
-    run = begin_demo(settings)
+    with demo_folder(settings) as run:
+        return _demo(settings, run)
 
+
+def _demo(settings: DemoSettings, run: Path) -> dict[str, Any]:
+    started = time.perf_counter()
+    assert settings.minutes is not None
     task = write_digits(run / DATA, settings.seed)
     say(
         f"1/4 Handwritten digits, in {run / DATA}: {task['pretraining_images']:,} images without "

@@ -11,6 +11,7 @@ from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.evaluation.predictions_file import write_predictions
 from selfsup.evaluation.scoring import map_batches
+from selfsup.folder_lock import alone_in
 from selfsup.recipes.finetune_log import FinetuneLog
 from selfsup.recipes.finetune_summary import summarize
 from selfsup.recipes.layer_table import layer_table
@@ -19,7 +20,6 @@ from selfsup.recipes.one_seed import EpochReport, SeedRun, merit, train_one_seed
 from selfsup.recipes.run_folder import (
     METRICS,
     VALIDATION_PREDICTIONS,
-    alone_in,
     begin_run,
     check_free,
     write_summary,
@@ -93,10 +93,11 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
                 )
             summary["seconds"] = round(time.perf_counter() - started, 1)
             card = task_model_card(settings, task, start.name, best.labels, summary)
-            save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
+            # Last, since a folder with a model is never written over.
+            save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)
     return {**summary, "out": str(run)}
 

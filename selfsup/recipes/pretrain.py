@@ -10,6 +10,7 @@ from typing import Any
 
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.folder_lock import alone_in
 from selfsup.recipes import image_road, text_road
 from selfsup.recipes.data_kinds import Kind
 from selfsup.recipes.pretraining_kind import kind_of_objectives, kind_of_pretraining
@@ -17,9 +18,9 @@ from selfsup.recipes.pretraining_log import PretrainingLog
 from selfsup.recipes.pretraining_optimizer import build_optimizer
 from selfsup.recipes.pretraining_road import Road
 from selfsup.recipes.run_folder import (
+    CHECKPOINTS,
     METRICS,
     SETTINGS,
-    alone_in,
     begin_run,
     check_free,
     write_summary,
@@ -32,8 +33,6 @@ from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remo
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal
 from selfsup.training.loop import Extent, NotFinite, RunState, StepSettings, train
-
-CHECKPOINTS = "checkpoints"
 
 _ROADS: dict[Kind, Road] = {"text": text_road, "images": image_road}
 
@@ -48,11 +47,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     is_open_ended = settings.steps is None and settings.budget is None
     settings = road.with_defaults(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    if latest_checkpoint(Path(settings.out) / CHECKPOINTS) is not None:
-        raise UserError(
-            f"--out {settings.out}: holds a run that stopped: go on with `selfsup resume "
-            f"{settings.out}`, or choose another --out"
-        )
+    check_free(settings.out)
     road.check_data(settings)
     with alone_in(check_free(settings.out)):
         run = begin_run(settings.out, settings)
@@ -82,12 +77,27 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         raise UserError(
             f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
         )
-    for name in ("objectives", "learning_rate", "batch_size"):
-        if getattr(original, name) is None:
-            raise UserError(f"{run / SETTINGS}: {name} has no value: put it back as it was")
+    _check_complete(original, run / SETTINGS)
     compute = choose_compute(original.device, original.precision, original.threads)
     with alone_in(run):
         return _run(original, run, compute, is_resumed=True)
+
+
+def _check_complete(settings: PretrainSettings, file: Path) -> None:
+    """Refuse settings of a run in which something is left open, as none was when it began.
+
+    Raises:
+        UserError: someone took a line out of the file; the message names it.
+    """
+    open_fields = ["objectives"] if settings.objectives is None else []
+    if not open_fields:
+        road = _ROADS[kind_of_objectives(settings) or "text"]
+        closed = dataclasses.asdict(road.with_defaults(settings))
+        open_fields = [
+            name for name, value in dataclasses.asdict(settings).items() if value != closed[name]
+        ]
+    if open_fields:
+        raise UserError(f"{file}: {open_fields[0]} has no value: put it back as it was")
 
 
 def _run(

@@ -1,8 +1,6 @@
 """A run's folder: its settings at the start, its summary at the end."""
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +8,10 @@ from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.settings.parser import to_yaml
+from selfsup.training.checkpoint import latest_checkpoint
 
 SETTINGS, METRICS, SUMMARY = "run.yaml", "metrics.jsonl", "summary.json"
-LOCK = ".lock"
+CHECKPOINTS = "checkpoints"
 # The validation examples with what the best seed's model says of each, for the report.
 VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 
@@ -20,54 +19,29 @@ VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 def check_free(out: str | Path) -> Path:
     """Refuse a folder that holds a run's results or other files than a run's.
 
-    One of a run that broke off early may be used again.
+    One of a run that broke off before its first checkpoint may be used again.
 
     Raises:
-        UserError: there are results or other files, or the path is a file.
+        UserError: there are results, a run that can be resumed, or other files, or the path is a
+            file.
     """
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: this is a file: choose another --out")
-    for name in (SUMMARY, MODEL_IN_RUN):
-        if (folder / name).exists():
-            raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
+    has_ended = (folder / SUMMARY).exists()
+    if not has_ended and latest_checkpoint(folder / CHECKPOINTS) is not None:
+        raise UserError(
+            f"--out {folder}: holds a run that stopped: go on with `selfsup resume {folder}`, or "
+            "choose another --out"
+        )
+    if has_ended or (folder / MODEL_IN_RUN).exists():
+        raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
     others = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
     if others and SETTINGS not in others:
         raise UserError(
             f"--out {folder}: holds other files ({min(others)}): choose a folder for the run alone"
         )
     return folder
-
-
-@contextlib.contextmanager
-def alone_in(run: Path) -> Iterator[None]:
-    """Keep every other process off a run's folder, which is made if need be.
-
-    The system forgets the lock when the process ends, however it ends. Where it has no such locks
-    (Windows, some network drives) nothing is kept off.
-
-    Raises:
-        UserError: another process is at work there, or the folder cannot be written.
-    """
-    with writing_to(run):
-        run.mkdir(parents=True, exist_ok=True)
-        lock = (run / LOCK).open("w")
-    with lock:
-        try:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{run}: another process is at work on this run: wait until it ends, or choose "
-                "another --out"
-            ) from None
-        except (ImportError, OSError):
-            pass
-        try:
-            yield
-        finally:
-            (run / LOCK).unlink(missing_ok=True)
 
 
 def begin_run(out: str | Path, settings: Any) -> Path:

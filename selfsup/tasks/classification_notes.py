@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from selfsup.tasks.given_labels import labels_of, numbers_of
-from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
+from selfsup.tasks.given_labels import labels_of, numbers_of, places_of
+from selfsup.tasks.labelled_texts import LabelledTexts
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.reading_notes import (
     absence_notes,
@@ -22,14 +22,10 @@ def reading_notes(train: LabelledTexts, validation: LabelledTexts, labels: Label
     for part, of_part in zip((train, validation), keys, strict=True):
         notes += repetition_notes(part.source, of_part, part.lines)
         if labels.kind != "number":
-            given = [_in_any_order(label) for label in part.labels or []]
+            given = [tuple(sorted(label)) for label in _as_named(part, labels)]
             notes += contradiction_notes(part.source, of_part, given, part.lines)
     notes += overlap_notes(train.source, keys[0], validation.source, keys[1], validation.lines)
     return notes
-
-
-def _in_any_order(label: GivenLabel) -> GivenLabel:
-    return label if isinstance(label, str) else tuple(sorted(label))
 
 
 def _keys(examples: LabelledTexts) -> list[tuple[str, ...]]:
@@ -56,6 +52,18 @@ def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels
 
 
 def _counts(examples: LabelledTexts, labels: Labels) -> Counter[str]:
-    if labels.kind == "multi":
-        return Counter(label for several in labels_of(examples) for label in several)
-    return Counter(map(str, examples.labels or []))
+    return Counter(label for several in _as_named(examples, labels) for label in several)
+
+
+def _as_named(examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
+    """The labels of each text by their own names, however the file spells them."""
+    places = places_of(labels.names)
+    given = (
+        labels_of(examples)
+        if labels.kind == "multi"
+        else [(str(label),) for label in examples.labels or []]
+    )
+    return [
+        tuple(labels.names[places[label]] if label in places else label for label in several)
+        for several in given
+    ]

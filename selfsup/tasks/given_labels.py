@@ -16,7 +16,7 @@ from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
 from selfsup.tasks.labels import Kind, Labels, unknown
 
 # A column with more labels than this, and hardly a repetition, holds something else.
-_MANY_LABELS = 50
+MANY_LABELS = 50
 # Of the standard deviation of numbers: the most that rounding them may change.
 _LOST = 1e-3
 # What the one score of a number is called.
@@ -55,23 +55,23 @@ def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
         return Labels("number", (NUMBER,), mean, std)
     if kind == "multi":
         several = labels_of(examples)
-        counts = Counter(label for labels in several for label in labels)
+        counts = _one_spelling(Counter(label for labels in several for label in labels))
         if not counts:
             raise UserError(f"{examples.source}: no example has a label: check --label-column")
     else:
-        counts = Counter(_one_label_of(examples))
+        counts = _one_spelling(Counter(_one_label_of(examples)))
         if len(counts) == 1:
             raise UserError(
                 f"{examples.source}: all {len(examples)} examples are labelled "
                 f"{next(iter(counts))!r}: there is nothing to tell apart; check --label-column"
             )
-    if len(counts) > max(_MANY_LABELS, len(examples) / 2):
+    if len(counts) > max(MANY_LABELS, len(examples) / 2):
         hint = "; if they are numbers, add --label-type number" if _are_numbers(counts) else ""
         raise UserError(
             f"{examples.source}: {len(counts)} different labels in {len(examples)} examples: "
             f"this column holds no classes: choose another with --label-column{hint}"
         )
-    return Labels(kind, in_order(_one_spelling(counts)))
+    return Labels(kind, in_order(counts))
 
 
 def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
@@ -174,7 +174,8 @@ def places_of(names: Sequence[str]) -> dict[str, int]:
 
 def spellings(label: str) -> tuple[str, ...]:
     """How a model may call a file's label; see ``places_of``."""
-    return label, _other_spelling(label), f"LABEL_{label}"
+    other = _other_spelling(label)
+    return label, other, f"LABEL_{label}", f"LABEL_{other}"
 
 
 def _one_spelling(counts: Counter[str]) -> Counter[str]:

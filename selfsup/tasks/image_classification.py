@@ -10,7 +10,7 @@ from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.tasks import image_family
 from selfsup.tasks.classification import fit
-from selfsup.tasks.classification_answers import decode, tally
+from selfsup.tasks.classification_answers import as_named, decode, tally
 from selfsup.tasks.classification_metrics import chance, details, metrics, selection_metric
 from selfsup.tasks.encoded_images import EncodedImages
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
@@ -131,7 +131,7 @@ def records(
             continue
         yield {
             **image,
-            "label": examples.labels[place],
+            "label": as_named(examples.labels[place], prediction),
             "prediction": prediction["label"],
             "probabilities": prediction["probabilities"],
         }

@@ -73,7 +73,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: says nothing of images (no JSON object): copy it again")
-    return raw
+    # Some versions of transformers write null for what they leave to their defaults.
+    return {name: value for name, value in raw.items() if value is not None}
 
 
 def _colours(path: Path, raw: dict[str, Any], name: str) -> tuple[float, ...]:

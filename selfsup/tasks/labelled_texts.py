@@ -132,8 +132,13 @@ def read_labels(
     Raises:
         UserError: a row has none, or something that is none; the message names its line.
     """
-    several = separator is not None or any(isinstance(row.fields.get(column), list) for row in rows)
+    several = separator is not None or hold_several(rows, column)
     return [read_label(row, file, column, separator, several=several) for row in rows]
+
+
+def hold_several(rows: Sequence[Row], column: str) -> bool:
+    """Whether the labels of some row are a list, so that an empty field is an empty one."""
+    return any(isinstance(row.fields.get(column), list) for row in rows)
 
 
 def read_label(

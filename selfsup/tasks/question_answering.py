@@ -82,9 +82,12 @@ def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> Quest
 
     Raises:
         UserError: there are no contexts.
+        ValueError: there are not as many contexts as questions.
     """
     if text_pairs is None:
         raise UserError(f"this model does {NAME}: give a --question and a text to answer it from")
+    if len(text_pairs) != len(texts):
+        raise ValueError(f"{len(texts)} questions and {len(text_pairs)} contexts")
     return unlabelled_questions(texts, text_pairs)
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
 # Of the examples, at the least, that have one label before that is worth a word.
-_MOST_FREQUENT = 0.8
+MOST_FREQUENT = 0.8
 # A label with fewer examples is hardly learnt.
-_FEWEST_EXAMPLES = 8
+FEWEST_EXAMPLES = 8
 _SHOWN = 5
 
 
@@ -82,15 +82,15 @@ def balance_notes(source: str, counts: Counter[str], total: int) -> list[str]:
     """
     notes = []
     label, most = counts.most_common(1)[0]
-    if most > _MOST_FREQUENT * total:
+    if most > MOST_FREQUENT * total:
         notes.append(
             f'{source}: {most / total:.0%} of the examples have the label "{label}": judge by f1, '
             "which does not reward saying so always"
         )
-    rare = {label: count for label, count in counts.items() if count < _FEWEST_EXAMPLES}
+    rare = {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}
     if rare and len(counts) > 1:
         notes.append(
-            f"{source}: labels with fewer than {_FEWEST_EXAMPLES} examples: "
+            f"{source}: labels with fewer than {FEWEST_EXAMPLES} examples: "
             + shown(f'"{label}" ({count})' for label, count in sorted(rare.items()))
         )
     return notes

@@ -98,7 +98,6 @@ class StepSettings:
     """How a step is taken.
 
     Attributes:
-        loss_weights: factor of each loss in the sum; 1 where not named.
         schedule, warmup: see ``rate_multiplier``.
         gradient_clip: longest gradient (2-norm).
         accumulate: batches of a step; each weighs as much as it has predictions, so that they
@@ -111,7 +110,6 @@ class StepSettings:
     gradient_clip: float
     accumulate: int
     seed: int
-    loss_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,8 +172,7 @@ def train(
             with compute.autocast():
                 losses: Losses = model(batch)
             parts = {name: loss * shares.get(name, 1.0) for name, (loss, _, _) in losses.items()}
-            weights = settings.loss_weights
-            total = sum(part * weights.get(name, 1.0) for name, part in parts.items())
+            total = sum(parts.values())
             total.backward()  # type: ignore[union-attr]
             for name, part in parts.items():
                 sums[name] = sums.get(name, 0.0) + part.detach()

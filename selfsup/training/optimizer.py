@@ -11,15 +11,14 @@ def build_adamw(
     named_parameters: Iterable[tuple[str, nn.Parameter]],
     learning_rate: float,
     weight_decay: float,
-    betas: tuple[float, float] = (0.9, 0.98),
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019, Algorithm 2) with bias correction.
 
-    Vectors (biases and norms) are not decayed. ``betas[1] = 0.98`` follows RoBERTa (Liu et al.
+    Vectors (biases and norms) are not decayed. ``betas[1]``, 0.98, follows RoBERTa (Liu et al.
     2019, §3.1), which found it steadier at large batches.
     """
     groups = adamw_groups(named_parameters, weight_decay)
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=1e-6, fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def adamw_groups(

@@ -15,6 +15,7 @@ from selfsup.corpus.shards import open_shards
 from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.errors import UserError
+from selfsup.folder_lock import alone_in
 
 WORDS = ["red", "grey", "brown", "white", "fox", "wolf", "bear", "owl", "runs", "sleeps", "howls"]
 
@@ -254,6 +255,15 @@ def test_complete_shards_are_left_alone(corpus, tokenizer_folder, tmp_path, caps
     assert run(corpus, tokenizer_folder, out, show_progress=True, workers=2) == first
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert "is complete" in capsys.readouterr().err
+
+
+def test_a_folder_that_another_process_writes_to_is_left_alone(corpus, tokenizer_folder, tmp_path):
+    with (
+        alone_in(tmp_path / "out"),
+        pytest.raises(UserError, match="another process is at work there"),
+    ):
+        run(corpus, tokenizer_folder, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["cut short", "altered", "removed"])

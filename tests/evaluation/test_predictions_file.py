@@ -62,6 +62,8 @@ def test_what_is_read_is_not_written_over(tmp_path):
     ("name", "content"),
     [
         ("gold.jsonl", '{"text": "a", "label": "1"}\n'),
+        ("numbers.jsonl", '{"text": "a", "value": 2.0}\n'),
+        ("names.jsonl", '{"text": "a", "entities": []}\n'),
         ("config.json", '{"hidden_size": 24}'),
         ("squad.json", '{"data": []}'),
         ("texts.txt", "a\n"),
@@ -81,9 +83,8 @@ def test_what_holds_no_predictions_is_not_written_over(tmp_path, name, content):
     "record",
     [
         {"text": "a", "label": "1", "probabilities": {}},
-        {"text": "a", "value": 2.0},
         {"text": "a", "value": 1.0, "prediction": 2.0},
-        {"text": "a", "entities": []},
+        {"text": "a", "entities": [], "words": [], "tags": [], "tag_probabilities": []},
         {"id": "1", "question": "q", "answer": "", "n_best": []},
     ],
 )

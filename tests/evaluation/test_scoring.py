@@ -1,12 +1,16 @@
 """Scores come back in the order of the examples, whatever the batches were."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.initialization import initialize
+from selfsup.errors import UserError
 from selfsup.evaluation import scoring
+from selfsup.evaluation.large_results import empty_result
 from selfsup.evaluation.scoring import score
 from selfsup.tasks import sequence_classification as task
 from selfsup.tasks.labels import Labels
@@ -52,3 +56,14 @@ def test_the_share_that_is_done_grows_to_the_whole(model):
     assert shares == sorted(shares)
     assert len(shares) == 8
     assert shares[-1] == 1.0
+
+
+def test_results_that_are_too_large_for_the_memory_lie_in_a_file(model, monkeypatch):
+    scores = score(model, EXAMPLES, FLOAT32)
+    monkeypatch.setattr(scoring, "empty_result", partial(empty_result, most_in_memory=0))
+    np.testing.assert_array_equal(score(model, EXAMPLES, FLOAT32), scores)
+
+
+def test_results_that_do_not_fit_on_the_disk_either_end_in_one_line():
+    with pytest.raises(UserError, match=r"GB of intermediate results do not fit there .* TMPDIR"):
+        empty_result((1 << 60,))

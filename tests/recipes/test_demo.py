@@ -12,7 +12,7 @@ from selfsup.errors import UserError
 from selfsup.recipes import demo as recipe
 from selfsup.recipes import demo_runs, demo_task
 from selfsup.recipes.demo import demo
-from selfsup.recipes.demo_folder import begin_demo
+from selfsup.recipes.demo_folder import demo_folder
 from selfsup.recipes.pretrain import pretrain
 from selfsup.settings import DemoSettings, PretrainSettings
 from tests.toy_documentation import LIBRARIES, toy_documentation
@@ -152,7 +152,8 @@ def test_a_new_demo_takes_the_place_of_an_earlier_one_and_of_nothing_else(run, t
     for name in mine:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
-    begin_demo(settings(out, seeds=1))
+    with demo_folder(settings(out, seeds=1)):
+        pass
     assert set(tree(out)) == mine | {"run.yaml"}
     assert "seeds: 1" in (out / "run.yaml").read_text()
 
@@ -210,7 +211,8 @@ def test_a_demo_that_is_interrupted_claims_nothing_and_can_be_begun_again(
     assert "interrupted" in said.err
     assert not (tmp_path / "summary.json").exists()
     assert not (tmp_path / "report.html").exists()
-    begin_demo(settings(tmp_path))
+    with demo_folder(settings(tmp_path)):
+        pass
     assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
 
 
@@ -222,3 +224,12 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_pa
     with pytest.raises(UserError, match="--device mps"):
         demo(settings(tmp_path / "demo", device="mps"))
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_that_is_running_is_left_alone(tmp_path):
+    with demo_folder(settings(tmp_path / "demo")) as out:
+        (out / "data").mkdir()
+        (out / "data" / "train.tsv").touch()
+        with pytest.raises(UserError, match="another process is at work there"):
+            demo(settings(out))
+        assert (out / "data" / "train.tsv").exists()

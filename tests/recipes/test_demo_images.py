@@ -15,7 +15,7 @@ from selfsup import cli
 from selfsup.errors import UserError
 from selfsup.recipes import demo_digits, demo_images, demo_runs
 from selfsup.recipes.demo_digits import write_digits
-from selfsup.recipes.demo_folder import begin_demo
+from selfsup.recipes.demo_folder import demo_folder
 from selfsup.recipes.demo_images import demo_images as demo
 from selfsup.report.demo_ways import IMAGE_WAYS
 from selfsup.settings import DemoSettings
@@ -205,7 +205,8 @@ def test_a_new_demo_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_pa
     for name in mine:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("mine")
-    begin_demo(settings(tmp_path, seeds=2))
+    with demo_folder(settings(tmp_path, seeds=2)):
+        pass
     left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
     assert left == mine | {"run.yaml"}
 

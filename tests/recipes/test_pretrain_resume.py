@@ -322,3 +322,34 @@ def test_a_run_does_not_go_on_with_other_data(shards, tmp_path, capsys):
     shutil.rmtree(data)
     shutil.copytree(shards, data)
     assert cli.main(["resume", str(tmp_path / "run")]) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["encoder", "objectives", "optimizer", "dropout", "batch_size", "learning_rate", "steps"],
+)
+def test_a_setting_that_was_taken_out_of_the_run_is_named(tmp_path, monkeypatch, capsys, name):
+    _, out = _died_on_raw_text(tmp_path, monkeypatch)
+    lines = (out / "run.yaml").read_text().splitlines(keepends=True)
+    kept, skips = [], False
+    for line in lines:
+        skips = line.startswith(f"{name}:") or (skips and line[0] in " -")
+        kept += [] if skips else [line]
+    assert len(kept) < len(lines)
+    (out / "run.yaml").write_text("".join(kept))
+    assert cli.main(["resume", str(out)]) == 2
+    said = capsys.readouterr().err
+    missing = "budget" if name == "steps" else name
+    assert f"run.yaml: {missing} has no value: put it back as it was" in said
+
+
+def test_a_run_that_can_be_resumed_is_not_taken_for_another(tmp_path, monkeypatch, capsys):
+    _, out = _died_on_raw_text(tmp_path, monkeypatch)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    table = tmp_path / "train.tsv"
+    table.write_text("label\ttext\n" + "a\tone\nb\ttwo\n" * 4)
+    command = ["finetune", "sequence-classification", "--encoder", "bert-tiny"]
+    command += ["--train", str(table), "--validation", str(table), "--out", str(out)]
+    assert cli.main(command) == 2
+    assert f"holds a run that stopped: go on with `selfsup resume {out}`" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

@@ -1,14 +1,12 @@
 """A run's folder is never written over."""
 
+import dataclasses
 import json
-import subprocess
-import sys
-from subprocess import PIPE
 
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.recipes.run_folder import alone_in, begin_run, write_summary
+from selfsup.recipes.run_folder import begin_run, write_summary
 from selfsup.settings import FinetuneSettings
 from selfsup.settings.parser import from_yaml
 
@@ -61,18 +59,10 @@ def test_the_summary_is_json_as_others_read_it(tmp_path):
     }
 
 
-def test_two_processes_are_not_at_work_on_one_run(tmp_path):
-    held = (
-        "import sys; from pathlib import Path; from selfsup.recipes.run_folder import alone_in\n"
-        "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
-    )
-    command = [sys.executable, "-c", held, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        with pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
-            pass
-        other.kill()
-    with alone_in(tmp_path / "run"):
-        assert (tmp_path / "run" / ".lock").exists()
-    assert list((tmp_path / "run").iterdir()) == []
+def test_a_run_that_can_be_resumed_is_not_written_over(tmp_path):
+    begin_run(tmp_path, SETTINGS)
+    (tmp_path / "checkpoints" / "step-5").mkdir(parents=True)
+    settings = (tmp_path / "run.yaml").read_bytes()
+    with pytest.raises(UserError, match=r"holds a run that stopped: go on with `selfsup resume"):
+        begin_run(tmp_path, dataclasses.replace(SETTINGS, seed=1))
+    assert (tmp_path / "run.yaml").read_bytes() == settings

@@ -80,6 +80,12 @@ def test_a_whole_number_is_the_same_label_with_decimals_and_without():
     np.testing.assert_array_equal(encode_labels(labelled("2", "1.1", "1.0"), labels), [2, 1, 0])
 
 
+def test_one_label_in_two_spellings_is_one_label():
+    with pytest.raises(UserError, match="nothing to tell apart"):
+        learn_labels(labelled("1", "1.0", "1"), "class")
+    assert learn_labels(labelled(("1",), ("1.0",)), "multi").names == ("1",)
+
+
 def test_numbers_that_float32_cannot_tell_apart_are_refused():
     with pytest.raises(UserError, match=r"the labels, 1700000000\.5 to 1700000001\.5, differ too"):
         learn_labels(labelled("1700000000.5", "1700000001.5"), "number")

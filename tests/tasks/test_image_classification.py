@@ -135,6 +135,12 @@ def test_a_model_without_names_takes_numbers(changed):
     labels = Labels("class", ("LABEL_0", "LABEL_1", "LABEL_2"))
     numbers = task.encode_examples(read(changed), labels, PREPARATION).labels
     assert numbers.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    scores = np.eye(3, dtype=np.float32)[numbers]
+    images = read(changed)
+    decode: Any = task.decode
+    answers = decode(scores, task.encode_examples(images, labels, PREPARATION), images, labels)
+    lines = list(task.records(images, answers))
+    assert [line["label"] for line in lines] == [line["prediction"] for line in lines]
 
 
 def test_given_images_must_be_there_and_whole(folder, tmp_path):

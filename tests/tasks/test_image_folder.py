@@ -153,6 +153,13 @@ def test_a_processor_that_does_something_else_is_refused(tmp_path, changed, said
         load_task_model(tmp_path)
 
 
+def test_null_in_a_processor_is_its_default(tmp_path):
+    write_theirs(tmp_path)
+    settings = dict.fromkeys(("do_center_crop", "resample", "size", "rescale_factor", "image_mean"))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert load_task_model(tmp_path).preparation == ImagePreparation(24, 6)
+
+
 def test_without_a_processor_pixels_are_as_in_a_model_of_ours(tmp_path):
     write_theirs(tmp_path)
     assert load_task_model(tmp_path).preparation == ImagePreparation(24, 6)

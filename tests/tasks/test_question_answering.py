@@ -351,6 +351,8 @@ def test_questions_without_any_answer_cannot_be_learnt(tmp_path):
 def test_a_question_needs_a_context():
     with pytest.raises(UserError, match="give a --question and a text"):
         task.examples_of(["what?"], None)
+    with pytest.raises(ValueError, match="1 questions and 2 contexts"):
+        task.examples_of(["what?"], ["this", "that"])
 
 
 def test_scores_come_in_the_order_of_the_windows(questions):

@@ -37,6 +37,14 @@ def test_labels_that_validation_lacks_are_named():
     assert said == 'dev.tsv: no example of the label "a"'
 
 
+def test_a_label_is_the_same_however_the_files_spell_it():
+    numbers = [(text, {"a": "0", "b": "1"}[label]) for text, label in SOUND]
+    others = [("one", "0.0"), ("two", "1.0")]
+    assert notes([*numbers, ("text 0", "0.0")], others) == [
+        "train.tsv: 1 of 21 examples repeat an earlier one (the first in line 22)"
+    ]
+
+
 def test_repeated_texts_are_counted_white_space_aside():
     (said,) = notes([*SOUND, (" text  3", "b"), ("text 3", "b")])
     assert said == "train.tsv: 2 of 22 examples repeat an earlier one (the first in line 22)"

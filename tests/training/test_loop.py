@@ -83,14 +83,14 @@ class Nothing:
         return self
 
 
-def descend(model: Line, clip: float, steps: int = 1, **loss_weights: float) -> torch.Tensor:
+def descend(model: Line, clip: float, steps: int = 1) -> torch.Tensor:
     """The weights after steps of plain descent at a rate of 1 (or falling from it)."""
     train(
         model,
         torch.optim.SGD(model.parameters(), lr=1.0),
         [Stage(1.0, Nothing(), {})],
         Extent(steps=steps),
-        StepSettings("wsd", 0.0, clip, 1, seed=0, loss_weights=loss_weights),
+        StepSettings("wsd", 0.0, clip, 1, seed=0),
         Compute(torch.device("cpu"), torch.float32),
         RunState(),
         lambda report: None,
@@ -102,10 +102,6 @@ def test_a_step_goes_no_further_than_the_clipped_gradient():
     rate = 0.5 / 0.25 / 2  # in the middle of the only step, where the last quarter has not begun
     torch.testing.assert_close(descend(Line(), 100.0), torch.tensor([-3.0, -4.0]) * rate)
     torch.testing.assert_close(descend(Line(), 1.0), torch.tensor([-0.6, -0.8]) * rate)
-
-
-def test_each_loss_counts_by_its_weight():
-    torch.testing.assert_close(descend(Line(), 100.0, second=0.25), torch.tensor([-3.0, -1.0]))
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf])

@@ -8,12 +8,11 @@ from selfsup.corpus.document import BadRecord
 from selfsup.errors import UserError
 from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
+from selfsup.tasks.given_labels import MANY_LABELS
 from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
-from selfsup.tasks.labelled_texts import read_label
+from selfsup.tasks.labelled_texts import hold_several, read_label
+from selfsup.tasks.reading_notes import FEWEST_EXAMPLES, MOST_FREQUENT
 
-_FEWEST_EXAMPLES = 8
-_MOST_FREQUENT = 0.9
-_MANY_LABELS = 50
 _MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
 _LONG_WORDS, _MOST_LONG = 128, 0.1
 
@@ -57,19 +56,20 @@ def labelled_problems(file: str) -> Iterator[Finding]:
         for row in rows
     ]
     texts = [" ".join(text.split()) for text in texts]
-    labels = [_labels(row, file, columns.label) for row in rows]
+    several = hold_several(rows, columns.label)
+    labels = [_labels(row, file, columns.label, several) for row in rows]
     counts = _counts(labels)
     yield Fact("examples", len(rows))
-    if not _are_measures(counts) and len(counts) <= _MANY_LABELS:
+    if not _are_measures(counts) and len(counts) <= MANY_LABELS:
         yield Fact("labels", dict(counts.most_common()))
     yield from _label_problems(file, rows, labels, columns.label)
     yield from _text_problems(file, rows, texts, labels)
 
 
-def _labels(row: Row, file: str, column: str) -> tuple[str, ...] | None:
+def _labels(row: Row, file: str, column: str, several: bool) -> tuple[str, ...] | None:
     """Those of one row; None if it has nothing that can be one."""
     try:
-        label = read_label(row, file, column)
+        label = read_label(row, file, column, several=several)
     except UserError:
         return None
     return label if isinstance(label, tuple) else (label,)
@@ -109,20 +109,20 @@ def _label_problems(
         return
     if _are_measures(counts):
         return  # not names, but numbers to be learnt as such
-    if len(counts) > max(_MANY_LABELS, len(rows) / 2):
+    if len(counts) > max(MANY_LABELS, len(rows) / 2):
         yield Problem(
             f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',
             "it holds no classes: name another --label-column",
         )
         return
-    if rare := {label: count for label, count in counts.items() if count < _FEWEST_EXAMPLES}:
+    if rare := {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}:
         shown = ", ".join(f'"{label}" ({count})' for label, count in list(rare.items())[:5])
         yield Problem(
-            f"labels with fewer than {_FEWEST_EXAMPLES} examples: {shown}",
+            f"labels with fewer than {FEWEST_EXAMPLES} examples: {shown}",
             "give more examples of them, or join them with others",
         )
     label, most = counts.most_common(1)[0]
-    if most > _MOST_FREQUENT * len(rows):
+    if most > MOST_FREQUENT * len(rows):
         share = most / len(rows)
         yield Problem(
             f'{share:.0%} of the examples have the label "{label}": always saying so is right as '

@@ -27,6 +27,14 @@ def test_several_labels_are_counted_each(tmp_path):
     assert result["counts"] == {"examples": 40, "labels": {"good": 20, "long": 20}}
 
 
+def test_among_lists_an_empty_field_is_no_label_that_is_missing(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    lists = (["good", "long"], ["good"], None, ["long"])
+    rows = [{"text": f"text {n}", "label": lists[n % 4]} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert doctor(DoctorSettings(path=str(path)))["problems"] == []
+
+
 def test_a_file_without_any_label_is_told_so(tmp_path):
     rows = [("", text) for _, text in sound_rows()]
     assert "40 rows have no label" in only_one(found_in(labelled(tmp_path, rows)))

@@ -1,0 +1,25 @@
+import subprocess
+import sys
+from subprocess import PIPE
+
+import pytest
+
+from selfsup.errors import UserError
+from selfsup.folder_lock import alone_in
+
+
+def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
+    held = (
+        "import sys; from pathlib import Path; from selfsup.folder_lock import alone_in\n"
+        "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", held, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+            pass
+        other.kill()
+    with alone_in(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").exists()
+    assert list((tmp_path / "run").iterdir()) == []
