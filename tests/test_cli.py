@@ -155,7 +155,7 @@ def test_what_the_disk_refuses_ends_in_one_line(doctor_that, capsys, error: OSEr
 
 @pytest.mark.parametrize(
     "ask_too_much",
-    [lambda: torch.empty(1 << 60), lambda: np.ones(1 << 60), torch.OutOfMemoryError],
+    [lambda: torch.empty(1 << 60), lambda: np.ones(1 << 55), torch.OutOfMemoryError],
 )
 def test_too_little_memory_ends_in_one_line(doctor_that, capsys, ask_too_much):
     def fail(chosen):

@@ -1,6 +1,5 @@
 """A run's folder is never written over."""
 
-import dataclasses
 import json
 
 import pytest
@@ -57,12 +56,3 @@ def test_the_summary_is_json_as_others_read_it(tmp_path):
         "metrics": {"accuracy": 0.5},
         "label": "좋",
     }
-
-
-def test_a_run_that_can_be_resumed_is_not_written_over(tmp_path):
-    begin_run(tmp_path, SETTINGS)
-    (tmp_path / "checkpoints" / "step-5").mkdir(parents=True)
-    settings = (tmp_path / "run.yaml").read_bytes()
-    with pytest.raises(UserError, match=r"holds a run that stopped: go on with `selfsup resume"):
-        begin_run(tmp_path, dataclasses.replace(SETTINGS, seed=1))
-    assert (tmp_path / "run.yaml").read_bytes() == settings
