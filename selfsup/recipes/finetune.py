@@ -120,8 +120,9 @@ def with_defaults(
 ) -> FinetuneSettings:
     """The settings with what was left open filled in."""
     units = len(data.train.encoded.units)
-    epochs = settings.epochs or default_epochs(units, settings.batch_size)
-    rate = settings.learning_rate or default_learning_rate(start.config)
+    frozen = settings.freeze == "encoder"
+    epochs = settings.epochs or default_epochs(units, settings.batch_size, frozen=frozen)
+    rate = settings.learning_rate or default_learning_rate(start.config, frozen=frozen)
     head_rate = settings.head_learning_rate or rate
     return dataclasses.replace(
         settings,

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, ShorterSide, image_size
+from selfsup.images.decoding import ShorterSide
 from selfsup.images.folder import find_images
 from selfsup.images.image_shards import ImageShards
 from selfsup.images.prepare_images import prepare_images
+from selfsup.images.typical_side import typical_side
 from selfsup.recipes.data_kinds import is_image_shards, of_other_kind, refuse_runs
 from selfsup.settings import PretrainSettings
 
@@ -22,7 +23,6 @@ IMAGES = "images"
 
 # Decoded images are a little larger than what the encoder sees: crops need not be enlarged much.
 _ROOM = 1.25
-_SAMPLED = 1000
 
 
 def check_images(settings: PretrainSettings) -> None:
@@ -71,7 +71,7 @@ def pretraining_images(settings: PretrainSettings, run: Path, is_resumed: bool) 
     return images
 
 
-def typical_side(settings: PretrainSettings) -> int:
+def usual_side(settings: PretrainSettings) -> int:
     """The median of the images' shorter sides, in pixels, of up to 1,000 of them.
 
     Raises:
@@ -80,20 +80,7 @@ def typical_side(settings: PretrainSettings) -> int:
     folder = _shards_folder(settings)
     if folder is not None:
         return int(np.median(ImageShards.read(folder).sizes.min(axis=1)))
-    files = _files(settings)
-    sides, problem = [], ""
-    for place in _spread(len(files)):
-        try:
-            sides.append(min(image_size(files[place])))
-        except BadImage as error:
-            problem = problem or f"{files[place]}: {error}"
-    if not sides:
-        raise UserError(f"{problem}; and no other of the images can be read: mend or replace them")
-    return int(np.median(sides))
-
-
-def _spread(count: int) -> list[int]:
-    return sorted({int(place) for place in np.linspace(0, count - 1, min(count, _SAMPLED))})
+    return typical_side(_files(settings))
 
 
 def _files(settings: PretrainSettings) -> list[Path]:

@@ -10,7 +10,7 @@ from selfsup.encoder.vit_config import VIT_SIZES, VitConfig, vit_config
 from selfsup.encoder.vit_config_file import read_vit_config
 from selfsup.errors import UserError
 from selfsup.recipes.data_kinds import USUAL_ENCODER
-from selfsup.recipes.image_data import typical_side
+from selfsup.recipes.image_data import usual_side
 from selfsup.settings import PretrainSettings
 from selfsup.settings.pretrain import DEFAULT_BUDGET, IMAGE_OBJECTIVES
 
@@ -130,7 +130,7 @@ def fitting_image_size(side: int, patch_size: int | None) -> tuple[int, int]:
 def _fitting_sizes(settings: PretrainSettings) -> tuple[int, int]:
     if settings.image_size is not None:
         return settings.image_size, fitting_patch_size(settings.image_size)
-    side = typical_side(settings)
+    side = usual_side(settings)
     image_size, patch_size = fitting_image_size(side, settings.patch_size)
     if image_size < 2 * patch_size:
         raise UserError(

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.encoder.vit_config import VitConfig, vit_config
 from selfsup.encoder.vit_config_file import read_vit_config
 from selfsup.encoder.vit_folder import read_vit_weights, with_image_size
 from selfsup.errors import UserError
-from selfsup.images.decoding import image_size
+from selfsup.images.typical_side import typical_side
 from selfsup.recipes.image_defaults import fitting_image_size, fitting_patch_size
 from selfsup.recipes.starting_point import StartingPoint, encoder_weights
 from selfsup.settings import FinetuneSettings
@@ -18,9 +16,6 @@ from selfsup.tasks.image_preparation import ImagePreparation
 from selfsup.tasks.image_processor_file import read_image_preparation
 from selfsup.tasks.labelled_images import LabelledImages
 from selfsup.tasks.task import Task
-
-# Images whose size is looked at to choose the model's.
-_SAMPLED = 1000
 
 
 def from_random_weights(
@@ -33,7 +28,7 @@ def from_random_weights(
     """
     name, size, patch = settings.encoder, settings.image_size, settings.patch_size
     if size is None:
-        size, patch = fitting_image_size(_typical_side(train), patch)
+        size, patch = fitting_image_size(typical_side(train.files), patch)
     elif patch is None:
         patch = fitting_patch_size(size)
     if size < 2 * patch:
@@ -77,9 +72,3 @@ def _resized(config: VitConfig, settings: FinetuneSettings, weights: dict) -> tu
         return with_image_size(config, weights, settings.image_size)
     except UserError as error:
         raise UserError(f"--image-size {settings.image_size}: {error}") from None
-
-
-def _typical_side(images: LabelledImages) -> int:
-    """The median of the shorter sides, in pixels."""
-    step = -(-len(images) // _SAMPLED)
-    return int(np.median([min(image_size(file)) for file in images.files[::step]]))

@@ -136,7 +136,8 @@ class FinetuneSettings:
     )
 
     epochs: int | None = flag(
-        "times to go through the training examples; by their number if not given",
+        "times to go through the training examples; by their number, or 20 with --freeze encoder, "
+        "if not given",
         default=None,
         group="Optimisation",
         metavar="N",
@@ -146,7 +147,8 @@ class FinetuneSettings:
         "examples in a step", default=32, group="Optimisation", metavar="N", at_least=1
     )
     learning_rate: float | None = flag(
-        "highest learning rate of the encoder; by its size if not given",
+        "highest learning rate of the encoder; by its size, or 2e-3 with --freeze encoder, if not "
+        "given",
         default=None,
         group="Optimisation",
         metavar="X",
