@@ -36,8 +36,8 @@ def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
         raise UserError(f"cannot write {path}: predictions are JSON lines: name it NAME.jsonl")
     if path.is_file() and not _holds_predictions(path):
         raise UserError(
-            f"cannot write {path}: it is there already and holds no predictions: name another "
-            "file, or delete it"
+            f"cannot write {path}: it is there already and does not look like predictions: name "
+            "another file, or delete it"
         )
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)

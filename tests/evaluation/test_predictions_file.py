@@ -72,9 +72,9 @@ def test_what_is_read_is_not_written_over(tmp_path):
 )
 def test_what_holds_no_predictions_is_not_written_over(tmp_path, name, content):
     (tmp_path / name).write_text(content)
-    with pytest.raises(UserError, match="it is there already and holds no predictions"):
+    with pytest.raises(UserError, match="it is there already and does not look like predictions"):
         check_writable(tmp_path / name)
-    with pytest.raises(UserError, match="it is there already and holds no predictions"):
+    with pytest.raises(UserError, match="it is there already and does not look like predictions"):
         write_predictions(tmp_path / name, PREDICTIONS)
     assert (tmp_path / name).read_text() == content
 

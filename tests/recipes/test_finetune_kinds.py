@@ -91,6 +91,7 @@ def runs(encoder, tmp_path_factory) -> dict[str, tuple[Path, dict]]:
 def answers_of(folder: Path) -> list[dict]:
     """Predictions for the validation examples, as ``predict`` writes them."""
     out = folder / "answers.jsonl"
+    out.unlink(missing_ok=True)  # numbers without the right ones look like labelled data
     predict(
         PredictSettings(
             model=str(folder / "run"), data=str(folder / "dev.jsonl"), out=str(out), **ON_CPU
