@@ -1,20 +1,15 @@
 """What the demos of text and of images have in common: fine-tuning runs and their test scores."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import active_children, get_context
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfsup.corpus.worker_pool import default_workers
-from selfsup.errors import UserError
 from selfsup.recipes.evaluate import evaluate
 from selfsup.recipes.finetune import finetune
 from selfsup.recipes.finetune_summary import mean_and_std
+from selfsup.recipes.side_by_side import side_by_side
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
 from selfsup.training.progress import ProgressDisplay
@@ -51,7 +46,11 @@ def accuracies_in_test(
     """
     one_by_one = [trial for of_way in trials.values() for trial in of_way]
     processes = _processes(settings, len(one_by_one))
-    found = _in_turn(one_by_one) if processes == 1 else _side_by_side(one_by_one, processes)
+    found = (
+        _in_turn(one_by_one)
+        if processes == 1
+        else side_by_side(_accuracy_on_one_thread, one_by_one, processes)
+    )
     accuracies = []
     for trial, accuracy in zip(one_by_one, found, strict=True):
         say(f"    {trial.name}: {accuracy:.1%} of the test examples right")
@@ -92,31 +91,6 @@ def _processes(settings: DemoSettings, trials: int) -> int:
 def _in_turn(trials: Sequence[Trial]) -> Iterator[float]:
     for trial in trials:
         yield _accuracy(trial, ProgressDisplay(trial.name, keeps_messages=False))
-
-
-def _side_by_side(trials: Sequence[Trial], processes: int) -> Iterator[float]:
-    """The same, in their order."""
-    # Not forked: a copy of a process in which torch has had threads may hang.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_be_quiet)
-    try:
-        yield from pool.map(_accuracy_on_one_thread, trials)
-    except BrokenProcessPool:
-        raise UserError(
-            "a process of the demo was killed, probably for want of memory: with --threads 1 only "
-            "one runs at a time"
-        ) from None
-    except BaseException:
-        # After Ctrl-C, or a trial that failed, nobody waits for the others to end.
-        for process in active_children():
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _be_quiet() -> None:
-    """What several processes say at once nobody can read; mistakes reach the first as errors."""
-    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
 
 
 def _accuracy_on_one_thread(trial: Trial) -> float:

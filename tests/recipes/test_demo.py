@@ -31,7 +31,7 @@ def settings(out: Path, **changed: Any) -> DemoSettings:
 def a_small_demo():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "ENCODER", "bert-tiny")
-        patch.setattr(recipe, "_documents", lambda: toy_documentation(files=30))
+        patch.setattr(recipe, "installed_documents", lambda _: toy_documentation(files=30))
         patch.setattr(demo_task, "EXAMPLES", {"test": 12, "validation": 4, "train": 8})
         yield
 
@@ -192,7 +192,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("stage", ["_documents", "pretrain", "finetune", "fill_mask"])
+@pytest.mark.parametrize("stage", ["installed_documents", "pretrain", "finetune", "fill_mask"])
 def test_a_demo_that_is_interrupted_claims_nothing_and_can_be_begun_again(
     stage: str, tmp_path, monkeypatch, capsys
 ):
