@@ -20,7 +20,7 @@ from selfsup.recipes.near_copies import NearCopies
 LIBRARIES = 10
 TEST, VALIDATION, TRAIN = "test", "validation", "train"
 # Descriptions of each library. Labels are what there is little of.
-EXAMPLES = {TEST: 50, VALIDATION: 16, TRAIN: 16}
+EXAMPLES = {TEST: 50, VALIDATION: 8, TRAIN: 16}
 LONGEST_WORDS = 48
 
 _SHORTEST_WORDS = 12
