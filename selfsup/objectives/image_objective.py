@@ -130,7 +130,6 @@ class ImagePreTraining(nn.Module):
         *,
         decoder_width: int | None = None,
         decoder_depth: int = DECODER_DEPTH,
-        standardise_tiles: bool = False,
     ) -> None:
         """Heads for some of ``IMAGE_OBJECTIVES``; see ``InpaintingHead`` and ``JigsawHead``.
 
@@ -145,9 +144,7 @@ class ImagePreTraining(nn.Module):
                 f"hidden: take a --patch-size of at most {max(1, size // 2)}"
             )
         self.encoder = encoder
-        self.heads = build_image_heads(
-            encoder.config, objectives, decoder_width, decoder_depth, standardise_tiles
-        )
+        self.heads = build_image_heads(encoder.config, objectives, decoder_width, decoder_depth)
 
     @property
     def inpainting(self) -> InpaintingHead | None:
@@ -197,12 +194,11 @@ def build_image_heads(
     objectives: Sequence[str],
     decoder_width: int | None,
     decoder_depth: int,
-    standardise_tiles: bool,
 ) -> nn.ModuleDict:
     """The heads of the objectives, by name."""
     heads: dict[str, nn.Module] = {}
     if "inpainting" in objectives:
         heads["inpainting"] = InpaintingHead(config, decoder_width, decoder_depth)
     if "jigsaw" in objectives:
-        heads["jigsaw"] = JigsawHead(config, standardise_tiles=standardise_tiles)
+        heads["jigsaw"] = JigsawHead(config)
     return nn.ModuleDict(heads)

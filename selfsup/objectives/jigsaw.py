@@ -24,7 +24,6 @@ from selfsup.objectives.patch_windows import cut_windows, to_floats
 
 _STREAM = 0x4A494753
 _ORDER, _DOWN, _ACROSS = range(3)
-_DEVIATION_EPS = 1e-3  # a thousandth of the half range of pixels: less is noise
 
 
 @dataclass(frozen=True)
@@ -90,13 +89,8 @@ def in_order(tiles: Tensor, places: Tensor) -> Tensor:
 class JigsawHead(nn.Module):
     """A tile's state and the image token's → a score for each place of the grid."""
 
-    def __init__(self, config: VitConfig, *, standardise_tiles: bool = False) -> None:
-        """A head for an encoder of these sizes.
-
-        Args:
-            standardise_tiles: give each tile a mean of 0 and a standard deviation of 1, so that
-                its brightness says nothing of its place (Noroozi & Favaro §3).
-        """
+    def __init__(self, config: VitConfig) -> None:
+        """A head for an encoder of these sizes."""
         super().__init__()
         width = config.hidden_size
         # The two meet before the activation: a linear score of the image token alone would be the
@@ -105,7 +99,6 @@ class JigsawHead(nn.Module):
         self.image = nn.Linear(width, width, bias=False)
         self.activation = ACTIVATIONS[config.hidden_act]
         self.place = nn.Linear(width, config.patch_count)
-        self.standardise_tiles = standardise_tiles
 
     def forward(self, states: Tensor) -> Tensor:
         """States of the image token and the tiles [B, 1 + N, D] → scores, float32 [B, N, N]."""
@@ -114,11 +107,7 @@ class JigsawHead(nn.Module):
 
     def scores(self, encoder: VitEncoder, shuffled: ShuffledTiles) -> Tensor:
         """For each tile as it is given a score for each place, float32 [B, N, N]."""
-        tiles = to_floats(shuffled.tiles)
-        if self.standardise_tiles:
-            variance, mean = torch.var_mean(tiles, dim=-1, keepdim=True)
-            tiles = (tiles - mean) / (variance.sqrt() + _DEVIATION_EPS)
-        return self(encoder(tiles, None))
+        return self(encoder(to_floats(shuffled.tiles), None))
 
     def loss(self, encoder: VitEncoder, shuffled: ShuffledTiles) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of tiles put right (int64 scalar), number of tiles.
