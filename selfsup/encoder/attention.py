@@ -63,11 +63,15 @@ def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
 
 
 def _has_varlen(x: Tensor, dropout: float) -> bool:
-    """Whether flash attention over variable lengths computes this."""
-    return x.device.type == "cuda" and dropout == 0.0 and x.dtype in _VARLEN_DTYPES
-
-
-_VARLEN_DTYPES = (torch.bfloat16, torch.float16)
+    """Whether flash attention over variable lengths computes this, x [T, …, K]."""
+    width = x.shape[-1]
+    return (
+        x.device.type == "cuda"
+        and dropout == 0.0
+        and x.dtype in (torch.bfloat16, torch.float16)
+        and width % 8 == 0
+        and width <= 256
+    )
 
 
 def _attend_varlen(

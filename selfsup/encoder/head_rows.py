@@ -1,4 +1,4 @@
-"""Sequences laid end to end, as one matrix for each sequence and head, and back.
+"""Sequences laid end to end, as one padded matrix for each sequence and head, and back.
 
 Attention multiplies matrices [L, K], one for each sequence and head. A row is moved there in one
 step, by its number; to pad the sequences first and to part the heads then would move it twice.
@@ -29,6 +29,11 @@ def join_heads(x: Tensor, packing: Packing, rows: int) -> Tensor:
     there, back = _moves(packing, 1, heads, rows)
     moved = _Moved.apply(x.reshape(-1, width), back, there)
     return moved.view(rows, heads * width)  # type: ignore[union-attr]
+
+
+def pad(x: Tensor, packing: Packing) -> Tensor:
+    """x [R, K] → [B, L, K], zeros at padding."""
+    return split_heads(x[:, None, None], packing)[0][:, 0]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,11 @@ def _moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, 
 
 
 def _find_moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
+    """As ``_moves``.
+
+    With lengths 2 and 1, padded to 2, one head and one kind: rows 0, 1 and 2 go to places 0, 1
+    and 2, and place 3 is padding.
+    """
     lengths = packing.cu_seqlens.diff().long()
     batch, length, tokens = len(lengths), packing.padded_length, len(packing.position_ids)
     device = lengths.device

@@ -25,9 +25,8 @@ class Packing:
         padded_length: P, to which sequences are padded where they are: L, or a little more, so that
             few different shapes occur (``encoder.filler``).
         position_ids: int64 [T], counted from the start of each sequence.
-        padded_rows: int64 [T], the row each token takes in the padded [B × P] form, or None when
-            all lengths are P and the two forms are the same.
-        padding_bias: float32 [B, 1, 1, P], 0 at tokens and -inf at padding, or None likewise.
+        padding_bias: float32 [B, 1, 1, P], 0 at tokens and -inf at padding, or None when all
+            lengths are P.
         moves: kept here by ``head_rows``.
     """
 
@@ -35,7 +34,6 @@ class Packing:
     max_seqlen: int
     padded_length: int
     position_ids: Tensor
-    padded_rows: Tensor | None
     padding_bias: Tensor | None
     moves: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -51,31 +49,28 @@ class Packing:
         position_ids -= starts.repeat_interleave(lengths, output_size=total)
         cu_seqlens = torch.cat([ends.new_zeros(1), ends]).to(torch.int32)
         if total == batch * padded:
-            return cls(cu_seqlens, longest, padded, position_ids, None, None)
-        first_rows = torch.arange(batch, device=lengths.device) * padded
-        padded_rows = position_ids + first_rows.repeat_interleave(lengths, output_size=total)
+            return cls(cu_seqlens, longest, padded, position_ids, None)
         is_padding = torch.arange(padded, device=lengths.device) >= lengths[:, None]
         padding_bias = torch.zeros(is_padding.shape, device=lengths.device)
         padding_bias.masked_fill_(is_padding, float("-inf"))
         bias = padding_bias[:, None, None, :]
-        return cls(cu_seqlens, longest, padded, position_ids, padded_rows, bias)
+        return cls(cu_seqlens, longest, padded, position_ids, bias)
 
     @classmethod
     def of_equal_lengths(cls, batch: int, length: int, device: torch.device) -> "Packing":
         """Lay ``batch`` sequences of one length end to end; nothing waits for the device."""
         cu_seqlens = torch.arange(0, batch * length + 1, length, dtype=torch.int32, device=device)
         position_ids = torch.arange(length, device=device).repeat(batch)
-        return cls(cu_seqlens, length, length, position_ids, None, None)
+        return cls(cu_seqlens, length, length, position_ids, None)
 
     def to(self, device: torch.device) -> "Packing":
         """The same boundaries on a device."""
-        rows, bias = self.padded_rows, self.padding_bias
+        bias = self.padding_bias
         return Packing(
             self.cu_seqlens.to(device),
             self.max_seqlen,
             self.padded_length,
             self.position_ids.to(device),
-            None if rows is None else rows.to(device),
             None if bias is None else bias.to(device),
         )
 
@@ -87,13 +82,6 @@ class Packing:
     def filler(self) -> int:
         """How many rows that belong to no sequence should follow the T; see ``encoder.filler``."""
         return filler_rows(len(self.position_ids), self.position_ids.device)
-
-    def pad(self, x: Tensor) -> Tensor:
-        """[T, …] → [B, P, …], zeros at padding."""
-        batch, length = len(self.cu_seqlens) - 1, self.padded_length
-        if self.padded_rows is not None:
-            x = _ScatterRows.apply(x, self.padded_rows, batch * length)
-        return x.view(batch, length, *x.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -125,16 +113,3 @@ class Queries:
     def to(self, device: torch.device) -> "Queries":
         """The same tokens on a device."""
         return Queries(self.rows.to(device), self.packing.to(device))
-
-
-class _ScatterRows(torch.autograd.Function):
-    """Rows to distinct places among zeros. Its gradient is a gather: no accumulation is needed."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, rows: Tensor, total: int) -> Tensor:
-        ctx.save_for_backward(rows)
-        return x.new_zeros(total, *x.shape[1:]).index_copy_(0, rows, x)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        return gradient.index_select(0, ctx.saved_tensors[0]), None, None

@@ -82,11 +82,15 @@ class HeldOut:
 
 
 def unigram_loss(
-    corpus: TextCorpus, train: np.ndarray, held_out: np.ndarray, vocab_size: int
+    corpus: TextCorpus, train: np.ndarray, held_out: np.ndarray, masking: Masking
 ) -> float:
-    """Loss in nats a held-out token of guessing by the training documents' frequencies alone."""
-    train_counts = token_counts(corpus, train, vocab_size) + 1
-    counts = token_counts(corpus, held_out, vocab_size)
+    """Loss in nats a held-out token of guessing by the training documents' frequencies alone.
+
+    Special tokens are left out, ``[UNK]`` too: they are never masked.
+    """
+    is_text = np.isin(np.arange(masking.vocab_size), masking.special.ids(), invert=True)
+    train_counts = token_counts(corpus, train, masking.vocab_size)[is_text] + 1
+    counts = token_counts(corpus, held_out, masking.vocab_size)[is_text]
     log_frequencies = np.log(train_counts / train_counts.sum())
     return float(-(counts * log_frequencies).sum() / max(1, counts.sum()))
 

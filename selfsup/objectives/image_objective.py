@@ -29,8 +29,8 @@ class ImageBatches:
     """The batches of a run, each a function of (seed, step).
 
     Every epoch has as many whole batches as there are images for, in an order of its own; the
-    images that are left over are left out, others in each epoch. While a batch is in use the next
-    one is made in a thread.
+    images that are left over are left out, others in each epoch. The batch after the last one
+    asked for is made in a thread.
 
     Attributes:
         epoch: the epoch of the step last asked for, -1 before the first.

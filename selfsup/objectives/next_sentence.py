@@ -125,39 +125,48 @@ class _Walks:
             document: which of the documents the walk is in, int64 [W].
             end: the sentence before which the walk ends, int64 [W].
         """
-        offsets = self._offsets
         is_short = self._uniform(sentence, _IS_SHORT) < SHORT_SEQUENCE_PROBABILITY
         short = 2 + self._integers(max(1, self._max_tokens - 1), sentence, _SHORT_LENGTH)
         room = np.where(is_short, short, self._max_tokens)
         is_alone = self._document_end[document] - self._document_begin[document] < 2
         is_random = (self._uniform(sentence, _RANDOM_NEXT) < 0.5) | is_alone
-        # A continuation of a walk's last sentence is found by beginning one sentence before.
+        # All pairs as if B continued A. Where A would be a walk's last sentence, which nothing
+        # continues, it begins one sentence before.
         a_begin = sentence - ((sentence + 1 == end) & ~is_random)
         b_end = np.maximum(self._fitting(sentence, room), a_begin + 2)
         b_end = np.minimum(b_end, end)
         a_end = a_begin + 1 + self._integers(np.maximum(b_end - a_begin - 1, 1), sentence, _SPLIT)
         b_begin = a_end.copy()
-
         rows = np.flatnonzero(is_random)
-        b_first, other_end = self._elsewhere(sentence[rows], document[rows])
-        longest_a = room[rows] - (offsets[b_first + 1] - offsets[b_first])
-        a_limit = np.maximum(self._fitting(a_begin[rows], longest_a), a_begin[rows] + 1)
-        a_end[rows] = np.minimum(a_end[rows], a_limit)
-        left = room[rows] - (offsets[a_end[rows]] - offsets[a_begin[rows]])
-        b_last = np.maximum(self._fitting(b_first, left), b_first + 1)
-        b_begin[rows], b_end[rows] = b_first, np.minimum(b_last, other_end)
-
+        a_end[rows], b_begin[rows], b_end[rows] = self._random_second(
+            sentence[rows], document[rows], a_begin[rows], a_end[rows], room[rows]
+        )
         go_on = np.where(is_random, a_end, b_end)
         return self._in_tokens(sentence, a_begin, a_end, b_begin, b_end, is_random), go_on
 
-    def _elsewhere(
-        self, sentence: np.ndarray, document: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A random sentence of another document, and that document's end, int64 [W] each."""
+    def _random_second(
+        self,
+        sentence: np.ndarray,
+        document: np.ndarray,
+        a_begin: np.ndarray,
+        a_end: np.ndarray,
+        room: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A random sentence of another document and as many after it as fit beside A.
+
+        Returns:
+            where A ends, earlier if that sentence did not fit; where B begins and ends; int64 each.
+        """
+        offsets = self._offsets
         other = self._integers(len(self._document_begin) - 1, sentence, _DOCUMENT)
         other += other >= document
         begin, end = self._document_begin[other], self._document_end[other]
-        return begin + self._integers(end - begin, sentence, _SENTENCE), end
+        b_begin = begin + self._integers(end - begin, sentence, _SENTENCE)
+        longest_a = room - (offsets[b_begin + 1] - offsets[b_begin])
+        a_end = np.minimum(a_end, np.maximum(self._fitting(a_begin, longest_a), a_begin + 1))
+        left = room - (offsets[a_end] - offsets[a_begin])
+        b_end = np.maximum(self._fitting(b_begin, left), b_begin + 1)
+        return a_end, b_begin, np.minimum(b_end, end)
 
     def _fitting(self, begin: np.ndarray, room: np.ndarray) -> np.ndarray:
         """The end of the most sentences from ``begin`` on whose tokens fit, int64 [W]."""

@@ -37,6 +37,7 @@ _WORD_STD, _VALUE_STD = 0.04, 0.0625
 _SHORTEST_WAVE, _LONGEST_WAVE = 2 / 0.9, 200 * math.pi  # in tokens
 _SHIFTS = ((-1, 1, -2, 2, -3, 3), (-1, 1, -3, 3, -2, 2))  # of the first layer, of the second
 _RARITY_FLOOR = 1e-3
+_HEAD_OF_A, _HEAD_OF_B = 2, 3  # those that compare segments, where there are four heads or more
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,26 @@ class _Layout:
     def of(cls, width: int, head_width: int, has_topics: bool) -> "_Layout":
         own = min(head_width, width // 4)  # positions and four dimensions of one meaning each
         topic = head_width // 2 if has_topics else 0
-        p = own - 4
         return cls(
-            slice(0, p), p, p + 1, p + 2, p + 3,
-            slice(own, own + topic), slice(own + topic, own + 2 * topic),
-            slice(own + 2 * topic, width),
-        )  # fmt: skip
+            position=slice(0, own - 4),
+            segment=own - 4,
+            rarity=own - 3,
+            verdict_a=own - 2,
+            verdict_b=own - 1,
+            topic_a=slice(own, own + topic),
+            topic_b=slice(own + topic, own + 2 * topic),
+            words=slice(own + 2 * topic, width),
+        )
+
+    @property
+    def topic_size(self) -> int:
+        """Dimensions of each segment's topic; 0 if no heads compare segments."""
+        return self.topic_a.stop - self.topic_a.start
+
+    @property
+    def topic_words(self) -> slice:
+        """The dimensions of words that topics are averages of."""
+        return slice(self.words.start, self.words.start + self.topic_size)
 
 
 def word_dimensions(encoder: BertEncoder) -> int:
@@ -102,21 +117,19 @@ def start_structured(
             matrix.normal_(0.0, _VALUE_STD, generator=generator)
         if place >= len(_SHIFTS):
             continue
-        shifted = list(range(encoder.config.num_attention_heads))
-        if layout.topic_a.stop > layout.topic_a.start:
-            for head, sign, topic, verdict in (
-                (2, 1.0, layout.topic_a, layout.verdict_a),
-                (3, -1.0, layout.topic_b, layout.verdict_b),
-            ):
-                shifted.remove(head)
-                if place == 0:
-                    _average_segment(heads, head, sign, topic, layout)
-                else:
-                    _look_for_topic(heads, head, topic, verdict, layout)
-        for head, shift in zip(shifted, _SHIFTS[place], strict=False):
+        shifted = set(range(encoder.config.num_attention_heads))
+        if layout.topic_size:
+            shifted -= {_HEAD_OF_A, _HEAD_OF_B}
+            if place == 0:
+                _average_segment(heads, _HEAD_OF_A, 1.0, layout.topic_a, layout)
+                _average_segment(heads, _HEAD_OF_B, -1.0, layout.topic_b, layout)
+            else:
+                _look_for_topic(heads, _HEAD_OF_A, layout.topic_a, layout.verdict_a, layout)
+                _look_for_topic(heads, _HEAD_OF_B, layout.topic_b, layout.verdict_b, layout)
+        for head, shift in zip(sorted(shifted), _SHIFTS[place], strict=False):
             _look_aside(heads, head, shift, layout, encoder.config.hidden_size)
     encoder.pooler.weight.normal_(0.0, _VALUE_STD, generator=generator)
-    if layout.topic_a.stop > layout.topic_a.start:
+    if layout.topic_size:
         encoder.pooler.weight[0].zero_()
         encoder.pooler.weight[0, layout.verdict_a] = 1.0
         encoder.pooler.weight[0, layout.verdict_b] = -1.0
@@ -214,8 +227,7 @@ def _average_segment(
     heads: _HeadWeights, head: int, sign: float, topic: slice, layout: _Layout
 ) -> None:
     """Make every token look at the words of one segment, and keep their mean in ``topic``."""
-    count = topic.stop - topic.start
-    words = slice(layout.words.start, layout.words.start + count)
+    count, words = layout.topic_size, layout.topic_words
     heads.query[head].zero_()
     heads.key[head].zero_()
     heads.query_bias[head, 0] = 4.0
@@ -232,8 +244,7 @@ def _look_for_topic(
     heads: _HeadWeights, head: int, topic: slice, verdict: int, layout: _Layout
 ) -> None:
     """Make every token look at words like those in ``topic``, and note their segment."""
-    count = topic.stop - topic.start
-    words = slice(layout.words.start, layout.words.start + count)
+    count, words = layout.topic_size, layout.topic_words
     heads.query[head].zero_()
     heads.key[head].zero_()
     heads.query[head, :count, topic] = 2.0 * torch.eye(count)

@@ -33,6 +33,10 @@ def check_images(settings: PretrainSettings) -> None:
     """
     shards = _shards_folder(settings)
     if shards is not None:
+        if settings.max_bad_fraction != PretrainSettings.max_bad_fraction:
+            raise UserError(
+                f"--max-bad-fraction: is for image files: those in {shards} are already decoded"
+            )
         _check_count(len(ImageShards.read(shards)), str(shards))
         return
     refuse_runs(settings.data, IMAGES, "its images, decoded, are", is_image_shards)

@@ -47,6 +47,9 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
     """
     if settings.start == "structured":
         raise UserError("--start structured is for text: leave it out with images")
+    hides = "inpainting" in (settings.objectives or IMAGE_OBJECTIVES)
+    if not hides and settings.mask_ratio not in (None, MASK_RATIO):
+        raise UserError("--mask-ratio is for inpainting, and --objectives names jigsaw alone")
     if settings.init is not None:
         name, size = _nearest_size(settings.init)
         image_size, patch_size = _sizes_of_init(settings)

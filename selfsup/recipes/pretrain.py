@@ -73,13 +73,13 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         what = "fine-tuning" if kind == "finetune" else "a demo"
         raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
     original = dataclasses.replace(from_yaml(PretrainSettings, run / SETTINGS), out=str(run))
-    if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
-        raise UserError(
-            f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
-        )
     _check_complete(original, run / SETTINGS)
     compute = choose_compute(original.device, original.precision, original.threads)
     with alone_in(run):
+        if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
+            raise UserError(
+                f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
+            )
         return _run(original, run, compute, is_resumed=True)
 
 

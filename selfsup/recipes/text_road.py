@@ -54,7 +54,7 @@ def set_up(
     def facts() -> dict[str, Any]:
         return {
             "unigram_loss": unigram_loss(
-                data.corpus, data.documents, data.held_out_documents, data.shards.vocab_size
+                data.corpus, data.documents, data.held_out_documents, data.masking
             ),
             "held_out_documents": len(data.held_out_documents),
             "encoder": settings.init or settings.encoder,

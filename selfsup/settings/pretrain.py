@@ -72,7 +72,8 @@ class PretrainSettings:
     language: str = corpus.language()
     max_bad_fraction: float = corpus.max_bad_fraction()
     held_out_fraction: float = flag(
-        "share of the documents or images that is never trained on, to measure with",
+        "share of the documents or images (of these 1,000 at most) that is never trained on, to "
+        "measure with",
         default=0.01,
         group="Data",
         above=0,

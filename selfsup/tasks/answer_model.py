@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.head_rows import pad
 from selfsup.encoder.hugging_face_names import NameTable, encoder_names
 from selfsup.tasks.answer_windows import AnswerBatch
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
@@ -74,7 +75,7 @@ def span_loss(scores: Tensor, batch: AnswerBatch) -> Losses:
         scores: [T, 2].
         batch: its windows and their labels.
     """
-    padded = batch.packing.pad(scores.float()).transpose(1, 2)  # [B, 2, L]
+    padded = pad(scores.float(), batch.packing).transpose(1, 2)  # [B, 2, L]
     if batch.packing.padding_bias is not None:
         padded = padded + batch.packing.padding_bias[:, 0]  # [B, 1, L]
     labels = batch.labels

@@ -39,15 +39,18 @@ def save_checkpoint(
     final = folder / f"{_PREFIX}{step:09d}"
     if final in _checkpoints(folder):
         return final  # a run that took no step since has nothing to save
+    for unfinished in folder.glob(f".{_PREFIX}*.tmp"):  # of a run that was killed as it saved
+        shutil.rmtree(unfinished, ignore_errors=True)
     temporary = folder / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         with writing_to(final):
             write_tensors(temporary / "model.safetensors", _unshared_state(model))
             write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer))
-            (temporary / "state.json").write_text(json.dumps({"step": step, **state}))
+            about = {"step": step, "optimizer": type(optimizer).__name__, **state}
+            (temporary / "state.json").write_text(json.dumps(about))
             sync_file(temporary / "state.json")
+            sync_folder(temporary)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -55,7 +58,7 @@ def save_checkpoint(
     temporary.replace(final)
     sync_folder(folder)
     for older in _checkpoints(folder)[:-1]:
-        shutil.rmtree(older)
+        shutil.rmtree(older, ignore_errors=True)  # the new one is whole: no reason to stop
     return final
 
 
@@ -74,14 +77,18 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     """Put a checkpoint's values into the model and the optimizer; return its ``state``.
 
     Raises:
-        UserError: if a file is missing or damaged, or belongs to another model.
+        UserError: if a file is missing or damaged, or belongs to another model or optimizer.
     """
     try:
         state = json.loads((checkpoint / "state.json").read_text())
+        if not isinstance(state, dict):
+            raise ValueError("state.json holds no object")
     except (OSError, ValueError) as error:
         raise UserError(
             f"{checkpoint}: the checkpoint cannot be read ({error}): start the run again"
         ) from error
+    if state.pop("optimizer", type(optimizer).__name__) != type(optimizer).__name__:
+        raise UserError(f"{checkpoint}: the checkpoint is of another optimizer than run.yaml says")
     model_state = read_tensors(checkpoint / "model.safetensors")
     optimizer_state = read_tensors(checkpoint / "optimizer.safetensors")
     expected = _unshared_state(model)
@@ -125,5 +132,6 @@ def _set_optimizer_tensors(
     for key, value in tensors.items():
         place, name = key.split(".", 1)
         parameter = parameters[int(place)]
-        # A fused optimizer also wants the step count beside the parameter.
-        optimizer.state[parameter][name] = value.to(parameter.device)
+        # A fused optimizer also wants the step count beside the parameter. A copy, since the file
+        # that the values are read from as they are used is removed after the next checkpoint.
+        optimizer.state[parameter][name] = value.to(parameter.device, copy=True)

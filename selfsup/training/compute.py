@@ -69,6 +69,8 @@ def choose_compute(device: str, precision: str, threads: int | None) -> Compute:
     fast_bf16 = _computes_bf16_fast(device)
     if precision == "bf16" and device == "mps":
         raise UserError("--precision bf16 is not supported on mps; use --precision auto")
+    if precision == "bf16" and device == "cuda" and not fast_bf16:
+        raise UserError("--precision bf16: this GPU does not compute in it; use --precision auto")
     use_bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
     return Compute(torch.device(device), torch.bfloat16 if use_bf16 else torch.float32)
 

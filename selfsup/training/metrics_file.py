@@ -30,7 +30,7 @@ class MetricsFile:
 def _read_lines(path: Path) -> list[tuple[str, int]]:
     lines = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 lines.append((line, int(json.loads(line)["step"])))
             except (ValueError, KeyError, TypeError):

@@ -5,11 +5,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfsup.encoder.head_rows import join_heads, split_heads
+from selfsup.encoder.head_rows import join_heads, pad, split_heads
 from selfsup.encoder.packing import Packing
 
 lengths_of_sequences = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 WIDTH = 2
+
+
+def padded(x: torch.Tensor, packing: Packing) -> torch.Tensor:
+    """[T, …] → [B, L, …], a sequence at a time."""
+    sequences = x.detach().split(packing.cu_seqlens.diff().tolist())
+    made = x.new_zeros(len(sequences), packing.padded_length, *x.shape[1:])
+    for place, sequence in enumerate(sequences):
+        made[place, : len(sequence)] = sequence
+    return made
 
 
 def vectors(*shape: int) -> torch.Tensor:
@@ -22,10 +31,17 @@ def vectors(*shape: int) -> torch.Tensor:
 def test_heads_are_parted_as_by_padding_and_permuting(lengths, kinds, heads, filler):
     packing = Packing.from_lengths(torch.tensor(lengths))
     x = vectors(sum(lengths) + filler, kinds, heads)
-    padded = packing.pad(x[: sum(lengths)])  # [B, L, N, H, K]
+    apart = padded(x[: sum(lengths)], packing)  # [B, L, N, H, K]
     split = split_heads(x, packing)
     assert len(split) == kinds
-    assert torch.equal(torch.stack(split), padded.permute(2, 0, 3, 1, 4))
+    assert torch.equal(torch.stack(split), apart.permute(2, 0, 3, 1, 4))
+
+
+@given(lengths_of_sequences, st.integers(0, 4))
+def test_padding_puts_each_sequence_in_its_row_and_zeros_after_it(lengths, filler):
+    packing = Packing.from_lengths(torch.tensor(lengths))
+    x = vectors(sum(lengths) + filler)
+    assert torch.equal(pad(x, packing), padded(x[: sum(lengths)], packing))
 
 
 @given(lengths_of_sequences, st.integers(1, 3), st.integers(0, 4))

@@ -1,6 +1,7 @@
 """Measuring on held-out documents is the same however a model was trained."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,11 +64,23 @@ def test_measuring_leaves_a_model_that_learns_learning():
     assert measured.training
 
 
-def test_guessing_by_word_frequency_is_reckoned_from_the_training_documents():
-    # Tokens 5 to 7 to train on, 8 and 9 held out: counts and one of each, 13 in all.
-    corpus = corpus_of([[3], [2]])
+def text_masking(unk: int) -> Masking:
     vocab_size = FIRST_TOKEN + 5
-    found = unigram_loss(corpus, np.array([0]), np.array([1]), vocab_size)
-    assert found == pytest.approx(-math.log(1 / 13))
-    both = unigram_loss(corpus, np.array([0]), np.array([0, 1]), vocab_size)
-    assert both == pytest.approx(-(3 * math.log(2 / 13) + 2 * math.log(1 / 13)) / 5)
+    special = replace(SPECIAL, unk=unk)
+    return Masking(0.15, "token", special, vocab_size, np.zeros(vocab_size, bool))
+
+
+def test_guessing_by_word_frequency_is_reckoned_from_the_training_documents():
+    # Tokens 5 to 7 to train on, 8 and 9 held out: counts and one of each, 8 in all.
+    corpus, masking = corpus_of([[3], [2]]), text_masking(SPECIAL.unk)
+    found = unigram_loss(corpus, np.array([0]), np.array([1]), masking)
+    assert found == pytest.approx(-math.log(1 / 8))
+    both = unigram_loss(corpus, np.array([0]), np.array([0, 1]), masking)
+    assert both == pytest.approx(-(3 * math.log(2 / 8) + 2 * math.log(1 / 8)) / 5)
+
+
+def test_it_leaves_out_the_unknown_token_as_masking_does():
+    # Token 7 is [UNK] in place of 1, so that counts and one of each are 7 in all.
+    corpus, masking = corpus_of([[3], [2]]), text_masking(unk=FIRST_TOKEN + 2)
+    both = unigram_loss(corpus, np.array([0]), np.array([0, 1]), masking)
+    assert both == pytest.approx(-(2 * math.log(2 / 7) + 2 * math.log(1 / 7)) / 4)

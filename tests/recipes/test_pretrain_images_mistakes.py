@@ -66,6 +66,10 @@ def refused(tmp_path, capsys) -> Callable[..., str]:
         (("--encoder", "vit-tiny", "--objectives", "mlm"), "takes images, but --objectives mlm"),
         (("--encoder", "vit-huge"), "--encoder vit-huge: no encoder is called so: for text there"),
         (("--mask-ratio", "1"), "--mask-ratio must be above 0 and below 1, not 1.0"),
+        (
+            ("--mask-ratio", "0.5", "--objectives", "jigsaw"),
+            "--mask-ratio is for inpainting, and --objectives names jigsaw alone",
+        ),
         (("--mask-ratio", "0"), "--mask-ratio must be above 0 and below 1, not 0.0"),
         (("--image-size", "4"), "--image-size must be between 8 and 1,024, not 4"),
         (
@@ -199,6 +203,8 @@ def test_images_of_which_none_can_be_read(refused, tmp_path):
 def test_decoded_images_that_were_cut_short(data, refused, tmp_path):
     run = tmp_path / "first"
     assert cli.main(["pretrain", str(data / "images"), "--out", str(run), *SMALL]) == 0
+    line = refused(run / "images", "--max-bad-fraction", "0.5", *SMALL)
+    assert "--max-bad-fraction: is for image files" in line
     (shard,) = (run / "images").glob("*.safetensors")
     shard.write_bytes(shard.read_bytes()[:-100])
     line = refused(run / "images", *SMALL)

@@ -36,3 +36,36 @@ def test_that_of_another_model_is_refused_and_nothing_of_it_taken(tmp_path, widt
     with pytest.raises(UserError, match="belongs to another model"):
         load_checkpoint(checkpoint, model, optimizer)
     assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_that_of_another_optimizer_is_refused(tmp_path):
+    checkpoint = save_checkpoint(tmp_path, 7, *stepped(3), {})
+    model, _ = stepped(3)
+    with pytest.raises(UserError, match="is of another optimizer"):
+        load_checkpoint(checkpoint, model, torch.optim.SGD(model.parameters()))
+
+
+@pytest.mark.parametrize("content", ["[7]", "{", "7"])
+def test_a_damaged_state_is_said_to_be_one(content, tmp_path):
+    checkpoint = save_checkpoint(tmp_path, 7, *stepped(3), {})
+    (checkpoint / "state.json").write_text(content)
+    with pytest.raises(UserError, match="the checkpoint cannot be read"):
+        load_checkpoint(checkpoint, *stepped(3))
+
+
+def test_what_was_read_does_not_hang_on_the_file(tmp_path):
+    checkpoint = save_checkpoint(tmp_path, 7, *stepped(3), {})
+    model, optimizer = stepped(3)
+    load_checkpoint(checkpoint, model, optimizer)
+    before = [{**optimizer.state[parameter]} for parameter in model.parameters()]
+    copies = [{name: value.clone() for name, value in state.items()} for state in before]
+    file = checkpoint / "optimizer.safetensors"
+    file.write_bytes(bytes(file.stat().st_size))  # in place: what is mapped would change with it
+    for state, copy in zip(before, copies, strict=True):
+        assert all(torch.equal(state[name], copy[name]) for name in copy)
+
+
+def test_what_a_killed_run_left_half_saved_is_cleared_away(tmp_path):
+    (tmp_path / ".step-000000005.tmp").mkdir()
+    checkpoint = save_checkpoint(tmp_path, 7, *stepped(3), {})
+    assert list(tmp_path.iterdir()) == [checkpoint]
