@@ -7,7 +7,7 @@ from typing import Any
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.encoder.model_location import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.settings.parser import to_yaml
+from selfsup.settings.yaml_file import to_yaml
 from selfsup.training.checkpoint import latest_checkpoint
 
 SETTINGS, METRICS, SUMMARY = "run.yaml", "metrics.jsonl", "summary.json"

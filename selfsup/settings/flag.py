@@ -75,6 +75,11 @@ def inner_type(hint: Any) -> Any:
     return hint
 
 
+def holds_many(hint: Any) -> bool:
+    """Whether a field of this type takes several values."""
+    return typing.get_origin(inner_type(hint)) is tuple
+
+
 def check_values(settings: Any) -> None:
     """Hold every field of a settings dataclass against its range and its choices.
 
@@ -82,6 +87,10 @@ def check_values(settings: Any) -> None:
     """
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
+        if value == () and field.metadata.get("positional"):
+            raise UserError(f"{flag_name(field)} is missing: name one at least")
+        if isinstance(value, str) and field.metadata.get("metavar") in ("TEXT", "QUESTION"):
+            _check_encodable(field, value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             _check_range(field, value)
         if field.metadata.get("choices"):
@@ -115,6 +124,14 @@ def _check_range(field: dataclasses.Field, value: float) -> None:
         named = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
         allowed = " and ".join(named) or "a finite number"
     raise UserError(f"{flag_name(field)} must be {allowed}, not {value}")
+
+
+def _check_encodable(field: dataclasses.Field, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode(errors="backslashreplace").decode()
+        raise UserError(f"{flag_name(field)} {shown}: is not UTF-8: write it so") from None
 
 
 def _check_choice(field: dataclasses.Field, value: object) -> None:

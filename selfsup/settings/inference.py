@@ -1,10 +1,16 @@
 """Settings of the commands that use a trained model."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
 from selfsup.settings import machine, task_flags
-from selfsup.settings.flag import argument, check_values, flag
+from selfsup.settings.flag import argument, check_values, flag, flag_name
+
+# Settings that say nothing where answers are scored without a model.
+_OF_A_MODEL = (
+    "null_threshold", "max_answer_length", "batch_size", "device", "precision", "threads",
+)  # fmt: skip
 
 
 def batch_size() -> int:
@@ -52,10 +58,11 @@ class EvaluateSettings:
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
         if self.predictions_file is not None and self.predictions is not None:
             raise UserError("--predictions needs a MODEL: without one leave it out")
-        for name, value in (("--null-threshold", self.null_threshold),
-                            ("--max-answer-length", self.max_answer_length)):  # fmt: skip
-            if self.predictions_file is not None and value is not None:
-                raise UserError(f"{name} is for a MODEL's answers: leave it out")
+        if self.predictions_file is not None:
+            for field in dataclasses.fields(self):
+                is_given = getattr(self, field.name) != field.default
+                if field.name in _OF_A_MODEL and is_given:
+                    raise UserError(f"{flag_name(field)} is for a MODEL's answers: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +147,6 @@ class FillMaskSettings:
         at_most=1000,
     )  # fmt: skip
     device: str = machine.device()
-    precision: str = machine.precision()
     threads: int | None = machine.threads()
 
     def __post_init__(self) -> None:

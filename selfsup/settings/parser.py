@@ -5,18 +5,17 @@ Whatever is wrong with them ends in one UserError line that names the flag or fi
 
 import argparse
 import dataclasses
-import math
 import re
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from jsonargparse import ActionYesNo, ArgumentParser, Namespace, get_loader
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
 from selfsup.errors import UserError
-from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name, inner_type
+from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name, holds_many, inner_type
 from selfsup.settings.help_page import usage
+from selfsup.settings.yaml_file import check_yaml
 
 Settings = TypeVar("Settings")
 
@@ -32,10 +31,11 @@ def parse_command(
     """
     files, flags = _without_config_files(arguments)
     for file in files:
-        _check_yaml(Path(file), settings_class)
+        check_yaml(Path(file), settings_class)
     parser = command_parser(command, settings_class)
     try:
         # What comes later wins: the files come first.
+        flags = _flags_first(flags, settings_class)
         parsed = parser.parse_args([f"--config={file}" for file in files] + flags)
     except argparse.ArgumentError as error:
         raise UserError(_explain(error.message, command, settings_class)) from error
@@ -58,35 +58,12 @@ def command_parser(command: str, settings_class: type) -> ArgumentParser:
     return parser
 
 
-def to_yaml(settings: Any) -> str:
-    """The settings as YAML, as `--config` and `from_yaml` read it."""
-    values = dataclasses.asdict(settings)
-    return "".join(
-        _yaml_line(name, list(value) if isinstance(value, tuple) else value)
-        for name, value in values.items()
-    )
-
-
-def _yaml_line(name: str, value: Any) -> str:
-    for part in value if isinstance(value, list) else [value]:
-        try:
-            str(part).encode()
-        except UnicodeEncodeError:
-            shown = str(part).encode(errors="backslashreplace").decode()
-            raise UserError(f"{shown}: is not UTF-8, as {name} must be: rename it") from None
-    line = yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf)
-    if get_loader("yaml")(line) == {name: value}:
-        return line
-    # The reader takes more texts for numbers, such as 0E0, than the writer thinks to quote.
-    return yaml.safe_dump({name: value}, allow_unicode=True, width=math.inf, default_style='"')
-
-
 def from_yaml(settings_class: type[Settings], file: Path) -> Settings:
     """The settings that `to_yaml` wrote to a file.
 
     Raises UserError that names the file where it is missing or holds something else.
     """
-    _check_yaml(file, settings_class)
+    check_yaml(file, settings_class)
     try:
         parsed = command_parser("", settings_class).parse_path(str(file))
     except argparse.ArgumentError as error:
@@ -98,7 +75,7 @@ def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -
     required = field.default is dataclasses.MISSING
     default: Any = None if required else field.default
     if field.metadata.get("positional"):
-        nargs = "+" if _holds_many(hint) else None if required else "?"
+        nargs = "+" if holds_many(hint) else None if required else "?"
         # Left out, it leaves alone what --config says.
         given: dict[str, Any] = {} if required else {"default": argparse.SUPPRESS}
         parser.add_argument(field.name, type=str, nargs=nargs, **given)
@@ -106,17 +83,13 @@ def _add_argument(parser: ArgumentParser, field: dataclasses.Field, hint: Any) -
         # --lowercase and --no-lowercase
         yes_no = ActionYesNo(yes_prefix="", no_prefix="no-")
         parser.add_argument(flag_name(field), action=yes_no, default=default)
-    elif _holds_many(hint):
+    elif holds_many(hint):
         values = default if default is None else list(default)
         parser.add_argument(
             flag_name(field), type=str, nargs="+", required=required, default=values
         )
     else:
         parser.add_argument(flag_name(field), type=hint, required=required, default=default)
-
-
-def _holds_many(hint: Any) -> bool:
-    return typing.get_origin(inner_type(hint)) is tuple
 
 
 def _build(settings_class: type[Settings], parsed: Namespace) -> Settings:
@@ -146,33 +119,47 @@ def _without_config_files(arguments: list[str]) -> tuple[list[str], list[str]]:
     return files, others
 
 
-def _check_yaml(file: Path, settings_class: type) -> None:
-    """Refuse a YAML file that is missing or broken, or that holds a setting there is not."""
-    try:
-        values = get_loader("yaml")(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is no YAML file of settings: it is not UTF-8 text") from error
-    except Exception as error:  # the YAML library's own errors, which jsonargparse chooses
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = f"{file}, line {line + 1}" if line is not None else str(file)
-        reason = getattr(error, "problem", None) or "it cannot be parsed"
-        raise UserError(f"{where}: not valid YAML: {reason}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{file} holds no settings: write lines such as `seed: 1`")
+def _flags_first(arguments: list[str], settings_class: type) -> list[str]:
+    """The flags with their values; then ``--``, and what is given by its place.
+
+    argparse finds an optional argument right behind the one before it alone, not after flags, and
+    takes a value such as -1e-3 for a flag.
+    """
     hints = typing.get_type_hints(settings_class)
-    for name, value in values.items():
-        if name not in hints and name != "json":
-            raise UserError(f"{file}: unknown setting {name!r}{closest(str(name), hints)}")
-        hint = hints.get(name)
-        is_left_open = value is None and type(None) in typing.get_args(hint)
-        if value is None and not is_left_open:
-            raise UserError(f"{file}: {name} has no value: give it one, or take the line out")
-        if hint is bool and not isinstance(value, bool):
-            raise UserError(f"{file}: {name} takes true or false, not {value}")
-        if _holds_many(hint) and not isinstance(value, list) and not is_left_open:
-            raise UserError(f"{file}: {name} takes a list: write [{value}]")
+    fields = dataclasses.fields(settings_class)
+    types = {flag_name(field): hints[field.name] for field in fields}
+    flags, placed = [], []
+    words = arguments[::-1]
+    while words:
+        word = words.pop()
+        if word == "--":
+            placed += words[::-1]
+            break
+        if not _is_flag(word):
+            placed.append(word)
+            continue
+        flags.append(word)
+        hint = types.get(word, bool)
+        if hint is bool:
+            continue
+        if not holds_many(hint):
+            if words and not _is_flag(words[-1]):
+                flags[-1] += f"={words.pop()}"
+            continue
+        while words and not _is_flag(words[-1]):
+            flags.append(words.pop())
+    return [*flags, "--", *placed] if placed else flags
+
+
+def _is_flag(word: str) -> bool:
+    """Whether argparse would take it for one, but for all numbers."""
+    if not word.startswith("-") or len(word) == 1 or " " in word.split("=")[0]:
+        return False
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
 
 
 def _explain(message: str, command: str, settings_class: type) -> str:
@@ -194,7 +181,8 @@ def _explain(message: str, command: str, settings_class: type) -> str:
         kind = _KINDS.get(inner_type(hints[field.name]), "another kind of value")
         values = re.findall(r"(?:Got|Given) value: (.*)", message)
         given = f", not {values[-1]}" if values else ""
-        return f"{flag_name(field)} takes {kind}{given}"
+        mend = ": write it in quotes" if kind == _KINDS[str] else ""
+        return f"{flag_name(field)} takes {kind}{given}{mend}"
     return " ".join(message.split())
 
 

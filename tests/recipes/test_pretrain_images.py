@@ -16,7 +16,8 @@ from selfsup.objectives.image_pretraining_folder import load_image_pretraining
 from selfsup.recipes import pretraining_log
 from selfsup.recipes.pretrain import pretrain
 from selfsup.settings import PretrainSettings
-from selfsup.settings.parser import from_yaml, to_yaml
+from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import to_yaml
 from tests.recipes.test_pretrain_resume import SIGINT, SIGKILL, run_and_signal
 from tests.recipes.toy_pictures import write_toy_pictures
 

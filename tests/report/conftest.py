@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
-from selfsup.settings.parser import to_yaml
+from selfsup.settings.yaml_file import to_yaml
 
 MakeRun = Callable[..., Path]
 

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 
 from selfsup import settings
 from selfsup.errors import UserError
-from selfsup.settings import PretrainSettings, ReportSettings, TrainTokenizerSettings
-from selfsup.settings.parser import from_yaml, parse_command, to_yaml
+from selfsup.settings import (
+    FillMaskSettings,
+    PredictSettings,
+    PretrainSettings,
+    ReportSettings,
+    TrainTokenizerSettings,
+)
+from selfsup.settings.parser import from_yaml, parse_command
+from selfsup.settings.yaml_file import to_yaml
 
 ALL_SETTINGS = [getattr(settings, name) for name in settings.__all__]
 
@@ -51,6 +58,29 @@ def test_a_flag_may_take_several_values():
 def test_a_yes_or_no_has_a_flag_for_each(flag: str, value: bool):
     arguments = ["texts", "--out", "tokenizer", flag]
     assert parse_command("train-tokenizer", TrainTokenizerSettings, arguments)[0].lowercase is value
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["model", "a text", "--top", "3"],
+        ["model", "--top", "3", "a text"],
+        ["--top", "3", "model", "a text"],
+        ["--top=3", "model", "--", "a text"],
+        ["--device", "auto", "model", "--top", "3", "a text"],
+    ],
+)
+def test_what_has_its_place_may_stand_among_the_flags(arguments: list[str]):
+    chosen = parse_command("fill-mask", FillMaskSettings, arguments)[0]
+    assert chosen == FillMaskSettings(model="model", text="a text", top=3)
+
+
+def test_negative_numbers_and_texts_with_a_dash_are_no_flags():
+    chosen = parse_command(
+        "predict", PredictSettings,
+        ["model", "--question", "- why?", "--null-threshold", "-1e-3", "--", "--odd"],
+    )[0]  # fmt: skip
+    assert (chosen.question, chosen.null_threshold, chosen.text) == ("- why?", -1e-3, "--odd")
 
 
 def test_json_is_asked_for_beside_the_settings_and_is_none_of_them():
@@ -180,6 +210,9 @@ def test_a_mistake_is_named_in_one_line_with_its_flag(arguments: list[str], mess
         ("max_lenght: 3\n", "run.yaml: unknown setting 'max_lenght': did you mean max_length?"),
         ("data: a\n", "run.yaml: data takes a list: write [a]"),
         ("seed:\nout: r\n", "run.yaml: seed has no value: give it one, or take the line out"),
+        ("data: []\nout: r\n", "DATA is missing: name one at least"),
+        ("json: maybe\n", "run.yaml: json takes true or false, not maybe"),
+        ("init: 2\ndata: [a]\nout: r\n", "--init takes a text, not 2: write it in quotes"),
         ("mirror: maybe\n", "run.yaml: mirror takes true or false, not maybe"),
         ("max_length: many\ndata: [a]\nout: r\n", "--max-length takes a whole number, not many"),
         ("max_length: 3\ndata: [a]\nout: r\n", "--max-length must be between 16 and 512, not 3"),

@@ -8,7 +8,7 @@ from selfsup.images.image_progress import ImageProgress
 from selfsup.images.prepare_images import prepare_images
 from selfsup.recipes.doctor import doctor
 from selfsup.settings import DoctorSettings, PretrainSettings
-from selfsup.settings.parser import to_yaml
+from selfsup.settings.yaml_file import to_yaml
 from tests.found_problems import found_in, only_one
 from tests.recipes.toy_pictures import write_toy_pictures
 

@@ -9,7 +9,7 @@ import pytest
 
 from selfsup.recipes.doctor import doctor
 from selfsup.settings import DoctorSettings, FinetuneSettings, PretrainSettings
-from selfsup.settings.parser import to_yaml
+from selfsup.settings.yaml_file import to_yaml
 from tests.found_problems import found_in, only_one
 
 SUMMARY = {"mlm_loss": 4.5, "unigram_loss": 6.9, "nsp_accuracy": 0.8, "steps": 100}
