@@ -17,12 +17,16 @@ _OTHER_ENDINGS = (".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
 _MARKS = {"prediction", "probabilities", "tag_probabilities", "n_best"}
 
 
-def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
+def check_writable(
+    file: str | Path, reads: str | Path | None = None, *, as_answers: bool = False
+) -> None:
     """Make the file's folder, and see whether a file can be written there, before hours of work.
 
     Args:
         file: where predictions are to go.
         reads: the file that they are predictions for.
+        as_answers: whether they answer questions, so that a .json file of them is
+            ``{"id": "answer"}``.
 
     Raises:
         UserError: it cannot, or would write over what is read, or over what holds no predictions.
@@ -34,7 +38,7 @@ def check_writable(file: str | Path, reads: str | Path | None = None) -> None:
         raise UserError(f"cannot write {path}: it is the file to predict for: name another")
     if path.suffix.lower() in _OTHER_ENDINGS:
         raise UserError(f"cannot write {path}: predictions are JSON lines: name it NAME.jsonl")
-    if path.is_file() and not _holds_predictions(path):
+    if path.is_file() and not _holds_predictions(path, as_answers):
         raise UserError(
             f"cannot write {path}: it is there already and does not look like predictions: name "
             "another file, or delete it"
@@ -54,20 +58,21 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
     Raises:
         UserError: the disk is full, read-only or not yours.
     """
-    path = Path(file)
-    check_writable(path)
+    path, as_answers = Path(file), False
     if path.suffix.lower() == ".json":
         predictions = list(predictions)
-        if all({"id", "answer"} <= prediction.keys() for prediction in predictions):
-            answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
-            write_bytes(path, (json.dumps(answers, ensure_ascii=False) + "\n").encode())
-            return
+        as_answers = all({"id", "answer"} <= prediction.keys() for prediction in predictions)
+    check_writable(path, as_answers=as_answers)
+    if as_answers:
+        answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
+        write_bytes(path, (json.dumps(answers, ensure_ascii=False) + "\n").encode())
+        return
     with replacing(path) as opened:
         for prediction in predictions:
             opened.write((json.dumps(prediction, ensure_ascii=False) + "\n").encode())
 
 
-def _holds_predictions(path: Path) -> bool:
+def _holds_predictions(path: Path, as_answers: bool) -> bool:
     """Whether a file holds nothing, or what ``write_predictions`` writes."""
     try:
         with path.open("rb") as file:
@@ -79,7 +84,6 @@ def _holds_predictions(path: Path) -> bool:
         return False
     if not isinstance(record, dict):
         return False
-    are_answers = path.suffix.lower() == ".json" and all(
-        isinstance(answer, str) for answer in record.values()
-    )
-    return bool(_MARKS & record.keys()) or are_answers
+    if as_answers and path.suffix.lower() == ".json":
+        return all(isinstance(answer, str) for answer in record.values())
+    return bool(_MARKS & record.keys())

@@ -36,12 +36,13 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         with display or ProgressDisplay("evaluate") as display:
             return score_answers(settings.predictions_file, settings.data, display.message)
     assert settings.model is not None
-    if settings.predictions is not None:
-        check_writable(settings.predictions, settings.data)
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)
     refuse_unused(settings, loaded.task.NAME)
+    if settings.predictions is not None:
+        is_answers = loaded.task.NAME == ANSWER
+        check_writable(settings.predictions, settings.data, as_answers=is_answers)
     loaded = with_answer_flags(loaded, settings)
     task, labels = loaded.task, loaded.labels
     with display or ProgressDisplay("evaluate") as display:

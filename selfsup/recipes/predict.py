@@ -12,7 +12,7 @@ from selfsup.evaluation.predictions_file import check_writable, write_prediction
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.share_of_data import showing_share
 from selfsup.settings import PredictSettings
-from selfsup.settings.task_flags import refuse_unused
+from selfsup.settings.task_flags import ANSWER, refuse_unused
 from selfsup.tasks.columns import Columns
 from selfsup.tasks.reading import Reading
 from selfsup.tasks.task_folder import load_task_model
@@ -43,10 +43,10 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         if task.FAMILY.TAKES == "text":
             _check_given(settings, given)
         examples = task.examples_of(*given)
-        answers = predictor.predict_examples(examples, tell=_tell)
+        answers = predictor.predict_examples(examples, settings.batch_size, tell=_tell)
         return next(task.records(examples, answers))
     assert settings.out is not None
-    check_writable(settings.out, settings.data)
+    check_writable(settings.out, settings.data, as_answers=task.NAME == ANSWER)
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
         examples = task.read_examples(settings.data, Reading(columns), labelled=False)
@@ -96,7 +96,7 @@ def _check_given(settings: PredictSettings, given: tuple[list[str], list[str] | 
 
 
 def _tell(note: str) -> None:
-    print(note, file=sys.stderr)
+    print(note.removeprefix(": "), file=sys.stderr)  # a text has no file to be named before it
 
 
 def _read_text(file: str) -> str:

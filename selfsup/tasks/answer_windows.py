@@ -144,7 +144,7 @@ def answer_windows(
         doc_stride: tokens of the context that a window shares with the next one, at most half of
             those that it has room for.
     """
-    cls, sep = special_ids(tokenizer)
+    cls, sep = special_ids(tokenizer, paired=True)
     tokenizer = plain(tokenizer, special_as_text=True)
     contexts = tokenize_contexts(tokenizer, questions.contexts)
     asked, cut = _question_tokens(tokenizer, questions.questions, max_length)

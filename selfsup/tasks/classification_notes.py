@@ -40,7 +40,9 @@ def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels
             f"on average {labels.mean:.3g} ± {labels.std:.3g}"
         ]
     counts, in_validation = _counts(train, labels), _counts(validation, labels)
-    notes = balance_notes(train.source, counts, len(train))
+    # The f1 of several labels counts all of them alike, the frequent one too.
+    fair_metric = "f1_macro" if labels.kind == "multi" else "f1"
+    notes = balance_notes(train.source, counts, len(train), fair_metric)
     if labels.kind == "multi":
         without = sum(not label for label in train.labels or [])
         notes.insert(

@@ -68,9 +68,10 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
     with opening(found) as raw:
         try:
             if found.suffix == ".parquet":
-                yield from islice(_parquet_rows(compression.seekable(raw, file), file), at_most)
+                whole = compression.seekable(raw, found.name)
+                yield from islice(_parquet_rows(whole, file), at_most)
                 return
-            records = _READERS[found.suffix](compression.decompressed(raw, file), file)
+            records = _READERS[found.suffix](compression.decompressed(raw, found.name), file)
             for record in islice(records, at_most):
                 yield record if isinstance(record, BadRecord) else _row(record, file)
         except compression.DAMAGED as error:

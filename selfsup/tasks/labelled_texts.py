@@ -1,7 +1,7 @@
 """Texts, or pairs of texts, from a table, with their labels as the file writes them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from selfsup.tasks.labelled_rows import Row, read_rows
 GivenLabel = str | tuple[str, ...]
 
 # The label in SNLI and its like where those who labelled it could not agree.
-_NO_AGREEMENT = "-"
+NO_AGREEMENT = "-"
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,18 @@ def read_labelled_texts(
     return _agreed_upon(examples)
 
 
+def leaves_some_out(labels: Iterable[Hashable]) -> bool:
+    """Whether ``NO_AGREEMENT`` among a file's labels says that an example has none."""
+    labels = set(labels)
+    return NO_AGREEMENT in labels and "+" not in labels and len(labels) > 1
+
+
 def _agreed_upon(examples: LabelledTexts) -> LabelledTexts:
     """The examples without those whose label "-" says that they have none."""
     labels = examples.labels or []
-    others = set(labels) - {_NO_AGREEMENT}
-    if _NO_AGREEMENT not in labels or "+" in others or not others:
+    if not leaves_some_out(labels):
         return examples
-    kept = [place for place, label in enumerate(labels) if label != _NO_AGREEMENT]
+    kept = [place for place, label in enumerate(labels) if label != NO_AGREEMENT]
     count = len(examples) - len(kept)
     note = f'{examples.source}: {count:,} examples with the label "-" (not agreed upon) left out'
     return examples.only(kept, note)

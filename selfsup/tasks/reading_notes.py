@@ -72,20 +72,23 @@ def overlap_notes(
     ]
 
 
-def balance_notes(source: str, counts: Counter[str], total: int) -> list[str]:
+def balance_notes(
+    source: str, counts: Counter[str], total: int, fair_metric: str = "f1"
+) -> list[str]:
     """Whether one label outweighs all others, and which ones are rare.
 
     Args:
         source: the file.
         counts: examples of each label.
         total: all examples.
+        fair_metric: which does not reward saying one label always.
     """
     notes = []
     label, most = counts.most_common(1)[0]
     if most > MOST_FREQUENT * total:
         notes.append(
-            f'{source}: {most / total:.0%} of the examples have the label "{label}": judge by f1, '
-            "which does not reward saying so always"
+            f'{source}: {most / total:.0%} of the examples have the label "{label}": judge by '
+            f"{fair_metric}, which does not reward saying so always"
         )
     rare = {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}
     if rare and len(counts) > 1:

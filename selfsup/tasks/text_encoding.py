@@ -52,7 +52,7 @@ def encode_texts(
         text_pairs: the second text of each pair, or None.
         source: the file, for the note on texts that are too long.
     """
-    cls, sep = special_ids(tokenizer)
+    cls, sep = special_ids(tokenizer, paired=text_pairs is not None)
     room = limits.max_length - (2 if text_pairs is None else 3)
     windowed = limits.long_text == "window"
     keep = None if windowed else limits.max_length
@@ -114,18 +114,32 @@ def plain(tokenizer: Tokenizer, *, special_as_text: bool = False) -> Tokenizer:
     return copy
 
 
-def special_ids(tokenizer: Tokenizer) -> tuple[int, int]:
+def special_ids(tokenizer: Tokenizer, *, paired: bool = False) -> tuple[int, int]:
     """The ids of ``[CLS]`` and ``[SEP]``, by whatever names the tokenizer has them.
 
+    Args:
+        tokenizer: of the model.
+        paired: whether texts come in pairs.
+
     Raises:
-        UserError: it does not put one token before a text and one after it.
+        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or not
+            ``[SEP]`` alone between two, or does not tell their segments apart.
     """
-    around = plain(tokenizer).encode("").ids
+    tokenizer = plain(tokenizer)
+    around = tokenizer.encode("").ids
     if len(around) != 2:
         raise UserError(
             "the tokenizer does not put [CLS] before a text and [SEP] after it, as BERT's does"
         )
-    return around[0], around[1]
+    cls, sep = around
+    if paired:
+        pair = tokenizer.encode("", "")
+        if (pair.ids, pair.type_ids) != ([cls, sep, sep], [0, 0, 1]):
+            raise UserError(
+                "the tokenizer does not lay out a pair of texts as BERT's does, [CLS] A [SEP] B "
+                "[SEP] in two segments: take another model for pairs and questions"
+            )
+    return cls, sep
 
 
 def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:

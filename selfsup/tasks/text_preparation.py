@@ -33,6 +33,6 @@ def text_preparation(tokenizer_folder: Path, limits: Limits) -> TextPreparation:
     """With the tokenizer of a folder.
 
     Raises:
-        UserError: there is none, or it is no WordPiece tokenizer.
+        UserError: there is none, or it cannot be read.
     """
     return TextPreparation(load_tokenizer(tokenizer_folder), limits, tokenizer_folder)

@@ -36,12 +36,8 @@ def cut_pairs(first: np.ndarray, second: np.ndarray, room: int) -> tuple[Spans, 
     As ``longest_first`` in Hugging Face's tokenizers: the longer text gives way until both are
     equally long; then both are halved, and the longer one keeps the odd token.
     """
-    shorter, longer = np.minimum(first, second), np.maximum(first, second)
-    kept_longer = np.where(shorter > room, shorter, np.maximum(shorter, room - shorter))
-    kept_longer = np.minimum(kept_longer, longer)
-    halved = shorter + kept_longer > room
-    kept_shorter = np.where(halved, room // 2, shorter)
-    kept_longer = np.where(halved, room // 2 + room % 2, kept_longer)
+    kept_shorter = np.minimum(np.minimum(first, second), room // 2)
+    kept_longer = np.minimum(np.maximum(first, second), room - kept_shorter)
     first_is_longer = first > second
     return (
         cut(np.where(first_is_longer, kept_longer, kept_shorter), room),

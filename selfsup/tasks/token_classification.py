@@ -155,7 +155,7 @@ def metrics(
 ) -> dict[str, float]:
     """How good the scores are, float [R, C], against the tags of ``encoded``.
 
-    ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts them by default;
+    ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts BIO and BIOES;
     ``accuracy`` is of words; ``loss`` is the mean cross-entropy of words in nats.
     """
     given, best = encoded.windows.labels, scores.argmax(axis=1)

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from selfsup.encoder.packing import Packing
+from selfsup.errors import UserError
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.text_encoding import plain, special_ids
@@ -209,7 +210,7 @@ def owned_windows(
 def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """The token ids of each word, int32; a word of which nothing is left is an unknown one."""
     tokenizer = plain(tokenizer, special_as_text=True)
-    unknown = np.array([tokenizer.token_to_id(tokenizer.model.unk_token)], np.int32)
+    unknown = np.array([_unknown_id(tokenizer)], np.int32)
     found, ordered = {}, sorted(words)
     for first in range(0, len(ordered), _WORDS_AT_ONCE):
         some = ordered[first : first + _WORDS_AT_ONCE]
@@ -217,3 +218,19 @@ def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
         for word, encoding in zip(some, encodings, strict=True):
             found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
     return found
+
+
+def _unknown_id(tokenizer: Tokenizer) -> int:
+    """The id of ``[UNK]``.
+
+    Raises:
+        UserError: the tokenizer has no such token.
+    """
+    token = getattr(tokenizer.model, "unk_token", None)
+    number = None if token is None else tokenizer.token_to_id(token)
+    if number is None:
+        raise UserError(
+            "the tokenizer has no unknown token as BERT's WordPiece has: take another model for "
+            "token-classification"
+        )
+    return number

@@ -66,6 +66,7 @@ def test_what_is_read_is_not_written_over(tmp_path):
         ("names.jsonl", '{"text": "a", "entities": []}\n'),
         ("config.json", '{"hidden_size": 24}'),
         ("squad.json", '{"data": []}'),
+        ("package.json", '{"name": "a", "version": "1"}'),
         ("texts.txt", "a\n"),
         ("image.png", "\x89PNG"),
     ],

@@ -103,7 +103,7 @@ def test_what_is_hardly_meant_as_a_text_is_refused(model, data, text, said):
 def test_a_text_may_be_longer_than_any_file_name_and_it_is_said_that_it_is_cut(model, capsys):
     answer = predict(PredictSettings(model=model, text="a fine film " * 999, device="cpu"))
     assert answer["label"] in ("down", "up")
-    assert "1 of 1 texts cut at 32 tokens" in capsys.readouterr().err
+    assert "\n1 of 1 texts cut at 32 tokens" in f"\n{capsys.readouterr().err}"
 
 
 def test_a_file_to_predict_for_needs_no_labels(model, tmp_path):

@@ -171,6 +171,13 @@ def test_a_file_that_holds_no_answers_is_refused(data, tmp_path, answers, said):
             ["evaluate", "--predictions-file", "f", "--data", "x", "--null-threshold", "1"],
             "--null-threshold is for a MODEL's answers",
         ),
+        (
+            ["evaluate", "--predictions-file", "f", "--data", "x", "--device", "cuda"],
+            "--device is for a MODEL's answers",
+        ),
+        (["predict", "m", "caf\udce9"], "TEXT caf\\udce9: is not UTF-8"),
+        (["predict", "m", "t", "--question", "caf\udce9"], "--question caf\\udce9: is not UTF-8"),
+        (["fill-mask", "m", "caf\udce9 [MASK]"], "TEXT caf\\udce9 [MASK]: is not UTF-8"),
         (["predict", "m", "t", "--text-column", "a"], "--text-column goes with --data FILE"),
         (["predict", "m", "--question", "q"], "--question needs one text"),
         (

@@ -54,6 +54,12 @@ def test_a_table_is_read_the_same_in_every_form(tmp_path, kind: str, compression
     assert [row.fields for row in rows] == ROWS
 
 
+@pytest.mark.parametrize("name", ["table.tsv.gz", "table.csv.zst"])
+def test_a_folder_with_one_table_is_that_table(tmp_path, name: str):
+    write_table(tmp_path / name, ROWS)
+    assert [row.fields for row in read_rows(str(tmp_path))] == ROWS
+
+
 def test_a_parquet_table_keeps_the_kinds_of_its_values(tmp_path):
     path = tmp_path / "table.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"label": [1, 0], "text": ["a", "b"]}), path)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from selfsup.corpus.tokenizer_folder import load_tokenizer
@@ -145,3 +146,18 @@ def test_a_tokenizer_without_cls_and_sep_is_refused():
     tokenizer.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(UserError, match=r"does not put \[CLS\] before a text"):
         special_ids(tokenizer)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["[CLS] $A [SEP] [SEP]:1 $B:1 [SEP]:1", "[CLS] $A [SEP] $B [SEP]"],
+    ids=["two of them between", "one segment"],
+)
+def test_a_tokenizer_that_lays_out_pairs_otherwise_is_refused_for_pairs_alone(pair: str):
+    tokenizer = toy_tokenizer()
+    special = [("[CLS]", CLS), ("[SEP]", SEP)]
+    tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", pair, special)  # pyright: ignore[reportAttributeAccessIssue]
+    assert special_ids(tokenizer) == (CLS, SEP)
+    with pytest.raises(UserError, match="does not lay out a pair of texts as BERT's does"):
+        special_ids(tokenizer, paired=True)
+    assert special_ids(toy_tokenizer(), paired=True) == (CLS, SEP)

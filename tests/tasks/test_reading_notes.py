@@ -87,3 +87,12 @@ def test_numbers_are_told_by_their_range():
 def test_several_labels_are_told_by_their_number():
     said = notes([(f"t {n}", ("a", "b") if n % 2 else ()) for n in range(20)], [("o", ("a", "b"))])
     assert said == ["train.tsv: 1 labels a text, none for 10 texts"]
+
+
+def test_a_label_that_most_of_several_have_is_judged_by_the_mean_over_labels():
+    (_, said) = notes(
+        [(f"t {n}", ("a", "b") if n % 10 == 0 else ("a",)) for n in range(90)], [("o", ("a", "b"))]
+    )
+    assert said.endswith(
+        'have the label "a": judge by f1_macro, which does not reward saying so always'
+    )

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
+from selfsup.errors import UserError
 from selfsup.tasks.encoded_texts import IGNORE_INDEX
 from selfsup.tasks.word_windows import EncodedSentences, WordBatch, encode_words, owned_windows
 from tests.toy_task import OTHER, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
@@ -66,6 +70,13 @@ def test_a_sentence_without_words_has_a_window_without_rows():
 def test_a_word_of_which_nothing_is_left_is_an_unknown_one():
     encoded = encode([["\u200b", "film", "\x00"]])
     assert encoded.windows.input_ids.tolist() == [CLS, UNK, FILM, UNK, SEP]
+
+
+def test_a_tokenizer_without_an_unknown_token_is_refused():
+    pieces = Tokenizer(Unigram([("<unk>", 0.0), ("[CLS]", -1.0), ("[SEP]", -1.0), ("a", -1.0)], 0))
+    pieces.post_processor = TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 1), ("[SEP]", 2)])  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(UserError, match="no unknown token as BERT's WordPiece has"):
+        encode_words(pieces, [["a"]], None, 16, 4, "f")
 
 
 def test_special_tokens_among_the_words_are_ordinary_text():

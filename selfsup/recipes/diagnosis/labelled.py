@@ -10,7 +10,12 @@ from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
 from selfsup.tasks.given_labels import MANY_LABELS
 from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
-from selfsup.tasks.labelled_texts import hold_several, read_label
+from selfsup.tasks.labelled_texts import (
+    NO_AGREEMENT,
+    hold_several,
+    leaves_some_out,
+    read_label,
+)
 from selfsup.tasks.reading_notes import FEWEST_EXAMPLES, MOST_FREQUENT
 
 _MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
@@ -58,11 +63,16 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     texts = [" ".join(text.split()) for text in texts]
     several = hold_several(rows, columns.label)
     labels = [_labels(row, file, columns.label, several) for row in rows]
+    if leaves_some_out(label for given in labels for label in given or ()):
+        kept = [place for place, label in enumerate(labels) if label != (NO_AGREEMENT,)]
+        yield Fact("left out, as not agreed upon", len(rows) - len(kept))
+        rows, texts = [rows[place] for place in kept], [texts[place] for place in kept]
+        labels = [labels[place] for place in kept]
     counts = _counts(labels)
     yield Fact("examples", len(rows))
     if not _are_measures(counts) and len(counts) <= MANY_LABELS:
         yield Fact("labels", dict(counts.most_common()))
-    yield from _label_problems(file, rows, labels, columns.label)
+    yield from _label_problems(file, rows, labels, columns.label, several)
     yield from _text_problems(file, rows, texts, labels)
 
 
@@ -72,7 +82,7 @@ def _labels(row: Row, file: str, column: str, several: bool) -> tuple[str, ...] 
         label = read_label(row, file, column, several=several)
     except UserError:
         return None
-    return label if isinstance(label, tuple) else (label,)
+    return tuple(sorted(label)) if isinstance(label, tuple) else (label,)
 
 
 def _counts(labels: Iterable[tuple[str, ...] | None]) -> Counter[str]:
@@ -91,7 +101,11 @@ def _is_number(label: str) -> bool:
 
 
 def _label_problems(
-    file: str, rows: list[Row], labels: list[tuple[str, ...] | None], column: str
+    file: str,
+    rows: list[Row],
+    labels: list[tuple[str, ...] | None],
+    column: str,
+    several: bool,
 ) -> Iterator[Problem]:
     if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(
@@ -101,7 +115,7 @@ def _label_problems(
     counts = _counts(labels)
     if not counts:
         return
-    if len(counts) == 1:
+    if len(counts) == 1 and all(labels):
         yield Problem(
             f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
             "give examples of another label, or name another --label-column",
@@ -127,7 +141,9 @@ def _label_problems(
         yield Problem(
             f'{share:.0%} of the examples have the label "{label}": always saying so is right as '
             "often",
-            "judge by f1 or matthews_correlation, not by accuracy",
+            "judge by f1_macro, not by f1"
+            if several
+            else "judge by f1 or matthews_correlation, not by accuracy",
         )
 
 

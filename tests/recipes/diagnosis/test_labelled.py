@@ -27,6 +27,36 @@ def test_several_labels_are_counted_each(tmp_path):
     assert result["counts"] == {"examples": 40, "labels": {"good": 20, "long": 20}}
 
 
+def test_one_label_that_some_texts_lack_is_something_to_tell_apart(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    rows = [{"text": f"text {n}", "label": ["good"] if n % 2 else []} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert found_in(path) == []
+
+
+def test_several_labels_are_the_same_in_any_order_and_judged_by_their_mean(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    rows = [{"text": f"text {n}", "label": ["good"]} for n in range(90)]
+    rows += [{"text": f"text {n}", "label": ["long"]} for n in range(90, 100)]
+    rows += [
+        {"text": "again", "label": ["good", "long"]},
+        {"text": "again", "label": ["long", "good"]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    often, repeated = found_in(path)
+    assert "90% of the examples have the label" in often
+    assert "judge by f1_macro" in often
+    assert "1 texts occur again" in repeated
+
+
+def test_what_was_not_agreed_upon_is_no_label(tmp_path):
+    rows = [*sound_rows(), *(("-", f"open {number}") for number in range(20))]
+    result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
+    assert result["problems"] == []
+    assert result["counts"]["left out, as not agreed upon"] == 20
+    assert result["counts"]["labels"] == {"good": 20, "bad": 20}
+
+
 def test_among_lists_an_empty_field_is_no_label_that_is_missing(tmp_path):
     path = tmp_path / "labelled.jsonl"
     lists = (["good", "long"], ["good"], None, ["long"])
