@@ -17,6 +17,7 @@ help: ## list these commands
 
 demo: $(PLAIN) ## pre-train on the documentation on this machine, and show what that is worth
 	$(BIN)/selfsup demo --out runs/demo
+	@echo 'Before these commands, once in a terminal: . $(BIN)/activate'
 
 test: $(FULL) ## run the tests
 	$(BIN)/python -m pytest -n 2

@@ -172,8 +172,9 @@ def train_seeds(
         model.to(compute.device)
         # What a frozen pre-trained encoder makes of a text is the same for every seed.
         if settings.freeze == "encoder" and (seed == settings.seed or not start.is_pretrained):
-            units = with_features(model, units, data.train.encoded.windows, compute)
-            windows = with_features(model, windows, data.validation.encoded.windows, compute)
+            train, validation = data.train.encoded, data.validation.encoded
+            units = with_features(model, train.units, train.windows, compute)
+            windows = with_features(model, validation.windows, validation.windows, compute)
         run = train_seed(settings, task, model, data, units, windows, seed, compute, log)
         runs[seed] = run
         if run.best is not None and (best is None or merit(run.best, task) > merit(best[1], task)):
@@ -190,8 +191,6 @@ def with_features(
     model: TaskModule, units: Units, windows: Windows, compute: Compute
 ) -> FrozenFeatures:
     """Units, or windows, with what the encoder makes of their windows in place of tokens."""
-    if isinstance(units, FrozenFeatures):
-        units = units.units
     features = map_batches(model, model.features, windows, compute)
     return FrozenFeatures(units, features, np.asarray(windows.row_counts))
 
@@ -213,11 +212,10 @@ def train_seed(
     with learning_rows_in_use(settings, task, model, units):
         plan = plan_learning(settings, model, features)
         return train_one_seed(
-            *plan,
+            plan,
             task,
-            data.labels,
+            data,
             units,
-            data.validation,
             windows,
             settings.epochs,
             settings.batch_size,

@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.encoder.vit_config import VIT_SIZES, VitConfig, vit_config
@@ -12,7 +11,7 @@ from selfsup.errors import UserError
 from selfsup.recipes.data_kinds import USUAL_ENCODER
 from selfsup.recipes.image_data import usual_side
 from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import DEFAULT_BUDGET, IMAGE_OBJECTIVES
+from selfsup.settings.pretrain import DEFAULT_BUDGET, IMAGE_OBJECTIVES, filled_in
 
 MASK_RATIO = 0.75  # MAE, §4.1
 LARGEST_IMAGE = 224
@@ -67,26 +66,19 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
             "--patch-size say otherwise",
             file=sys.stderr,
         )
-    budget = settings.budget
-    if settings.steps is None and budget is None:
-        budget = DEFAULT_BUDGET
-
-    def given(value: Any, default: Any) -> Any:
-        return default if value is None else value
-
-    return dataclasses.replace(
+    return filled_in(
         settings,
         encoder=None if settings.init is not None else name,
-        objectives=given(settings.objectives, IMAGE_OBJECTIVES),
-        budget=budget,
+        objectives=IMAGE_OBJECTIVES,
+        budget=DEFAULT_BUDGET if settings.steps is None else None,
         image_size=image_size,
         patch_size=patch_size,
-        mask_ratio=given(settings.mask_ratio, MASK_RATIO),
-        batch_size=given(settings.batch_size, size.batch_size),
-        learning_rate=given(settings.learning_rate, size.learning_rate),
-        dropout=given(settings.dropout, size.dropout),
+        mask_ratio=MASK_RATIO,
+        batch_size=size.batch_size,
+        learning_rate=size.learning_rate,
+        dropout=size.dropout,
         start="random",
-        optimizer=size.optimizer if settings.optimizer == "auto" else settings.optimizer,
+        optimizer=size.optimizer,
     )
 
 

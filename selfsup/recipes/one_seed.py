@@ -3,14 +3,14 @@
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from selfsup.evaluation.scoring import score
-from selfsup.recipes.task_data import EncodedPart
+from selfsup.recipes.learning_plan import LearningPlan
+from selfsup.recipes.task_data import TaskData
 from selfsup.tasks.example_batches import EpochBatches
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.task import Task, Units, Windows
@@ -61,13 +61,10 @@ class SeedRun:
 
 
 def train_one_seed(
-    learner: Any,
-    optimizer: torch.optim.Optimizer,
-    begin_epoch: Callable[[int], None],
+    plan: LearningPlan,
     task: Task,
-    labels: Labels,
+    data: TaskData,
     units: Units,
-    validation: EncodedPart,
     windows: Windows,
     epochs: int,
     batch_size: int,
@@ -79,25 +76,22 @@ def train_one_seed(
     """Train, measure after each epoch, and leave the learner as it was after the best one.
 
     Args:
-        learner: a module that turns a batch into losses, and has ``scores``.
-        optimizer: over those of its parameters that learn.
-        begin_epoch: called with the number of each epoch but the first before it begins; more
-            parameters may learn from then on.
-        task, labels: for the metrics.
-        units: to learn from.
-        validation: the examples to measure with.
-        windows: those of ``validation``, as the learner takes them.
+        plan: what learns, and how.
+        task, data: for the metrics.
+        units: of the training examples, as the learner takes them.
+        windows: of the validation examples, likewise.
         epochs, batch_size, settings, compute: how.
         after_step, after_epoch: told of each.
     """
+    learner, optimizer, begin_epoch = plan
     batches = EpochBatches(units, batch_size, settings.seed)
     best: EpochReport | None = None
     best_weights: dict[str, Tensor] = {}
     losses: list[float] = []
 
     def measure(epoch: int, step: int, loss: float, scores: np.ndarray) -> EpochReport:
-        encoded, examples = validation.encoded, validation.examples
-        fitted = task.fit(scores, encoded, examples, labels)
+        encoded, examples = data.validation.encoded, data.validation.examples
+        fitted = task.fit(scores, encoded, examples, data.labels)
         metrics = task.metrics(scores, encoded, examples, fitted)
         return EpochReport(epoch, step, loss, metrics, scores, fitted)
 
@@ -113,13 +107,10 @@ def train_one_seed(
             report = measure(epoch, step.state.step, statistics.fmean(losses), scores)
             losses.clear()
             if best is None or merit(report, task) > merit(best, task):
-                best, best_weights = report, _trained_weights(learner, {})
+                best, best_weights = report, _copy_weights(learner)
             after_epoch(report)
-            if epoch == epochs:
-                return
-            begin_epoch(epoch + 1)
-            # What only learns from now on was in the best epoch as it is now.
-            best_weights = _trained_weights(learner, best_weights)
+            if epoch < epochs:
+                begin_epoch(epoch + 1)
 
     extent = Extent(steps=epochs * batches.steps_per_epoch)
     stages = [Stage(1.0, batches, {})]
@@ -138,13 +129,9 @@ def merit(report: EpochReport, task: Task) -> tuple[float, float]:
     return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
 
 
-def _trained_weights(learner: nn.Module, known: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of all parameters that learn, but those that are known already."""
-    return known | {
-        name: parameter.detach().clone()
-        for name, parameter in learner.named_parameters()
-        if parameter.requires_grad and name not in known
-    }
+def _copy_weights(learner: nn.Module) -> dict[str, Tensor]:
+    """Of all parameters: one that is frozen now may learn from the next epoch on."""
+    return {name: weights.detach().clone() for name, weights in learner.named_parameters()}
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from selfsup.encoder.config import BERT_SIZES, bert_config
 from selfsup.encoder.config_file import read_config
@@ -10,7 +9,7 @@ from selfsup.encoder.model_location import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.recipes.data_kinds import USUAL_ENCODER
 from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import DEFAULT_BUDGET, TEXT_OBJECTIVES
+from selfsup.settings.pretrain import DEFAULT_BUDGET, TEXT_OBJECTIVES, filled_in
 
 
 @dataclass(frozen=True)
@@ -61,23 +60,16 @@ def with_defaults(settings: PretrainSettings) -> PretrainSettings:
             f"--short-length {settings.short_length} must be below --max-length "
             f"{settings.max_length}"
         )
-    budget = settings.budget
-    if settings.steps is None and budget is None:
-        budget = DEFAULT_BUDGET
-
-    def given(value: Any, default: Any) -> Any:
-        return default if value is None else value
-
-    return dataclasses.replace(
+    return filled_in(
         settings,
         encoder=None if settings.init is not None else encoder,
-        objectives=given(settings.objectives, TEXT_OBJECTIVES),
-        budget=budget,
-        batch_size=given(settings.batch_size, size.batch_size),
-        learning_rate=given(settings.learning_rate, size.learning_rate),
-        dropout=given(settings.dropout, size.dropout),
-        start=size.start if settings.start == "auto" else settings.start,
-        optimizer=size.optimizer if settings.optimizer == "auto" else settings.optimizer,
+        objectives=TEXT_OBJECTIVES,
+        budget=DEFAULT_BUDGET if settings.steps is None else None,
+        batch_size=size.batch_size,
+        learning_rate=size.learning_rate,
+        dropout=size.dropout,
+        start=size.start,
+        optimizer=size.optimizer,
     )
 
 

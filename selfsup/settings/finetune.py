@@ -227,11 +227,6 @@ class FinetuneSettings:
                 "--embedding-learning-rate is for embeddings that learn: leave it out with --freeze"
             )
         if self.freeze == "encoder":
-            if self.learning_rate is not None and self.head_learning_rate is not None:
-                raise UserError(
-                    "--learning-rate is for layers that learn: leave it out with --freeze encoder "
-                    "and --head-learning-rate"
-                )
             for name, is_given in (
                 ("--unfreeze-every", self.unfreeze_every is not None),
                 ("--reinit-layers", self.reinit_layers is not None),

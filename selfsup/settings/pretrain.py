@@ -1,6 +1,8 @@
 """Settings of pre-training."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from selfsup.errors import UserError
 from selfsup.settings import corpus, machine
@@ -285,3 +287,11 @@ class ResumeSettings:
     """
 
     run: str = argument("run folder of a `selfsup pretrain` that stopped", metavar="RUN")
+
+
+def filled_in(settings: PretrainSettings, **defaults: Any) -> PretrainSettings:
+    """The settings with these in the place of what was left open (None, or "auto")."""
+    left_open = {
+        name: value for name, value in defaults.items() if getattr(settings, name) in (None, "auto")
+    }
+    return dataclasses.replace(settings, **left_open)

@@ -74,16 +74,12 @@ def best_spans(
 
     parts = _Parts.of(scores, windows)
     best = np.full(len(parts.tokens), -np.inf)  # of the parts that begin at each token
+    log_total = best.copy()
     for further in range(min(max_answer_length, len(best))):
-        begun = best[: len(best) - further]
-        np.maximum(begun, parts.all_scores(further), out=begun)
-    top = np.maximum.reduceat(best, bounds)
-    top_of_row = np.repeat(top, sizes)
-    total = np.zeros(len(best))
-    for further in range(min(max_answer_length, len(best))):
-        begun = slice(0, len(best) - further)
-        total[begun] += np.exp(parts.all_scores(further) - top_of_row[begun])
-    found.log_totals[asked] = top + np.log(np.add.reduceat(total, bounds))
+        begun, part_scores = slice(0, len(best) - further), parts.all_scores(further)
+        best[begun] = np.maximum(best[begun], part_scores)
+        log_total[begun] = np.logaddexp(log_total[begun], part_scores)
+    found.log_totals[asked] = np.logaddexp.reduceat(log_total, bounds)
 
     # The S best parts begin at the S tokens at which the best parts begin.
     begins = _best_rows(best, bounds, sizes, count)
@@ -123,17 +119,15 @@ class _Parts:
         rows = concatenated_ranges(first_rows, sizes)
         tokens = concatenated_ranges(first, sizes)
         last = first + sizes - 1
-        # A part from s to e has min(s - first, last - e) tokens of context on its poorer side. In
-        # the window before, s has more before it, so that one is poorer only if e has less after
-        # it: last_before - e < s - first. The window after is no better if last - e is at least
-        # what s has before it there.
+        # A question's windows are equally long, so a part from s to e has most context in the one
+        # whose middle is nearest its own: s + e tells, and halfway between a window and the next
+        # it is last + first of the next.
         same = windows.question_of[1:] == windows.question_of[:-1]
-        last_before, first_after = np.full_like(first, -_NOWHERE), np.full_like(first, _NOWHERE)
-        last_before[1:][same], first_after[:-1][same] = last[:-1][same], first[1:][same]
+        border_before, border_after = np.full_like(first, -_NOWHERE), np.full_like(first, _NOWHERE)
+        border_before[1:][same] = border_after[:-1][same] = (last[:-1] + first[1:])[same]
         of_row = np.repeat(np.arange(len(sizes)), sizes)
-        before = tokens - first[of_row]
-        nearest = last_before[of_row] - before + 1 - tokens
-        farthest = last[of_row] - np.maximum(0, tokens - first_after[of_row]) - tokens
+        nearest = border_before[of_row] + 1 - 2 * tokens
+        farthest = np.minimum(last[of_row] - tokens, border_after[of_row] - 2 * tokens)
         return cls(scores[rows, 0], scores[rows, 1], tokens, nearest, farthest)
 
     def all_scores(self, further: int) -> np.ndarray:

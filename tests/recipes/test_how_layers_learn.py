@@ -218,11 +218,6 @@ def test_layers_that_cannot_be_drawn_anew_are_refused(files, tmp_path, changed, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_frozen_encoder_has_no_use_for_a_rate_beside_the_heads(files, tmp_path):
-    with pytest.raises(UserError, match="--learning-rate is for layers that learn"):
-        settings(files, tmp_path, freeze="encoder", learning_rate=1e-3, head_learning_rate=1e-2)
-
-
 @pytest.mark.parametrize(
     ("flag", "value"), [("unfreeze_every", 1), ("reinit_layers", 1), ("layer_decay", 0.9)]
 )
