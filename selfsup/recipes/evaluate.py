@@ -9,7 +9,7 @@ from selfsup.evaluation.scoring import score
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.score_answers import score_answers
 from selfsup.recipes.share_of_data import showing_share
-from selfsup.recipes.task_data import reading_of
+from selfsup.recipes.task_data import is_of_pairs, reading_of
 from selfsup.settings import EvaluateSettings
 from selfsup.settings.task_flags import ANSWER, refuse_unused
 from selfsup.tasks.task_folder import load_task_model
@@ -38,7 +38,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     assert settings.model is not None
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=settings.text_pair_column is not None)
+    loaded = load_task_model(settings.model, paired=is_of_pairs(settings))
     refuse_unused(settings, loaded.task.NAME)
     if settings.predictions is not None:
         is_answers = loaded.task.NAME == ANSWER

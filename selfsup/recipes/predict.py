@@ -11,6 +11,7 @@ from selfsup.errors import UserError
 from selfsup.evaluation.predictions_file import check_writable, write_predictions
 from selfsup.recipes.answer_flags import with_answer_flags
 from selfsup.recipes.share_of_data import showing_share
+from selfsup.recipes.task_data import is_of_pairs
 from selfsup.settings import PredictSettings
 from selfsup.settings.task_flags import ANSWER, refuse_unused
 from selfsup.tasks.columns import Columns
@@ -32,9 +33,8 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         UserError: the model or the file cannot be used, or the answers cannot be written.
     """
     started = time.perf_counter()
-    paired = settings.text_pair is not None or settings.text_pair_column is not None
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=paired)
+    loaded = load_task_model(settings.model, paired=is_of_pairs(settings))
     refuse_unused(settings, loaded.task.NAME)
     predictor = Predictor(with_answer_flags(loaded, settings), compute)
     task = predictor.task

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from selfsup.settings import EvaluateSettings, FinetuneSettings
-from selfsup.tasks.columns import Columns
+from selfsup.errors import UserError
+from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.tasks.columns import Columns, holds_pairs
+from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
 from selfsup.tasks.labels import Kind, Labels
 from selfsup.tasks.reading import Reading
 from selfsup.tasks.task import EncodedExamples, Examples, Task
@@ -46,6 +48,21 @@ def reading_of(settings: FinetuneSettings | EvaluateSettings) -> Reading:
         settings.label_separator,
     )
     return Reading(columns, settings.max_bad_fraction)
+
+
+def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
+    """Whether flags or columns say that a classifier which does not say so is one of pairs."""
+    if settings.text_pair_column is not None or getattr(settings, "text_pair", None) is not None:
+        return True
+    if settings.text_column is not None:  # that one alone
+        return False
+    try:
+        if settings.data is None or not is_table(settings.data):
+            return False
+        rows = [row for row in read_records(settings.data, at_most=20) if isinstance(row, Row)]
+    except UserError:  # told of where the data are read
+        return False
+    return holds_pairs(column_names(rows))
 
 
 def read_task_files(

@@ -1,8 +1,10 @@
 """Measuring a fine-tuned model, and using it on texts and files."""
 
 import json
+from typing import Any
 
 import pytest
+from transformers import BertConfig, BertForSequenceClassification
 
 from selfsup.corpus.tokenizer_folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
@@ -17,7 +19,14 @@ from selfsup.tasks.labels import Labels
 from selfsup.tasks.limits import Limits
 from selfsup.tasks.task_folder import save_task_model
 from selfsup.tasks.text_preparation import text_preparation
-from tests.toy_task import CONFIG, toy_examples, toy_tokenizer, write_toy_file, write_toy_model
+from tests.toy_task import (
+    CONFIG,
+    VOCABULARY,
+    toy_examples,
+    toy_tokenizer,
+    write_toy_file,
+    write_toy_model,
+)
 
 LABELS = Labels("class", ("down", "up"))
 EXAMPLES = toy_examples(21, seed=6)
@@ -41,6 +50,27 @@ def data(tmp_path) -> str:
 
 def read_lines(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_classifier_of_others_is_one_of_pairs_where_the_file_holds_pairs(tmp_path):
+    folder = tmp_path / "peer"
+    config = BertConfig(
+        vocab_size=len(VOCABULARY), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=40, id2label={0: "down", 1: "up"},
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder)
+    save_tokenizer(toy_tokenizer(), folder)
+    path = tmp_path / "pairs.tsv"
+    rows = [f"{label}\t{text}\t{text[::-1]}" for label, text in EXAMPLES]
+    path.write_text("\n".join(["label\tsentence1\tsentence2", *rows]) + "\n")
+
+    def measured(**columns: Any) -> tuple[str, dict]:
+        chosen = EvaluateSettings(model=str(folder), data=str(path), device="cpu", **columns)
+        return (result := evaluate(chosen))["task"], result["metrics"]
+
+    assert measured() == measured(text_pair_column="sentence2")
+    assert measured()[0] == "pair-classification"
+    assert measured(text_column="sentence1")[0] == "sequence-classification"
 
 
 def test_predictions_are_in_the_order_of_the_file_and_give_the_metrics(model, data, tmp_path):
