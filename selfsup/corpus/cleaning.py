@@ -19,9 +19,13 @@ def clean_paragraphs(text: str) -> list[str]:
         text = unicodedata.normalize("NFC", text)
     paragraphs = []
     for line in text.splitlines():
+        paragraph = line
         # A printable string holds no space but U+0020 and no control character: most lines.
-        paragraph = line if line.isprintable() else _UNPRINTABLE.sub(_replacement, line)
-        paragraph = paragraph.replace("\ufffd", "").strip()
+        if not line.isprintable() or "\ufffd" in line:
+            paragraph = _UNPRINTABLE.sub(_replacement, line).replace("\ufffd", "")
+            # What a removed character stood between may be one letter now.
+            paragraph = unicodedata.normalize("NFC", paragraph)
+        paragraph = paragraph.strip()
         if paragraph:
             paragraphs.append(paragraph)
     return paragraphs

@@ -17,6 +17,8 @@ import zstandard
 from selfsup.errors import UserError
 
 _BUFFER_BYTES = 1 << 20
+# So few at a time, as each can stand for 32 kB, which come all at once.
+_ZSTANDARD_BYTES = 1 << 10
 
 
 class _Zstandard(io.RawIOBase):
@@ -38,7 +40,7 @@ class _Zstandard(io.RawIOBase):
             EOFError: the file ends within a frame.
         """
         while not self._ready:
-            self._compressed = self._compressed or self._file.read(_BUFFER_BYTES)
+            self._compressed = self._compressed or self._file.read(_ZSTANDARD_BYTES)
             if not self._compressed:
                 if self._frame is not None:
                     raise EOFError("the file ends before its last Zstandard frame does")
@@ -67,13 +69,19 @@ DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, zstandard.Zst
 
 def format_suffix(name: str) -> str:
     """The suffix that tells the format, in lower case: ``".jsonl"`` of ``"a.jsonl.gz"``."""
-    path = PurePosixPath(name.lower())
+    path = _path(name)
     return PurePosixPath(path.stem).suffix if is_compressed(name) else path.suffix
 
 
 def is_compressed(name: str) -> bool:
     """Whether the suffix says that it is."""
-    return PurePosixPath(name.lower()).suffix in _DECOMPRESSORS
+    return _path(name).suffix in _DECOMPRESSORS
+
+
+def _path(name: str) -> PurePosixPath:
+    """The name in lower case; of a chain of URLs, such as ``zip://a.txt::b.zip``, the first."""
+    links = name.lower().split("::")
+    return PurePosixPath(next((link for link in links if "://" in link), name.lower()))
 
 
 def seekable(file: IO[bytes], name: str) -> IO[bytes]:
@@ -92,7 +100,7 @@ def decompressed(file: IO[bytes], name: str) -> BinaryIO:
     Raises:
         UserError: it is text in UTF-16.
     """
-    decompressor = _DECOMPRESSORS.get(PurePosixPath(name.lower()).suffix)
+    decompressor = _DECOMPRESSORS.get(_path(name).suffix)
     raw = decompressor(file) if decompressor else file
     reader = io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES)
     if reader.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):

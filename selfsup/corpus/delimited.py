@@ -3,10 +3,15 @@
 import csv
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES, BadRecord, Record
-from selfsup.corpus.text_field import Fields, documents_from_fields, refuse_repeated_names
+from selfsup.corpus.text_field import (
+    Fields,
+    documents_from_fields,
+    refuse_repeated_names,
+    too_long,
+)
 from selfsup.errors import UserError
 
 
@@ -39,10 +44,13 @@ def _rows(
     # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(LONGEST_RECORD_BYTES)
+    lines = _BoundedLines(text)
     # Strict, so that a quote which is never closed is told, and does not pass for a long field.
-    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
     try:
         header = next(reader, [])
+        if lines.one_was_too_long:
+            raise csv.Error(too_long())
     except csv.Error as error:
         raise UserError(f"{source}, line 1: no header that names the columns ({error})") from None
     refuse_repeated_names(header, f"{source}, line 1")
@@ -50,26 +58,68 @@ def _rows(
         yield BadRecord(source, 1, "not UTF-8")
     while True:
         line = reader.line_num + 1
+        lines.one_was_too_long = False
         try:
             row = next(reader, None)
         except csv.Error as error:
-            if "unexpected end of data" in str(error):  # no single row is lost, but all that follow
+            if _is_never_closed(error, reader.line_num > line):
+                # No single row is lost, but all that follow.
                 raise UserError(
                     f"{source}, line {line}: a quotation mark is opened and never closed, so that "
                     "it swallows all that follows: close it, or write it twice"
                 ) from None
-            yield BadRecord(source, line, f"not a row ({error})")
+            reason = too_long() if lines.one_was_too_long else f"not a row ({error})"
+            yield from _bad_lines(source, line, reader.line_num, reason)
             continue
         if row is None:
             return
-        if not row:
-            continue
-        if len(row) != len(header):
-            yield BadRecord(source, line, f"{len(row)} columns where the header has {len(header)}")
+        if lines.one_was_too_long:
+            yield from _bad_lines(source, line, reader.line_num, too_long())
+        elif row and len(row) != len(header):
+            reason = f"{len(row)} columns where the header has {len(header)}"
+            yield from _bad_lines(source, line, reader.line_num, reason)
         elif any(map(_has_escaped_bytes, row)):
             yield BadRecord(source, line, "not UTF-8")
-        else:
+        elif row:
             yield line, dict(zip(header, row, strict=True))
+
+
+class _BoundedLines:
+    """Lines for ``csv.reader``; one too long for memory is left out, and said to be.
+
+    What stands for it opens or closes a field of several lines where it does.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self.one_was_too_long = False
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._text.readline(LONGEST_RECORD_BYTES):
+            if len(line) == LONGEST_RECORD_BYTES and not line.endswith(("\n", "\r")):
+                self.one_was_too_long = True
+                marks = line.count('"')
+                while rest := self._text.readline(LONGEST_RECORD_BYTES):
+                    marks += rest.count('"')
+                    if rest.endswith(("\n", "\r")):
+                        break
+                line = '"\n' if marks % 2 else "\n"
+            yield line
+
+
+def _is_never_closed(error: csv.Error, has_several_lines: bool) -> bool:
+    """Whether a quotation mark is why; in a long file it is met as a field of too many lines."""
+    return "unexpected end of data" in str(error) or (
+        has_several_lines and "field larger than field limit" in str(error)
+    )
+
+
+def _bad_lines(source: str, first: int, last: int, reason: str) -> Iterator[BadRecord]:
+    """A record for each line, as it is mostly a stray quotation mark that makes them one row."""
+    if last > first:
+        reason += f"; one row of lines {first} to {last}, perhaps by a stray quotation mark"
+    for line in range(first, last + 1):
+        yield BadRecord(source, line, reason)
 
 
 def _has_escaped_bytes(text: str) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, cast
@@ -24,7 +24,7 @@ _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
 _GLOB_CHARACTERS = "*?["
 
 # What file systems call the thing that changes with a file's content.
-_STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+_STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class Input:
 
     Attributes:
         name: what messages call it.
-        url: where it is, in full.
+        url: where it is, in full; what the path lacks, such as a host, is in the source after it.
         suffix: its format's suffix, or ``"docs"`` or ``"hub"``.
         size: bytes as stored, 0 where unknown.
         stamp: changes when the content does (the time it was changed, or what stands for it).
+        place: the file system it was found in, and its path there; without it the URL says both.
     """
 
     name: str
@@ -44,6 +45,9 @@ class Input:
     suffix: str
     size: int = 0
     stamp: str = ""
+    place: tuple[fsspec.AbstractFileSystem, str] | None = field(
+        default=None, compare=False, repr=False
+    )
 
 
 def find_inputs(sources: Sequence[str]) -> list[Input]:
@@ -79,19 +83,21 @@ def _find(source: str) -> list[Input]:
         if filesystem.isfile(path):
             if _format(path) is None:
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
-            return [_input(filesystem, path, source)]
+            return [_input(filesystem, path, source, source)]
         if filesystem.isdir(path):
             names = sorted(filesystem.find(path, on_error="raise"))
             known = set(names)
+            # What is in an archive is called by its path there: the source ends in another file's.
+            folder = path if "::" in source else source.rstrip("/")
             found = [
-                _input(filesystem, name, f"{source.rstrip('/')}{name[len(path) :]}")
+                _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
                 for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
             ]
         elif any(character in source for character in _GLOB_CHARACTERS):
             names = sorted(cast(list[str], filesystem.glob(path)))
             folder = _folder_of_glob(path)
             found = [
-                _input(filesystem, name, name)
+                _input(filesystem, name, name, source)
                 for name in _texts_of_the_user(names, folder, filesystem.exists)
                 if filesystem.isfile(name)
             ]
@@ -124,11 +130,14 @@ def _find_docs(source: str) -> list[Input]:
     return found
 
 
-def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str) -> Input:
+def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str, source: str) -> Input:
     info = filesystem.info(path)
     stamp = next((str(info[key]) for key in _STAMPS if info.get(key)), "")
     url = filesystem.unstrip_protocol(path)
-    return Input(name, url, _format(path) or "", info.get("size") or 0, stamp)
+    if filesystem.storage_options:  # a host, an archive: not in the path
+        url += f"::{source}"
+    size = info.get("size") or 0
+    return Input(name, url, _format(path) or "", size, stamp, (filesystem, path))
 
 
 def _format(path: str) -> str | None:
@@ -183,7 +192,7 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
         UserError: it cannot be opened.
     """
     with _opening_errors(found.name):
-        filesystem, path = _filesystem(found.url)
+        filesystem, path = found.place or _filesystem(found.url)
         file = filesystem.open(path, "rb")
     with closing(file):
         yield cast(IO[bytes], file)

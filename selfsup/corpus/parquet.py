@@ -27,7 +27,8 @@ def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | Bad
         # Buffered pages instead of whole row groups, which writers make as large as they like.
         parquet = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
         number = 0
-        columns = _columns(parquet.schema_arrow, text_field, source)
+        if not parquet.metadata.num_rows:  # its columns may be of no kind
+            return
         columns = _columns(parquet.schema_arrow, text_field, source)
         for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
             values = {name: _values(batch.column(name)) for name in batch.schema.names}
@@ -45,15 +46,23 @@ def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | Bad
 
 
 def _columns(schema: Any, text_field: str, source: str) -> list[str]:
-    """The columns to read: text and id, or every column of strings where a guess is needed."""
+    """The columns to read: text and id, or every column of strings where a guess is needed.
+
+    Raises:
+        UserError: there are none.
+    """
     import pyarrow.types as types
 
     refuse_repeated_names(schema.names, source)
     if text_field in schema.names:
         return [name for name in ("id", text_field) if name in schema.names]
-    return [
-        field.name for field in schema if field.name == "id" or _holds_strings(field.type, types)
-    ]
+    strings = [field.name for field in schema if _holds_strings(field.type, types)]
+    if not strings:
+        raise UserError(
+            f'{source}: no field "{text_field}", and none that holds strings '
+            f"(it has: {', '.join(schema.names)}): write the text as a column of strings"
+        )
+    return [name for name in schema.names if name == "id" or name in strings]
 
 
 def _holds_strings(column_type: Any, types: Any) -> bool:

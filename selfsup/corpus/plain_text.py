@@ -75,9 +75,9 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 1
     rest = b""
     while piece := file.readline(_LONGEST_LINE_BYTES):
+        is_whole = len(piece) < _LONGEST_LINE_BYTES or piece.endswith(b"\n")
         if number == 1 and not rest:
             piece = piece.removeprefix(b"\xef\xbb\xbf")
-        is_whole = len(piece) < _LONGEST_LINE_BYTES or piece.endswith(b"\n")
         piece = rest + piece
         cut = len(piece) if is_whole else _place_to_cut(piece)
         yield number, piece[:cut]

@@ -7,6 +7,7 @@ block of documents at a time. Which worker did what leaves no trace in the resul
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -105,6 +106,9 @@ def prepare(
         finished = _finished_manifest(out, identity, display)
         if finished:
             return finished
+        # What lies there of unfinished work is ours, too.
+        tokenizer_copy = out / "tokenizer"
+        is_copy_ours = not tokenizer_copy.exists() or load_unfinished(out) is not None
         with writing_to(out):
             state = _state_to_go_on_from(out, identity, display)
         tally = BadRecordTally(
@@ -114,7 +118,7 @@ def prepare(
             first_bad=state.first_bad,
         )
         state.save(out)
-        save_tokenizer(tokenizer, out / "tokenizer")
+        save_tokenizer(tokenizer, tokenizer_copy)
         writer = CorpusWriter(out, state, token_dtype(vocabulary_size(tokenizer)), shard_tokens)
         stream = RecordStream(inputs, text_field, text_documents, start=state.position)
         bytes_before = state.counts.bytes_read
@@ -137,6 +141,10 @@ def prepare(
                 raise
     if not state.shards:
         remove_unfinished(out)
+        # They would make it a folder of other files for the next call.
+        (out / PROBLEMS_FILE).unlink(missing_ok=True)
+        if is_copy_ours:
+            shutil.rmtree(tokenizer_copy)
         raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
     manifest = {
         "format": FORMAT,

@@ -10,8 +10,9 @@ from selfsup.errors import UserError
 
 DEFAULT_TEXT_FIELD = "text"
 
-# How many records a field's name is guessed from.
+# How many records a field's name is guessed from, and among how many they are looked for.
 _LOOKED_AT = 20
+_LOOKED_THROUGH = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +32,14 @@ def documents_from_fields(
         UserError: the first records all lack the field.
     """
     records = iter(records)
-    first = list(itertools.islice(records, _LOOKED_AT))
-    samples = [record[1] for record in first if not isinstance(record, BadRecord)]
+    first: list[Fields | BadRecord] = []
+    samples: list[dict[str, Any]] = []
+    for record in itertools.islice(records, _LOOKED_THROUGH):
+        first.append(record)
+        if not isinstance(record, BadRecord):
+            samples.append(record[1])
+        if len(samples) == _LOOKED_AT:
+            break
     if samples and not any(text_field in fields for fields in samples):
         text_field = _guess(samples, source, text_field)
     for record in itertools.chain(first, records):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from selfsup.corpus.added_tokens import vocabulary_size
-from selfsup.corpus.wordpiece_training import PREFIX, forget_rarest
+from selfsup.corpus.wordpiece_training import LONGEST_WORD, PREFIX, forget_rarest
 
 # The most frequent of the words that are cut, and the candidates of the largest gain. Both bound
 # the memory, to some 400 MB.
@@ -89,7 +89,7 @@ def choose_tokens(
     word_counts: Mapping[str, int],
     vocabulary: Collection[str],
     count: int,
-    longest_word: int = 100,
+    longest_word: int = LONGEST_WORD,
 ) -> list[tuple[str, int]]:
     """Choose tokens one by one, each that shortens the corpus most after those before it.
 

@@ -11,10 +11,12 @@ from tokenizers.processors import BertProcessing
 
 from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.fast_wordpiece import word_cutter
-from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary
+from selfsup.corpus.wordpiece_training import LONGEST_WORD, count_words, learn_vocabulary
 from selfsup.errors import UserError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+_LEAST_VOCAB_SIZE = 64  # that --vocab-size takes
 
 
 def train_tokenizer(
@@ -48,16 +50,18 @@ def train_tokenizer(
     paragraphs = (paragraph for text in texts for paragraph in clean_paragraphs(text))
     word_counts = count_words(paragraphs, word_cutter(empty))
     if not word_counts:
-        raise UserError("the corpus holds no text: name another corpus")
+        raise UserError("the corpus holds no text to learn words from: name another corpus")
     learned = learn_vocabulary(
         word_counts, vocab_size - len(SPECIAL_TOKENS), min_frequency=min_frequency
     )
     tokens = [*SPECIAL_TOKENS, *learned]
     if len(tokens) < vocab_size and not allow_fewer:
         allowed = len(SPECIAL_TOKENS) + _learnable(word_counts, len(learned), min_frequency)
+        mend = "give more text"
+        if allowed >= _LEAST_VOCAB_SIZE:
+            mend = f"ask for --vocab-size {allowed} or less, or {mend}"
         raise UserError(
-            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: "
-            f"ask for --vocab-size {allowed} or less, or give more text"
+            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: {mend}"
         )
     vocabulary = {token: index for index, token in enumerate(tokens)}
     return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
@@ -79,7 +83,8 @@ def wordpiece_tokenizer(
             BERT's original rule, to do so whenever it lowercases.
         split_chinese_characters: make every CJK ideograph a word of its own.
     """
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    model = WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = BertNormalizer(
         clean_text=True,
         handle_chinese_chars=split_chinese_characters,

@@ -5,17 +5,25 @@ time (the order of a hash map decides), and keeps every word it meets in memory.
 """
 
 import heapq
+from array import array
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 import numpy as np
 
 PREFIX = "##"
+LONGEST_WORD = 100  # in characters; longer ones are [UNK]
 
 # Once there are more different pieces, or words, than this, the rarest go; and so many of
 # the most frequent are learned from. Both bound the memory, to some 600 MB.
 _MOST_COUNTED = 1 << 20
 _MOST_LEARNED_FROM = 1 << 19
+# Likewise in characters, for text without spaces. Each time so many were read, those held are
+# counted, so that they can be twice as many.
+_MOST_CHARACTERS_HELD = 1 << 25
+_MOST_CHARACTERS_LEARNED_FROM = 5 << 20
 # As in SentencePiece (Kudo & Richardson 2018): rarer characters become [UNK], so that a handful of
 # quotations in other scripts do not fill the vocabulary.
 _CHARACTER_COVERAGE = 0.9995
@@ -40,7 +48,7 @@ def count_words(
     *,
     most_counted: int = _MOST_COUNTED,
 ) -> Counter[str]:
-    """Count normalised words, in bounded memory.
+    """Count normalised words, in bounded memory; those longer than ``LONGEST_WORD`` are left out.
 
     Args:
         paragraphs: cleaned text.
@@ -53,15 +61,22 @@ def count_words(
     def settle() -> None:
         for piece, count in pieces.items():
             for word in words_of_piece(piece):
-                words[word] += count
+                if len(word) <= LONGEST_WORD:
+                    words[word] += count
         pieces.clear()
         if len(words) > most_counted:
             forget_rarest(words, most_counted // 2)
 
+    read = 0
     for paragraph in paragraphs:
         pieces.update(paragraph.split())
+        read += len(paragraph)
         if len(pieces) > most_counted:
             settle()
+        elif read > _MOST_CHARACTERS_HELD:
+            read = 0
+            if sum(map(len, pieces)) > _MOST_CHARACTERS_HELD:
+                settle()
     settle()
     return words
 
@@ -79,7 +94,7 @@ def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: i
         begin a word first, then joined tokens in the order they were learned. Fewer, if the words
         allow no more.
     """
-    word_counts = dict(Counter(word_counts).most_common(_MOST_LEARNED_FROM))
+    word_counts = _most_frequent(word_counts)
     tokens = _alphabet(word_counts, size)
     ids = {token: index for index, token in enumerate(tokens)}
     pairs = _Pairs(word_counts, ids)
@@ -104,6 +119,13 @@ def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: i
     return tokens
 
 
+def _most_frequent(word_counts: dict[str, int]) -> dict[str, int]:
+    """The words to learn from, those of one frequency in the order in which they were met."""
+    words = Counter(word_counts).most_common(_MOST_LEARNED_FROM)
+    ends = list(accumulate(len(word) for word, _ in words))
+    return dict(words[: bisect_right(ends, _MOST_CHARACTERS_LEARNED_FROM)])
+
+
 class _Pairs:
     """Adjacent tokens within words: how often each pair occurs, and where.
 
@@ -112,20 +134,19 @@ class _Pairs:
     """
 
     def __init__(self, word_counts: dict[str, int], ids: dict[str, int]) -> None:
-        symbols: list[int] = []
-        weights: list[int] = []
-        following: list[int] = []
+        # A list would hold an object for each of these numbers, at several times the memory.
+        symbols, weights, following = array("i"), array("q"), array("i")
         for word, count in word_counts.items():
             pieces = [ids.get(word[0]), *(ids.get(PREFIX + c) for c in word[1:])]
             if None not in pieces:
-                following += range(len(symbols) + 1, len(symbols) + len(pieces))
+                following.extend(range(len(symbols) + 1, len(symbols) + len(pieces)))
                 following.append(-1)
-                symbols += pieces  # type: ignore[arg-type]
-                weights += [count] * len(pieces)
+                symbols.extend(pieces)  # type: ignore[arg-type]
+                weights.extend([count] * len(pieces))
         self._symbols = symbols
         self._weights = weights
         self._following = following
-        self._preceding = [-1] * len(symbols)
+        self._preceding = array("i", [-1]) * len(symbols)
         for position, after in enumerate(following):
             if after >= 0:
                 self._preceding[after] = position

@@ -6,7 +6,7 @@ from typing import Any
 from selfsup.errors import UserError
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
 from selfsup.tasks.columns import Columns, holds_pairs
-from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
+from selfsup.tasks.labelled_rows import first_columns, is_table
 from selfsup.tasks.labels import Kind, Labels
 from selfsup.tasks.reading import Reading
 from selfsup.tasks.task import EncodedExamples, Examples, Task
@@ -54,15 +54,12 @@ def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
     """Whether flags or columns say that a classifier which does not say so is one of pairs."""
     if settings.text_pair_column is not None or getattr(settings, "text_pair", None) is not None:
         return True
-    if settings.text_column is not None:  # that one alone
+    if settings.text_column is not None or settings.data is None:
         return False
     try:
-        if settings.data is None or not is_table(settings.data):
-            return False
-        rows = [row for row in read_records(settings.data, at_most=20) if isinstance(row, Row)]
+        return is_table(settings.data) and holds_pairs(first_columns(settings.data))
     except UserError:  # told of where the data are read
         return False
-    return holds_pairs(column_names(rows))
 
 
 def read_task_files(

@@ -15,6 +15,7 @@ from selfsup.corpus.text_field import is_encodable, refuse_repeated_names
 from selfsup.errors import UserError
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
+_LOOKED_AT = 1000  # a stray quotation mark may spoil many rows
 _READERS = {".csv": csv_rows, ".tsv": tsv_rows, ".jsonl": json_objects, ".ndjson": json_objects}
 
 
@@ -76,6 +77,16 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
                 yield record if isinstance(record, BadRecord) else _row(record, file)
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
+
+
+def first_columns(file: str) -> list[str]:
+    """The names of the fields in a table's beginning.
+
+    Raises:
+        UserError: as ``read_records``.
+    """
+    records = read_records(file, _LOOKED_AT)
+    return column_names([record for record in records if isinstance(record, Row)])
 
 
 def column_names(rows: list[Row]) -> list[str]:

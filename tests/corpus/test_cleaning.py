@@ -1,17 +1,23 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfsup.corpus.cleaning import clean_paragraphs
 
+# A letter and its mark, and two parts of a syllable, with something between that is removed.
+PARTED = ("e\u200d\u0301", "\u1112\u200b\u1161", "e\ufffd\u0301")
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def test_decomposed_letters_are_composed():
     assert clean_paragraphs("cafe\u0301") == ["café"]
     assert clean_paragraphs(unicodedata.normalize("NFD", "한국어")) == ["한국어"]
+
+
+def test_letters_are_composed_over_what_is_removed_between_their_parts():
+    assert clean_paragraphs("\n".join(PARTED)) == ["é", "하", "é"]
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\n\n\n", "\x0c", "\u2028", "\u2029"])
@@ -49,6 +55,7 @@ def test_blank_paragraphs_disappear():
 
 
 @given(UNICODE)
+@example(PARTED[0])
 def test_cleaned_text_is_composed_and_holds_no_control_character(text):
     for paragraph in clean_paragraphs(text):
         assert paragraph == paragraph.strip()
@@ -60,6 +67,7 @@ def test_cleaned_text_is_composed_and_holds_no_control_character(text):
 
 
 @given(UNICODE)
+@example(PARTED[1])
 def test_cleaning_twice_is_cleaning_once(text):
     once = clean_paragraphs(text)
     assert clean_paragraphs("\n".join(once)) == once

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from selfsup.corpus import record_blocks
+from selfsup.corpus.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.shards import open_shards
 from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.unfinished import Unfinished
 from selfsup.corpus.wordpiece import train_tokenizer
 from selfsup.errors import UserError
 from selfsup.folder_lock import alone_in
@@ -308,8 +310,37 @@ def test_an_empty_corpus_is_refused_and_leaves_no_shards(tokenizer_folder, tmp_p
     path.write_text(text)
     with pytest.raises(UserError, match=r"empty\.jsonl: no text in it"):
         run(path, tokenizer_folder, tmp_path / "out")
-    assert not list((tmp_path / "out").glob("*.json*"))
-    assert not list((tmp_path / "out").glob("shard*"))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_corpus_without_text_leaves_the_folder_to_the_next_call(
+    corpus, tokenizer_folder, tmp_path, expected
+):
+    out = tmp_path / "out"
+    (tmp_path / "empty.jsonl").write_text('{"text": ""}\nnot JSON\n')
+    for begun_before in (False, True):
+        if begun_before:  # a call that was killed before its first shard
+            Unfinished({}).save(out)
+            save_tokenizer(load_tokenizer(tokenizer_folder), out / "tokenizer")
+        with pytest.raises(UserError, match="no text in it"):
+            run(tmp_path / "empty.jsonl", tokenizer_folder, out, max_bad_fraction=0.5)
+    run(corpus, tokenizer_folder, out)
+    assert contents(out) == expected
+
+
+def test_a_corpus_without_text_leaves_what_was_there_before(tokenizer_folder, tmp_path):
+    out, path = tmp_path / "out", tmp_path / "one.txt"
+    path.write_text("Red fox runs.")
+    run(path, tokenizer_folder, out)
+    tokenizer = contents(out / "tokenizer")
+    manifest = json.loads((out / "manifest.json").read_text())
+    path.write_text(" ")
+    manifest["inputs_sha256"] = inputs_sha256(find_inputs([str(path)]))
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "shard-00000.safetensors").unlink()
+    with pytest.raises(UserError, match="no text in it"):
+        run(path, tokenizer_folder, out)
+    assert contents(out / "tokenizer") == tokenizer
 
 
 def test_a_corpus_of_one_document_is_one_shard(tokenizer_folder, tmp_path):

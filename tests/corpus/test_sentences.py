@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfsup.corpus import sentences
 from selfsup.corpus.sentences import guess_language, split_sentences
 
 # Each text as it should come out: sentences separated by "|".
@@ -56,6 +57,24 @@ def test_japanese_and_chinese_sentences(language, marked):
 def test_many_numbers_in_a_row_are_joined_in_no_time():
     paragraph = "1. " * 20_000 + "끝이다."  # half a minute, when all was searched for each
     assert split_sentences(paragraph, "ko") == [paragraph]
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_a_long_paragraph_is_split_in_parts_as_it_would_be_whole(language, monkeypatch):
+    expected = ["今日は晴れです。", "彼は「はい。」と言った。", "“好！”他说。", "本当！？ "] * 600
+    segment, lengths = sentences.sentencex.segment, []  # type: ignore[attr-defined]
+
+    def measured(language: str, text: str) -> list[str]:
+        lengths.append(len(text))
+        return segment(language, text)
+
+    monkeypatch.setattr(sentences.sentencex, "segment", measured)
+    assert split_sentences("".join(expected), language) == expected
+    assert max(lengths) < 5000  # sentencex takes time with the square of it
+
+
+def test_a_long_paragraph_without_an_end_of_a_sentence_stays_whole():
+    assert split_sentences("没有句号" * 5000, "zh") == ["没有句号" * 5000]
 
 
 @given(st.text(), st.sampled_from(["en", "ko", "ja", "zh", "ru", "xx"]))

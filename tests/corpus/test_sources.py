@@ -6,12 +6,16 @@ import json
 import logging
 import lzma
 import sys
+import tracemalloc
+import zipfile
 
 import fsspec
 import pyarrow
 import pyarrow.parquet
 import pytest
 import zstandard
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.zip import ZipFileSystem
 
 from selfsup.corpus.document import LONGEST_RECORD_BYTES
 from selfsup.corpus.inputs import find_inputs, inputs_sha256
@@ -133,6 +137,19 @@ def test_a_text_file_without_line_breaks_is_read_in_parts_and_nothing_is_lost(
     assert "".join(joined.split()) == "".join(text.split())
 
 
+@pytest.mark.parametrize("mode", ["file", "blank-line"])
+def test_a_mark_at_the_beginning_cuts_no_character_of_a_long_line_and_counts_as_no_line(
+    tmp_path, mode
+):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "é".encode() * 600_000 + b"\n\nb\xffd\n")
+    assert "".join(texts(path, text_documents=mode, max_bad_fraction=0.5)).split() == [
+        "é" * 524_286, "é" * 75_714
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"a\.txt, line 3: byte 2 is not UTF-8"):
+        texts(path, text_documents=mode)
+
+
 def test_a_long_text_file_becomes_several_documents(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("A line of forty characters, or nearly so.\n" * 250_000)
@@ -194,6 +211,67 @@ def test_any_fsspec_url_can_be_read():
         memory.rm("/corpus", recursive=True)
 
 
+def test_files_in_an_archive_are_read_one_by_one_by_pattern_or_all(tmp_path):
+    archive = tmp_path / "c.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("d/a.jsonl.gz", gzip.compress(json_lines(ROWS[:1])))
+        file.writestr("d/b.csv", csv_bytes(ROWS[1:]))
+        file.writestr("d/c.parquet", parquet_bytes(ROWS[1:]))
+    first, second = (row["text"] for row in ROWS)
+    assert texts(f"zip://d/a.jsonl.gz::{archive}") == [first]
+    assert texts(f"zip://d/c.parquet::{archive}") == [second]
+    assert texts(f"zip://d/*.jsonl*::{archive}") == [first]
+    for everything in ("zip://d", "zip://d/", "zip://"):
+        assert texts(f"{everything}::{archive}") == [first, second, second]
+    with pytest.raises(UserError, match=r"zip://d/b\.csv::.*c\.zip.*no field"):
+        texts(f"zip://d/b.csv::{archive}", text_field="other")
+
+
+def test_the_inputs_hash_changes_with_what_an_archive_holds(tmp_path):
+    hashes = set()
+    for text in ("one", "two"):
+        with zipfile.ZipFile(tmp_path / "c.zip", "w") as file:
+            file.writestr("a.txt", text)
+        ZipFileSystem.clear_instance_cache()
+        hashes.add(inputs_sha256(find_inputs([f"zip://a.txt::{tmp_path}/c.zip"])))
+    assert len(hashes) == 2
+
+
+class HostedFileSystem(MemoryFileSystem):
+    """As on FTP the host is part of a URL, but not of a path."""
+
+    protocol = "hosted"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        if path.startswith("hosted://"):
+            path = path.removeprefix("hosted://").partition("/")[2]
+        return super()._strip_protocol(path)
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, str]:
+        return {"host": path.removeprefix("hosted://").partition("/")[0]}
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host=host)
+
+
+def test_a_host_is_part_of_where_a_file_is():
+    fsspec.register_implementation("hosted", HostedFileSystem, clobber=True)
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/corpus/a.jsonl", json_lines(ROWS))
+    try:
+        for path in ("corpus/a.jsonl", "corpus", "corpus/*"):
+            assert texts(f"hosted://one/{path}") == [row["text"] for row in ROWS]
+            hashes = {
+                inputs_sha256(find_inputs([f"{where}/{path}"]))
+                for where in ("hosted://one", "hosted://two", "memory:/")
+            }
+            assert len(hashes) == 3
+    finally:
+        memory.rm("/corpus", recursive=True)
+
+
 def test_a_hub_data_set_is_streamed(tmp_path):
     pytest.importorskip("datasets")
     (tmp_path / "data.jsonl").write_bytes(json_lines(ROWS))
@@ -227,6 +305,15 @@ def test_a_missing_text_field_is_refused_with_the_fields_there_are(tmp_path, suf
     with pytest.raises(UserError, match='no field "body"'):
         texts(path, text_field="body")
     assert texts(path, text_field="premise") == ["A man walks."] * 3
+
+
+def test_a_parquet_file_without_strings_is_refused_with_the_columns_there_are(tmp_path):
+    path = tmp_path / "c.parquet"
+    path.write_bytes(parquet_bytes([{"id": 1, "score": 0.5, "tokens": [1, 2]}]))
+    with pytest.raises(UserError, match=r'c\.parquet: no field "text".*id, score, tokens'):
+        texts(path)
+    pyarrow.parquet.write_table(pyarrow.table({"nothing": pyarrow.nulls(0)}), path)
+    assert texts(path) == []
 
 
 BAD_JSON_LINES = {
@@ -321,6 +408,71 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path):
     for fraction in (0.01, 1.0):  # no single record is lost, but who knows how many
         with pytest.raises(UserError, match=r"c\.csv, line 3: a quotation mark is opened and nev"):
             texts(path, max_bad_fraction=fraction)
+
+
+def test_a_quote_that_is_never_closed_is_told_in_a_long_file_too(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_bytes(b'text,id\ngood,1\n"open,2\n' + b"good,3\n" * (LONGEST_RECORD_BYTES // 6))
+    with pytest.raises(UserError, match=r"c\.csv, line 3: a quotation mark is opened and nev"):
+        texts(path, max_bad_fraction=1.0)
+
+
+@pytest.mark.parametrize("closing", ['closed" here', 'closed",2'])
+def test_a_stray_quote_counts_for_every_line_that_it_swallows(tmp_path, closing):
+    path = tmp_path / "c.csv"
+    lines = [f"{number},some text" for number in range(100)]
+    lines[2], lines[12] = '2,"some text', f"12,{closing}"
+    path.write_text("\n".join(["id,text", *lines]))
+    assert len(texts(path, max_bad_fraction=0.11)) == 89
+    with pytest.raises(
+        UserError, match=r"c\.csv, line 4: .*; one row of lines 4 to 14, .* and with it 11 of 100 "
+    ):
+        texts(path, max_bad_fraction=0.1)
+
+
+def test_a_column_is_found_though_a_stray_quote_swallows_the_first_rows(tmp_path):
+    path = tmp_path / "c.csv"
+    swallowed = ['0,"some text', *["1,some text"] * 30, '2,some" text']
+    path.write_text("\n".join(["id,document", *swallowed, *["3,some text"] * 60]))
+    assert texts(path, max_bad_fraction=0.5) == ["some text"] * 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "bad_lines"),
+    [
+        ("c.csv", "text,id\ngood,1\n{},2\ngood,3\n", 1),
+        ("c.tsv", "text\tid\ngood\t1\n{}\t2\ngood\t3\n", 1),
+        ("c.csv", 'text,id\ngood,1\n"some\n{}\nmore",2\ngood,3\n', 3),
+        ("c.csv", 'text,id\ngood,1\n"{}\nmore",2\ngood,3\n', 2),
+        ("c.csv", 'text,id\ngood,1\n"some\n{}",2\ngood,3\n', 2),
+        ("c.csv", 'text,id\r\ngood,1\r\n"{0}",{0}\r\ngood,3\r\n', 1),
+    ],
+)
+def test_a_row_with_a_line_that_is_too_long_is_a_bad_one(tmp_path, name, content, bad_lines):
+    path = tmp_path / name
+    # As long as can be and too long; and of columns that are not.
+    for long in ("x" * LONGEST_RECORD_BYTES, "x" * (LONGEST_RECORD_BYTES - 100)):
+        path.write_text(content.format(long + "y" * 200), newline="")
+        assert texts(path, max_bad_fraction=0.8) == ["good", "good"]
+        with pytest.raises(UserError, match=rf"line 3: longer than 16 MiB.* {bad_lines} of "):
+            texts(path)
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.tsv", "c.jsonl.zst"])
+def test_memory_is_bounded_whatever_a_file_holds(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".zst"):
+        path.write_bytes(zstandard.compress(b'{"text": "good"}\n' + bytes(1 << 27)))
+    else:
+        with path.open("wb") as file:
+            file.write(b"text\ngood\n")
+            file.truncate(1 << 27)  # zeros, which are a line
+    tracemalloc.start()
+    try:
+        assert texts(path, max_bad_fraction=0.5) == ["good"]
+        assert tracemalloc.get_traced_memory()[1] < 120 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from tokenizers import Tokenizer
@@ -8,6 +9,7 @@ from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.trainers import WordPieceTrainer
 
+from selfsup.corpus import wordpiece_training
 from selfsup.corpus.wordpiece import SPECIAL_TOKENS, train_tokenizer
 from selfsup.corpus.wordpiece_training import count_words, learn_vocabulary
 from selfsup.errors import UserError
@@ -132,7 +134,19 @@ def test_a_vocabulary_larger_than_the_corpus_allows_is_refused_with_the_number_i
     assert fewer.get_vocab_size() == allowed
 
 
-@pytest.mark.parametrize("texts", [[], ["", " \n "], ["\u200b"]])
+def test_a_number_that_may_not_be_asked_for_is_not_named():
+    with pytest.raises(UserError, match=r"at most \d\d tokens: give more text$"):
+        train_tokenizer(["the fox runs, the fox sleeps"] * 2, vocab_size=5000)
+
+
+def test_words_too_long_to_be_encoded_are_not_learned_from():
+    texts = [f"{'qz' * 50} {'xy' * 50}x"] * 9
+    tokenizer = train_tokenizer(texts, vocab_size=200, allow_fewer=True)
+    assert tokenizer.encode(texts[0], add_special_tokens=False).tokens == ["qz" * 50, "[UNK]"]
+    assert not any(set("xy") & set(token) for token in tokenizer.get_vocab())
+
+
+@pytest.mark.parametrize("texts", [[], ["", " \n "], ["\u200b"], ["x" * 101]])
 def test_a_corpus_without_text_is_refused(texts):
     with pytest.raises(UserError, match="holds no text"):
         train_tokenizer(texts, vocab_size=100)
@@ -143,3 +157,32 @@ def test_counting_stays_within_its_bound_and_keeps_frequent_words():
     counts = count_words(paragraphs, lambda piece: [piece], most_counted=500)
     assert len(counts) <= 502
     assert counts["common"] == counts["frequent"] == 5000
+
+
+def test_counting_holds_so_many_characters_of_text_without_spaces(monkeypatch):
+    monkeypatch.setattr(wordpiece_training, "_MOST_CHARACTERS_HELD", 1000)
+    held: set[str] = set()
+    most_held = 0
+
+    def paragraphs() -> Iterator[str]:
+        nonlocal most_held
+        for number in range(100):
+            held.add(chr(0x4E00 + number) * 99)
+            most_held = max(most_held, 99 * len(held))
+            yield chr(0x4E00 + number) * 99
+
+    def words_of_piece(piece: str) -> list[str]:
+        held.remove(piece)
+        return [*piece]
+
+    counts = count_words(paragraphs(), words_of_piece)
+    assert counts == {chr(0x4E00 + number): 99 for number in range(100)}
+    assert most_held <= 2000 + 99
+
+
+def test_what_is_learned_from_is_bounded_in_characters_too(monkeypatch):
+    monkeypatch.setattr(wordpiece_training, "_MOST_CHARACTERS_LEARNED_FROM", 8)
+    counts = {"rare": 2, "abcd": 9, "often": 8, "efgh": 9}
+    learned = learn_vocabulary(counts, 100, min_frequency=2)
+    assert {"abcd", "efgh"} < set(learned)
+    assert set("".join(learned)) == set("#abcdefgh")

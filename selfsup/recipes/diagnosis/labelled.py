@@ -9,7 +9,13 @@ from selfsup.errors import UserError
 from selfsup.recipes.diagnosis.problem import Fact, Finding, Problem
 from selfsup.tasks.columns import LABEL_NAMES, Columns, find_columns, holds_pairs
 from selfsup.tasks.given_labels import MANY_LABELS
-from selfsup.tasks.labelled_rows import Row, column_names, is_table, read_records
+from selfsup.tasks.labelled_rows import (
+    Row,
+    column_names,
+    first_columns,
+    is_table,
+    read_records,
+)
 from selfsup.tasks.labelled_texts import (
     NO_AGREEMENT,
     hold_several,
@@ -26,8 +32,7 @@ def is_labelled(file: str) -> bool:
     """Whether the file is a table with a column that is called as labels are."""
     if not is_table(file):
         return False
-    names = column_names([row for row in read_records(file, at_most=20) if isinstance(row, Row)])
-    return any(name.strip().lower() in LABEL_NAMES for name in names)
+    return any(name.strip().lower() in LABEL_NAMES for name in first_columns(file))
 
 
 def labelled_problems(file: str) -> Iterator[Finding]:
