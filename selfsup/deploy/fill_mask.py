@@ -27,7 +27,7 @@ def fill_mask(
         model_folder: of a pre-trained model with a masked-LM head, or the run that made one.
         text: holds ``[MASK]`` once or more.
         top: how many candidates.
-        compute: device and precision; chosen for this machine if None.
+        compute: device and precision; this machine's device in float32 if None.
 
     Returns:
         for each mask ``{"text", "candidates": [{"token", "probability", "sequence"}, …]}``, best
@@ -36,7 +36,7 @@ def fill_mask(
     Raises:
         UserError: the text holds no mask or is too long, or the model has no masked-LM head.
     """
-    compute = compute or choose_compute("auto", "auto", None)
+    compute = compute or choose_compute("auto", "float32", None)
     folder = resolve_model_folder(model_folder)
     _check_mask(text)
     config, _ = read_config(folder)
@@ -78,7 +78,7 @@ def _probabilities(
         )
     model.to(compute.device)
     head = model.heads["mlm"]
-    with torch.inference_mode():  # in float32: one sentence, whose close candidates are told apart
+    with torch.inference_mode(), compute.autocast():
         encoded = model.encoder(
             torch.tensor(ids, device=compute.device),
             torch.tensor(type_ids, device=compute.device),
@@ -86,7 +86,7 @@ def _probabilities(
         )
         rows = torch.tensor(masked, device=compute.device)
         scores = head(encoded.last_hidden_state.index_select(0, rows))
-    return scores.softmax(-1).cpu().numpy()
+    return scores.float().softmax(-1).cpu().numpy()
 
 
 def _candidates(

@@ -9,6 +9,8 @@ from selfsup.training.compute import choose_compute
 
 def fill_mask(settings: FillMaskSettings) -> dict[str, Any]:
     """Returns ``text`` and, for each mask, an entry of ``masks``: see ``deploy.fill_mask``."""
-    compute = choose_compute(settings.device, "float32", settings.threads)
+    # In float32 unless told otherwise: close candidates of one sentence are to be told apart.
+    precision = "float32" if settings.precision == "auto" else settings.precision
+    compute = choose_compute(settings.device, precision, settings.threads)
     masks = deployed.fill_mask(settings.model, settings.text, settings.top, compute)
     return {"text": settings.text, "masks": masks}

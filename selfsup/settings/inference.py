@@ -147,6 +147,7 @@ class FillMaskSettings:
         at_most=1000,
     )  # fmt: skip
     device: str = machine.device()
+    precision: str = machine.precision()
     threads: int | None = machine.threads()
 
     def __post_init__(self) -> None:

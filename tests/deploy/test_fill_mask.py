@@ -98,3 +98,13 @@ def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
     save_task_model(tmp_path, task, classifier, labels, preparation, "# Card\n")
     with pytest.raises(UserError, match="no masked-LM head"):
         fill_mask(tmp_path, "a [MASK]")
+
+
+def test_the_precision_is_the_one_that_is_asked_for(folder):
+    half = Compute(torch.device("cpu"), torch.bfloat16)
+    exact, rounded = (
+        fill_mask(folder, "a [MASK] film", 1, compute)[0]["candidates"][0]["probability"]
+        for compute in (FLOAT32, half)
+    )
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.1)
