@@ -7,10 +7,9 @@ from selfsup.errors import UserError
 from selfsup.settings import machine, task_flags
 from selfsup.settings.flag import argument, check_values, flag, flag_name
 
-# Settings that say nothing where answers are scored without a model.
-_OF_A_MODEL = (
-    "null_threshold", "max_answer_length", "batch_size", "device", "precision", "threads",
-)  # fmt: skip
+# Settings that say nothing where answers are scored without a model. Those of the machine do no
+# harm: they may be the same for all commands.
+_OF_A_MODEL = ("null_threshold", "max_answer_length", "batch_size")
 
 
 def batch_size() -> int:

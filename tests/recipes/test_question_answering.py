@@ -172,8 +172,8 @@ def test_a_file_that_holds_no_answers_is_refused(data, tmp_path, answers, said):
             "--null-threshold is for a MODEL's answers",
         ),
         (
-            ["evaluate", "--predictions-file", "f", "--data", "x", "--device", "cuda"],
-            "--device is for a MODEL's answers",
+            ["evaluate", "--predictions-file", "f", "--data", "x", "--batch-size", "3"],
+            "--batch-size is for a MODEL's answers",
         ),
         (["predict", "m", "caf\udce9"], "TEXT caf\\udce9: is not UTF-8"),
         (["predict", "m", "t", "--question", "caf\udce9"], "--question caf\\udce9: is not UTF-8"),
