@@ -120,7 +120,7 @@ def _label_problems(
     counts = _counts(labels)
     if not counts:
         return
-    if len(counts) == 1 and all(labels):
+    if len(counts) == 1 and () not in labels:  # else some rows have it and others do not
         yield Problem(
             f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
             "give examples of another label, or name another --label-column",

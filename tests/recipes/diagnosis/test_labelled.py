@@ -113,6 +113,13 @@ def test_one_label_alone_is_found(tmp_path):
     assert 'all examples have the label "good"' in only_one(found_in(labelled(tmp_path, rows)))
 
 
+def test_one_label_alone_is_found_beside_rows_that_lack_theirs(tmp_path):
+    rows = [("good", text) for _, text in sound_rows()]
+    lacking, alone = found_in(labelled(tmp_path, [*rows, ("", "one more text")]))
+    assert "1 rows have no label" in lacking
+    assert 'all examples have the label "good"' in alone
+
+
 def test_a_column_that_holds_no_classes_is_found(tmp_path):
     rows = [(f"label {number}", text) for number, (_, text) in enumerate(sound_rows() * 3)]
     assert any("it holds no classes" in problem for problem in found_in(labelled(tmp_path, rows)))
