@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, help="for a trial")
     parser.add_argument("--learning-rate", type=float, help="of theirs and equal")
+    parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time")
     parser.add_argument("--out", type=Path, help="folder that keeps finished cells")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -99,20 +101,29 @@ def main() -> None:
         print(json.dumps(measure(arguments.data, **json.loads(arguments.one))))
         return
     cells = {name: read_cells(arguments, name) for name in arguments.tasks}
-    for seed in range(arguments.seeds):
-        for name in arguments.tasks:
-            for side in (THEIRS, EQUAL, DEFAULT):
-                key = key_of(arguments, name, side, seed)
-                if key in cells[name]:
-                    continue
-                command = [sys.executable, __file__, "--data", str(arguments.data), "--one", key]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-                cells[name][key] = json.loads(done.stdout.splitlines()[-1])
-                print(f"{name}, {side}, seed {seed}: {cells[name][key]}", file=sys.stderr)
-                if arguments.out:
-                    write_cells(arguments, name, cells[name])
+    missing = [
+        (name, key)
+        for seed in range(arguments.seeds)
+        for name in arguments.tasks
+        for side in (THEIRS, EQUAL, DEFAULT)
+        if (key := key_of(arguments, name, side, seed)) not in cells[name]
+    ]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        results = [pool.submit(run_cell, arguments.data, key) for _, key in missing]
+        for (name, key), result in zip(missing, results, strict=True):
+            cells[name][key] = result.result()
+            print(f"{key}: {cells[name][key]}", file=sys.stderr)
+            if arguments.out:
+                write_cells(arguments, name, cells[name])
     table = {name: report(arguments, name, of_task) for name, of_task in cells.items()}
     print(json.dumps(table, indent=2))
+
+
+def run_cell(data: Path, key: str) -> dict:
+    """The result of a cell, from a process of its own."""
+    command = [sys.executable, __file__, "--data", str(data), "--one", key]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def read_cells(arguments: argparse.Namespace, name: str) -> dict[str, dict]:
