@@ -172,9 +172,9 @@ def test_a_jpeg_decoded_small_shows_the_same_picture(tmp_path):
 
 
 def test_a_square_is_what_the_vit_processor_of_transformers_makes(tmp_path):
-    from transformers import ViTImageProcessor
+    from transformers import ViTImageProcessorPil
 
-    processor = ViTImageProcessor(size={"height": 32, "width": 32}, resample=2)
+    processor = ViTImageProcessorPil(size={"height": 32, "width": 32}, resample=2)
     for number, (height, width) in enumerate([(50, 70), (33, 20), (32, 32)]):
         image = Image.fromarray(noise(height, width))
         file = save(tmp_path / f"{number}.png", image)

@@ -142,4 +142,4 @@ def test_what_is_learnt_is_seen_in_the_measurements():
     assert result.inpainting_pixel_error is not None
     assert result.mean_colour_error is not None
     assert result.jigsaw_accuracy > 5 * result.jigsaw_chance
-    assert result.inpainting_pixel_error < 0.3 * result.mean_colour_error
+    assert result.inpainting_pixel_error < 0.5 * result.mean_colour_error

@@ -120,7 +120,7 @@ def test_nothing_but_the_run_and_its_decoded_images_is_left_when_it_has_ended(ru
 
 
 def test_transformers_loads_the_encoder_and_we_the_heads_too(run):
-    from transformers import AutoModel, ViTImageProcessor
+    from transformers import AutoModel, ViTImageProcessorPil
 
     out, _ = run
     loaded: Any = AutoModel.from_pretrained(
@@ -135,7 +135,7 @@ def test_transformers_loads_the_encoder_and_we_the_heads_too(run):
     assert torch.equal(
         theirs.embeddings.position_embeddings, ours.encoder.embeddings.position_embeddings
     )
-    assert ViTImageProcessor.from_pretrained(out / "model").size["height"] == 16
+    assert ViTImageProcessorPil.from_pretrained(out / "model").size["height"] == 16
 
 
 def test_training_lowers_both_losses_on_images_that_were_held_out(tmp_path):

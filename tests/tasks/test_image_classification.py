@@ -175,7 +175,7 @@ def test_patches_are_those_of_the_processor_of_transformers(folder):
     images = encoded(folder)
     mean, std = (0.4, 0.5, 0.3), (0.2, 0.3, 0.4)
     odd = ImagePreparation(CONFIG.image_size, CONFIG.patch_size, mean, std)
-    theirs_of = transformers.ViTImageProcessor
+    theirs_of = transformers.ViTImageProcessorPil
     for preparation, processor in [
         (PREPARATION, theirs_of(size=size)),
         (odd, theirs_of(size=size, image_mean=list(mean), image_std=list(std))),
