@@ -45,7 +45,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             of_label = scores[: len(labels)].gather(1, labels[:, None]).float()  # [M, 1]
             best = scores.amax(-1, keepdim=True)  # [N, 1]
             exponentials = scores.sub_(best).exp_()
-            # On a CPU in parts, since torch first copies there all that it sums in another precision.
+            # In parts, since on a CPU torch first copies all that it sums in another precision.
             parts = exponentials.split(_ROWS_AT_ONCE if device == "cpu" else len(exponentials))
             total = torch.cat([part.sum(-1, keepdim=True, dtype=torch.float32) for part in parts])
             best = best[: len(labels)].float()
