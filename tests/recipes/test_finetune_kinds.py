@@ -115,7 +115,8 @@ def test_each_kind_is_learnt_and_measured_again_as_it_was(runs, kind, metric, at
     )
     for name, value in again["metrics"].items():
         if name != "loss":
-            assert value == pytest.approx(result["metrics"][name]["mean"], rel=1e-4)
+            # Ranks of almost equal predictions may change places with the batches.
+            assert value == pytest.approx(result["metrics"][name]["mean"], rel=1e-3)
 
 
 def test_numbers_come_in_their_own_units(runs):
