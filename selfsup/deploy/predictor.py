@@ -46,7 +46,7 @@ class Predictor:
             UserError: there is no fine-tuned model, or not this device or precision.
         """
         compute = choose_compute(device, precision, threads)
-        return cls(load_task_model(folder, paired=paired), compute)
+        return cls(load_task_model(folder, paired=lambda: paired), compute)
 
     @property
     def labels(self) -> Labels:

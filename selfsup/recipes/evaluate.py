@@ -38,7 +38,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     assert settings.model is not None
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=is_of_pairs(settings))
+    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
     refuse_unused(settings, loaded.task.NAME)
     if settings.predictions is not None:
         is_answers = loaded.task.NAME == ANSWER

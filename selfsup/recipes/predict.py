@@ -34,7 +34,7 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     """
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=is_of_pairs(settings))
+    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
     refuse_unused(settings, loaded.task.NAME)
     predictor = Predictor(with_answer_flags(loaded, settings), compute)
     task = predictor.task

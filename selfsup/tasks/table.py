@@ -1,6 +1,6 @@
 """All tasks, by the names that ``selfsup finetune`` takes. A new task is a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from selfsup.tasks import (
@@ -21,7 +21,9 @@ TASKS: dict[str, Task] = {
 }
 
 
-def task_of_config(raw: Mapping[str, Any], *, paired: bool = False) -> Task | None:
+def task_of_config(
+    raw: Mapping[str, Any], *, paired: Callable[[], bool] = lambda: False
+) -> Task | None:
     """The task of a model, by what its ``config.json`` says, or None if it has none.
 
     By the name that we write; in a model that ``transformers`` saved, by its class, which does not
@@ -29,12 +31,12 @@ def task_of_config(raw: Mapping[str, Any], *, paired: bool = False) -> Task | No
 
     Args:
         raw: the file's content.
-        paired: whether such a classifier is taken for one of pairs.
+        paired: says whether such a classifier is taken for one of pairs; called for these alone.
     """
     named = TASKS.get(str(raw.get("selfsup_task")))
     architectures = raw.get("architectures") or []
     if named is not None and named.ARCHITECTURE in architectures:
         return named
-    if paired and pair_classification.ARCHITECTURE in architectures:
+    if pair_classification.ARCHITECTURE in architectures and paired():
         return pair_classification
     return next((task for task in TASKS.values() if task.ARCHITECTURE in architectures), None)

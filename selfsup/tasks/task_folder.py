@@ -1,5 +1,6 @@
 """Fine-tuned models in Hugging Face's model folders: the encoder, the task's head, the labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,13 @@ class TaskModel:
     preparation: Any
 
 
-def load_task_model(path: str | Path, *, paired: bool = False) -> TaskModel:
+def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: False) -> TaskModel:
     """Load a fine-tuned model, ours or one that ``transformers`` saved.
 
     Args:
         path: a model folder or a run folder.
-        paired: whether a classifier that ``transformers`` saved is one of pairs.
+        paired: says whether a classifier that ``transformers`` saved is one of pairs; called for
+            these alone.
 
     Raises:
         UserError: there is no model, it is damaged, or it is no fine-tuned one.

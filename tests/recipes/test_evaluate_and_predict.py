@@ -73,6 +73,14 @@ def test_a_classifier_of_others_is_one_of_pairs_where_the_file_holds_pairs(tmp_p
     assert measured(text_column="sentence1")[0] == "sequence-classification"
 
 
+def test_a_model_of_ours_says_itself_whether_it_is_one_of_pairs(model, data, tmp_path, monkeypatch):
+    """The file is then not read for it, and may be one that can be read once alone."""
+    for command in ("evaluate", "predict"):
+        monkeypatch.setattr(f"selfsup.recipes.{command}.is_of_pairs", pytest.fail)
+    evaluate(EvaluateSettings(model=model, data=data, device="cpu"))
+    predict(PredictSettings(model=model, data=data, out=str(tmp_path / "out"), device="cpu"))
+
+
 def test_predictions_are_in_the_order_of_the_file_and_give_the_metrics(model, data, tmp_path):
     out = tmp_path / "answers.jsonl"
     result = evaluate(
