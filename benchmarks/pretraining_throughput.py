@@ -123,20 +123,18 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
         choose_compute(load.device, "auto", None)
     wait = torch.cuda.synchronize if load.device == "cuda" else lambda: None
     batches, vocab_size = real_batches(shards_folder, load)
+    given = [batches[number] for number in range(WARM_UP_STEPS + load.steps)]
     make_step = our_step if setting == OURS else their_step
     take_step = make_step(setting, vocab_size, load)
-    tokens, seconds = 0, 0.0
-    for number in range(WARM_UP_STEPS + load.steps):
-        batch = batches[number]
-        if number == WARM_UP_STEPS:
-            wait()
-        started = time.perf_counter()
+    for batch in given[:WARM_UP_STEPS]:
         take_step(batch)
-        if number == WARM_UP_STEPS + load.steps - 1:
-            wait()
-        if number >= WARM_UP_STEPS:
-            seconds += time.perf_counter() - started
-            tokens += batch.token_count
+    wait()
+    started = time.perf_counter()
+    for batch in given[WARM_UP_STEPS:]:
+        take_step(batch)
+    wait()
+    seconds = time.perf_counter() - started
+    tokens = sum(batch.token_count for batch in given[WARM_UP_STEPS:])
     return {"tokens_per_second": tokens / seconds}
 
 
