@@ -28,6 +28,8 @@ from selfsup.training.progress import format_seconds
 ENCODER = "bert-mini"
 # Random weights want a higher rate than the default for so few steps; the pre-trained do not mind.
 LEARNING_RATE = 5e-4
+# And longer: for the first five epochs they stay at chance.
+EPOCHS, EPOCHS_FROM_SCRATCH = 12, 20
 # Some 170 documents: measuring with more would take a sixth of the time of training.
 HELD_OUT = 0.005
 MASKED = (
@@ -154,12 +156,17 @@ def _trial(way: str, name: str, seed: int, settings: DemoSettings, run: Path) ->
 
 def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:
     starts: dict[str, dict[str, Any]] = {
-        "pretrained": {"encoder": str(run / PRETRAIN), "learning_rate": LEARNING_RATE},
+        "pretrained": {
+            "encoder": str(run / PRETRAIN),
+            "learning_rate": LEARNING_RATE,
+            "epochs": EPOCHS,
+        },
         "frozen": {"encoder": str(run / PRETRAIN), "freeze": "encoder"},
         "scratch": {
             "encoder": ENCODER,
             "tokenizer": str(run / PRETRAIN / MODEL_IN_RUN),
             "learning_rate": LEARNING_RATE,
+            "epochs": EPOCHS_FROM_SCRATCH,
         },
     }
     return FinetuneSettings(

@@ -21,7 +21,7 @@ LIBRARIES = 10
 TEST, VALIDATION, TRAIN = "test", "validation", "train"
 # Descriptions of each library. Labels are what there is little of.
 EXAMPLES = {TEST: 50, VALIDATION: 8, TRAIN: 16}
-LONGEST_WORDS = 48
+LONGEST_WORDS = 40
 
 _SHORTEST_WORDS = 12
 _PER_FILE = 4  # the descriptions in one file are alike
