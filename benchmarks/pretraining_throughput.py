@@ -119,13 +119,13 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
 
     from selfsup.training.compute import choose_compute
 
-    if setting == OURS:  # before the first large allocation, as pretrain does
+    is_ours = setting == OURS
+    if is_ours:  # before the first large allocation, as pretrain does
         choose_compute(load.device, "auto", None)
     wait = torch.cuda.synchronize if load.device == "cuda" else lambda: None
     batches, vocab_size = real_batches(shards_folder, load)
     given = [batches[number] for number in range(WARM_UP_STEPS + load.steps)]
-    make_step = our_step if setting == OURS else their_step
-    take_step = make_step(setting, vocab_size, load)
+    take_step = our_step(vocab_size, load) if is_ours else their_step(setting, vocab_size, load)
     for batch in given[:WARM_UP_STEPS]:
         take_step(batch)
     wait()
@@ -160,7 +160,7 @@ def real_batches(shards_folder: Path, load: Load):
     return batches, shards.vocab_size
 
 
-def our_step(setting: str, vocab_size: int, load: Load):
+def our_step(vocab_size: int, load: Load):
     from selfsup.encoder.bert import BertEncoder
     from selfsup.encoder.config import bert_config
     from selfsup.encoder.initialization import initialize
