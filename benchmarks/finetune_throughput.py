@@ -212,12 +212,16 @@ def measure_prediction(setting: str, folder: Path) -> dict:
 
 def least_seconds(work: Callable[[], object]) -> float:
     """What the matrix products of a piece of work would take at the machine's peak."""
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from selfsup.training.compute import choose_compute
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what other threads do is not counted
     with FlopCounterMode(display=False) as counted:
         work()
+    torch.set_num_threads(threads)
     return counted.get_total_flops() / choose_compute("auto", "auto", None).matmul_peak()
 
 

@@ -21,7 +21,7 @@ class Predictor:
 
     def __init__(self, loaded: TaskModel, compute: Compute) -> None:
         self._loaded, self._compute = loaded, compute
-        self._loaded.model.to(compute.device)
+        self._loaded.model.to(compute.device).eval()
 
     @classmethod
     def load(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.dropout import drop_out
-from selfsup.encoder.head_rows import join_heads, split_heads
+from selfsup.encoder.head_rows import join_heads, pad, split_heads
 from selfsup.encoder.packing import Packing, Queries
 
 
@@ -43,14 +43,44 @@ class SelfAttention(nn.Module):
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
         asked = x.index_select(0, queries.rows)
         q = F.linear(asked, weight[:width], bias[:width]).view(len(asked), 1, self.heads, -1)
+        has_varlen = _has_varlen(q, dropout)
+        if queries.packing.padded_length == 1 and not has_varlen:
+            return self._attend_without_keys(q, x, packing, dropout)
         kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
-        if _has_varlen(q, dropout):
+        if has_varlen:
             k, v = kv.unbind(1)
             return _attend_varlen(q.squeeze(1), k, v, queries.packing, packing)
         k, v = split_heads(kv, packing)
         (q,) = split_heads(q, queries.packing)  # [B, H, most queries, K]
         attended = _attend_padded(q, k, v, packing, dropout)
         return join_heads(attended, queries.packing, len(asked))
+
+    def _attend_without_keys(
+        self, q: Tensor, x: Tensor, packing: Packing, dropout: float
+    ) -> Tensor:
+        """q [Q, 1, H, K] of one token of each sequence, x [T, D] → its attended values, [Q, D].
+
+        A score q · (W x + b) is (Wᵀ q) · x and, for every token of a sequence alike, q · b, which
+        the softmax takes away. The attended value Σ p (W x + b) is W Σ p x + b Σ p. So the key's
+        and the value's matrices are multiplied once a sequence, not once a token.
+        """
+        tokens = pad(x, packing)  # [B, L, D]
+        batch, _, width = tokens.shape
+        filler = len(q) - batch
+        weights = self.query_key_value.weight.view(3, self.heads, -1, width)
+        _, key_weight, value_weight = weights.unbind()  # [H, K, D]
+        value_bias = self.query_key_value.bias.view(3, self.heads, 1, -1)[2]  # [H, 1, K]
+        q = q[:batch].squeeze(1).transpose(0, 1) / math.sqrt(q.shape[-1])  # [H, B, K]
+        looked_for = torch.bmm(q, key_weight).transpose(0, 1)  # Wᵀ q, [B, H, D]
+        scores = torch.bmm(looked_for, tokens.transpose(1, 2))  # [B, H, L]
+        if packing.padding_bias is not None:
+            scores = scores + packing.padding_bias.squeeze(1).to(scores.dtype)
+        probabilities = drop_out(scores.softmax(-1), dropout)
+        means = torch.bmm(probabilities, tokens).transpose(0, 1)  # Σ p x, [H, B, D]
+        sums = probabilities.sum(-1).t().unsqueeze(-1)  # Σ p, [H, B, 1]: 1, but for dropout
+        values = torch.bmm(means, value_weight.transpose(1, 2)) + sums * value_bias.to(sums.dtype)
+        attended = values.transpose(0, 1).reshape(batch, width)
+        return F.pad(attended, (0, 0, 0, filler))
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 def filler_rows(count: int, device: torch.device) -> int:
     """How many rows to add to ``count``: at most 31 or a thirty-second of them; none but on a CPU.
 
-    There are at most 32 different sums between a power of two and the next.
+    There are at most 32 different sums between a power of two and the next. To a few rows, such as
+    those of a single text, at most 7 are added.
     """
-    unit = max(32, 1 << max(0, count.bit_length() - 6))
+    unit = 8 if count <= 32 else max(32, 1 << max(0, count.bit_length() - 6))
     return -count % unit if device.type == "cpu" else 0
 
 

@@ -4,21 +4,23 @@ Shapes: W windows, R rows in all of them, C scores in a row.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from selfsup.evaluation.batch_threads import map_in_threads
 from selfsup.evaluation.large_results import empty_result
 from selfsup.objectives.text_corpus import concatenated_ranges
 from selfsup.tasks.example_batches import batches_by_length
 from selfsup.tasks.task import Scorer, Windows
 from selfsup.training.compute import Compute
 
-# Larger batches gain nothing on a CPU, and fill its cache.
-_MAX_TOKENS = {"cpu": 4096}
-_MAX_TOKENS_ON_GPU = 65536
+# Larger batches gain nothing on a CPU, whose cache they do not fit.
+_MOST_TOKENS = 2048
+_MOST_TOKENS_ON_GPU = 65536
 
 
 def score(
@@ -59,25 +61,35 @@ def map_batches(
     Returns:
         float32 [R, …] on the CPU: the rows of all windows, in the windows' order.
     """
-    was_training = model.training
-    model.train(False)
-    max_tokens = _MAX_TOKENS.get(compute.device.type, _MAX_TOKENS_ON_GPU)
+    on_cpu = compute.device.type == "cpu"
     lengths, row_counts = windows.lengths, windows.row_counts
     first_rows = np.cumsum(row_counts) - row_counts
+    most_tokens = _MOST_TOKENS if on_cpu else _MOST_TOKENS_ON_GPU
+    batches = batches_by_length(lengths, max_windows, most_tokens)
+
+    @torch.inference_mode()
+    def compute_batch(places: np.ndarray) -> Tensor:
+        with compute.autocast():
+            return function(windows.batch(places).to(compute.device)).float().cpu()
+
     result: Tensor | None = None
     done, total = 0, max(1, int(lengths.sum()))
+    threads = torch.get_num_threads() if on_cpu else 1
+    was_training = model.training
+    if was_training:  # else it would take as long as a short text does
+        model.train(False)
     try:
-        for places in batches_by_length(lengths, max_windows, max_tokens):
-            with compute.autocast():
-                values = function(windows.batch(places).to(compute.device)).float().cpu()
-            if result is None:
-                result = empty_result((int(row_counts.sum()), *values.shape[1:]))
-            rows = concatenated_ranges(first_rows[places], row_counts[places])
-            result[torch.from_numpy(rows)] = values
-            done += int(lengths[places].sum())
-            after_batch(done / total)
+        with closing(map_in_threads(compute_batch, batches, threads)) as computed:
+            for places, values in zip(batches, computed, strict=True):
+                if result is None:
+                    result = empty_result((int(row_counts.sum()), *values.shape[1:]))
+                rows = concatenated_ranges(first_rows[places], row_counts[places])
+                result[torch.from_numpy(rows)] = values
+                done += int(lengths[places].sum())
+                after_batch(done / total)
     finally:
-        model.train(was_training)
+        if was_training:
+            model.train(True)
     if result is None:
         raise ValueError("there are no windows to score")
     return result

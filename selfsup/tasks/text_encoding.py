@@ -101,12 +101,15 @@ def token_lists(tokenizer: Tokenizer, texts: Sequence[str], keep: int | None) ->
 
 
 def plain(tokenizer: Tokenizer, *, special_as_text: bool = False) -> Tokenizer:
-    """A copy without the padding and truncation that some tokenizers' folders bring along.
+    """Without the padding and truncation that some tokenizers' folders bring along.
 
     Args:
-        tokenizer: is left as it is.
+        tokenizer: is left as it is; where it is to be changed the result is a copy.
         special_as_text: whether what looks like ``[SEP]`` in a text is ordinary text.
     """
+    has_none = tokenizer.padding is None and tokenizer.truncation is None
+    if has_none and tokenizer.encode_special_tokens == special_as_text:
+        return tokenizer  # a copy takes as long as thirty texts do
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()

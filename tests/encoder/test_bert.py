@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from selfsup.encoder import attention
 from selfsup.encoder.bert import ACTIVATIONS, BertEncoder, EncoderOutput
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig, bert_config
 from selfsup.encoder.hugging_face_names import encoder_names, to_hugging_face, with_present_names
@@ -164,6 +165,21 @@ def test_first_tokens_alone_are_as_among_all_tokens_and_so_are_their_gradients(
         torch.testing.assert_close(pooled, encoder(*inputs).pooler_output, atol=1e-12, rtol=0)
     for ours, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-8)
+
+
+def test_what_attention_drops_of_first_tokens_alone_is_as_among_all_tokens(monkeypatch):
+    """Of the probabilities that are left the sum is not 1."""
+    monkeypatch.setattr(attention, "drop_out", lambda x, p: x * (torch.arange(x.shape[-1]) % 3))
+    torch.manual_seed(0)
+    encoder = BertEncoder(SMALL).double().eval()
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)  # biases too
+    inputs = (
+        *random_inputs(SMALL, [9, 4, 8], seed=3),
+        Packing.from_lengths(torch.tensor([9, 4, 8])),
+    )
+    of_all = encoder(*inputs).pooler_output
+    torch.testing.assert_close(encoder.pooled_states(*inputs), of_all, atol=1e-12, rtol=0)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def model():
 @pytest.mark.parametrize("max_examples", [1, 7, 1000])
 @pytest.mark.parametrize("max_tokens", [1, 40, 4096])
 def test_each_example_gets_its_own_scores(model, monkeypatch, max_examples, max_tokens):
-    monkeypatch.setitem(scoring._MAX_TOKENS, "cpu", max_tokens)
+    monkeypatch.setattr(scoring, "_MOST_TOKENS", max_tokens)
     scores = score(model, EXAMPLES, FLOAT32, max_examples)
     with torch.no_grad():
         alone = [model.scores(EXAMPLES.batch(np.array([place]))) for place in range(30)]
