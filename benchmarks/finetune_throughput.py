@@ -76,7 +76,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.one:
         what, setting, folder = arguments.one
-        print(json.dumps(MEASURES[what](setting, Path(folder))))
+        with UNTIL_THE_END:
+            print(json.dumps(MEASURES[what](setting, Path(folder))))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
