@@ -35,7 +35,7 @@ def pad(x: Tensor, packing: Packing) -> Tensor:
     """x [R, K] → [B, L, K], zeros at padding."""
     if packing.padding_bias is None:
         tokens = len(packing.position_ids)
-        return x[:tokens].view(-1, packing.padded_length, x.shape[1])
+        return x[:tokens].reshape(-1, packing.padded_length, x.shape[1])
     return split_heads(x[:, None, None], packing)[0][:, 0]
 
 
