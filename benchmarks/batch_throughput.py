@@ -80,12 +80,16 @@ def one_epoch(
     shards: Path, objectives: tuple[str, ...], unit: str, batch_size: int, max_length: int
 ) -> dict:
     """Take all batches of an epoch that no batch was asked for yet."""
-    from selfsup.corpus.shards import open_shards
-    from selfsup.corpus.tokenizer_folder import load_tokenizer
-    from selfsup.objectives.masked_lm import Masking
-    from selfsup.objectives.text_corpus import TextCorpus, split_held_out
-    from selfsup.objectives.text_objective import TextBatches
-    from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
+    from selfsup.corpus.tokenizer.folder import load_tokenizer
+    from selfsup.pretraining.text.masked_lm import Masking
+    from selfsup.pretraining.text.model import TextBatches
+    from selfsup.pretraining.text.sequences import (
+        TextCorpus,
+        continuation_pieces,
+        special_tokens,
+        split_held_out,
+    )
+    from selfsup.shards.tokens import open_shards
 
     opened = open_shards(shards)
     tokenizer = load_tokenizer(opened.tokenizer_folder)

@@ -234,7 +234,7 @@ def fine_tune(
     recipe: Recipe, checkpoint: Path, train: Path, validation: Path, work: Path, seed: int, **how
 ) -> dict:
     """Ours, with these settings said and all others left to their defaults."""
-    from selfsup.recipes.finetune import finetune
+    from selfsup.finetuning.run import finetune
     from selfsup.settings import FinetuneSettings
 
     settings = FinetuneSettings(

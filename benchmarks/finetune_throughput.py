@@ -151,15 +151,13 @@ def paragraphs(corpus: Path) -> Iterator[str]:
 
 def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     """A classifier of two labels that both sides can load, its head drawn at random."""
-    from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
+    from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
-    from selfsup.recipes.starting_points import find_starting_point
+    from selfsup.finetuning.find_starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
-    from selfsup.tasks.labels import Labels
-    from selfsup.tasks.limits import Limits
-    from selfsup.tasks.table import TASKS
-    from selfsup.tasks.task_folder import save_task_model
-    from selfsup.tasks.text_preparation import text_preparation
+    from selfsup.tasks.labels import Labels, Limits
+    from selfsup.tasks.registry import TASKS, save_task_model
+    from selfsup.tasks.text_encoder import text_preparation
 
     tokenizer = folder / "tokenizer"
     tokenizer.mkdir()
@@ -231,14 +229,15 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """The loop of ``selfsup finetune``, and an epoch's batches for it."""
-    from selfsup.recipes.finetune import with_defaults
-    from selfsup.recipes.learning_plan import plan_learning
-    from selfsup.recipes.starting_points import find_starting_point
-    from selfsup.recipes.task_data import encode_task_data, read_task_files, reading_of
-    from selfsup.recipes.word_rows import learning_rows_in_use
+    from selfsup.finetuning.data import encode_task_data, read_task_files
+    from selfsup.finetuning.embedding_rows import learning_rows_in_use
+    from selfsup.finetuning.find_starting_point import find_starting_point
+    from selfsup.finetuning.plan import plan_learning
+    from selfsup.finetuning.run import with_defaults
     from selfsup.settings import FinetuneSettings
-    from selfsup.tasks.example_batches import EpochBatches
-    from selfsup.tasks.table import TASKS
+    from selfsup.tasks.base import reading_of
+    from selfsup.tasks.batches import EpochBatches
+    from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import Extent, RunState, Stage, StepSettings, train
 
@@ -281,7 +280,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
 
 
 def our_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[int]]:
-    from selfsup.deploy.predictor import Predictor
+    from selfsup.inference.predictor import Predictor
 
     predictor = Predictor.load(folder / MODEL)
     return lambda texts: [int(answer["label"]) for answer in predictor.predict(texts)]

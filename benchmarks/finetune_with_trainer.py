@@ -141,7 +141,7 @@ def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: in
 
 def answering(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):
     """run_qa.py: windows of long contexts; the best answer over all windows of a question."""
-    from selfsup.tasks.squad_metrics import squad_metrics
+    from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
     windows, _ = answer_windows(tokenizer, read_questions(train), max_length)
     questions = read_questions(validation)

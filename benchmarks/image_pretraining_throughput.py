@@ -9,7 +9,7 @@ forward, backward and update.
 Ours predicts a third of the missing patches in a step, which is its default; a second setting of
 ours predicts all of them, as the peer does. The peer is ``transformers.ViTMAEForPreTraining`` with
 a decoder of our width, depth and heads, with each attention implementation, as it comes and
-compiled; and all of these again with our setting of glibc's malloc (``selfsup.training.memory``).
+compiled; and all of these again with our setting of glibc's malloc (``selfsup.training.compute``).
 Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
 
     python benchmarks/image_pretraining_throughput.py [--encoder vit-tiny] [--image-size 80]
@@ -99,7 +99,7 @@ def compare(results: dict[str, list[dict]], rate: str) -> dict:
 
 def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Images a second of one setting, in this process."""
-    from selfsup.training.memory import keep_freed_memory
+    from selfsup.training.compute import keep_freed_memory
 
     if setting not in AS_IT_COMES:
         keep_freed_memory()  # before the first large allocation, as pretrain does
@@ -127,7 +127,7 @@ def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
 def photographs(folder: Path, image_size: int) -> list[np.ndarray]:
     """Decoded images, uint8 [H, W, 3], the shorter side up to 1.25 × the wanted size."""
     from selfsup.images.decoding import ShorterSide, decode
-    from selfsup.images.folder import find_images
+    from selfsup.images.files import find_images
 
     files = find_images(folder)
     chosen = files[:: max(1, len(files) // MOST_IMAGES)][:MOST_IMAGES]
@@ -140,12 +140,12 @@ def our_step(
     """What takes the step of a number, and how many parameters learn."""
     import torch
 
-    from selfsup.encoder.initialization import initialize
+    from selfsup.encoder.config import vit_config
+    from selfsup.encoder.layers import initialize
     from selfsup.encoder.vit import VitEncoder
-    from selfsup.encoder.vit_config import vit_config
-    from selfsup.objectives.image_objective import ImageBatches, ImagePreTraining
-    from selfsup.objectives.inpainting import PREDICTED_SHARE
-    from selfsup.training.optimizer import build_adamw
+    from selfsup.pretraining.images.inpainting import PREDICTED_SHARE
+    from selfsup.pretraining.images.model import ImageBatches, ImagePreTraining
+    from selfsup.training.optimizers import build_adamw
 
     config = vit_config(arguments.encoder, arguments.image_size, arguments.patch_size)
     model = ImagePreTraining(VitEncoder(config), ["inpainting"]).train()
@@ -208,8 +208,8 @@ def their_config(arguments: argparse.Namespace):
     """Our encoder's sizes, and our decoder's."""
     from transformers import ViTMAEConfig
 
-    from selfsup.encoder.vit_config import vit_config
-    from selfsup.objectives.inpainting import InpaintingHead
+    from selfsup.encoder.config import vit_config
+    from selfsup.pretraining.images.inpainting import InpaintingHead
 
     config = vit_config(arguments.encoder, arguments.image_size, arguments.patch_size)
     decoder = InpaintingHead(config).decoder
@@ -249,7 +249,7 @@ class CropsAhead:
 
     def _make(self, step: int) -> np.ndarray:
         from selfsup.images.crops import random_crops
-        from selfsup.objectives.image_objective import SMALLEST_AREA
+        from selfsup.pretraining.images.model import SMALLEST_AREA
 
         first = step * self._batch_size
         examples = np.arange(first, first + self._batch_size) % len(self._images)

@@ -88,7 +88,7 @@ def fine_tune(
     arguments: argparse.Namespace, way: str, how: str, share: float, seed: int, run: Path
 ) -> None:
     """One run of ``selfsup finetune``."""
-    from selfsup.recipes.finetune import finetune
+    from selfsup.finetuning.run import finetune
     from selfsup.settings import FinetuneSettings
 
     given: dict = {"encoder": getattr(arguments, way, None), "layer_decay": arguments.layer_decay}

@@ -96,7 +96,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
 
 def write_plain_corpus(source: Path, destination: Path) -> tuple[Path, int]:
     """Decompress the corpus; returns its path and the bytes of text in it."""
-    from selfsup.corpus.compression import decompressed
+    from selfsup.corpus.readers.compression import decompressed
 
     text_bytes = 0
     with source.open("rb") as raw, destination.open("wb") as out:

@@ -139,12 +139,16 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
 
 
 def real_batches(shards_folder: Path, load: Load):
-    from selfsup.corpus.shards import open_shards
-    from selfsup.corpus.tokenizer_folder import load_tokenizer
-    from selfsup.objectives.masked_lm import Masking
-    from selfsup.objectives.text_corpus import TextCorpus, split_held_out
-    from selfsup.objectives.text_objective import TextBatches
-    from selfsup.recipes.vocabulary import continuation_pieces, special_tokens
+    from selfsup.corpus.tokenizer.folder import load_tokenizer
+    from selfsup.pretraining.text.masked_lm import Masking
+    from selfsup.pretraining.text.model import TextBatches
+    from selfsup.pretraining.text.sequences import (
+        TextCorpus,
+        continuation_pieces,
+        special_tokens,
+        split_held_out,
+    )
+    from selfsup.shards.tokens import open_shards
 
     shards = open_shards(shards_folder)
     tokenizer = load_tokenizer(shards.tokenizer_folder)
@@ -163,11 +167,11 @@ def real_batches(shards_folder: Path, load: Load):
 def our_step(vocab_size: int, load: Load):
     from selfsup.encoder.bert import BertEncoder
     from selfsup.encoder.config import bert_config
-    from selfsup.encoder.initialization import initialize
-    from selfsup.objectives.text_objective import TextPreTraining
+    from selfsup.encoder.layers import initialize
+    from selfsup.pretraining.text.model import TextPreTraining
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import clip_gradients
-    from selfsup.training.optimizer import build_adamw
+    from selfsup.training.optimizers import build_adamw
 
     compute = choose_compute(load.device, "auto", None)
     config = bert_config(load.encoder, vocab_size, dropout=0.0)

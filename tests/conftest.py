@@ -26,3 +26,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: set SELFSUP_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_of_known_speed():
+    """A machine's peak is not measured: that takes longer than most runs of these tests."""
+    from selfsup.training.compute import Compute
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compute, "matmul_peak", lambda self: 1e11)
+        yield

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from selfsup.recipes.doctor import doctor
+from selfsup.doctor.command import doctor
 from selfsup.settings import DoctorSettings
 
 

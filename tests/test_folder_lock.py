@@ -4,13 +4,13 @@ from subprocess import PIPE
 
 import pytest
 
+from selfsup.atomic_files import alone_in
 from selfsup.errors import UserError
-from selfsup.folder_lock import alone_in
 
 
 def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
     held = (
-        "import sys; from pathlib import Path; from selfsup.folder_lock import alone_in\n"
+        "import sys; from pathlib import Path; from selfsup.atomic_files import alone_in\n"
         "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
     )
     command = [sys.executable, "-c", held, str(tmp_path / "run")]

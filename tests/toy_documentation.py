@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from selfsup.corpus.document import Document
+from selfsup.corpus.readers.documents import Document
 
 LIBRARIES = ("alphalib", "betalib", "gammalib")
 _WORDS = {

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from selfsup.encoder.initialization import initialize
+from selfsup.encoder.config import VitConfig
+from selfsup.encoder.huggingface.config import vit_config_of
+from selfsup.encoder.huggingface.vit_folder import save_vit, vit_state
+from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
-from selfsup.encoder.vit_config import VitConfig
-from selfsup.encoder.vit_config_file import vit_config_of
-from selfsup.encoder.vit_folder import save_vit, vit_state
 
 CONFIG = VitConfig(
     image_size=16,

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer_folder import save_tokenizer
-from selfsup.corpus.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.folder import save_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
-from selfsup.encoder.initialization import initialize
-from selfsup.objectives.pretraining_folder import save_pretraining
-from selfsup.objectives.text_objective import TextPreTraining
+from selfsup.encoder.layers import initialize
+from selfsup.pretraining.text.folder import save_pretraining
+from selfsup.pretraining.text.model import TextPreTraining
 
 GOOD = ("fine", "great", "warm", "witty")
 BAD = ("dull", "grim", "lame", "vapid")

@@ -13,32 +13,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.added_tokens import vocabulary_size
-from selfsup.corpus.bad_records import (
+from selfsup.atomic_files import alone_in, write_bytes, writing_to
+from selfsup.corpus.blocks import keep_first_problems, read_blocks
+from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
+    DEFAULT_TEXT_FIELD,
     BadRecordTally,
     check_max_bad_fraction,
 )
-from selfsup.corpus.corpus_writer import CorpusWriter
-from selfsup.corpus.inputs import Input, find_inputs, inputs_sha256
-from selfsup.corpus.manifest import damage_of
-from selfsup.corpus.progress_display import ProgressDisplay
-from selfsup.corpus.record_blocks import keep_first_problems, read_blocks
-from selfsup.corpus.shard_writer import token_dtype
-from selfsup.corpus.shards import FORMAT, FORMAT_VERSION, read_manifest
-from selfsup.corpus.sources import RecordStream, TextDocuments
-from selfsup.corpus.text_field import DEFAULT_TEXT_FIELD
-from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.unfinished import (
+from selfsup.corpus.readers.inputs import Input, find_inputs, inputs_sha256
+from selfsup.corpus.readers.sources import RecordStream, TextDocuments
+from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.workers import WorkerPool, default_workers
+from selfsup.corpus.writer import CorpusWriter
+from selfsup.errors import UserError
+from selfsup.progress import ProgressDisplay
+from selfsup.shards.folder import damage_of
+from selfsup.shards.tokens import FORMAT, FORMAT_VERSION, read_manifest, token_dtype
+from selfsup.shards.unfinished_tokens import (
     Unfinished,
     is_intact,
     load_unfinished,
     remove_unfinished,
 )
-from selfsup.corpus.worker_pool import WorkerPool, default_workers
-from selfsup.errors import UserError
-from selfsup.folder_lock import alone_in
 
 DEFAULT_SHARD_TOKENS = 1 << 26
 PROBLEMS_FILE = "problems.jsonl"

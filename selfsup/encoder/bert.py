@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.config import EncoderConfig
-from selfsup.encoder.dropout import Dropout
+from selfsup.encoder.layers import ACTIVATIONS, Dropout, compute_dtype
 from selfsup.encoder.packing import Packing, Queries
-from selfsup.encoder.precision import compute_dtype
 
 
 class EncoderOutput(NamedTuple):

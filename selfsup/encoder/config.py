@@ -24,7 +24,7 @@ class EncoderConfig:
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
+        for name in _BERT_COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
@@ -37,7 +37,7 @@ class EncoderConfig:
             )
 
 
-_COUNTS = (
+_BERT_COUNTS = (
     "vocab_size",
     "hidden_size",
     "num_hidden_layers",
@@ -73,6 +73,108 @@ def bert_config(name: str, vocab_size: int, dropout: float = 0.1) -> EncoderConf
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=width // 64,
+        intermediate_size=4 * width,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+
+
+# The sizes of an image encoder, under the names that Hugging Face's ``config.json`` gives them.
+
+
+@dataclass(frozen=True)
+class VitConfig:
+    """Sizes and constants of a Vision Transformer (Dosovitskiy et al. 2020, §3.1)."""
+
+    image_size: int
+    patch_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    num_channels: int = 3
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.0
+    attention_probs_dropout_prob: float = 0.0
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    qkv_bias: bool = True
+
+    def __post_init__(self) -> None:
+        for name in _VIT_COUNTS:
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if self.hidden_size % self.num_attention_heads:
+            raise UserError(
+                f"hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        if self.image_size % self.patch_size:
+            side = max(1, round(self.image_size / self.patch_size)) * self.patch_size
+            raise UserError(
+                f"an image size of {self.image_size} is not a multiple of the patch size "
+                f"{self.patch_size}: take {side}, or another patch size"
+            )
+        if not self.qkv_bias:
+            raise UserError("qkv_bias is False; only True can be computed")
+
+    @property
+    def grid(self) -> int:
+        """Patches along a side of the image."""
+        return self.image_size // self.patch_size
+
+    @property
+    def patch_count(self) -> int:
+        """Patches of an image."""
+        return self.grid**2
+
+    @property
+    def patch_values(self) -> int:
+        """Numbers in a patch: its pixels times the channels."""
+        return self.num_channels * self.patch_size**2
+
+
+_VIT_COUNTS = (
+    "image_size",
+    "patch_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "num_channels",
+)
+
+# Layers, width and heads: ViT-Base is of Dosovitskiy et al. 2020, Table 1; ViT-Tiny and ViT-Small
+# of Touvron et al. 2020 (DeiT), Table 1. ViT-Mini is ours, for two cores. The feed-forward layer
+# is 4 × the width.
+VIT_SIZES: dict[str, tuple[int, int, int]] = {
+    "vit-mini": (6, 128, 4),
+    "vit-tiny": (12, 192, 3),
+    "vit-small": (12, 384, 6),
+    "vit-base": (12, 768, 12),
+}
+
+
+def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0) -> VitConfig:
+    """The configuration of a ViT of a named size, for square RGB images.
+
+    Raises:
+        UserError: the name is not one of ``VIT_SIZES``, or patches do not divide the image.
+    """
+    if name not in VIT_SIZES:
+        raise UserError(
+            f"no image encoder is called {name!r}: choose one of {', '.join(VIT_SIZES)}"
+        )
+    layers, width, heads = VIT_SIZES[name]
+    return VitConfig(
+        image_size=image_size,
+        patch_size=patch_size,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
         intermediate_size=4 * width,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,

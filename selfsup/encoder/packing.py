@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfsup.encoder.filler import filler_rows
+from selfsup.encoder.layers import filler_rows
 
 _LENGTH_UNIT = 8
 

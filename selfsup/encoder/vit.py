@@ -1,22 +1,109 @@
-"""The Vision Transformer (Dosovitskiy et al. 2020, §3.1), over any of an image's patches.
+"""Windows of pixels cut out of images, as the encoder takes them.
 
-Shapes: B images, n patches given of each, N patches of a whole image, P numbers in a patch, D
-width, T = B × (1 + n) tokens in all, F width of the feed-forward layer.
+Shapes: B images, S side of an image, p side of a window, n windows of each image, P = 3p² numbers
+in a window.
 """
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.encoder.activations import ACTIVATIONS
 from selfsup.encoder.attention import SelfAttention
-from selfsup.encoder.dropout import Dropout
+from selfsup.encoder.config import VitConfig
+from selfsup.encoder.layers import ACTIVATIONS, Dropout, compute_dtype
 from selfsup.encoder.packing import Packing, Queries
-from selfsup.encoder.precision import compute_dtype
-from selfsup.encoder.sine_positions import sine_positions
-from selfsup.encoder.vit_config import VitConfig
+
+
+def cut_windows(
+    images: np.ndarray,
+    places: np.ndarray,
+    window: int,
+    cell: int,
+    down: int | np.ndarray = 0,
+    across: int | np.ndarray = 0,
+) -> np.ndarray:
+    """Cut windows out of the cells of a grid.
+
+    Args:
+        images: uint8 [B, S, S, 3], S a multiple of ``cell``.
+        places: integers [B, n], the cells, counted row by row.
+        window: p, in pixels.
+        cell: side of a cell in pixels, at least p.
+        down, across: where in its cell a window begins, in pixels from 0 to ``cell - p``; of a
+            shape that broadcasts to [B, n].
+
+    Returns:
+        uint8 [B, n, P]. The numbers of a window go channel by channel, then row by row; with
+        ``cell`` = p these are the patches of ``selfsup.encoder.vit.patchify``.
+    """
+    row, column = np.divmod(places, images.shape[1] // cell)
+    windows = sliding_window_view(images, (window, window), axis=(1, 2))  # [B, …, …, 3, p, p]
+    image = np.arange(len(images))[:, None]
+    cut = windows[image, row * cell + down, column * cell + across]  # [B, n, 3, p, p]
+    return cut.reshape(*places.shape, -1)
+
+
+def to_floats(pixels: Tensor) -> Tensor:
+    """uint8 from 0 to 255 → float32 from -1 to 1, of the same shape."""
+    return pixels.to(torch.float32).mul_(2 / 255).sub_(1)
+
+
+# Images cut into patches, and the way back.
+#
+# Shapes: B images, C channels, S side of an image, p side of a patch, G = S/p, N = G² patches,
+# P = C × p² numbers in a patch.
+
+
+def patchify(images: Tensor, patch_size: int) -> Tensor:
+    """Images [B, C, S, S] of any dtype → patches [B, N, P].
+
+    Patches go row by row over the image. The numbers of a patch go channel by channel, then row by
+    row, so that they are in the order of a convolution's flattened weight.
+    """
+    batch, channels, side, _ = images.shape
+    grid = side // patch_size
+    cut = images.reshape(batch, channels, grid, patch_size, grid, patch_size)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, grid**2, channels * patch_size**2)
+
+
+def unpatchify(patches: Tensor, patch_size: int) -> Tensor:
+    """Patches [B, N, P] of any dtype → images [B, C, S, S]: the inverse of ``patchify``."""
+    batch, count, values = patches.shape
+    grid, channels = math.isqrt(count), values // patch_size**2
+    cut = patches.reshape(batch, grid, grid, channels, patch_size, patch_size)
+    side = grid * patch_size
+    return cut.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, side, side)
+
+
+# Fixed positions in a grid, of sines and cosines (He et al. 2021, MAE, appendix A.1).
+
+
+def sine_positions(grid: int, width: int) -> Tensor:
+    """Position vectors of a grid's places, row by row: float32 [grid², width].
+
+    The first half of a vector tells the column, the second the row. Each half is sines, then
+    cosines, at frequencies from 1 down to 1/10000 (Vaswani et al. 2017, §3.5). Where 4 does not
+    divide ``width``, the last ``width mod 4`` numbers are 0.
+    """
+    count = width // 4
+    frequencies = 10000.0 ** -(torch.arange(count, dtype=torch.float64) / max(1, count))
+    angles = torch.arange(grid, dtype=torch.float64)[:, None] * frequencies
+    waves = torch.cat([angles.sin(), angles.cos()], 1)  # [grid, width // 2]
+    positions = torch.zeros(grid, grid, width)
+    positions[..., : 2 * count] = waves[None, :]
+    positions[..., 2 * count : 4 * count] = waves[:, None]
+    return positions.view(grid**2, width)
+
+
+# The Vision Transformer (Dosovitskiy et al. 2020, §3.1), over any of an image's patches.
+#
+# Shapes: B images, n patches given of each, N patches of a whole image, P numbers in a patch, D
+# width, T = B × (1 + n) tokens in all, F width of the feed-forward layer.
 
 
 class VitEncoder(nn.Module):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Any
 
-from selfsup.report.passage import Passage
+from selfsup.report.formatting import Passage
 
 
 def section(title: str, *parts: str) -> str:

@@ -10,16 +10,16 @@ from typing import Any
 from selfsup import __version__
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
-from selfsup.report import numbers
-from selfsup.report.comparison import comparison_sections, distinct_names
-from selfsup.report.demo import demo_sections
-from selfsup.report.finetuning import finetuning_sections
+from selfsup.report import formatting
 from selfsup.report.markup import paragraph, section
-from selfsup.report.pretraining import pretraining_sections
-from selfsup.report.run_folder import Run, read_run
+from selfsup.report.sections.comparison import comparison_sections, distinct_names
+from selfsup.report.sections.demo import demo_sections
+from selfsup.report.sections.finetuning import finetuning_sections
+from selfsup.report.sections.pretraining import pretraining_sections
+from selfsup.runs.reading import Run, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
-from selfsup.settings.task_flags import unused_flags
 
 # Nobody else's page begins just so, on one line.
 _BEGIN = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
@@ -96,12 +96,12 @@ def _subtitle(run: Run) -> str:
     settings = run.settings
     data = settings.get("data") or settings.get("train")
     parts = [
-        numbers.setting(settings[key])
+        formatting.setting(settings[key])
         for key in ("task", "encoder", "objectives")
         if settings.get(key)
     ]
     if data:
-        parts.append(f"on {numbers.setting(data)}")
+        parts.append(f"on {formatting.setting(data)}")
     return paragraph(" · ".join(parts), "subtitle")
 
 
@@ -122,7 +122,9 @@ def _settings(run: Run) -> str:
         default = defaults.get(key, MISSING)
         given = tuple(value) if isinstance(value, list) else value
         mark = "" if given == default else ' class="chosen"'
-        items += f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(numbers.setting(value))}</dd></div>"
+        items += (
+            f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(formatting.setting(value))}</dd></div>"
+        )
     return section(
         "Settings",
         paragraph(

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings.flag import argument, check_values, flag
+from selfsup.settings.fields import argument, check_values, flag
 
 SOURCES = (
     "text to read: .txt, .jsonl, .csv, .tsv or .parquet files (also .gz, .bz2, .xz, .zst), folders "

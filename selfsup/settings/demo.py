@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import corpus, machine
-from selfsup.settings.flag import argument, check_values, closest, flag
+from selfsup.settings import corpus
+from selfsup.settings import fields as machine
+from selfsup.settings.fields import argument, check_values, closest, flag
 
 DEMOS = ("text", "images")
 

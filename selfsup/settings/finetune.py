@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import machine, task_flags
-from selfsup.settings.flag import argument, check_values, flag
+from selfsup.settings import fields as machine
+from selfsup.settings import labelled_data as task_flags
+from selfsup.settings.fields import argument, check_values, flag
 
 TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG,
          task_flags.IMAGES)  # fmt: skip

@@ -7,7 +7,7 @@ import textwrap
 import typing
 from typing import Any
 
-from selfsup.settings.flag import COMMON_FLAGS, flag_name, inner_type
+from selfsup.settings.fields import COMMON_FLAGS, flag_name, inner_type
 
 
 def all_commands(commands: dict[str, type]) -> str:

@@ -4,8 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import machine, task_flags
-from selfsup.settings.flag import argument, check_values, flag, flag_name
+from selfsup.settings import fields as machine
+from selfsup.settings import labelled_data as task_flags
+from selfsup.settings.fields import argument, check_values, flag, flag_name
 
 # Settings that say nothing where answers are scored without a model. Those of the machine do no
 # harm: they may be the same for all commands.

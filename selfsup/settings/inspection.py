@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from selfsup.settings.flag import argument, flag
+from selfsup.settings.fields import argument, flag
 
 
 @dataclass(frozen=True, kw_only=True)

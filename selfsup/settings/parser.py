@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
 from selfsup.errors import UserError
-from selfsup.settings.flag import COMMON_FLAGS, closest, flag_name, holds_many, inner_type
+from selfsup.settings.fields import COMMON_FLAGS, closest, flag_name, holds_many, inner_type
 from selfsup.settings.help_page import usage
 from selfsup.settings.yaml_file import check_yaml
 

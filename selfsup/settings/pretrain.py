@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import corpus, machine
-from selfsup.settings.duration import seconds_in
-from selfsup.settings.flag import argument, check_values, flag
+from selfsup.settings import corpus
+from selfsup.settings import fields as machine
+from selfsup.settings.fields import argument, check_values, flag, seconds_in
 
 TEXT_OBJECTIVES = ("mlm", "nsp")
 IMAGE_OBJECTIVES = ("inpainting", "jigsaw")

@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import get_loader
 
 from selfsup.errors import UserError
-from selfsup.settings.flag import closest, holds_many
+from selfsup.settings.fields import closest, holds_many
 
 
 def to_yaml(settings: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
+from selfsup.tasks.classification.data import GivenLabel, LabelledTexts
 from selfsup.tasks.labels import Kind, Labels, unknown
 
 # A column with more labels than this, and hardly a repetition, holds something else.

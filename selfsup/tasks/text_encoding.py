@@ -7,9 +7,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.errors import UserError
-from selfsup.objectives.text_corpus import concatenated_ranges
-from selfsup.tasks.encoded_texts import IGNORE_INDEX, EncodedTexts
-from selfsup.tasks.limits import Limits
+from selfsup.shards.folder import concatenated_ranges
+from selfsup.tasks.classification.encoding import IGNORE_INDEX, EncodedTexts
+from selfsup.tasks.labels import Limits
 from selfsup.tasks.text_windows import Spans, cut, cut_pairs, pair_windows, shared, windows
 
 # The tokenizer's own form of an encoded text takes a hundred bytes a token; so much exists at once.

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from selfsup.atomic_files import sync_folder, writing_to
-from selfsup.encoder.tensor_file import read_tensors, sync_file, write_tensors
+from selfsup.encoder.huggingface.weights import read_tensors, sync_file, write_tensors
 from selfsup.errors import UserError
 
 _PREFIX = "step-"

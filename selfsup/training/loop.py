@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from selfsup.counter_random import hash64
 from selfsup.training.compute import Compute
-from selfsup.training.optimizer import set_learning_rate
-from selfsup.training.schedule import rate_multiplier
+from selfsup.training.optimizers import rate_multiplier, set_learning_rate
 
 Losses = Mapping[str, tuple[Tensor, Tensor, int]]
 

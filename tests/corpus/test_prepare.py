@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfsup.corpus import record_blocks
-from selfsup.corpus.inputs import find_inputs, inputs_sha256
+from selfsup.atomic_files import alone_in
+from selfsup.corpus import blocks as record_blocks
 from selfsup.corpus.prepare import prepare
-from selfsup.corpus.shards import open_shards
-from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.unfinished import Unfinished
-from selfsup.corpus.wordpiece import train_tokenizer
+from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
+from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.errors import UserError
-from selfsup.folder_lock import alone_in
+from selfsup.shards.tokens import open_shards
+from selfsup.shards.unfinished_tokens import Unfinished
 
 WORDS = ["red", "grey", "brown", "white", "fox", "wolf", "bear", "owl", "runs", "sleeps", "howls"]
 
@@ -184,11 +184,12 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
 
 KILLED = """
 import os, signal, sys
-from selfsup.corpus import corpus_writer, prepare, record_blocks, shard_writer, unfinished
-record_blocks._BLOCK_BYTES = 1000
+from selfsup.corpus import blocks, prepare, writer
+from selfsup.shards import tokens, unfinished_tokens
+blocks._BLOCK_BYTES = 1000
 owner, name, nth, when = sys.argv[4:]
-owner = {"ShardWriter": shard_writer.ShardWriter, "corpus_writer": corpus_writer,
-         "Unfinished": unfinished.Unfinished}[owner]
+owner = {"ShardWriter": tokens.ShardWriter, "corpus_writer": writer,
+         "Unfinished": unfinished_tokens.Unfinished}[owner]
 original = getattr(owner, name)
 calls = 0
 def deadly(*arguments):
@@ -360,7 +361,7 @@ def test_shards_that_lie_among_the_texts_are_not_read_as_texts(tokenizer_folder,
 def test_ctrl_c_leaves_no_worker_and_says_how_to_go_on(
     corpus, tokenizer_folder, tmp_path, expected, capsys, monkeypatch
 ):
-    from selfsup.corpus import worker_pool
+    from selfsup.corpus import workers as worker_pool
 
     pools = []
     original = worker_pool.WorkerPool._encode_block
@@ -414,7 +415,7 @@ def test_wrong_arguments_are_refused_before_anything_is_written(corpus, tokenize
 def test_a_worker_that_is_killed_is_an_error_with_a_way_out(
     corpus, tokenizer_folder, tmp_path, monkeypatch
 ):
-    from selfsup.corpus import worker_pool
+    from selfsup.corpus import workers as worker_pool
 
     suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     monkeypatch.setattr(worker_pool, "_START", suicide)
@@ -425,7 +426,7 @@ def test_a_worker_that_is_killed_is_an_error_with_a_way_out(
 def test_progress_lines_are_plain_where_there_is_no_terminal(
     corpus, tokenizer_folder, tmp_path, capsys, monkeypatch
 ):
-    from selfsup.corpus import progress_display
+    from selfsup import progress as progress_display
 
     monkeypatch.setattr(progress_display, "_SECONDS_BETWEEN_LINES", 0.0)
     run(corpus, tokenizer_folder, tmp_path / "out", show_progress=True)
@@ -441,7 +442,7 @@ def test_progress_lines_are_plain_where_there_is_no_terminal(
 def test_documentation_of_installed_packages_can_be_prepared(
     tokenizer_folder, tmp_path, monkeypatch
 ):
-    from selfsup.corpus import docstrings
+    from selfsup.corpus.readers import docstrings
 
     modules = dict(docstrings.installed_modules())
     chosen = [(name, modules[name]) for name in ("argparse", "json", "json.decoder")]

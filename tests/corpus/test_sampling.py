@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from selfsup.corpus.sampling import sample_documents
+from selfsup.corpus.train_tokenizer import sample_documents
 
 
 @pytest.fixture

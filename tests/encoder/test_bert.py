@@ -13,9 +13,9 @@ from transformers import BertConfig, BertModel
 from selfsup.encoder import attention
 from selfsup.encoder.bert import ACTIVATIONS, BertEncoder, EncoderOutput
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig, bert_config
-from selfsup.encoder.hugging_face_names import encoder_names, to_hugging_face, with_present_names
-from selfsup.encoder.initialization import initialize
-from selfsup.encoder.model_folder import load_weights
+from selfsup.encoder.huggingface.folder import load_weights
+from selfsup.encoder.huggingface.names import encoder_names, to_hugging_face, with_present_names
+from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
 
@@ -257,7 +257,7 @@ def test_dropout_acts_where_it_does_in_transformers(monkeypatch):
     options: dict[str, Any] = {**dataclasses.asdict(config), "attn_implementation": "eager"}
     peer = BertModel(BertConfig(**options))
     ours = with_the_weights_of(peer, config).train()
-    for module in ("dropout", "attention"):
+    for module in ("layers", "attention"):
         monkeypatch.setattr(f"selfsup.encoder.{module}.drop_out", lambda x, p: x * (1 + p))
     monkeypatch.setattr(
         "torch.nn.functional.dropout",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from selfsup.encoder.dropout import Dropout, drop_out
+from selfsup.encoder.layers import Dropout, drop_out
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

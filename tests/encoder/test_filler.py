@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.encoder.filler import filler_rows, with_filler
+from selfsup.encoder.layers import filler_rows, with_filler
 
 CPU = torch.device("cpu")
 

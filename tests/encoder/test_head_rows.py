@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfsup.encoder.head_rows import join_heads, pad, split_heads
+from selfsup.encoder.attention import join_heads, pad, split_heads
 from selfsup.encoder.packing import Packing
 
 lengths_of_sequences = st.one_of(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from selfsup.encoder.patches import patchify, unpatchify
+from selfsup.encoder.vit import patchify, unpatchify
 
 shapes = st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
 

@@ -11,14 +11,12 @@ from torch.nn import functional as F
 from transformers import ViTMAEConfig, ViTMAEModel
 from transformers.models.vit_mae.modeling_vit_mae import build_2d_sinusoidal_position_embedding
 
-from selfsup.encoder.hugging_face_names import to_hugging_face
-from selfsup.encoder.initialization import initialize
-from selfsup.encoder.patches import patchify
-from selfsup.encoder.vit import VitEncoder
-from selfsup.encoder.vit_config import VIT_SIZES, VitConfig, vit_config
-from selfsup.encoder.vit_names import vit_names, with_present_vit_names
+from selfsup.encoder.config import VIT_SIZES, VitConfig, vit_config
+from selfsup.encoder.huggingface.names import to_hugging_face, vit_names, with_present_vit_names
+from selfsup.encoder.layers import initialize
+from selfsup.encoder.vit import VitEncoder, patchify
 from selfsup.errors import UserError
-from tests.encoder.vit_peers import (
+from tests.encoder.huggingface.vit_peers import (
     SMALL,
     encode,
     new_vit,

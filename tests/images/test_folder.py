@@ -1,7 +1,7 @@
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.images.folder import find_images, find_labelled_images
+from selfsup.images.files import find_images, find_labelled_images
 
 
 def touch(folder, *names: str) -> None:

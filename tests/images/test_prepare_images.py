@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from selfsup.errors import UserError
-from selfsup.images import image_writer
+from selfsup.images import prepare as image_writer
 from selfsup.images.decoding import ShorterSide, Square, decode
-from selfsup.images.folder import find_images
-from selfsup.images.image_shards import ImageShards
-from selfsup.images.prepare_images import prepare_images
+from selfsup.images.files import find_images
+from selfsup.images.prepare import prepare_images
+from selfsup.shards.images import ImageShards
 
 FORM = ShorterSide(16)
 IMAGES = 40

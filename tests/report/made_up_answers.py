@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.tasks import question_answering, sequence_classification, token_classification
-from selfsup.tasks.labelled_texts import GivenLabel, LabelledTexts
-from selfsup.tasks.questions import Answer, Questions
-from selfsup.tasks.tagged_text import TaggedText, TaggedTexts
+from selfsup.tasks.classification import sequence_task as sequence_classification
+from selfsup.tasks.classification.data import GivenLabel, LabelledTexts
+from selfsup.tasks.question_answering import task as question_answering
+from selfsup.tasks.question_answering.data import Answer, Questions
+from selfsup.tasks.token_classification import task as token_classification
+from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts
 
 Record = dict[str, Any]
 

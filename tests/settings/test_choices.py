@@ -4,14 +4,13 @@ import dataclasses
 
 import pytest
 
-from selfsup.encoder.config import BERT_SIZES
-from selfsup.encoder.vit_config import VIT_SIZES
+from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.errors import UserError
-from selfsup.objectives.image_objective import IMAGE_OBJECTIVES
-from selfsup.objectives.text_objective import TEXT_OBJECTIVES
+from selfsup.pretraining.images.model import IMAGE_OBJECTIVES
+from selfsup.pretraining.text.model import TEXT_OBJECTIVES
 from selfsup.settings import PrepareSettings, PretrainSettings, pretrain
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
-from selfsup.tasks.table import TASKS
+from selfsup.tasks.registry import TASKS
 
 
 def test_finetune_offers_the_tasks_of_the_table():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.errors import UserError
-from selfsup.settings.duration import seconds_in
+from selfsup.settings.fields import seconds_in
 
 
 @pytest.mark.parametrize(

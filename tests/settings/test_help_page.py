@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from selfsup.cli import COMMANDS
-from selfsup.settings.flag import flag_name
+from selfsup.settings.fields import flag_name
 from selfsup.settings.help_page import all_commands, one_command
 from selfsup.settings.parser import parse_command
 

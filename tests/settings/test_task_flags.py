@@ -4,7 +4,7 @@ import pytest
 
 from selfsup.errors import UserError
 from selfsup.settings import FinetuneSettings
-from selfsup.settings.task_flags import _TASKS_OF_FLAG
+from selfsup.settings.labelled_data import _TASKS_OF_FLAG
 from tests.settings.test_parser import ALL_SETTINGS
 
 

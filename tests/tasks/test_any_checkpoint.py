@@ -18,12 +18,12 @@ from transformers import (
     BertForSequenceClassification,
 )
 
-from selfsup.corpus.tokenizer_folder import load_tokenizer, save_tokenizer
-from selfsup.corpus.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
-from selfsup.encoder.model_folder import save_model
+from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.encoder.huggingface.folder import save_model
 from selfsup.errors import UserError
-from selfsup.evaluation.scoring import score
-from selfsup.tasks.task_folder import load_task_model
+from selfsup.inference.scoring import score
+from selfsup.tasks.registry import load_task_model
 from selfsup.training.compute import Compute
 
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)

@@ -3,8 +3,7 @@
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.columns import Columns, find_columns
-from selfsup.tasks.labelled_rows import Row
+from selfsup.tasks.tables import Columns, Row, find_columns
 
 
 def rows_of(**fields: str) -> list[Row]:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.tasks.example_batches import EpochBatches, batches_by_length, epoch_batches
+from selfsup.tasks.batches import EpochBatches, batches_by_length, epoch_batches
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=400).map(np.array)
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.columns import Columns
+from selfsup.tasks.classification.data import LabelledTexts, read_label, read_labelled_texts
 from selfsup.tasks.given_labels import encode_labels, learn_labels
-from selfsup.tasks.labelled_rows import Row
-from selfsup.tasks.labelled_texts import LabelledTexts, read_label, read_labelled_texts
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.tables import Columns, Row
 
 
 def labelled(*labels) -> LabelledTexts:

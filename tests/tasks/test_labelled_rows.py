@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.errors import UserError
-from selfsup.tasks.labelled_rows import column_names, read_rows
+from selfsup.tasks.tables import column_names, read_rows
 
 ROWS = [{"label": "1", "text": "좋은 영화"}, {"label": "0", "text": 'a "lame, film'}]
 

@@ -1,8 +1,8 @@
 """What is said of labelled files before training, and that nothing is said of sound ones."""
 
-from selfsup.tasks.classification_notes import reading_notes
+from selfsup.tasks.classification.data import LabelledTexts
+from selfsup.tasks.classification.task import reading_notes
 from selfsup.tasks.given_labels import learn_labels
-from selfsup.tasks.labelled_texts import LabelledTexts
 
 SOUND = [(f"text {number}", ("a", "b")[number % 2]) for number in range(20)]
 OTHERS = [(f"other {number}", ("a", "b")[number % 2]) for number in range(4)]

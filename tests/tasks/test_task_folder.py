@@ -9,16 +9,15 @@ import torch
 import transformers
 from transformers import BertConfig, BertForSequenceClassification
 
-from selfsup.corpus.tokenizer_folder import save_tokenizer
+from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.initialization import initialize
+from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.evaluation.scoring import score
-from selfsup.tasks import sequence_classification as task
-from selfsup.tasks.labels import Labels
-from selfsup.tasks.limits import Limits
-from selfsup.tasks.task_folder import TaskModel, load_task_model, save_task_model
-from selfsup.tasks.text_preparation import text_preparation
+from selfsup.inference.scoring import score
+from selfsup.tasks.classification import sequence_task as task
+from selfsup.tasks.labels import Labels, Limits
+from selfsup.tasks.registry import TaskModel, load_task_model, save_task_model
+from selfsup.tasks.text_encoder import text_preparation
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 

@@ -5,12 +5,12 @@ import torch
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
-from selfsup.encoder.initialization import initialize
-from selfsup.objectives.masked_lm import Masking
-from selfsup.objectives.text_objective import TEXT_OBJECTIVES, TextBatches, TextPreTraining
+from selfsup.encoder.layers import initialize
+from selfsup.pretraining.text.masked_lm import Masking
+from selfsup.pretraining.text.model import TEXT_OBJECTIVES, TextBatches, TextPreTraining
 from selfsup.training.compute import Compute
 from selfsup.training.loop import Extent, RunState, Stage, StepReport, StepSettings, train
-from tests.objectives.corpus_of import SPECIAL, Documents, corpus_of, vocab_size_of
+from tests.pretraining.text.corpus_of import SPECIAL, Documents, corpus_of, vocab_size_of
 
 # Long and short ones, so that batches differ in how much they have to predict.
 DOCUMENTS: Documents = [[10, 8, 12], [1, 1], [1], [2, 1], [9] * 6, [1, 1, 1]]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from selfsup.training.memory import keep_freed_memory
+from selfsup.training.compute import keep_freed_memory
 
 TRIM, MMAP = -1, -3
 

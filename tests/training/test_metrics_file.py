@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from selfsup.training.metrics_file import MetricsFile
+from selfsup.runs.folder import MetricsFile
 
 LINES = ['{"step": 1, "loss": 3.0}\n', '{"step": 2, "loss": 2.5}\n']
 

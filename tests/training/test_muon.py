@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from selfsup.training.checkpoint import load_checkpoint, save_checkpoint
-from selfsup.training.muon import Muon, orthogonalised
+from selfsup.training.optimizers import Muon, orthogonalised
 
 
 def muon(matrices, groups=(), rate=0.01, decay=0.0, rounds=5) -> Muon:

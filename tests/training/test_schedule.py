@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfsup.training.schedule import rate_multiplier
+from selfsup.training.optimizers import rate_multiplier
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,364 @@
+"""Lines and tables on standard output, plain where there's no terminal."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from selfsup.report import formatting
+from selfsup.report.sections.demo import demo_task, is_on_images, verdict, ways_of
+from selfsup.report.sections.scores import metric_title, read_score, write_metric, write_score
+
+
+def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:
+    """A line for each key that the result has: its name, and its value, written by its function."""
+    rows = [
+        (name, write(result[key]))
+        for key, name, write in facts
+        if result.get(key) is not None and (write is str or formatting.is_number(result[key]))
+    ]
+    print_table((), rows)
+
+
+def print_next(introduction: str, *commands: str) -> None:
+    """Commands to try next, each on a line of its own, however long."""
+    console = _console()
+    console.print(introduction, style="dim", soft_wrap=True)
+    for command in commands:
+        console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table, or nothing if it has no rows; with no ``head`` its two columns have no names."""
+    if not rows:
+        return
+    console = _console()
+    box = SIMPLE_HEAD if console.is_terminal and head else None
+    table = Table(box=box, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0))
+    for name in head or ("", ""):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        # As text, so that [MASK] and other brackets are not taken for rich's markup.
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    console.print()
+
+
+def print_line(text: str) -> None:
+    """A line, however long; nothing if it is empty."""
+    if text:
+        _console().print(Text(text), soft_wrap=True)
+
+
+def _console() -> Console:
+    # Made when it is used: standard output may have been redirected since the import. A file or a
+    # pipe has no width of its own, and a line there need not fit one.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+# What a command prints when it has ended: a few lines and tables, plain where there's no terminal.
+#
+# Each function takes the command's result, the same object that `--json` prints, and leaves out
+# what
+# is not in it.
+
+
+Result = dict[str, Any]
+
+# What a model is given to predict from, where that is not one sentence.
+_GIVEN = {
+    "pair-classification": '"A sentence." --text-pair "Another."',
+    "question-answering": '"A text." --question "A question?"',
+    "image-classification": "image.jpg",
+}
+
+
+# What the doctor says first.
+_LOOKED_AT = (("path", "Looked at"), ("kind", "Which is"))
+
+
+def show_demo(result: Result) -> None:
+    """The ways to learn the task, the sentence about them, filled masks, what to try next."""
+    print_line(demo_task(result))
+    rows = []
+    for key, name, about in ways_of(result):
+        score = read_score((result.get(key) or {}).get("accuracy"))
+        if score:
+            rows.append((name, write_score("accuracy", score), about))
+    print_table(("Encoder", "Accuracy", ""), rows)
+    print_line(verdict(result))
+    for example in result.get("fill_mask") or []:
+        print_line(str(example.get("text", "")))
+        print_line(
+            "    " + ", ".join(_candidate(entry) for entry in example.get("candidates") or [])
+        )
+    print_line(f"Report: {result['report']}" if result.get("report") else "")
+    if is_on_images(result):
+        print_next(
+            "With your own images (.jpg, .png, …, in folders):",
+            "selfsup pretrain my-photos/ --encoder vit-tiny --out runs/seen --budget 20m",
+            "selfsup finetune image-classification --encoder runs/seen --train train/ "
+            "--validation dev/ --out runs/task",
+            "selfsup predict runs/task photo.jpg",
+            "selfsup report runs/seen",
+        )
+        return
+    print_next(
+        "With your own text (.txt, .jsonl, .csv, .parquet, or folders of them):",
+        "selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m",
+        'selfsup fill-mask runs/mine "A sentence with a [MASK] in it."',
+        "selfsup finetune sequence-classification --encoder runs/mine --train train.tsv "
+        "--validation dev.tsv --out runs/task",
+        'selfsup predict runs/task "A new sentence."',
+        "selfsup report runs/mine",
+    )
+
+
+def show_tokenizer(result: Result) -> None:
+    """How large the vocabulary is, and where it lies."""
+    print_facts(result, ("vocab_size", "Vocabulary", formatting.whole), ("out", "Written to", str))
+    if out := result.get("out"):
+        print_next("Next:", f"selfsup prepare CORPUS --tokenizer {shlex.quote(out)} --out SHARDS")
+
+
+def show_shards(result: Result) -> None:
+    """What was read, kept and dropped, and where the shards lie."""
+    print_facts(
+        result,
+        ("documents", "Documents", formatting.whole),
+        ("sentences", "Sentences", formatting.whole),
+        ("tokens", "Tokens", formatting.whole),
+        ("duplicate_documents", "Duplicate documents dropped", formatting.whole),
+        ("duplicate_paragraphs", "Duplicate paragraphs dropped", formatting.whole),
+        ("bad_records", "Records that could not be read", formatting.whole),
+        ("out", "Written to", str),
+    )
+    if out := result.get("out"):
+        print_next("Next:", f"selfsup pretrain {shlex.quote(out)} --encoder bert-mini --out RUN")
+
+
+def show_pretraining(result: Result) -> None:
+    """The held-out measurements, the speed, and where the run lies."""
+    print_facts(
+        result.get("vocabulary_extension") or {},
+        ("added", "Tokens added", formatting.whole),
+        ("tokens_per_word_before", "Tokens a word before", "{:.3f}".format),
+        ("tokens_per_word_after", "Tokens a word after", "{:.3f}".format),
+    )
+    print_facts(
+        result,
+        ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
+        ("mlm_accuracy", "Masked tokens guessed right", formatting.percent),
+        ("nsp_accuracy", "Next sentence guessed right", formatting.percent),
+        ("inpainting_loss", "Held-out inpainting loss", "{:.3f}".format),
+        ("inpainting_pixel_error", "Squared error of missing pixels", "{:.5f}".format),
+        ("mean_colour_error", "The same, with the mean colour", "{:.5f}".format),
+        ("jigsaw_accuracy", "Tiles put right", _beside_chance(result.get("jigsaw_chance"))),
+        ("steps", "Steps", formatting.whole),
+        ("tokens", "Tokens seen", formatting.count),
+        ("images", "Images seen", formatting.count),
+        ("tokens_per_second", "Tokens a second", formatting.whole),
+        ("images_per_second", "Images a second", formatting.whole),
+        ("flops_utilization", "Of the machine's peak", formatting.percent),
+        ("seconds", "Time", formatting.duration),
+        ("out", "Written to", str),
+    )
+    if out := result.get("out"):
+        run = shlex.quote(out)
+        use = [f'selfsup fill-mask {run} "A sentence with a [MASK] in it."']
+        task, data = "sequence-classification", "FILE"
+        if "images" in result:
+            task, data = "image-classification", "FOLDER"
+        if result.get("mlm_loss") is None:
+            use = []
+        use.append(
+            f"selfsup finetune {task} --encoder {run} --train {data} --validation {data} --out RUN"
+        )
+        print_next("Next:", *use, f"selfsup report {run}")
+
+
+def show_finetuning(result: Result) -> None:
+    """Each metric, with mean and standard deviation where there are several seeds."""
+    if "layers" in result:
+        _show_layers(result)
+        return
+    _metrics(result)
+    metric = result.get("selection_metric", "")
+    failed = ", ".join(map(str, result.get("failed_seeds") or ()))
+    print_facts(
+        result | {"kept": _kept(result), "failed": failed or None},
+        ("chance", f"{metric_title(metric)} by one answer for all", partial(write_metric, metric)),
+        ("failed", "Seeds that failed to learn", str),
+        ("kept", "Kept", str),
+        ("seconds", "Time", formatting.duration),
+        ("out", "Written to", str),
+    )
+    if out := result.get("out"):
+        run = shlex.quote(out)
+        given = _GIVEN.get(result.get("task", ""), '"A new sentence."')
+        print_next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
+
+
+def _kept(result: Result) -> str | None:
+    """Which of the models that were there on the way is the result."""
+    seed, epochs = result.get("best_seed"), result.get("best_epochs")
+    if seed is None or epochs is None:
+        return None
+    of_seed = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
+    return f"{of_seed}epoch {epochs[str(seed)]} of {result['epochs']}"
+
+
+def show_evaluation(result: Result) -> None:
+    """Each metric, over how many examples, and where the predictions lie."""
+    _metrics(result)
+    print_facts(
+        result, ("examples", "Examples", formatting.whole), ("predictions", "Predictions", str)
+    )
+
+
+def show_prediction(result: Result) -> None:
+    """The answer to one text with its probabilities, or where the answers to a file lie."""
+    answer = result.get("label", result.get("value"))
+    if answer is not None:
+        print_line(_number_or_text(answer))
+    probabilities = result.get("probabilities") or {}
+    ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
+    print_table(
+        ("Label", "Probability"), [(str(label), formatting.percent(p)) for label, p in ranked]
+    )
+    print_table(
+        ("Answer", "Characters", "Probability"),
+        [_answer(entry) for entry in result.get("n_best") or []],
+    )
+    print_facts(
+        result,
+        ("examples", "Examples", formatting.whole),
+        ("answered", "Answered", formatting.whole),
+        ("unanswered", "Without an answer", formatting.whole),
+        ("out", "Written to", str),
+    )
+    entities = result.get("entities") or []
+    if isinstance(entities, list):
+        print_table(
+            ("Entity", "Type", "Characters", "Probability"),
+            [
+                (
+                    str(entity["text"]),
+                    str(entity["label"]),
+                    f"{entity['start']}–{entity['end']}",
+                    formatting.percent(entity["probability"]),
+                )
+                for entity in entities
+            ],
+        )
+        if "entities" in result and not entities:
+            print_line("No entities")
+    else:
+        print_table(
+            ("Type", "Found"), [(str(kind), formatting.whole(n)) for kind, n in entities.items()]
+        )
+    counts = result.get("labels", {})
+    if isinstance(counts, list):  # of one text; of a file it says how many have each
+        print_line(f"Labels: {', '.join(counts)}" if counts else "No label")
+        return
+    values = result.get("values") or {}
+    print_table(
+        (), [(f"{name.capitalize()} value", f"{value:.4g}") for name, value in values.items()]
+    )
+    print_table(
+        ("Label", "Predicted"),
+        [(str(label), formatting.whole(count)) for label, count in counts.items()],
+    )
+
+
+def show_filled_masks(result: Result) -> None:
+    """For each [MASK] in the text its candidates with their probabilities."""
+    masks = result.get("masks") or []
+    for number, mask in enumerate(masks, 1):
+        print_line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
+        print_table(
+            ("Token", "Probability"),
+            [
+                (str(entry["token"]), formatting.percent(entry["probability"]))
+                for entry in mask.get("candidates") or []
+            ],
+        )
+
+
+def show_report(result: Result) -> None:
+    """Where the page lies."""
+    print_line(f"Report: {result['report']}")
+
+
+def show_diagnosis(result: Result) -> None:
+    """What was looked at, what was counted, and each thing that is wrong with its mend."""
+    counts = (result.get("counts") or {}).items()
+    print_table(
+        (),
+        [(name, str(result[key])) for key, name in _LOOKED_AT if result.get(key)]
+        + [(name.replace("_", " ").capitalize(), _counted(value)) for name, value in counts],
+    )
+    problems = result.get("problems") or []
+    print_table(("Wrong", "Mend"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
+    if not problems:
+        print_line("Nothing is wrong with it.")
+
+
+def _show_layers(result: Result) -> None:
+    """How each part of a model learns."""
+    later = any((row["from_epoch"] or 1) > 1 for row in result["layers"])
+    rows = []
+    for row in result["layers"]:
+        rate = row["learning_rate"]
+        shown = "frozen" if rate is None else f"{rate:.3g}"
+        shown += " (drawn anew)" if row["reinitialized"] else ""
+        epoch = "" if row["from_epoch"] is None else str(row["from_epoch"])
+        cells = (row["pattern"], str(row["parameters"]), formatting.whole(row["size"]), shown)
+        rows.append((*cells, epoch) if later else cells)
+    head = ("Pattern", "Parameters", "Size", "Learning rate")
+    print_table((*head, "From epoch") if later else head, rows)
+    print_line(
+        f"{formatting.whole(result['learning'])} of {formatting.whole(result['size'])} "
+        "numbers learn."
+    )
+
+
+def _metrics(result: Result) -> None:
+    scores = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
+    print_table(
+        ("Metric", "Value"),
+        [(metric_title(name), write_score(name, score)) for name, score in scores.items() if score],
+    )
+
+
+def _beside_chance(chance: float | None) -> Callable[[float], str]:
+    """Writes an accuracy, and beside it what guessing gives."""
+    by_chance = "" if chance is None else f" (chance is {formatting.percent(chance)})"
+    return lambda accuracy: formatting.percent(accuracy) + by_chance
+
+
+def _answer(entry: Result) -> tuple[str, str, str]:
+    place = "" if entry["start"] is None else f"{entry['start']}–{entry['end']}"
+    return entry["answer"] or "(no answer)", place, formatting.percent(entry["probability"])
+
+
+def _candidate(entry: Result) -> str:
+    return f"{entry['token']} {formatting.percent(entry['probability'])}"
+
+
+def _counted(value: Any) -> str:
+    """A count, a name, or the counts of some names with their sum before them."""
+    if isinstance(value, dict):
+        each = "; ".join(f"{name}: {formatting.whole(count)}" for name, count in value.items())
+        return f"{formatting.whole(sum(value.values()))} ({each})" if value else "0"
+    return str(value) if isinstance(value, str) else formatting.whole(value)
+
+
+def _number_or_text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

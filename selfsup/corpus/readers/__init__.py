@@ -1,0 +1,1 @@
+"""Read documents from files and other sources of any kind."""

@@ -1,0 +1,225 @@
+"""What flows out of a corpus: documents, and the records that could not be read."""
+
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfsup.errors import UserError
+
+# Longer records are refused, so that memory is bounded whatever the corpus holds.
+LONGEST_RECORD_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as its source holds it.
+
+    Attributes:
+        id: a name within the source, such as a record's id or a docstring's dotted path.
+        text: paragraphs, one a line.
+        source: the file it came from.
+        line: the line its record begins at, from 1; None where the format has no lines.
+        records: how many records it was read from: its lines, in plain text. It says what part
+            of a corpus could not be read.
+    """
+
+    id: str
+    text: str
+    source: str
+    line: int | None = None
+    records: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record that could not be read: where it stands and why."""
+
+    source: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}, line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+Record = Document | BadRecord
+
+
+# How much of a corpus may be unreadable before reading stops.
+
+
+DEFAULT_MAX_BAD_FRACTION = 0.01
+
+# The bad fraction is judged from here on, and at the end: a file may begin badly.
+_JUDGED_FROM = 1000
+
+
+def check_max_bad_fraction(fraction: float) -> None:
+    """Raise a ``UserError`` unless it is a fraction."""
+    if not 0 <= fraction <= 1:
+        raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
+
+
+class BadRecordTally:
+    """Counts records and stops where too many are bad.
+
+    The fraction is judged at the end, and after each bad record once there were 1,000 records.
+    """
+
+    def __init__(
+        self,
+        max_fraction: float,
+        *,
+        records: int = 0,
+        bad: int = 0,
+        first_bad: str = "",
+        what: str = "records",
+    ) -> None:
+        """Args:
+        max_fraction: the part of them that may be bad.
+        records: how many were counted before.
+        bad: how many of those were bad.
+        first_bad: the first of the bad ones, in words.
+        what: the word for them.
+        """
+        check_max_bad_fraction(max_fraction)
+        self._max_fraction = max_fraction
+        self.records = records
+        self.bad = bad
+        self.first_bad = first_bad
+        self._what = what
+
+    def count(self, record: Record) -> None:
+        """Count one record.
+
+        Raises:
+            UserError: too many were bad; it names the first.
+        """
+        if isinstance(record, Document):
+            self.count_good(record.records)
+            return
+        self.records += 1
+        self.bad += 1
+        self.first_bad = self.first_bad or str(record)
+        if self.records >= _JUDGED_FROM:
+            self.judge_all()
+
+    def count_good(self, records: int) -> None:
+        """Count records that could be read."""
+        self.records += records
+
+    def judge_all(self) -> None:
+        """Judge what was counted so far.
+
+        Raises:
+            UserError: too many were bad; it names the first.
+        """
+        if self.bad > self._max_fraction * self.records:
+            raise UserError(
+                f"{self.first_bad} — and with it {self.bad} of {self.records} {self._what} cannot "
+                f"be read: mend them or raise --max-bad-fraction ({self._max_fraction})"
+            )
+
+
+# Pick the text out of records with named fields.
+
+
+DEFAULT_TEXT_FIELD = "text"
+
+# How many records a field's name is guessed from, and among how many they are looked for.
+_LOOKED_AT = 20
+_LOOKED_THROUGH = 1000
+
+_log = logging.getLogger(__name__)
+
+# A record's line (or number, where the format has no lines) and its fields.
+Fields = tuple[int, dict[str, Any]]
+
+
+def documents_from_fields(
+    records: Iterable[Fields | BadRecord], source: str, text_field: str
+) -> Iterator[Record]:
+    """Turn records into documents.
+
+    Where no record among the first has the default field ``"text"`` and just one other field holds
+    running text, that one is taken, with a warning that says so.
+
+    Raises:
+        UserError: the first records all lack the field.
+    """
+    records = iter(records)
+    first: list[Fields | BadRecord] = []
+    samples: list[dict[str, Any]] = []
+    for record in itertools.islice(records, _LOOKED_THROUGH):
+        first.append(record)
+        if not isinstance(record, BadRecord):
+            samples.append(record[1])
+        if len(samples) == _LOOKED_AT:
+            break
+    if samples and not any(text_field in fields for fields in samples):
+        text_field = _guess(samples, source, text_field)
+    for record in itertools.chain(first, records):
+        yield record if isinstance(record, BadRecord) else _document(record, source, text_field)
+
+
+def _document(record: Fields, source: str, text_field: str) -> Record:
+    line, fields = record
+    text = fields.get(text_field)
+    if not isinstance(text, str):
+        if text_field in fields:
+            what = "empty" if text is None else f"a {type(text).__name__}, not a text"
+            return BadRecord(source, line, f'field "{text_field}" is {what}')
+        return BadRecord(source, line, f'no field "{text_field}" (it has: {_names(fields)})')
+    if len(text) > LONGEST_RECORD_BYTES:
+        return BadRecord(source, line, too_long())
+    if not is_encodable(text):
+        return BadRecord(source, line, "text holds half a character (a lone surrogate)")
+    identifier = fields.get("id")
+    return Document(str(line if identifier is None else identifier), text, source, line)
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text holds whole characters only, so that it can be written as UTF-8."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def too_long() -> str:
+    """Why a record is refused that would take too much memory."""
+    return f"longer than {LONGEST_RECORD_BYTES >> 20} MiB: cut it into several documents"
+
+
+def refuse_repeated_names(names: Sequence[str], where: str) -> None:
+    """Raise a UserError if two columns have one name, since a row would lack one of them."""
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f'{where}: two columns are called "{twice}": rename one')
+
+
+def _guess(samples: list[dict[str, Any]], source: str, text_field: str) -> str:
+    names = list(dict.fromkeys(name for fields in samples for name in fields))
+    candidates = [name for name in names if _is_running_text(name, samples)]
+    if text_field == DEFAULT_TEXT_FIELD and len(candidates) == 1:
+        _log.warning('%s: no field "text", taking "%s"', source, candidates[0])
+        return candidates[0]
+    raise UserError(
+        f'{source}: no field "{text_field}" (it has: {_names(names)}): '
+        "name the one that holds the text with --text-field"
+    )
+
+
+def _is_running_text(name: str, samples: list[dict[str, Any]]) -> bool:
+    """Whether a field holds strings of several words, in most records."""
+    values = [fields[name] for fields in samples if fields.get(name) is not None]
+    if not values or not all(isinstance(value, str) for value in values):
+        return False
+    return sum(len(value.split()) > 1 for value in values) * 2 > len(values)
+
+
+def _names(fields: Iterable[str]) -> str:
+    return ", ".join(map(str, fields)) or "none"

@@ -1,0 +1,209 @@
+"""Find the files that the sources on a command line name, and open them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import IO, cast
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from selfsup.corpus.readers import compression, docstrings
+from selfsup.errors import UserError
+
+DOCS_INSTALLED = "docs://installed"
+
+_FORMATS = (".txt", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+_ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
+
+_GLOB_CHARACTERS = "*?["
+
+# What file systems call the thing that changes with a file's content.
+_STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to read from start to end.
+
+    Attributes:
+        name: what messages call it.
+        url: where it is, in full; what the path lacks, such as a host, is in the source after it.
+        suffix: its format's suffix, or ``"docs"`` or ``"hub"``.
+        size: bytes as stored, 0 where unknown.
+        stamp: changes when the content does (the time it was changed, or what stands for it).
+        place: the file system it was found in, and its path there; without it the URL says both.
+    """
+
+    name: str
+    url: str
+    suffix: str
+    size: int = 0
+    stamp: str = ""
+    place: tuple[fsspec.AbstractFileSystem, str] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+
+def find_inputs(sources: Sequence[str]) -> list[Input]:
+    """Resolve files, folders, globs and URLs; what is inside a folder or glob is sorted by name.
+
+    Runs, shards and tokenizers below a folder, or below where a glob begins, are no texts, and are
+    passed over.
+
+    Raises:
+        UserError: a source does not exist, names nothing readable, or needs a library that is not
+            installed.
+    """
+    if not sources:
+        raise UserError("no corpus given: name files, folders, URLs or docs://installed")
+    return [found for source in sources for found in _find(str(source))]
+
+
+def inputs_sha256(inputs: Sequence[Input]) -> str:
+    """A hash of where the inputs are, how long, and when they changed."""
+    identity = [[found.url, found.size, found.stamp] for found in inputs]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def _find(source: str) -> list[Input]:
+    if not source.strip():
+        raise UserError("a name of the corpus is empty: name a file or a folder")
+    if source.startswith("docs://"):
+        return _find_docs(source)
+    if source.startswith("hf://"):
+        return [Input(source, source, "hub")]
+    with _opening_errors(source):
+        filesystem, path = _filesystem(source)
+        if filesystem.isfile(path):
+            if _format(path) is None:
+                raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
+            return [_input(filesystem, path, source, source)]
+        if filesystem.isdir(path):
+            names = sorted(filesystem.find(path, on_error="raise"))
+            known = set(names)
+            # What is in an archive is called by its path there: the source ends in another file's.
+            folder = path if "::" in source else source.rstrip("/")
+            found = [
+                _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
+                for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
+            ]
+        elif any(character in source for character in _GLOB_CHARACTERS):
+            names = sorted(cast(list[str], filesystem.glob(path)))
+            folder = _folder_of_glob(path)
+            found = [
+                _input(filesystem, name, name, source)
+                for name in _texts_of_the_user(names, folder, filesystem.exists)
+                if filesystem.isfile(name)
+            ]
+        else:
+            raise UserError(f"{source}: no such file or folder: check the path")
+    if not found:
+        raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}")
+    return found
+
+
+def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system that holds a source, and its path there.
+
+    A local file is one whatever its name: to fsspec ``a::b.txt`` would be a chain of file systems.
+    """
+    local = Path(source.removeprefix("file://"))
+    if local.exists():
+        return LocalFileSystem(), os.path.abspath(local)  # noqa: PTH100 - links stay
+    filesystem, path = fsspec.core.url_to_fs(source)
+    return filesystem, cast(str, path)
+
+
+def _find_docs(source: str) -> list[Input]:
+    if source != DOCS_INSTALLED:
+        raise UserError(f"{source}: unknown; the documentation there is is {DOCS_INSTALLED}")
+    found = []
+    for name, path in docstrings.installed_modules():
+        status = path.stat()
+        found.append(Input(name, str(path), "docs", status.st_size, str(status.st_mtime_ns)))
+    return found
+
+
+def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str, source: str) -> Input:
+    info = filesystem.info(path)
+    stamp = next((str(info[key]) for key in _STAMPS if info.get(key)), "")
+    url = filesystem.unstrip_protocol(path)
+    if filesystem.storage_options:  # a host, an archive: not in the path
+        url += f"::{source}"
+    size = info.get("size") or 0
+    return Input(name, url, _format(path) or "", size, stamp, (filesystem, path))
+
+
+def _format(path: str) -> str | None:
+    suffix = compression.format_suffix(path)
+    return suffix if suffix in _FORMATS else None
+
+
+def _texts_of_the_user(
+    names: Sequence[str], root: str, exists: Callable[[str], bool]
+) -> Iterator[str]:
+    """Those of the names below a folder that are of a format, not hidden and in no work of ours."""
+
+    @cache
+    def lies_in_ours(folder: str) -> bool:
+        return len(folder) > len(root) and (
+            _is_made_by_us(folder, exists) or lies_in_ours(folder.rpartition("/")[0])
+        )
+
+    for name in names:
+        is_text = _format(name) and not _is_hidden(name[len(root) :])
+        if is_text and not lies_in_ours(name.rpartition("/")[0]):
+            yield name
+
+
+def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
+    """Whether a folder is a run, a tokenizer, or shards."""
+    return (
+        exists(f"{folder}/run.yaml")
+        or exists(f"{folder}/tokenizer.json")
+        or (
+            exists(f"{folder}/tokenizer/tokenizer.json")
+            and any(exists(f"{folder}/{name}") for name in ("manifest.json", "progress.json"))
+        )
+    )
+
+
+def _folder_of_glob(path: str) -> str:
+    """The folder that all matches lie in."""
+    first = min(path.find(character) for character in _GLOB_CHARACTERS if character in path)
+    return path[:first].rpartition("/")[0]
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+@contextmanager
+def opening(found: Input) -> Iterator[IO[bytes]]:
+    """Open a file as it is stored.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    with _opening_errors(found.name):
+        filesystem, path = found.place or _filesystem(found.url)
+        file = filesystem.open(path, "rb")
+    with closing(file):
+        yield cast(IO[bytes], file)
+
+
+@contextmanager
+def _opening_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # Each remote file system has its own kinds.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{name}: cannot be opened ({reason.splitlines()[0]})") from None

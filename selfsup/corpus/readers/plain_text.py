@@ -1,0 +1,98 @@
+"""Read documents from plain text files."""
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from selfsup.corpus.readers.documents import BadRecord, Document, Record
+
+# Longer documents, such as a file of many gigabytes without a blank line, are cut.
+_LONGEST_DOCUMENT = 4 << 20
+_LONGEST_LINE_BYTES = 1 << 20
+
+
+def read_whole_file(file: BinaryIO, source: str) -> Iterator[Record]:
+    """One document: blank lines separate paragraphs, within which lines are joined by a space.
+
+    A line that is not UTF-8 is left out.
+    """
+    paragraphs: list[list[str]] = [[]]
+    first_line, size, lines = 1, 0, 0
+    for number, text in _decoded_lines(file, source):
+        if isinstance(text, BadRecord):
+            yield text
+            continue
+        if text:
+            paragraphs[-1].append(text)
+            size += len(text)
+            lines += 1
+        elif paragraphs[-1]:
+            paragraphs.append([])
+        if size >= _LONGEST_DOCUMENT:
+            yield _document(map(" ".join, paragraphs), source, first_line, lines)
+            paragraphs, first_line, size, lines = [[]], number + 1, 0, 0
+    if lines:
+        yield _document(map(" ".join, paragraphs), source, first_line, lines)
+
+
+def read_blank_line_separated(file: BinaryIO, source: str) -> Iterator[Record]:
+    """Documents separated by blank lines, in the form of BERT's own corpus; a paragraph a line.
+
+    A line that is not UTF-8 is left out.
+    """
+    paragraphs: list[str] = []
+    first_line, size = 1, 0
+    for number, text in _decoded_lines(file, source):
+        if isinstance(text, BadRecord):
+            yield text
+            continue
+        if text:
+            if not paragraphs:
+                first_line = number
+            paragraphs.append(text)
+            size += len(text)
+        if paragraphs and (not text or size >= _LONGEST_DOCUMENT):
+            yield _document(paragraphs, source, first_line, len(paragraphs))
+            paragraphs, size = [], 0
+    if paragraphs:
+        yield _document(paragraphs, source, first_line, len(paragraphs))
+
+
+def _document(paragraphs: Iterable[str], source: str, line: int, records: int) -> Document:
+    return Document(f"{source}:{line}", "\n".join(paragraphs), source, line, records)
+
+
+def _decoded_lines(file: BinaryIO, source: str) -> Iterator[tuple[int, str | BadRecord]]:
+    """Lines with their numbers, without white space around them."""
+    for number, line in _lines(file):
+        try:
+            yield number, line.decode().strip()
+        except UnicodeDecodeError as error:
+            yield number, BadRecord(source, number, f"byte {error.start + 1} is not UTF-8")
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers; a line too long for memory comes in pieces, cut at a space."""
+    number = 1
+    rest = b""
+    while piece := file.readline(_LONGEST_LINE_BYTES):
+        is_whole = len(piece) < _LONGEST_LINE_BYTES or piece.endswith(b"\n")
+        if number == 1 and not rest:
+            piece = piece.removeprefix(b"\xef\xbb\xbf")
+        piece = rest + piece
+        cut = len(piece) if is_whole else _place_to_cut(piece)
+        yield number, piece[:cut]
+        rest = piece[cut:]
+        number += is_whole
+    if rest:
+        yield number, rest
+
+
+def _place_to_cut(piece: bytes) -> int:
+    """Just after the last space, else before the last character, which may be incomplete."""
+    space = piece.rfind(b" ")
+    if space >= 0:
+        return space + 1
+    cut = len(piece) - 1
+    while cut > 0 and piece[cut] & 0xC0 == 0x80:
+        cut -= 1
+    return cut

@@ -1,0 +1,142 @@
+"""Read documents from all kinds of sources."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, BinaryIO, Literal, cast
+
+from selfsup.corpus.readers import arrow_tables as hub
+from selfsup.corpus.readers import compression, docstrings, plain_text
+from selfsup.corpus.readers import tables as json_lines
+from selfsup.corpus.readers.arrow_tables import read_parquet
+from selfsup.corpus.readers.documents import (
+    DEFAULT_MAX_BAD_FRACTION,
+    DEFAULT_TEXT_FIELD,
+    BadRecordTally,
+    Document,
+    Record,
+)
+from selfsup.corpus.readers.inputs import DOCS_INSTALLED, Input, find_inputs, opening
+from selfsup.corpus.readers.tables import read_csv, read_tsv
+from selfsup.errors import UserError
+
+__all__ = ["DOCS_INSTALLED", "RecordStream", "TextDocuments", "find_inputs", "read_documents"]
+
+TextDocuments = Literal["auto", "file", "blank-line"]
+
+_FIELD_READERS: dict[str, Callable[[BinaryIO, str, str], Iterator[Record]]] = {
+    ".jsonl": json_lines.read_json_lines,
+    ".ndjson": json_lines.read_json_lines,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".parquet": read_parquet,
+}
+
+
+def read_documents(
+    sources: Sequence[str],
+    *,
+    text_field: str = DEFAULT_TEXT_FIELD,
+    text_documents: TextDocuments = "auto",
+    max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+) -> Iterator[Document]:
+    """Read all documents of the sources, in order.
+
+    Args:
+        sources: files (``.txt``, ``.jsonl``, ``.csv``, ``.tsv``, ``.parquet``, also compressed:
+            ``.gz``, ``.xz``, ``.zst``, ``.bz2``), folders and globs of them, any fsspec URL,
+            ``hf://NAME``, ``docs://installed``.
+        text_field: the field or column that holds the text.
+        text_documents: what a document is in plain text: the whole file, or what stands between
+            blank lines. ``"auto"``: the former where there are several such files.
+        max_bad_fraction: the part of the records that may be unreadable and is skipped.
+
+    Raises:
+        UserError: as ``find_inputs``, or too many records cannot be read.
+    """
+    tally = BadRecordTally(max_bad_fraction)
+    stream = RecordStream(find_inputs(sources), text_field, text_documents)
+    for _, _, record in stream:
+        tally.count(record)
+        if isinstance(record, Document):
+            yield record
+    tally.judge_all()
+
+
+class RecordStream:
+    """Iterates over (index of the input, number of the record in it from 0, record)."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        text_field: str = DEFAULT_TEXT_FIELD,
+        text_documents: TextDocuments = "auto",
+        *,
+        start: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Args:
+        inputs: what to read.
+        text_field: as in ``read_documents``.
+        text_documents: as in ``read_documents``.
+        start: the input and the record in it to begin with; what comes before is not yielded.
+        """
+        self._inputs = inputs
+        self._text_field = text_field
+        several = sum(found.suffix == ".txt" for found in inputs) > 1
+        by_file = text_documents == "file" or (text_documents == "auto" and several)
+        self._read_text = (
+            plain_text.read_whole_file if by_file else plain_text.read_blank_line_separated
+        )
+        self._start = start
+        self._bytes_before = sum(found.size for found in inputs[: start[0]])
+        self._raw: IO[bytes] | None = None
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes as stored, of all inputs whose size is known."""
+        return sum(found.size for found in self._inputs)
+
+    @property
+    def bytes_read(self) -> int:
+        """How many of ``bytes_total`` are behind the reader, also those skipped."""
+        within = self._raw.tell() if self._raw and not self._raw.closed else 0
+        return self._bytes_before + within
+
+    def __iter__(self) -> Iterator[tuple[int, int, Record]]:
+        first_input, first_record = self._start
+        for index in range(first_input, len(self._inputs)):
+            found = self._inputs[index]
+            records = enumerate(self._read(found))
+            skipped = first_record if index == first_input else 0
+            for number, record in itertools.islice(records, skipped, None):
+                yield index, number, record
+            self._raw = None
+            self._bytes_before += found.size
+
+    def _read(self, found: Input) -> Iterator[Record]:
+        if found.suffix == "hub":
+            yield from hub.read_hub(found.url, self._text_field)
+        elif found.suffix == "docs":
+            yield from docstrings.read_docstrings(found.name, Path(found.url))
+        else:
+            with opening(found) as raw:
+                self._raw = raw
+                yield from self._read_file(raw, found)
+
+    def _read_file(self, raw: IO[bytes], found: Input) -> Iterator[Record]:
+        try:
+            if found.suffix == ".parquet":
+                whole = compression.seekable(raw, found.name)
+                yield from read_parquet(cast(BinaryIO, whole), found.name, self._text_field)
+                return
+            file = compression.decompressed(raw, found.name)
+            if found.suffix == ".txt":
+                yield from self._read_text(file, found.name)
+            else:
+                yield from _FIELD_READERS[found.suffix](file, found.name, self._text_field)
+        except compression.DAMAGED as error:
+            raise UserError(
+                f"{found.name}: damaged or cut short ({error}): fetch it again"
+            ) from None
+        except OSError as error:
+            raise UserError(f"{found.name}: cannot be read ({error.strerror or error})") from None

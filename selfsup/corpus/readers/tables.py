@@ -1,0 +1,170 @@
+"""Read documents from CSV and TSV files with a header line."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import BinaryIO, TextIO
+
+from selfsup.corpus.readers.documents import (
+    LONGEST_RECORD_BYTES,
+    BadRecord,
+    Fields,
+    Record,
+    documents_from_fields,
+    refuse_repeated_names,
+    too_long,
+)
+from selfsup.errors import UserError
+
+
+def read_csv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
+    """Read comma-separated values; fields in double quotes may hold commas and line breaks."""
+    return documents_from_fields(csv_rows(file, source), source, text_field)
+
+
+def read_tsv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
+    """Read tab-separated values; quotes are ordinary characters."""
+    return documents_from_fields(tsv_rows(file, source), source, text_field)
+
+
+def csv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Each row's line and its fields by the header's names."""
+    return _rows(file, source, ",", csv.QUOTE_MINIMAL)
+
+
+def tsv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Likewise. Quotes are ordinary characters, as in GLUE's files.
+
+    To read them as quotes would swallow rows, silently, wherever a text begins with a lone one.
+    """
+    return _rows(file, source, "\t", csv.QUOTE_NONE)
+
+
+def _rows(
+    file: BinaryIO, source: str, delimiter: str, quoting: int
+) -> Iterator[Fields | BadRecord]:
+    # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+    csv.field_size_limit(LONGEST_RECORD_BYTES)
+    lines = _BoundedLines(text)
+    # Strict, so that a quote which is never closed is told, and does not pass for a long field.
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
+    try:
+        header = next(reader, [])
+        if lines.one_was_too_long:
+            raise csv.Error(too_long())
+    except csv.Error as error:
+        raise UserError(f"{source}, line 1: no header that names the columns ({error})") from None
+    refuse_repeated_names(header, f"{source}, line 1")
+    if any(map(_has_escaped_bytes, header)):
+        yield BadRecord(source, 1, "not UTF-8")
+    while True:
+        line = reader.line_num + 1
+        lines.one_was_too_long = False
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            if _is_never_closed(error, reader.line_num > line):
+                # No single row is lost, but all that follow.
+                raise UserError(
+                    f"{source}, line {line}: a quotation mark is opened and never closed, so that "
+                    "it swallows all that follows: close it, or write it twice"
+                ) from None
+            reason = too_long() if lines.one_was_too_long else f"not a row ({error})"
+            yield from _bad_lines(source, line, reader.line_num, reason)
+            continue
+        if row is None:
+            return
+        if lines.one_was_too_long:
+            yield from _bad_lines(source, line, reader.line_num, too_long())
+        elif row and len(row) != len(header):
+            reason = f"{len(row)} columns where the header has {len(header)}"
+            yield from _bad_lines(source, line, reader.line_num, reason)
+        elif any(map(_has_escaped_bytes, row)):
+            yield BadRecord(source, line, "not UTF-8")
+        elif row:
+            yield line, dict(zip(header, row, strict=True))
+
+
+class _BoundedLines:
+    """Lines for ``csv.reader``; one too long for memory is left out, and said to be.
+
+    What stands for it opens or closes a field of several lines where it does.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self.one_was_too_long = False
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._text.readline(LONGEST_RECORD_BYTES):
+            if len(line) == LONGEST_RECORD_BYTES and not line.endswith(("\n", "\r")):
+                self.one_was_too_long = True
+                marks = line.count('"')
+                while rest := self._text.readline(LONGEST_RECORD_BYTES):
+                    marks += rest.count('"')
+                    if rest.endswith(("\n", "\r")):
+                        break
+                line = '"\n' if marks % 2 else "\n"
+            yield line
+
+
+def _is_never_closed(error: csv.Error, has_several_lines: bool) -> bool:
+    """Whether a quotation mark is why; in a long file it is met as a field of too many lines."""
+    return "unexpected end of data" in str(error) or (
+        has_several_lines and "field larger than field limit" in str(error)
+    )
+
+
+def _bad_lines(source: str, first: int, last: int, reason: str) -> Iterator[BadRecord]:
+    """A record for each line, as it is mostly a stray quotation mark that makes them one row."""
+    if last > first:
+        reason += f"; one row of lines {first} to {last}, perhaps by a stray quotation mark"
+    for line in range(first, last + 1):
+        yield BadRecord(source, line, reason)
+
+
+def _has_escaped_bytes(text: str) -> bool:
+    return not text.isascii() and any(0xDC80 <= ord(c) <= 0xDCFF for c in text)
+
+
+# Read documents from JSON lines: an object a line, its text in a named field.
+
+
+def read_json_lines(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
+    """Yield a document for each line that is not blank; its id is the field ``id`` or the line.
+
+    Raises:
+        UserError: the first records all lack the text field.
+    """
+    return documents_from_fields(json_objects(file, source), source, text_field)
+
+
+def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
+    """Each object's line and its fields; blank lines are passed over."""
+    number = 0
+    while line := file.readline(LONGEST_RECORD_BYTES):
+        number += 1
+        if len(line) == LONGEST_RECORD_BYTES and not line.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_RECORD_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield BadRecord(source, number, too_long())
+            continue
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.isspace() or not line:
+            continue
+        try:
+            value = json.loads(line.decode())
+        except UnicodeDecodeError as error:
+            yield BadRecord(source, number, f"byte {error.start + 1} is not UTF-8")
+        except ValueError as error:
+            yield BadRecord(source, number, f"not JSON ({error})")
+        except RecursionError:
+            yield BadRecord(source, number, "not JSON (nested too deeply)")
+        else:
+            if isinstance(value, dict):
+                yield number, value
+            else:
+                yield BadRecord(source, number, "not a JSON object")

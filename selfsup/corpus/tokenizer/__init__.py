@@ -1,0 +1,1 @@
+"""WordPiece: train a vocabulary, encode with it, save it, extend it."""

@@ -1,0 +1,286 @@
+"""Add to a WordPiece vocabulary the tokens that shorten a corpus most.
+
+A candidate is two or more adjacent pieces of a word, joined: a whole word, its beginning, or
+(``##``) what goes on in it. Its gain is the number of tokens that the corpus loses with it. The
+candidate of the largest gain is taken, the words that hold it are cut anew, and the gains of what
+stands in them follow, so what one token has already saved is not counted for another.
+"""
+
+import heapq
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.training import LONGEST_WORD, PREFIX, forget_rarest
+
+# The most frequent of the words that are cut, and the candidates of the largest gain. Both bound
+# the memory, to some 400 MB.
+_MOST_WORDS = 1 << 17
+_MOST_CANDIDATES = 1 << 20
+# A token that stands in the corpus once teaches nothing.
+_LEAST_FREQUENCY = 2
+
+# Where a word is cut: the end of each of its pieces, in characters. Empty: it is [UNK].
+Cuts = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ExtensionReport:
+    """What new tokens do for a corpus.
+
+    Attributes:
+        added: how many tokens are new.
+        tokens_per_word_before, tokens_per_word_after: means over the corpus; ``[UNK]`` is a token.
+        unknown_words: share of the words that are ``[UNK]``; joining pieces is no help to them.
+    """
+
+    added: int
+    tokens_per_word_before: float
+    tokens_per_word_after: float
+    unknown_words: float
+
+
+def extend_tokenizer(
+    tokenizer: Tokenizer, word_counts: Mapping[str, int], count: int
+) -> tuple[Tokenizer, ExtensionReport]:
+    """The tokenizer with up to ``count`` more tokens; fewer, if no more would shorten the corpus.
+
+    All old tokens keep their ids; the new ones come after them, those of the largest gain first.
+
+    Args:
+        tokenizer: WordPiece with BERT's normaliser and pre-tokenizer.
+        word_counts: normalised words of the corpus and how often each occurs.
+        count: how many tokens to add.
+
+    Raises:
+        ValueError: it is another kind of tokenizer.
+    """
+    parts = json.loads(tokenizer.to_str())
+    if parts["model"]["type"] != "WordPiece" or parts["model"]["continuing_subword_prefix"] != (
+        PREFIX
+    ):
+        raise ValueError("not a WordPiece tokenizer as BERT has it")
+    vocabulary: dict[str, int] = parts["model"]["vocab"]
+    # Tokens that someone added beside the vocabulary would get new ids after the new tokens.
+    for token in parts["added_tokens"]:
+        vocabulary.setdefault(token["content"], token["id"])
+    longest = parts["model"]["max_input_chars_per_word"]
+    tokens = [token for token, _ in choose_tokens(word_counts, vocabulary, count, longest)]
+    before = _Pieces(vocabulary, longest)
+    after = _Pieces([*vocabulary, *tokens], longest)
+    words = sum(word_counts.values())
+    report = ExtensionReport(
+        len(tokens),
+        _token_count(word_counts, before) / words,
+        _token_count(word_counts, after) / words,
+        sum(count for word, count in word_counts.items() if not before.cuts(word)) / words,
+    )
+    first = vocabulary_size(tokenizer)
+    vocabulary.update({token: first + place for place, token in enumerate(tokens)})
+    return Tokenizer.from_str(json.dumps(parts)), report
+
+
+def choose_tokens(
+    word_counts: Mapping[str, int],
+    vocabulary: Collection[str],
+    count: int,
+    longest_word: int = LONGEST_WORD,
+) -> list[tuple[str, int]]:
+    """Choose tokens one by one, each that shortens the corpus most after those before it.
+
+    They are looked at in the order of what joining adjacent pieces saves. What a token saves
+    besides, where it moves the cuts of a word, is counted once it is looked at; so another would
+    now and then have saved a little more.
+
+    Words that are ``[UNK]`` stay so: they have no pieces to join. A token that would make another
+    word ``[UNK]`` pays for each of its characters.
+
+    Args:
+        word_counts: normalised words and how often each occurs.
+        vocabulary: the tokens there are.
+        count: how many to choose at most.
+        longest_word: in characters; longer ones are ``[UNK]``.
+
+    Returns:
+        each token and its gain, in tokens of the corpus.
+    """
+    words = _CutWords(word_counts, _Pieces(vocabulary, longest_word))
+    heap = [(-gain, token) for token, gain in words.gains.items()]
+    heapq.heapify(heap)
+    chosen: list[tuple[str, int]] = []
+    while heap and len(chosen) < count:
+        negative_gain, token = heapq.heappop(heap)
+        gain = words.gains[token]
+        if -negative_gain <= gain:
+            gain, changed = words.with_token(token)
+            if gain > 0 and (not heap or (-gain, token) <= heap[0]):
+                chosen.append((token, gain))
+                for new in words.add(token, changed):
+                    heapq.heappush(heap, (-words.gains[new], new))
+                continue
+        if gain > 0:
+            heapq.heappush(heap, (-gain, token))
+    return chosen
+
+
+def pieces_of_token(tokenizer: Tokenizer, token: str) -> list[int]:
+    """The ids of the pieces that a tokenizer without this token would cut it into.
+
+    Args:
+        tokenizer: WordPiece.
+        token: a word, or with ``##`` what goes on in one.
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    ids: dict[str, int] = model["vocab"]
+    pieces = _Pieces(ids, model["max_input_chars_per_word"])
+    is_continuing = token.startswith(PREFIX)
+    text = token.removeprefix(PREFIX)
+    cuts = pieces.cuts(text, is_continuing=is_continuing)
+    if not cuts:
+        return [ids[model["unk_token"]]]
+    starts = (0, *cuts)
+    return [
+        ids[(PREFIX if start or is_continuing else "") + text[start:end]]
+        for start, end in zip(starts, cuts, strict=False)
+    ]
+
+
+class _Pieces:
+    """Cuts words as WordPiece does: the longest token that fits, then the rest likewise."""
+
+    def __init__(self, tokens: Collection[str], longest_word: int) -> None:
+        self._starting = {token for token in tokens if not token.startswith(PREFIX)}
+        self._continuing = {
+            token.removeprefix(PREFIX) for token in tokens if token.startswith(PREFIX)
+        }
+        self._longest_word = longest_word
+        self._longest_token = max(map(len, tokens), default=0)
+
+    def add(self, token: str) -> None:
+        self._side(token).add(token.removeprefix(PREFIX))
+        self._longest_token = max(self._longest_token, len(token))
+
+    def discard(self, token: str) -> None:
+        self._side(token).discard(token.removeprefix(PREFIX))
+
+    def __contains__(self, token: str) -> bool:
+        return token.removeprefix(PREFIX) in self._side(token)
+
+    def cuts(self, word: str, *, is_continuing: bool = False) -> Cuts:
+        """Where each piece ends; nothing if the word does not come out, or is too long."""
+        length, start, cuts = len(word), 0, []
+        if length > self._longest_word:
+            return ()
+        known = self._continuing if is_continuing else self._starting
+        while start < length:
+            for end in range(min(length, start + self._longest_token), start, -1):
+                if word[start:end] in known:
+                    cuts.append(end)
+                    start, known = end, self._continuing
+                    break
+            else:
+                return ()
+        return tuple(cuts)
+
+    def _side(self, token: str) -> set[str]:
+        return self._continuing if token.startswith(PREFIX) else self._starting
+
+
+class _CutWords:
+    """The words of a corpus that take several pieces, and where each is cut at present."""
+
+    def __init__(self, word_counts: Mapping[str, int], pieces: _Pieces) -> None:
+        self._pieces = pieces
+        cut: dict[str, Cuts] = {
+            word: cuts for word in word_counts if len(cuts := pieces.cuts(word)) > 1
+        }
+        self._words = sorted(cut, key=lambda word: (-word_counts[word], word))[:_MOST_WORDS]
+        self._counts = [word_counts[word] for word in self._words]
+        self._cuts: list[Cuts] = [cut[word] for word in self._words]
+        # Every place in every word, as (word, offset), in the order of the text that begins there:
+        # what begins with a token's text lies together. Offset 0 stands apart, as ## does.
+        self._beginnings = sorted(((w, 0) for w in range(len(self._words))), key=self._text_at)
+        self._insides = sorted(
+            ((w, offset) for w, word in enumerate(self._words) for offset in range(1, len(word))),
+            key=self._text_at,
+        )
+        self.gains = self._all_gains()
+
+    def _all_gains(self) -> Counter[str]:
+        """Adjacent pieces, joined, and what each saves where it takes their place."""
+        gains: Counter[str] = Counter()
+        for word, count, cuts in zip(self._words, self._counts, self._cuts, strict=True):
+            for token, pieces in _joined(word, cuts):
+                gains[token] += (pieces - 1) * count
+            if len(gains) > 2 * _MOST_CANDIDATES:
+                forget_rarest(gains, _MOST_CANDIDATES)
+        return gains
+
+    def with_token(self, token: str) -> tuple[int, dict[int, Cuts]]:
+        """What a token that is not there yet would save, and the words that it cuts otherwise."""
+        if token in self._pieces:
+            return 0, {}
+        gain = frequency = 0
+        changed: dict[int, Cuts] = {}
+        self._pieces.add(token)
+        for w in self._words_with(token):
+            cuts = self._pieces.cuts(self._words[w])
+            changed[w] = cuts
+            if cuts != self._cuts[w]:
+                frequency += self._counts[w]
+            # A word that does not come out any more costs as if it were spelt.
+            gain += self._counts[w] * (len(self._cuts[w]) - (len(cuts) or len(self._words[w]) + 1))
+        self._pieces.discard(token)
+        return (gain if frequency >= _LEAST_FREQUENCY else 0), changed
+
+    def add(self, token: str, changed: Mapping[int, Cuts]) -> list[str]:
+        """Take a token in; returns the candidates that gain by it, as words are cut elsewhere."""
+        self._pieces.add(token)
+        more: set[str] = set()
+        for w, cuts in changed.items():
+            word, count = self._words[w], self._counts[w]
+            for joined, pieces in _joined(word, self._cuts[w]):
+                if joined in self.gains:
+                    self.gains[joined] -= (pieces - 1) * count
+            is_cut_elsewhere = not set(cuts) <= set(self._cuts[w])
+            for joined, pieces in _joined(word, cuts):
+                if is_cut_elsewhere or joined in self.gains:
+                    self.gains[joined] += (pieces - 1) * count
+                if is_cut_elsewhere:
+                    more.add(joined)
+            self._cuts[w] = cuts
+        return sorted(more)
+
+    def _words_with(self, token: str) -> list[int]:
+        """The words in which a piece begins where the token's text stands."""
+        text = token.removeprefix(PREFIX)
+        places = self._insides if token.startswith(PREFIX) else self._beginnings
+        found: dict[int, None] = {}
+        for place in range(bisect_left(places, text, key=self._text_at), len(places)):
+            w, offset = places[place]
+            if not self._words[w].startswith(text, offset):
+                break
+            if offset == 0 or offset in self._cuts[w]:
+                found[w] = None
+        return list(found)
+
+    def _text_at(self, place: tuple[int, int]) -> str:
+        return self._words[place[0]][place[1] :]
+
+
+def _joined(word: str, cuts: Cuts) -> Iterator[tuple[str, int]]:
+    """Every run of two or more adjacent pieces of a word as one token, and how many they are."""
+    starts = (0, *cuts[:-1])
+    for first, start in enumerate(starts):
+        for last in range(first + 1, len(cuts)):
+            yield (PREFIX if start else "") + word[start : cuts[last]], last - first + 1
+
+
+def _token_count(word_counts: Mapping[str, int], pieces: _Pieces) -> int:
+    """Tokens in the corpus; ``[UNK]`` is one."""
+    return sum(count * (len(pieces.cuts(word)) or 1) for word, count in word_counts.items())

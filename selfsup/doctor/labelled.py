@@ -1,0 +1,191 @@
+"""What can be wrong with a labelled file."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+from selfsup.corpus.readers.documents import BadRecord
+from selfsup.doctor.problem import Fact, Finding, Problem
+from selfsup.errors import UserError
+from selfsup.tasks.classification.data import (
+    NO_AGREEMENT,
+    hold_several,
+    leaves_some_out,
+    read_label,
+)
+from selfsup.tasks.given_labels import MANY_LABELS
+from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT
+from selfsup.tasks.tables import (
+    LABEL_NAMES,
+    Columns,
+    Row,
+    column_names,
+    find_columns,
+    first_columns,
+    holds_pairs,
+    is_table,
+    read_records,
+)
+
+_MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
+_LONG_WORDS, _MOST_LONG = 128, 0.1
+
+
+def is_labelled(file: str) -> bool:
+    """Whether the file is a table with a column that is called as labels are."""
+    if not is_table(file):
+        return False
+    return any(name.strip().lower() in LABEL_NAMES for name in first_columns(file))
+
+
+def labelled_problems(file: str) -> Iterator[Finding]:
+    """Read a labelled file as ``finetune`` would, but go on where it would stop.
+
+    Raises:
+        UserError: the file cannot be read at all, or has no text or no label column.
+    """
+    records = list(read_records(file, _MOST_ROWS))
+    rows = [record for record in records if isinstance(record, Row)]
+    bad = [record for record in records if isinstance(record, BadRecord)]
+    if bad:
+        yield Problem(
+            f"{len(bad):,} of {len(records):,} rows cannot be read; the first: {bad[0]}",
+            "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+            if "UTF-8" in bad[0].reason
+            else "mend these rows or take them out; finetune reads all rows or none",
+        )
+    if not rows:
+        yield Problem(f"{file}: holds no examples", "give a file with at least one row")
+        return
+    paired = holds_pairs(column_names(rows))
+    columns, _ = find_columns(rows, file, Columns(), labelled=True, paired=paired)
+    assert columns.label is not None
+    texts = [
+        " ".join(
+            str(row.fields.get(column) or "")
+            for column in (columns.text, columns.text_pair)
+            if column
+        )
+        for row in rows
+    ]
+    texts = [" ".join(text.split()) for text in texts]
+    several = hold_several(rows, columns.label)
+    labels = [_labels(row, file, columns.label, several) for row in rows]
+    if leaves_some_out(label for given in labels for label in given or ()):
+        kept = [place for place, label in enumerate(labels) if label != (NO_AGREEMENT,)]
+        yield Fact("left out, as not agreed upon", len(rows) - len(kept))
+        rows, texts = [rows[place] for place in kept], [texts[place] for place in kept]
+        labels = [labels[place] for place in kept]
+    counts = _counts(labels)
+    yield Fact("examples", len(rows))
+    if not _are_measures(counts) and len(counts) <= MANY_LABELS:
+        yield Fact("labels", dict(counts.most_common()))
+    yield from _label_problems(file, rows, labels, columns.label, several)
+    yield from _text_problems(file, rows, texts, labels)
+
+
+def _labels(row: Row, file: str, column: str, several: bool) -> tuple[str, ...] | None:
+    """Those of one row; None if it has nothing that can be one."""
+    try:
+        label = read_label(row, file, column, several=several)
+    except UserError:
+        return None
+    return tuple(sorted(label)) if isinstance(label, tuple) else (label,)
+
+
+def _counts(labels: Iterable[tuple[str, ...] | None]) -> Counter[str]:
+    return Counter(label for several in labels for label in several or ())
+
+
+def _are_measures(labels: Collection[str]) -> bool:
+    return all(map(_is_number, labels)) and any("." in label for label in labels)
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def _label_problems(
+    file: str,
+    rows: list[Row],
+    labels: list[tuple[str, ...] | None],
+    column: str,
+    several: bool,
+) -> Iterator[Problem]:
+    if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
+        yield Problem(
+            f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
+            "label them or take them out",
+        )
+    counts = _counts(labels)
+    if not counts:
+        return
+    if len(counts) == 1 and () not in labels:  # else some rows have it and others do not
+        yield Problem(
+            f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
+            "give examples of another label, or name another --label-column",
+        )
+        return
+    if _are_measures(counts):
+        return  # not names, but numbers to be learnt as such
+    if len(counts) > max(MANY_LABELS, len(rows) / 2):
+        yield Problem(
+            f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',
+            "it holds no classes: name another --label-column",
+        )
+        return
+    if rare := {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}:
+        shown = ", ".join(f'"{label}" ({count})' for label, count in list(rare.items())[:5])
+        yield Problem(
+            f"labels with fewer than {FEWEST_EXAMPLES} examples: {shown}",
+            "give more examples of them, or join them with others",
+        )
+    label, most = counts.most_common(1)[0]
+    if most > MOST_FREQUENT * len(rows):
+        share = most / len(rows)
+        yield Problem(
+            f'{share:.0%} of the examples have the label "{label}": always saying so is right as '
+            "often",
+            "judge by f1_macro, not by f1"
+            if several
+            else "judge by f1 or matthews_correlation, not by accuracy",
+        )
+
+
+def _text_problems(
+    file: str, rows: list[Row], texts: list[str], labels: list[tuple[str, ...] | None]
+) -> Iterator[Problem]:
+    if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
+        yield Problem(
+            f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
+            "take these rows out (finetune leaves them out of training by itself)",
+        )
+    labels_of: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
+    for text, label in zip(texts, labels, strict=True):
+        if text:
+            labels_of[text].add(label)
+    if torn := [text for text, found in labels_of.items() if len(found) > 1]:
+        yield Problem(
+            f"{len(torn):,} texts occur with different labels, such as {_short(torn[0])}",
+            "decide on a label for each",
+        )
+    repeated = len(texts) - len(empty) - len(labels_of)
+    if repeated:
+        yield Problem(
+            f"{repeated:,} texts occur again",
+            "take them out, lest the same text be in training and in validation",
+        )
+    long = sum(text.count(" ") >= _LONG_WORDS for text in texts)
+    if long > _MOST_LONG * len(texts):
+        yield Problem(
+            f"{long:,} of {len(texts):,} texts have more than {_LONG_WORDS} words, and finetune "
+            "cuts them at 128 tokens",
+            "finetune with a larger --max-length",
+        )
+
+
+def _short(text: str) -> str:
+    return f'"{text[:40]}…"' if len(text) > 40 else f'"{text}"'

@@ -1,0 +1,177 @@
+"""What can be wrong with a run: it has not ended, a file is missing, or it did not learn."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from selfsup.demo.runs import PRETRAIN
+from selfsup.doctor.problem import Problem
+from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
+from selfsup.pretraining.run import CHECKPOINTS
+from selfsup.report.formatting import is_number
+from selfsup.runs.reading import Run, read_run
+from selfsup.training.checkpoint import latest_checkpoint
+
+_NOT_ENDED = "has not ended (or is still running)"
+_MODEL_FILES = ("config.json", "model.safetensors")
+_TOKENIZER, _IMAGE_PROCESSOR = "tokenizer.json", "preprocessor_config.json"
+_OLD_TOKENIZER = "vocab.txt"
+# Nats a masked token below word frequencies at which a model has begun to use the context.
+_PLATEAU = 0.3
+_RISE = 0.3  # nats by which the training loss may rise again, by chance
+_CHANCE_OF_NEXT_SENTENCE = 0.55
+_TIMES_CHANCE = 2
+
+
+def run_kind(folder: Path) -> str:
+    """In words."""
+    kinds = {"pretrain": "a pre-training run", "finetune": "a fine-tuning run", "demo": "a demo"}
+    return kinds.get(read_run(folder).kind, "a run")
+
+
+def run_problems(folder: Path) -> Iterator[Problem]:
+    """Look at a run's files, then at how its loss went."""
+    run = read_run(folder)
+    has_ended = (folder / "summary.json").exists()
+    for note in run.notes:
+        if has_ended or "has not ended" not in note:
+            yield Problem(note, "run the command again, or mend the file")
+    if not (folder / "run.yaml").exists():
+        yield Problem(
+            f"{folder / 'run.yaml'} is missing: nobody can tell how this run was made",
+            "keep it beside the results; a stopped run cannot be resumed without it",
+        )
+    if not has_ended:
+        yield _unfinished(run)
+    elif run.kind in ("pretrain", "finetune"):
+        yield from _missing_files(run)
+    if run.kind == "pretrain":
+        yield from _pretraining_problems(run)
+    elif run.kind == "finetune":
+        yield from _finetuning_problems(run)
+    elif run.kind == "demo":  # that of images has several pre-trainings
+        for settings in sorted(folder.glob(f"{PRETRAIN}*/run.yaml")):
+            yield from run_problems(settings.parent)
+
+
+def _unfinished(run: Run) -> Problem:
+    if run.kind == "demo":
+        return Problem(f"{run.folder}: this demo {_NOT_ENDED}", "run selfsup demo again")
+    if run.kind == "finetune":
+        has_model = (run.folder / MODEL_IN_RUN).exists()
+        return Problem(
+            f"{run.folder}: this run {_NOT_ENDED}",
+            "run the same finetune command again" + (" with another --out" if has_model else ""),
+        )
+    checkpoint = latest_checkpoint(run.folder / CHECKPOINTS)
+    if checkpoint is None:
+        return Problem(
+            f"{run.folder}: this run {_NOT_ENDED}, and nothing of it was saved yet",
+            f"selfsup resume {run.folder} begins it again",
+        )
+    step = int(checkpoint.name.rpartition("-")[2])
+    return Problem(
+        f"{run.folder}: this run {_NOT_ENDED}; it was saved at step {step:,}",
+        f"selfsup resume {run.folder}",
+    )
+
+
+def _missing_files(run: Run) -> Iterator[Problem]:
+    folder = run.folder
+    settings = run.settings
+    of_images = settings.get("image_size") or settings.get("task") == "image-classification"
+    model = folder / MODEL_IN_RUN
+    tokenizer = _OLD_TOKENIZER if (model / _OLD_TOKENIZER).exists() else _TOKENIZER
+    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if of_images else tokenizer):
+        if not (model / name).exists():
+            yield Problem(
+                f"{model / name} is missing",
+                "copy the whole run folder again, or run the command again in another one",
+            )
+    if not (folder / "metrics.jsonl").exists():
+        yield Problem(
+            f"{folder / 'metrics.jsonl'} is missing: a report has no curves to show",
+            "copy the whole run folder again; the model itself is not harmed",
+        )
+
+
+def _pretraining_problems(run: Run) -> Iterator[Problem]:
+    yield from _training_loss_problems(run)
+    summary = run.summary
+    loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
+    if is_number(loss) and is_number(unigram) and loss > unigram - _PLATEAU:
+        structured = (
+            "" if run.settings.get("start") == "structured" else ", or with --start structured"
+        )
+        yield Problem(
+            f"the held-out loss, {loss:.2f}, is that of guessing by word frequency "
+            f"({unigram:.2f}): the model makes no use of context yet",
+            f"train longer (--budget), on more text{structured}",
+        )
+    accuracy = summary.get("nsp_accuracy")
+    if is_number(accuracy) and accuracy < _CHANCE_OF_NEXT_SENTENCE:
+        yield Problem(
+            f"next sentences are told right {accuracy:.0%} of the time, where chance gives 50%",
+            "train longer; if documents hold unrelated sentences, --objectives mlm",
+        )
+    right, chance = summary.get("jigsaw_accuracy"), summary.get("jigsaw_chance")
+    if is_number(right) and is_number(chance) and right < _TIMES_CHANCE * chance:
+        yield Problem(
+            f"{right:.1%} of the tiles are put right, where chance gives {chance:.1%}",
+            "train longer (--budget), on more images, or with larger patches (--patch-size)",
+        )
+    error, level = summary.get("inpainting_pixel_error"), summary.get("mean_colour_error")
+    if is_number(error) and is_number(level) and error >= level:
+        yield Problem(
+            f"the error of the missing pixels, {error:.4f}, is no less than that of the mean "
+            f"colour ({level:.4f})",
+            "train longer (--budget), on more images, or with a lower --mask-ratio",
+        )
+
+
+def _training_loss_problems(run: Run) -> Iterator[Problem]:
+    losses = [(line.get("step"), line.get("loss")) for line in run.training]
+    bad = next(
+        (step for step, loss in losses if isinstance(loss, float) and not math.isfinite(loss)), None
+    )
+    if bad is not None:
+        yield Problem(
+            f"the loss is no number from step {bad} on",
+            "start anew with a lower --learning-rate, or with --precision float32",
+        )
+        return
+    finite = [(step, loss) for step, loss in losses if is_number(loss)]
+    window = len(finite) // 10
+    if window < 3:
+        return
+    sums = [0.0, *itertools.accumulate(loss for _, loss in finite)]
+    means = [
+        (finite[end - 1][0], (sums[end] - sums[end - window]) / window)
+        for end in range(window, len(finite) + 1)
+    ]
+    lowest_step, lowest = min(means, key=lambda entry: entry[1])
+    last_step, last = means[-1]
+    if last > lowest + _RISE:
+        yield Problem(
+            f"the training loss has risen from {lowest:.2f} at step {lowest_step:,} to {last:.2f} "
+            f"at step {last_step:,}",
+            "start anew with a lower --learning-rate or a longer --warmup",
+        )
+
+
+def _finetuning_problems(run: Run) -> Iterator[Problem]:
+    for line in run.epochs:
+        loss = line.get("train_loss")
+        if isinstance(loss, float) and not math.isfinite(loss):
+            yield Problem(
+                f"the loss of seed {line.get('seed')} is no number in epoch {line.get('epoch')}",
+                "a lower --learning-rate",
+            )
+            break
+    if failed := run.summary.get("failed_seeds"):
+        yield Problem(
+            f"seeds that learned nothing, no better than the most frequent label: "
+            f"{', '.join(map(str, failed))}",
+            "a lower --learning-rate, more --epochs, or more labelled examples",
+        )

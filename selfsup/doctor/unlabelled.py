@@ -1,0 +1,270 @@
+"""What can be wrong with text to pre-train on."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.readers.documents import BadRecord
+from selfsup.corpus.readers.sources import RecordStream, find_inputs
+from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
+from selfsup.corpus.workers import default_workers
+from selfsup.doctor.problem import Fact, Finding, Problem
+from selfsup.errors import UserError
+from selfsup.images.decoding import BadImage, ShorterSide, decode
+from selfsup.images.files import find_images, find_labelled_images
+from selfsup.shards.folder import damage_of
+from selfsup.shards.images import read_image_manifest
+from selfsup.shards.tokens import Shard, Shards, open_shards, read_manifest
+
+_MOST_RECORDS = 1_000_000  # as many are looked at, so that memory is bounded
+_FEWEST_TEXTS = 4
+_FEWEST_CHARACTERS = 1_000_000
+_MOST_DUPLICATE_TEXTS = 0.1
+_MOST_EMPTY = 0.01
+_MOST_DAMAGED = 0.01
+_REPLACEMENT = "\ufffd"
+
+
+def corpus_problems(source: str) -> Iterator[Finding]:
+    """Read a file or folder as ``prepare`` would, and count.
+
+    Raises:
+        UserError: there is nothing to read, or no field that holds text.
+    """
+    documents = empty = damaged = duplicates = characters = bad = 0
+    first_bad: BadRecord | None = None
+    seen: set[int] = set()
+    for _, _, record in islice(RecordStream(find_inputs([source])), _MOST_RECORDS):
+        if isinstance(record, BadRecord):
+            bad += 1
+            first_bad = first_bad or record
+            continue
+        documents += 1
+        characters += len(record.text)
+        damaged += _REPLACEMENT in record.text
+        text = "\n".join(clean_paragraphs(record.text))
+        if not text:
+            empty += 1
+        elif (key := hash(text)) in seen:
+            duplicates += 1
+        else:
+            seen.add(key)
+    yield Fact("documents", documents)
+    yield Fact("characters", characters)
+    if first_bad is not None:
+        yield Problem(
+            f"{bad:,} of {documents + bad:,} records cannot be read; the first: {first_bad}",
+            "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+            if "UTF-8" in first_bad.reason
+            else "mend them, or raise --max-bad-fraction to leave them out",
+        )
+    if empty > _MOST_EMPTY * documents:
+        yield Problem(
+            f"{empty:,} of {documents:,} documents are empty", "name the right --text-field"
+        )
+    if damaged > _MOST_DAMAGED * documents:
+        yield Problem(
+            f"{damaged:,} of {documents:,} documents hold {_REPLACEMENT}, which stands for bytes "
+            "that were read in a wrong encoding",
+            "make the file anew from its source, in the right encoding",
+        )
+    if duplicates > _MOST_DUPLICATE_TEXTS * documents:
+        yield Problem(
+            f"{duplicates:,} of {documents:,} documents are duplicates of others",
+            "prepare drops them; look whether the text is there twice",
+        )
+    if len(seen) < _FEWEST_TEXTS:
+        yield Problem(
+            f"{len(seen)} different documents: pre-training needs {_FEWEST_TEXTS}, some to "
+            "measure with",
+            "give more text; if it is one long file, set its documents apart with blank lines",
+        )
+    elif characters < _FEWEST_CHARACTERS:
+        yield Problem(
+            f"{characters:,} characters: from so little text an encoder learns little",
+            "give more text; a few megabytes is little, some hundred are good",
+        )
+
+
+# What can be wrong with images: files that cannot be read, or decoded ones that are damaged.
+
+
+_FEWEST_IMAGES = 2  # one to train on, one to measure with
+_LOOKED_AT = ShorterSide(64)
+
+
+def image_problems(path: str) -> Iterator[Finding]:
+    """Decode every image; in a folder with a folder for each class, count the classes.
+
+    Raises:
+        UserError: there is no image.
+    """
+    files = find_images(path)
+    try:
+        yield Fact("images", dict(Counter(find_labelled_images(path)[1])))
+    except UserError:  # no classes: images to pre-train on
+        yield Fact("images", len(files))
+    with ThreadPoolExecutor(default_workers()) as threads:
+        reasons = threads.map(_reason, files)
+        bad = [(file, why) for file, why in zip(files, reasons, strict=True) if why]
+    if bad:
+        yield Problem(
+            f"{len(bad):,} of {len(files):,} images cannot be read; the first: {bad[0][0]}: "
+            f"{bad[0][1]}",
+            "replace or delete them, or let --max-bad-fraction allow for them",
+        )
+    if len(files) - len(bad) < _FEWEST_IMAGES:
+        yield Problem(
+            f"{path}: pre-training needs {_FEWEST_IMAGES} images, one to train on and one to "
+            "measure with",
+            "give more images",
+        )
+
+
+def image_shards_problems(folder: Path) -> Iterator[Finding]:
+    """Compare decoded images with their manifest.
+
+    Raises:
+        UserError: the folder is not finished.
+    """
+    manifest = read_image_manifest(folder)
+    yield Fact("images", manifest["images"])
+    for entry in manifest["shards"]:
+        if damage := damage_of(folder, entry, verify=True):
+            yield Problem(damage, f"delete {folder} and read the images again")
+    if bad := manifest["bad_images"]:
+        yield Problem(
+            f"{bad:,} images could not be read and were left out",
+            f"{folder / 'problems.jsonl'} names each",
+        )
+
+
+def _reason(file: Path) -> str:
+    """Why an image cannot be read; nothing if it can."""
+    try:
+        decode(file, _LOOKED_AT)
+    except BadImage as error:
+        return str(error)
+    return ""
+
+
+# What can be wrong with a folder of token shards.
+
+
+_FEWEST_DOCUMENTS = 4  # two to train on, two to measure with
+_FEWEST_TOKENS = 1_000_000
+_MOST_UNKNOWN = 0.01
+_MOST_SINGLE_SENTENCES = 0.5
+_LONGEST_MEAN_SENTENCE = 100.0
+_MOST_DUPLICATES = 0.5
+
+
+def shards_problems(folder: Path) -> Iterator[Finding]:
+    """Compare the files with the manifest, then look at the text in them.
+
+    Raises:
+        UserError: the folder is not finished, or the tokenizer cannot be read.
+    """
+    manifest = read_manifest(folder)
+    for name in ("documents", "sentences", "tokens"):
+        yield Fact(name, manifest[name])
+    damages = [damage_of(folder, entry, verify=True) for entry in manifest["shards"]]
+    for damage in filter(None, damages):
+        yield Problem(damage, "run the same prepare command again, it makes this shard anew")
+    if any(damages):
+        return
+    yield from _reading_problems(manifest, folder)
+    shards = open_shards(folder)
+    yield from _tokenizer_problems(shards)
+    for entry, shard in zip(manifest["shards"], shards.shards, strict=True):
+        if not _is_consistent(shard, shards.vocab_size):
+            yield Problem(
+                f"{folder / entry['file']}: its offsets or token ids contradict each other",
+                "delete the folder and run prepare again",
+            )
+            return
+    yield from _text_problems(shards)
+
+
+def _reading_problems(manifest: dict, folder: Path) -> Iterator[Problem]:
+    if bad := manifest["bad_records"]:
+        yield Problem(
+            f"{bad:,} of {manifest['records']:,} records could not be read and were left out",
+            f"{folder / 'problems.jsonl'} names each with its file and line",
+        )
+    read = manifest["documents"] + manifest["duplicate_documents"] + manifest["empty_documents"]
+    if manifest["duplicate_documents"] > _MOST_DUPLICATES * read:
+        yield Problem(
+            f"{manifest['duplicate_documents']:,} of {read:,} documents were duplicates of others",
+            "they were dropped; look whether the same files were given twice",
+        )
+
+
+def _tokenizer_problems(shards: Shards) -> Iterator[Problem]:
+    tokenizer = load_tokenizer(shards.tokenizer_folder)
+    if tokenizer_sha256(tokenizer) != shards.manifest["tokenizer_sha256"]:
+        yield Problem(
+            f"{shards.tokenizer_folder}: not the tokenizer that made these shards",
+            "put the right one back, or prepare the text again into another folder",
+        )
+        return
+    unknown = tokenizer.token_to_id("[UNK]")
+    tokens = sum(len(shard.tokens) for shard in shards.shards)
+    found = sum(int((shard.tokens == unknown).sum()) for shard in shards.shards)
+    if found > _MOST_UNKNOWN * tokens:
+        yield Problem(
+            f"{found / tokens:.1%} of the tokens are [UNK]: the tokenizer does not know them",
+            "train a tokenizer on this text with selfsup train-tokenizer, and prepare it again",
+        )
+
+
+def _is_consistent(shard: Shard, vocab_size: int) -> bool:
+    """Whether the sentences cover the tokens, the documents the sentences, in order."""
+    parts = ((shard.sentence_offsets, len(shard.tokens)),
+             (shard.document_offsets, len(shard.sentence_offsets) - 1))  # fmt: skip
+    for offsets, end in parts:
+        if (
+            len(offsets) < 2
+            or offsets[0] != 0
+            or offsets[-1] != end
+            or (np.diff(offsets) < 0).any()
+        ):
+            return False
+    return len(shard.tokens) == 0 or int(shard.tokens.max()) < vocab_size
+
+
+def _text_problems(shards: Shards) -> Iterator[Problem]:
+    sentences = np.concatenate([np.diff(shard.document_offsets) for shard in shards.shards])
+    documents, tokens = len(sentences), sum(len(shard.tokens) for shard in shards.shards)
+    if empty := int((sentences == 0).sum()):
+        yield Problem(
+            f"{empty:,} of {documents:,} documents are empty",
+            "delete the folder and run prepare again, which leaves such documents out",
+        )
+    single = float((sentences == 1).mean())
+    if single > _MOST_SINGLE_SENTENCES:
+        yield Problem(
+            f"{single:.0%} of the documents are a single sentence, after which nothing can follow",
+            "pretrain with --objectives mlm, or see whether --text-documents takes texts apart",
+        )
+    mean = tokens / max(1, int(sentences.sum()))
+    if mean > _LONGEST_MEAN_SENTENCE:
+        yield Problem(
+            f"sentences are {mean:.0f} tokens long on average: few sentence ends were found",
+            "prepare again with the text's --language",
+        )
+    if documents < _FEWEST_DOCUMENTS:
+        yield Problem(
+            f"{documents} documents: pre-training needs {_FEWEST_DOCUMENTS}, some to measure with",
+            "give more text; if it is one long file, set its documents apart with blank lines",
+        )
+    elif tokens < _FEWEST_TOKENS:
+        yield Problem(
+            f"{tokens:,} tokens: from so little text an encoder learns little",
+            "give more text; a million tokens (some 5 MB) is little, a hundred million is good",
+        )

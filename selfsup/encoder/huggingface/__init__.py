@@ -1,0 +1,1 @@
+"""Model folders in the form that Hugging Face reads and writes."""

@@ -1,0 +1,160 @@
+"""``config.json``, in which Hugging Face's model folders keep a model's sizes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfsup.encoder.config import EncoderConfig, VitConfig
+from selfsup.encoder.layers import ACTIVATIONS
+from selfsup.errors import UserError
+
+# Settings under which a model computes something that ours does not, and what they must be.
+_BERT_SUPPORTS = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+}
+_INPUTS = {"bert": "texts", "vit": "images"}
+_NAMES = {"bert": "BERT", "vit": "ViT"}
+_KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "a text"),
+    bool: (bool, "true or false"),
+}
+Config = TypeVar("Config", EncoderConfig, VitConfig)
+
+
+def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
+    """Read ``config.json``: the encoder's sizes, and all that it says.
+
+    Raises:
+        UserError: the folder or file is missing or damaged, or describes a model that is no BERT
+            encoder as in the paper.
+    """
+    return read_config_as(EncoderConfig, "bert", folder, _BERT_SUPPORTS)
+
+
+def read_config_as(
+    config_class: type[Config],
+    model_type: str,
+    folder: str | Path,
+    only_known: Mapping[str, Any],
+) -> tuple[Config, dict[str, Any]]:
+    """Read ``config.json`` as the sizes of one kind of encoder: these, and all that it says.
+
+    Args:
+        config_class: a dataclass of numbers, texts and yes or no, each named as in the file.
+        model_type: what the file must call the model, "bert" or "vit".
+        folder: the model folder.
+        only_known: settings that must have a certain value, if they are there.
+
+    Raises:
+        UserError: the folder or file is missing or damaged, or describes another model.
+    """
+    path = Path(folder) / "config.json"
+    raw = _read_json(path)
+    kind = raw.get("model_type")
+    if kind != model_type:
+        raise UserError(f"{path}: {_refusal(kind, model_type)}")
+    for name, known in only_known.items():
+        value = raw.get(name, known)
+        if value != known:
+            raise UserError(f"{path}: {name} is {value!r}; only {known!r} can be loaded")
+    values: dict[str, Any] = {}
+    for field in fields(config_class):
+        value = raw.get(field.name)
+        if value is None:  # absent, or null as some checkpoints have pad_token_id
+            if field.default is MISSING:
+                raise UserError(f"{path}: {field.name} is missing")
+            continue
+        kind, kind_in_words = _KINDS[field.type]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise UserError(f"{path}: {field.name} must be {kind_in_words}, not {value!r}")
+        values[field.name] = value
+    if values.get("hidden_act", "gelu") not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise UserError(f"{path}: hidden_act is {values['hidden_act']!r}; known are {known}")
+    try:
+        return config_class(**values), raw
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_model_type(folder: str | Path) -> str:
+    """What ``config.json`` calls its kind of model: "bert" of texts, "vit" of images, or another.
+
+    Raises:
+        UserError: the folder or file is missing or damaged. A file that names no kind gives "".
+    """
+    return str(_read_json(Path(folder) / "config.json").get("model_type") or "")
+
+
+def config_of(config: EncoderConfig, architecture: str) -> dict[str, Any]:
+    """What ``config.json`` says of a BERT of ours, loaded by Hugging Face as ``architecture``."""
+    return {
+        "architectures": [architecture],
+        "model_type": "bert",
+        **asdict(config),
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": True,
+        "use_cache": True,
+        "dtype": "float32",
+    }
+
+
+def _refusal(kind: Any, wanted: str) -> str:
+    if isinstance(kind, str) and kind in _INPUTS:
+        return (
+            f"describes a model of {_INPUTS[kind]} ({kind!r}), "
+            f"but one of {_INPUTS[wanted]} ({wanted!r}) is needed here"
+        )
+    what = "names no model_type" if kind is None else f"describes a model of type {kind!r}"
+    mend = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
+    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{mend}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder; a model folder holds config.json")
+    try:
+        raw = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path.parent}: no model folder (it holds no config.json)") from None
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{path}: cannot be read as JSON ({error}): copy or make it again"
+        ) from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: not a model's configuration (no JSON object)")
+    return raw
+
+
+# ``config.json`` of image encoders, in Hugging Face's form of a ViT.
+
+
+# Settings under which a model computes something that ours does not, and what they must be.
+_VIT_SUPPORTS = {"qkv_bias": True, "num_channels": 3}
+
+
+def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
+    """Read ``config.json``: the image encoder's sizes, and all that it says.
+
+    Raises:
+        UserError: the folder or file is missing or damaged, or describes a model that is no ViT as
+            in the paper.
+    """
+    return read_config_as(VitConfig, "vit", folder, _VIT_SUPPORTS)
+
+
+def vit_config_of(config: VitConfig, architecture: str) -> dict[str, Any]:
+    """What ``config.json`` says of a ViT of ours, loaded by Hugging Face as ``architecture``."""
+    return {
+        "architectures": [architecture],
+        "model_type": "vit",
+        **asdict(config),
+        "encoder_stride": config.patch_size,
+        "dtype": "float32",
+    }

@@ -1,0 +1,277 @@
+"""Where the model is that a user means: a model folder, or the run that made it."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from selfsup.atomic_files import sync_folder, writing_to
+from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.huggingface.config import read_config
+from selfsup.encoder.huggingface.names import (
+    NameTable,
+    encoder_names,
+    from_hugging_face,
+    hugging_face_names,
+    to_hugging_face,
+    with_present_names,
+)
+from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, sync_file, write_tensors
+from selfsup.encoder.layers import initialize
+from selfsup.errors import UserError
+
+MODEL_IN_RUN = "model"
+
+
+def resolve_model_folder(path: str | Path) -> Path:
+    """The model folder at ``path``, or in the run folder at ``path``.
+
+    Raises:
+        UserError: there is neither.
+    """
+    path = Path(path)
+    if (path / "config.json").is_file():
+        return path
+    if (path / MODEL_IN_RUN / "config.json").is_file():
+        return path / MODEL_IN_RUN
+    if (path / "run.yaml").is_file():
+        raise UserError(f"{path}: this run has not come to its end, and holds no model yet")
+    if path.is_dir():
+        raise UserError(f"{path}: no model folder (no config.json) and no run that has one")
+    raise UserError(f"{path}: no such folder: give a model folder or a run folder")
+
+
+# Model folders in Hugging Face's form, written whole or not at all.
+
+
+def write_model_folder(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    write_companions: Callable[[Path], None],
+    model_card: str,
+) -> None:
+    """Write a model folder; other files that the folder holds stay.
+
+    All files are written beside their places and are on the disk before the first takes its
+    place, so what was there before is unharmed if anything fails. ``config.json`` comes last: a new
+    folder that has one is whole.
+
+    Args:
+        folder: made if need be.
+        state: weights under Hugging Face's names; saved in float32.
+        config: what ``config.json`` is to say.
+        write_companions: writes to a folder what makes inputs of raw data: a tokenizer's files, or
+            an image processor's.
+        model_card: text of ``README.md``, in Markdown.
+
+    Raises:
+        UserError: the disk is full, read-only or not yours.
+    """
+    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
+    staging = folder / ".saving"
+    with writing_to(folder):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            write_companions(staging)
+            (staging / "README.md").write_text(model_card, encoding="utf-8")
+            (staging / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
+            _move_files(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _move_files(source: Path, destination: Path) -> None:
+    paths = sorted(source.iterdir(), key=lambda path: (path.name == "config.json", path.name))
+    for path in paths:
+        sync_file(path)
+    for path in paths:
+        path.replace(destination / path.name)
+    sync_folder(destination)
+
+
+# Model folders in Hugging Face's form: read, checked, and written.
+#
+# A folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and a model card,
+# ``README.md``. ``transformers`` loads what is written here, and its BERT folders are read here.
+
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+# What an encoder is not without. A pooler or a head may be missing: those are then learned anew.
+_INDISPENSABLE = {
+    "BERT": ("bert.embeddings.", "bert.encoder."),
+    "ViT": ("vit.embeddings.", "vit.encoder.", "vit.layernorm."),
+}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How weights and model differed, in Hugging Face's names.
+
+    Attributes:
+        missing: weights of the model that the folder lacks; they were newly initialised.
+        unexpected: weights of the folder that the model has no place for; they were left out.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Read the weights, names in today's form, encoder's with the prefix ``bert.``.
+
+    Raises:
+        UserError: the file is missing or damaged, or there is only a pickle.
+    """
+    return with_present_names(read_weight_files(Path(folder)))
+
+
+def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
+    """The tokenizer of a model folder, each of whose ids the model has an embedding for.
+
+    Raises:
+        UserError: as ``load_tokenizer``, or the tokenizer has more ids.
+    """
+    tokenizer = load_tokenizer(folder)
+    size = vocabulary_size(tokenizer)
+    if size > config.vocab_size:
+        raise UserError(
+            f"{folder}: its tokenizer has {size} tokens, its model {config.vocab_size}: they do "
+            "not belong together"
+        )
+    return tokenizer
+
+
+def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, LoadReport]:
+    """Load the encoder of any BERT model folder, in evaluation mode; heads are left out.
+
+    Args:
+        folder: the model folder.
+        seed: for the pooler, where the folder has none.
+
+    Raises:
+        UserError: as ``read_config``, ``read_weights`` and ``load_weights``.
+    """
+    config, _ = read_config(folder)
+    encoder = BertEncoder(config)
+    weights = read_weights(folder)
+    report = load_weights(encoder, weights, encoder_names(), config.initializer_range, seed, folder)
+    return encoder.eval(), report
+
+
+def load_weights(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    table: NameTable,
+    initializer_range: float,
+    seed: int,
+    folder: str | Path,
+) -> LoadReport:
+    """Fill a model with weights; what they lack is drawn as at the start of pre-training.
+
+    Args:
+        model: each of its parameters' modules is in ``table``.
+        weights: as ``read_weights`` gives them, of any precision.
+        table: our names and Hugging Face's.
+        initializer_range: standard deviation of weights that are missing.
+        seed: what missing weights are a function of.
+        folder: where the weights come from, for messages.
+
+    Raises:
+        UserError: weights of the encoder itself are missing, a size is not the config's, or values
+            are not finite, or quantised.
+    """
+    parameters = dict(model.named_parameters())  # shared ones once, under their first name
+    names = {ours: hugging_face_names(ours, table) for ours in parameters}
+    expected = {name for parts in names.values() for name in parts}
+    missing = tuple(sorted(expected - weights.keys()))
+    _refuse_half_an_encoder(missing, folder)
+    if missing:
+        initialize(model, initializer_range, seed, truncated=False)  # as transformers would
+    with torch.no_grad():
+        for ours, value in from_hugging_face(weights, parameters, table).items():
+            if value.shape != parameters[ours].shape:
+                raise UserError(
+                    f"{folder}: {' + '.join(names[ours])} has sizes {tuple(value.shape)}, "
+                    f"but by config.json they must be {tuple(parameters[ours].shape)}"
+                )
+            _refuse_unusable(value, f"{folder}: {' + '.join(names[ours])}")
+            parameters[ours].copy_(value)
+    return LoadReport(missing, tuple(sorted(weights.keys() - expected)))
+
+
+def encoder_state(encoder: BertEncoder) -> dict[str, Tensor]:
+    """An encoder's weights under Hugging Face's names, with the prefix ``bert.`` (views)."""
+    return to_hugging_face(encoder.named_parameters(), encoder_names())
+
+
+def save_model(
+    folder: str | Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    tokenizer_folder: str | Path,
+    model_card: str,
+) -> None:
+    """Write a text model's folder, as ``write_model_folder`` does.
+
+    Args:
+        folder: made if need be; may be ``tokenizer_folder`` itself.
+        state: weights under Hugging Face's names; saved in float32.
+        config: what ``config.json`` is to say.
+        tokenizer_folder: where the tokenizer's files are copied from.
+        model_card: text of ``README.md``, in Markdown.
+
+    Raises:
+        UserError: there is no tokenizer, or the disk is full, read-only or not yours.
+    """
+    tokenizer_folder = Path(tokenizer_folder)
+    tokenizer = [tokenizer_folder / name for name in TOKENIZER_FILES]
+    tokenizer = [path for path in tokenizer if path.exists()]
+    if not any(path.name in ("tokenizer.json", "vocab.txt") for path in tokenizer):
+        raise UserError(
+            f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
+        )
+
+    def copy_tokenizer(destination: Path) -> None:
+        for path in tokenizer:
+            shutil.copyfile(path, destination / path.name)
+        complete_tokenizer_config(destination, config.get("max_position_embeddings", 512))
+
+    write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
+
+
+def _refuse_unusable(value: Tensor, what: str) -> None:
+    if not value.is_floating_point():
+        raise UserError(
+            f"{what} holds {str(value.dtype).removeprefix('torch.')}, as quantised models do: save "
+            "the model in float32 or bfloat16"
+        )
+    if not value.isfinite().all():
+        raise UserError(f"{what} holds values that are not finite: its training has failed")
+
+
+def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:
+    for whole, parts in _INDISPENSABLE.items():
+        lost = [name for name in missing if name.startswith(parts)]
+        if lost:
+            others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+            raise UserError(f"{folder}: lacks {lost[0]}{others}: not a whole {whole}")

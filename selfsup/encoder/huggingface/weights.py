@@ -1,0 +1,125 @@
+"""Tensors in a safetensors file: written to the disk for good, read with clear complaints."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from selfsup.errors import UserError
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write tensors, contiguous and on any device, and wait until they are on the disk.
+
+    Raises:
+        OSError: as any writing may, with its number (safetensors itself only tells it in words).
+    """
+    try:
+        safetensors.torch.save_file(dict(tensors), path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error)) from error
+    # safetensors makes its file for the owner's eyes alone.
+    path.chmod(0o666 & ~_umask())
+    sync_file(path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read all tensors of a file to the CPU.
+
+    Raises:
+        UserError: it is missing, cut short, or no safetensors file.
+    """
+    try:
+        with path.open("rb"):  # safetensors says of any file that it cannot open it is not there
+            pass
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except PermissionError:
+        raise UserError(f"{path}: cannot be read: check who may read it") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path}: cut short, damaged, or no safetensors file ({error}): copy or make it again"
+        ) from None
+
+
+def _umask() -> int:
+    """What files are made without; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+# The files in which a model folder keeps its weights: one, or several with an index.
+#
+# Pickles (``pytorch_model.bin``) are refused, with the command that makes safetensors of them.
+
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def read_weight_files(folder: Path) -> dict[str, Tensor]:
+    """All weights of a folder, under the names that they have there.
+
+    Raises:
+        UserError: a file is missing or damaged, or there are only pickles.
+    """
+    if (folder / WEIGHTS).exists():
+        return read_tensors(folder / WEIGHTS)
+    if (folder / INDEX).exists():
+        return _read_shards(folder / INDEX)
+    pickles = sorted(folder.glob("pytorch_model*.bin"))
+    if pickles:
+        raise UserError(
+            f"{pickles[0]}: pickles can run code and are not read. If you trust it, convert it: "
+            f"{_conversion_command(pickles, folder / WEIGHTS)}"
+        )
+    raise UserError(f"{folder / WEIGHTS}: no such file: this folder holds no weights")
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    try:
+        places = json.loads(index.read_bytes())["weight_map"]
+        names = {str(name) for name in places.values()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise UserError(
+            f"{index}: cannot be read as an index ({error!r}): copy or make it again"
+        ) from None
+    tensors: dict[str, Tensor] = {}
+    for name in sorted(names):
+        if Path(name).name != name:
+            raise UserError(f"{index}: names {name!r}, which is no file of this folder")
+        tensors |= read_tensors(index.parent / name)
+    lost = sorted(places.keys() - tensors.keys())
+    if lost:
+        raise UserError(f"{index}: {lost[0]} is not in {places[lost[0]]}: copy the folder again")
+    return tensors
+
+
+def _conversion_command(pickles: Sequence[Path], path: Path) -> str:
+    """A shell command that needs nothing but what is installed with us."""
+    code = (
+        "import sys, torch, safetensors.torch as s; "
+        "weights = {k: v for p in sys.argv[2:] for k, v in torch.load(p, weights_only=True).items()"
+        "}; s.save_file({k: v.contiguous().clone() for k, v in weights.items()}, sys.argv[1], "
+        "{'format': 'pt'})"
+    )
+    return shlex.join([sys.executable, "-c", code, str(path), *map(str, pickles)])

@@ -1,1 +1,0 @@
-"""Run a model over data: scores in the order of the file, metrics, a predictions file."""

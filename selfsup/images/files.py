@@ -1,0 +1,123 @@
+"""Find the images that a path names, and the classes that their folders stand for."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from selfsup.corpus.readers.documents import is_encodable
+from selfsup.errors import UserError
+from selfsup.images.decoding import BadImage, image_size
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_ENDINGS = ", ".join(SUFFIXES)
+# Folders of these names side by side are parts of a data set, not classes.
+_PARTS = {"train", "training", "val", "valid", "validation", "dev", "test"}
+
+
+def find_images(path: str | Path) -> list[Path]:
+    """All images in a folder and the folders in it, sorted by name; a file stands for itself.
+
+    An image is told by its suffix, in upper or lower case. Hidden files and folders, links to
+    folders, and runs of ours, which hold pictures, are skipped.
+
+    Raises:
+        UserError: there is no such path, or no image in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f"{path}: no image by its name, which must end in {_ENDINGS}")
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder: check the path")
+    found, other = [], []
+    for folder, subfolders, names in os.walk(path, onerror=_refuse):
+        if "run.yaml" in names and Path(folder) != path:
+            subfolders.clear()
+            continue
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                file = Path(folder, name)
+                (found if file.suffix.lower() in SUFFIXES else other).append(file)
+    if not found:
+        held = f" (it holds {min(other).relative_to(path)})" if other else " (it holds no file)"
+        raise UserError(f"{path}: no image in it{held}: images end in {_ENDINGS}")
+    return sorted(found)
+
+
+def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
+    """The images of a folder with one folder in it for each class.
+
+    Folders within a class's folder belong to the class; folders without images are no classes.
+
+    Returns:
+        The images, sorted by name, and for each the name of its class.
+
+    Raises:
+        UserError: as ``find_images``, or an image lies outside the folders of the classes, or the
+            folders are called like the parts of a data set.
+    """
+    path = Path(path)
+    if path.is_file():
+        raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
+    files = find_images(path)
+    for file in files:
+        check_name(file)
+    labels = [file.relative_to(path).parts[0] for file in files]
+    outside = next((file for file in files if file.parent == path), None)
+    if outside is not None:
+        raise UserError(
+            f"{outside}: lies in no class's folder: {path} must hold a folder for each class, "
+            "with its images in it"
+        )
+    classes = sorted(set(labels))
+    if _PARTS.issuperset(name.lower() for name in classes):
+        raise UserError(
+            f"{path}: holds {' and '.join(classes)}, which are no classes: name one of these"
+        )
+    return files, labels
+
+
+def check_name(file: Path) -> None:
+    """Refuse an image that no answer could name in a file of text.
+
+    Raises:
+        UserError: its path is not UTF-8.
+    """
+    if not is_encodable(str(file)):
+        shown = str(file).encode(errors="backslashreplace").decode()
+        raise UserError(f"{shown}: its name is not UTF-8: rename it, or its folder")
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror}): check who may read it")
+
+
+# How large the images of a collection are.
+
+
+_MOST_LOOKED_AT = 1000
+
+
+def typical_side(files: Sequence[Path]) -> int:
+    """The median of the shorter sides, in pixels, of up to 1,000 images from the first to the last.
+
+    Args:
+        files: at least one.
+
+    Raises:
+        UserError: none of those looked at can be read.
+    """
+    sides, problem = [], ""
+    places = np.linspace(0, len(files) - 1, min(len(files), _MOST_LOOKED_AT))
+    for place in sorted({int(place) for place in places}):
+        try:
+            sides.append(min(image_size(files[place])))
+        except BadImage as error:
+            problem = problem or f"{files[place]}: {error}"
+    if not sides:
+        raise UserError(f"{problem}; and no other of the images can be read: mend or replace them")
+    return int(np.median(sides))

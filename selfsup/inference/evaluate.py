@@ -1,0 +1,153 @@
+"""The flags by which a model answers questions otherwise than it was trained to."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from selfsup.errors import UserError
+from selfsup.inference.predictions_file import check_writable, write_predictions
+from selfsup.inference.scoring import score
+from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.settings.labelled_data import ANSWER, refuse_unused
+from selfsup.tasks.base import is_of_pairs, reading_of
+from selfsup.tasks.question_answering.data import Questions, read_answers, read_squad
+from selfsup.tasks.question_answering.squad_metrics import squad_metrics
+from selfsup.tasks.question_answering.task import NAME, NULL_THRESHOLD
+from selfsup.tasks.registry import TaskModel, load_task_model
+from selfsup.training.compute import choose_compute
+from selfsup.training.progress_display import ProgressDisplay
+
+
+def with_answer_flags(loaded: TaskModel, settings: EvaluateSettings | PredictSettings) -> TaskModel:
+    """The model with ``--max-answer-length`` and ``--null-threshold``, where they are given."""
+    preparation, labels = loaded.preparation, loaded.labels
+    if settings.max_answer_length is not None:
+        limits = replace(preparation.limits, max_answer_length=settings.max_answer_length)
+        preparation = replace(preparation, limits=limits)
+    if settings.null_threshold is not None:
+        fitted = {**labels.fitted, NULL_THRESHOLD: settings.null_threshold}
+        labels = replace(labels, fitted=fitted)
+    return replace(loaded, preparation=preparation, labels=labels)
+
+
+# Show how much of the data a model has been run over.
+
+
+def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
+    """To be called with the share that is done; shows it, and the time left."""
+    started = time.perf_counter()
+
+    def show(share: float) -> None:
+        spent = time.perf_counter() - started
+        display.update(share, spent * (1 / share - 1) if share else None, {})
+
+    return show
+
+
+# ``selfsup evaluate --predictions-file``: score answers to SQuAD's questions without a model.
+
+
+def score_answers(predictions_file: str, data: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure a file of answers, by the rules of the data's version of SQuAD.
+
+    A question that the file does not answer counts as answered wrongly, also where it has none.
+
+    Args:
+        predictions_file: ``{"id": "answer"}``, "" for no answer.
+        data: the questions with their answers.
+        tell: told which questions the file leaves out, and how many it adds.
+
+    Returns:
+        ``task``, ``metrics``, ``examples``, ``missing``, ``predictions_file``, ``seconds``.
+
+    Raises:
+        UserError: a file cannot be used, or they have no question in common.
+    """
+    started = time.perf_counter()
+    questions = read_squad(data, labelled=True)
+    given = read_answers(predictions_file)
+    missing = [name for name in questions.ids if name not in given]
+    if len(missing) == len(questions):
+        raise UserError(
+            f"{predictions_file}: answers no question of {data}: its keys must be their ids"
+        )
+    if missing:
+        tell(
+            f"{predictions_file}: {len(missing):,} of {len(questions):,} questions are missing and "
+            f"count as wrong (the first is {missing[0]})"
+        )
+    if others := len(given.keys() - set(questions.ids)):
+        tell(f"{predictions_file}: {others:,} answers are to no question of {data}")
+    return {
+        "task": NAME,
+        "predictions_file": predictions_file,
+        "data": data,
+        "metrics": _metrics(questions, given),
+        "examples": len(questions),
+        "missing": len(missing),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def _metrics(questions: Questions, given: dict[str, str]) -> dict[str, float]:
+    assert questions.answers is not None
+    return squad_metrics(
+        [given.get(name) for name in questions.ids],
+        [[answer.text for answer in answers] for answers in questions.answers],
+        may_be_unanswerable=questions.may_be_unanswerable,
+    )
+
+
+# ``selfsup evaluate``: measure a fine-tuned model, or given answers, on labelled examples.
+
+
+def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
+    """Score the examples; write the predictions, if asked to, in the order of the file.
+
+    Args:
+        settings: what and how.
+        display: where progress is shown; one of its own if None.
+
+    Returns:
+        ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
+        ``seconds``, ``predictions``.
+
+    Raises:
+        UserError: the model or the data cannot be used, or a label is none of the model's.
+    """
+    if settings.predictions_file is not None:
+        refuse_unused(settings, ANSWER)
+        with display or ProgressDisplay("evaluate") as display:
+            return score_answers(settings.predictions_file, settings.data, display.message)
+    assert settings.model is not None
+    started = time.perf_counter()
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
+    refuse_unused(settings, loaded.task.NAME)
+    if settings.predictions is not None:
+        is_answers = loaded.task.NAME == ANSWER
+        check_writable(settings.predictions, settings.data, as_answers=is_answers)
+    loaded = with_answer_flags(loaded, settings)
+    task, labels = loaded.task, loaded.labels
+    with display or ProgressDisplay("evaluate") as display:
+        examples = task.read_examples(settings.data, reading_of(settings), labelled=True)
+        encoded = task.encode_examples(examples, labels, loaded.preparation)
+        for note in (*examples.notes, *encoded.notes):
+            display.message(note)
+        model = loaded.model.to(compute.device)
+        scores = score(model, encoded.windows, compute, settings.batch_size, showing_share(display))
+    if settings.predictions is not None:
+        answers = task.decode(scores, encoded, examples, labels)
+        write_predictions(settings.predictions, task.records(examples, answers))
+    return {
+        "task": task.NAME,
+        "model": str(Path(settings.model)),
+        "data": settings.data,
+        "metrics": task.metrics(scores, encoded, examples, labels),
+        "examples": len(encoded),
+        **task.details(scores, encoded, examples, labels),
+        "predictions": settings.predictions,
+        "seconds": round(time.perf_counter() - started, 1),
+    }

@@ -1,0 +1,1 @@
+"""Pre-training on images: inpainting and jigsaw puzzles."""

@@ -1,0 +1,120 @@
+"""From what the user named as data to decoded images: they are decoded once, into the run's folder.
+
+It is also possible to name the folder in which another run has them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from selfsup.errors import UserError
+from selfsup.images.decoding import ShorterSide
+from selfsup.images.files import find_images, typical_side
+from selfsup.images.prepare import prepare_images
+from selfsup.pretraining.kind import is_image_shards, of_other_kind, refuse_runs
+from selfsup.settings import PretrainSettings
+from selfsup.shards.images import ImageShards
+
+IMAGES = "images"
+
+# Decoded images are a little larger than what the encoder sees: crops need not be enlarged much.
+_ROOM = 1.25
+
+
+def check_images(settings: PretrainSettings) -> None:
+    """Complain of images that are not there before anything is written.
+
+    Raises:
+        UserError: as ``pretraining_images``, as far as it can be known without decoding.
+    """
+    shards = _shards_folder(settings)
+    if shards is not None:
+        if settings.max_bad_fraction != PretrainSettings.max_bad_fraction:
+            raise UserError(
+                f"--max-bad-fraction: is for image files: those in {shards} are already decoded"
+            )
+        _check_count(len(ImageShards.read(shards)), str(shards))
+        return
+    refuse_runs(settings.data, IMAGES, "its images, decoded, are", is_image_shards)
+    _check_count(len(_files(settings)), ", ".join(settings.data))
+
+
+def pretraining_images(settings: PretrainSettings, run: Path, is_resumed: bool) -> ImageShards:
+    """Open the decoded images that the settings name, or decode them into the run's folder.
+
+    Args:
+        settings: name the data; the image size is chosen.
+        run: the run's folder.
+        is_resumed: whether what lies in that folder was made under these same settings.
+
+    Raises:
+        UserError: there are none, too many of them are broken, or what was decoded is damaged.
+    """
+    assert settings.image_size is not None
+    folder = _shards_folder(settings)
+    if folder is None:
+        folder = run / IMAGES
+        # The files themselves are needed no more once all of them are decoded.
+        if not (is_resumed and is_image_shards(folder)):
+            files = _files(settings)
+            print(f"Decoding {len(files):,} images into {folder}", file=sys.stderr)
+            prepare_images(
+                files,
+                _common_folder(settings.data),
+                folder,
+                ShorterSide(round(_ROOM * settings.image_size)),
+                workers=settings.workers,
+                max_bad_fraction=settings.max_bad_fraction,
+            )
+    images = ImageShards.read(folder)
+    _check_count(len(images), ", ".join(settings.data))
+    return images
+
+
+def usual_side(settings: PretrainSettings) -> int:
+    """The median of the images' shorter sides, in pixels, of up to 1,000 of them.
+
+    Raises:
+        UserError: there are no images, or none can be read.
+    """
+    folder = _shards_folder(settings)
+    if folder is not None:
+        return int(np.median(ImageShards.read(folder).sizes.min(axis=1)))
+    return typical_side(_files(settings))
+
+
+def _files(settings: PretrainSettings) -> list[Path]:
+    try:
+        return [file for path in _paths(settings.data) for file in find_images(path)]
+    except UserError as error:
+        raise of_other_kind(error, settings.data, "images") from None
+
+
+def _common_folder(sources: Sequence[str]) -> Path:
+    """The folder in which all of the sources lie, or which is the only one."""
+    folders = [path if path.is_dir() else path.parent for path in _paths(sources)]
+    return Path(os.path.commonpath(folders)) if len(folders) > 1 else folders[0]
+
+
+def _paths(sources: Sequence[str]) -> list[Path]:
+    """Several ones from the root on, so that a folder common to them can be found."""
+    return [Path(source).absolute() if len(sources) > 1 else Path(source) for source in sources]
+
+
+def _shards_folder(settings: PretrainSettings) -> Path | None:
+    """The folder of decoded images among the data, which must then be all of it."""
+    folders = [Path(source) for source in settings.data if is_image_shards(Path(source))]
+    if folders and len(settings.data) > 1:
+        raise UserError(f"{folders[0]}: a folder of decoded images must be the only DATA")
+    return folders[0] if folders else None
+
+
+def _check_count(count: int, named: str) -> None:
+    if count < 2:
+        raise UserError(
+            f"{named}: {count} image{'' if count == 1 else 's'}, and pre-training needs 2: one to "
+            "train on and one to measure with; give more images"
+        )

@@ -1,0 +1,157 @@
+"""A few held-out images as an image model sees them and fills them in, for a person to look at.
+
+Shapes: B images, S side of an image, p side of a patch or tile, G = S/p, N = G² patches,
+P = 3p² numbers in a patch.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.encoder.vit import unpatchify
+from selfsup.pretraining.images.held_out import HeldOutImages, mean_colour
+from selfsup.pretraining.images.inpainting import HiddenPatches, InpaintingHead
+from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
+from selfsup.pretraining.images.model import ImagePreTraining
+
+PICTURES, CONTENTS = "pictures", "pictures.json"
+_MOST = 6
+# Smaller pictures are enlarged by a whole factor, so that their pixels stay what they are.
+_SMALLEST_SIDE = 144
+_GREY, _RED = (128, 128, 128), (230, 30, 60)
+
+Record = dict[str, Any]
+
+
+def write_pictures(
+    folder: Path, model: ImagePreTraining, held_out: HeldOutImages, device: torch.device
+) -> None:
+    """Write PNG files of the first few held-out images, and ``pictures.json`` about them.
+
+    For inpainting: ``NN-original.png``, ``NN-visible.png`` (what is missing is grey) and
+    ``NN-reconstruction.png``. For jigsaw: ``NN-tiles.png`` (in their places), ``NN-shuffled.png``
+    and ``NN-restored.png``, where each tile has a place of its own, and a red frame if it is wrong.
+    ``pictures.json`` lists for each image the names of its files, and ``pixel_error`` and
+    ``mean_colour_error`` (mean squared errors of the missing pixels, from 0 to 1), ``tiles_right``
+    and ``tile_count``.
+
+    Raises:
+        UserError: the disk is full, read-only or not yours.
+    """
+    batch = held_out.batch(0, _MOST).to(device)
+    patch = model.encoder.config.patch_size
+    records: list[Record] = [{} for _ in range(batch.image_count)]
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        if model.inpainting is not None and batch.hidden is not None:
+            _inpainting(folder, records, model, model.inpainting, batch.hidden, patch)
+        if model.jigsaw is not None and batch.shuffled is not None:
+            _jigsaw(folder, records, model, model.jigsaw, batch.shuffled, patch)
+    model.train(was_training)
+    text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(folder / CONTENTS, text.encode())
+
+
+def _inpainting(
+    folder: Path,
+    records: list[Record],
+    model: ImagePreTraining,
+    head: InpaintingHead,
+    hidden: HiddenPatches,
+    patch: int,
+) -> None:
+    predicted = head.predict(model.encoder, hidden).pixels()
+    truth = hidden.missing.float() / 255
+    stages = {
+        "original": truth,
+        "visible": torch.full_like(truth, _GREY[0] / 255),
+        "reconstruction": predicted,
+    }
+    for stage, missing in stages.items():
+        pictures = _pixels(unpatchify(hidden.filled(missing), patch))
+        for number, record in enumerate(records):
+            record[stage] = _write(folder, number, stage, pictures[number])
+    errors = {"pixel_error": predicted, "mean_colour_error": mean_colour(hidden)}
+    for name, filled_in in errors.items():
+        each = (filled_in - truth).square().mean((1, 2)).tolist()
+        for record, error in zip(records, each, strict=True):
+            record[name] = round(error, 6)
+
+
+def _jigsaw(
+    folder: Path,
+    records: list[Record],
+    model: ImagePreTraining,
+    head: JigsawHead,
+    shuffled: ShuffledTiles,
+    patch: int,
+) -> None:
+    found = best_arrangement(head.scores(model.encoder, shuffled))  # [B, N]
+    tiles, places = shuffled.tiles.cpu(), shuffled.places.cpu()
+    as_given = torch.arange(places.shape[1]).expand_as(places)
+    for stage, arrangement in (("tiles", places), ("shuffled", as_given), ("restored", found)):
+        right = in_order((arrangement == places)[..., None], arrangement)[..., 0]
+        pictures = _pixels(unpatchify(in_order(tiles, arrangement), patch).float() / 255)
+        for number, record in enumerate(records):
+            is_wrong = ~right[number].numpy() if stage == "restored" else None
+            framed = _framed(pictures[number], patch, is_wrong)
+            record[stage] = _write(folder, number, stage, framed)
+    for number, record in enumerate(records):
+        record["tiles_right"] = int((found[number] == places[number]).sum())
+        record["tile_count"] = places.shape[1]
+
+
+def _pixels(images: Tensor) -> np.ndarray:
+    """Floats from 0 to 1 [B, 3, S, S] → uint8 [B, S, S, 3]."""
+    return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.ndarray:
+    """Tiles apart from each other: each in a frame one pixel wide, red where it is wrong.
+
+    Args:
+        picture: uint8 [S, S, 3].
+        patch: p.
+        is_wrong: bool [N], or None where nothing is right or wrong.
+
+    Returns:
+        uint8 [G·(p + 2), G·(p + 2), 3], the tiles enlarged where they are small.
+    """
+    factor = _factor(len(picture))
+    picture, patch = _enlarged(picture, factor), factor * patch
+    grid = len(picture) // patch
+    frames = np.full((grid * grid, 3), _GREY, np.uint8)
+    if is_wrong is not None:
+        frames[is_wrong] = _RED
+    cell = patch + 2
+    cells = np.empty((grid, cell, grid, cell, 3), np.uint8)
+    cells[:] = frames.reshape(grid, 1, grid, 1, 3)
+    cells[:, 1:-1, :, 1:-1] = picture.reshape(grid, patch, grid, patch, 3)
+    return cells.reshape(grid * cell, grid * cell, 3)
+
+
+def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
+    picture = _enlarged(picture, _factor(len(picture)))
+    name = f"{number + 1:02d}-{stage}.png"
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "PNG")
+    write_bytes(folder / name, data.getvalue())
+    return name
+
+
+def _factor(side: int) -> int:
+    return max(1, -(-_SMALLEST_SIDE // side))
+
+
+def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
+    return picture.repeat(factor, 0).repeat(factor, 1)

@@ -1,0 +1,1 @@
+"""Pre-training on text: masked language modelling and next-sentence prediction."""

@@ -1,0 +1,249 @@
+"""Sentences and documents of a folder of shards, numbered through, as the objectives see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.counter_random import integers, permutation
+from selfsup.errors import UserError
+from selfsup.shards.folder import concatenated_ranges
+
+_HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
+
+
+class TokenShard(Protocol):
+    """What a shard holds; see ``selfsup.shards.tokens.Shard``."""
+
+    @property
+    def tokens(self) -> np.ndarray: ...
+    @property
+    def sentence_offsets(self) -> np.ndarray: ...
+    @property
+    def document_offsets(self) -> np.ndarray: ...
+
+
+class TextCorpus:
+    """The shards' tokens (never copied) under global sentence and document numbers.
+
+    Attributes:
+        sentence_offsets: int64 [S + 1], first token of each sentence, counted over all shards.
+        document_offsets: int64 [D + 1], first sentence of each document, likewise.
+    """
+
+    def __init__(self, shards: Sequence[TokenShard]) -> None:
+        self._tokens = [shard.tokens for shard in shards]
+        token_counts = [len(shard.tokens) for shard in shards]
+        sentence_counts = [len(shard.sentence_offsets) - 1 for shard in shards]
+        self._first_tokens = _exclusive_sum(token_counts)
+        self.sentence_offsets = _join_offsets(
+            [shard.sentence_offsets for shard in shards], self._first_tokens
+        )
+        self.document_offsets = _join_offsets(
+            [shard.document_offsets for shard in shards], _exclusive_sum(sentence_counts)
+        )
+
+    @property
+    def document_count(self) -> int:
+        return len(self.document_offsets) - 1
+
+    def document_starts(self) -> np.ndarray:
+        """First token of each document, int64 [D]."""
+        return self.sentence_offsets[self.document_offsets[:-1]]
+
+    def document_lengths(self) -> np.ndarray:
+        """Tokens in each document, int64 [D]."""
+        return np.diff(self.sentence_offsets[self.document_offsets])
+
+    def tokens_at(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """The tokens of spans that each lie within one document, laid end to end, int64."""
+        shard = np.searchsorted(self._first_tokens, starts, side="right") - 1
+        begin = starts - self._first_tokens[shard]
+        spans = zip(shard.tolist(), begin.tolist(), (begin + lengths).tolist(), strict=True)
+        return np.concatenate([self._tokens[i][a:b] for i, a, b in spans], dtype=np.int64)
+
+
+def split_held_out(
+    corpus: TextCorpus, fraction: float, at_least: int = 1, max_tokens: int = 200_000
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the documents into those to train on and those held out, int64 numbers of each.
+
+    At least ``at_least`` documents go to either part. No more than about ``max_tokens`` tokens are
+    held out, which is enough to measure by; where ``at_least`` documents are longer than that, the
+    shortest ones are held out. The choice depends on the corpus alone.
+
+    Raises:
+        UserError: if there are fewer than twice ``at_least`` documents.
+    """
+    if corpus.document_count < 2 * at_least:
+        raise UserError(
+            f"the corpus has {corpus.document_count} document(s), and pre-training needs "
+            f"{2 * at_least}: {at_least} to train on and {at_least} to measure with; give more text"
+        )
+    order = permutation(corpus.document_count, _HELD_OUT_STREAM)
+    lengths = corpus.document_lengths()
+    if lengths[order[:at_least]].sum() > max_tokens:
+        order = np.argsort(lengths, kind="stable")
+    total = np.cumsum(lengths[order])
+    wanted = min(round(corpus.document_count * fraction), int(np.searchsorted(total, max_tokens)))
+    held_out_count = min(max(at_least, wanted), corpus.document_count - at_least)
+    return np.sort(order[held_out_count:]), np.sort(order[:held_out_count])
+
+
+def _exclusive_sum(counts: list[int]) -> np.ndarray:
+    return np.cumsum([0, *counts[:-1]])
+
+
+def _join_offsets(offsets: list[np.ndarray], firsts: np.ndarray) -> np.ndarray:
+    parts = [part[:-1] + first for part, first in zip(offsets, firsts, strict=True)]
+    return np.concatenate([*parts, offsets[-1][-1:] + firsts[-1]]).astype(np.int64)
+
+
+# Token sequences before anything is hidden in them, laid end to end.
+#
+# Two ways to cut a corpus into sequences: pairs of segments (for next-sentence prediction) and
+# full
+# sequences. Each is planned for one epoch, and each sequence can then be built on its own: what it
+# holds is a function of (seed, epoch, its place in the corpus).
+#
+# Shapes: B sequences, T tokens in all.
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The ids of the tokens that are no text."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+    def ids(self) -> np.ndarray:
+        """All five, sorted, int64."""
+        return np.unique([self.pad, self.unk, self.cls, self.sep, self.mask])
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """B sequences laid end to end.
+
+    Attributes:
+        input_ids: int64 [T].
+        token_type_ids: int64 [T], 0 in the first segment and its separators, 1 in the second.
+        lengths: int64 [B].
+        keys: int64 [B], the place in the corpus that randomness is drawn from.
+        is_random_next: int64 [B], 1 where the second segment comes from another document, as in
+            BERT's ``next_sentence_label``; None where there are no pairs.
+    """
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    is_random_next: np.ndarray | None
+
+
+class SequencePlan(Protocol):
+    """The sequences of one epoch."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, examples: np.ndarray) -> Sequences:
+        """Build the sequences with these numbers, int64 [B], each below ``len(plan)``."""
+        ...
+
+
+class FullSequences:
+    """Documents cut into runs of as many tokens as fit: ``[CLS] … [SEP]``.
+
+    A document's first run ends at a place that changes with the epoch, so that borders fall
+    elsewhere each time.
+    """
+
+    def __init__(
+        self,
+        corpus: TextCorpus,
+        documents: np.ndarray,
+        special: SpecialTokens,
+        max_length: int,
+        seed: int,
+        epoch: int,
+    ) -> None:
+        self._corpus, self._special = corpus, special
+        room = max_length - 2
+        first = corpus.sentence_offsets[corpus.document_offsets[documents]]
+        length = corpus.document_lengths()[documents]
+        shift = np.where(length > room, integers(room, seed, epoch, first), 0)
+        run_count = -(-(length + shift) // room)
+        document = np.repeat(np.arange(len(documents)), run_count)
+        within = concatenated_ranges(np.zeros_like(run_count), run_count)
+        begin = within * room - shift[document]
+        self._starts = first[document] + np.maximum(begin, 0)
+        self._ends = first[document] + np.minimum(begin + room, length[document])
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def take(self, examples: np.ndarray) -> Sequences:
+        starts = self._starts[examples]
+        lengths = self._ends[examples] - starts
+        input_ids, token_type_ids = assemble(
+            self._corpus, self._special, starts[:, None], lengths[:, None]
+        )
+        return Sequences(input_ids, token_type_ids, lengths + 2, starts, None)
+
+
+def assemble(
+    corpus: TextCorpus, special: SpecialTokens, starts: np.ndarray, lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``[CLS]``, then each of S segments followed by ``[SEP]``, for B sequences at once.
+
+    Args:
+        corpus: where the tokens are.
+        special: ids of ``[CLS]`` and ``[SEP]``.
+        starts: the segments' first tokens in the corpus, int64 [B, S].
+        lengths: their lengths, int64 [B, S].
+
+    Returns:
+        input_ids and token_type_ids (the number of the segment), int64 [T] each.
+    """
+    batch, segments = lengths.shape
+    whole = lengths + 1  # with its [SEP]
+    whole[:, 0] += 1  # and [CLS]
+    ends = np.cumsum(whole)
+    separators = ends - 1
+    first_rows = (ends - whole.ravel())[::segments]
+    is_text = np.ones(ends[-1], bool)
+    is_text[separators] = is_text[first_rows] = False
+    input_ids = np.full(ends[-1], special.sep, np.int64)
+    input_ids[first_rows] = special.cls
+    input_ids[is_text] = corpus.tokens_at(starts.ravel(), lengths.ravel())
+    return input_ids, np.repeat(np.tile(np.arange(segments), batch), whole.ravel())
+
+
+# What pre-training must know of a tokenizer's tokens.
+
+
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """The ids of BERT's five special tokens.
+
+    Raises:
+        UserError: the tokenizer lacks one.
+    """
+    ids = []
+    for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"):
+        number = tokenizer.token_to_id(token)
+        if number is None:
+            raise UserError(f"the tokenizer has no {token}: train another with train-tokenizer")
+        ids.append(number)
+    return SpecialTokens(*ids)
+
+
+def continuation_pieces(tokenizer: Tokenizer) -> np.ndarray:
+    """Which tokens continue a word, bool [V]."""
+    tokens = (tokenizer.id_to_token(i) or "" for i in range(vocabulary_size(tokenizer)))
+    return np.array([token.startswith("##") for token in tokens])

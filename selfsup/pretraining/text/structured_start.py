@@ -1,0 +1,332 @@
+"""Word vectors from counting which tokens stand near each other.
+
+A matrix of positive pointwise mutual information, factorised: what word2vec does implicitly
+(Levy & Goldberg 2014, "Neural word embedding as implicit matrix factorization", §5). It takes
+seconds, and tells an encoder before its first step which tokens are alike.
+
+Shapes: N tokens, V vocabulary, C contexts (the most frequent tokens), K dimensions.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfsup.encoder.bert import BertEncoder
+from selfsup.pretraining.text.masked_lm import MaskedLMHead
+
+WINDOW = 8
+MAX_TOKENS = 10_000_000
+_MAX_CONTEXTS, _MAX_CELLS = 4096, 2**26
+_CONTEXT_SMOOTHING = 0.75  # Levy, Goldberg & Dagan 2015, §3.2
+
+
+def co_occurrence_vectors(
+    tokens: np.ndarray, vocab_size: int, dimensions: int, seed: int
+) -> np.ndarray:
+    """Vectors whose products say how much more often than by chance two tokens stand near.
+
+    Args:
+        tokens: running text, integers [N]; the first ``MAX_TOKENS`` are used.
+        vocab_size: V.
+        dimensions: K, at most C.
+        seed: of the random projection that the factorisation begins with.
+
+    Returns:
+        float32 [V, K], in order of falling singular value. Weighted by frequency their mean is 0;
+        their standard deviation is 1. Tokens that do not occur have all zeros.
+    """
+    tokens = tokens[:MAX_TOKENS].astype(np.int64)
+    counts = np.bincount(tokens, minlength=vocab_size)
+    information = _positive_mutual_information(tokens, counts)
+    dimensions_found = min(dimensions, *information.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        rank = min(dimensions_found + 16, *information.shape)
+        left, singular, _ = torch.svd_lowrank(information, q=rank, niter=2)
+    vectors = (left * singular.sqrt())[:, :dimensions_found].numpy()
+    # Half-way to unit length: rare tokens would all be short, frequent ones all be long.
+    vectors /= np.sqrt(np.linalg.norm(vectors, axis=1, keepdims=True)) + 1e-6
+    vectors[counts > 0] -= (counts / max(1, counts.sum())) @ vectors
+    vectors /= vectors.std() + 1e-6
+    missing = dimensions - dimensions_found
+    return np.pad(vectors, ((0, 0), (0, missing))).astype(np.float32)
+
+
+def _positive_mutual_information(tokens: np.ndarray, counts: np.ndarray) -> torch.Tensor:
+    """max(0, log(P(token, context) / P(token) P(context))), float32 [V, C].
+
+    Neighbours at distance n count 1/n.
+    """
+    vocab_size = len(counts)
+    context_count = min(vocab_size, _MAX_CONTEXTS, max(256, _MAX_CELLS // vocab_size))
+    contexts = np.argsort(-counts, kind="stable")[:context_count]
+    place = np.full(vocab_size, -1)
+    place[contexts] = np.arange(context_count)
+    as_context = place[tokens]
+    near = np.zeros(vocab_size * context_count, np.float32)
+    for distance in range(1, WINDOW + 1):
+        for word, context in (
+            (tokens[:-distance], as_context[distance:]),
+            (tokens[distance:], as_context[:-distance]),
+        ):
+            known = context >= 0
+            cells = word[known] * context_count + context[known]
+            near += np.bincount(cells, minlength=len(near)) / np.float32(distance)
+    matrix = torch.from_numpy(near.reshape(vocab_size, context_count))
+    of_word = matrix.sum(1, keepdim=True).clamp_(min=1e-9)
+    of_context = matrix.sum(0, keepdim=True).clamp_(min=1e-9) ** _CONTEXT_SMOOTHING
+    of_context /= of_context.sum()
+    return matrix.div_(of_word).div_(of_context).clamp_(min=1.0).log_()
+
+
+# Weights to begin with that already read text a little; what follows is ordinary training.
+#
+# From random weights BERT spends its first millions of tokens on a plateau, where it knows
+# how frequent each token is and nothing more: its heads cannot yet tell positions apart, and its
+# embeddings do not know which tokens are alike, and neither can be learned without the other. So
+# this start gives it both, and nothing that a BERT could not have learned (docs/log.md has what
+# each part is worth):
+#
+# - Word embeddings from co-occurrence (``word_vectors``), and the output's bias from frequencies.
+# - Sinusoidal position embeddings (Vaswani et al. 2017, §3.5) in dimensions of their own. Since a
+#   shift is a rotation of them, query and key matrices can make a head look at the token n places
+#   away (Cordonnier et al. 2020, §2.3, make a head a convolution's tap likewise). The first two
+#   layers get such heads.
+# - Two heads that compare segments, for next-sentence prediction. In the first layer they average
+#   the words of segment A and of segment B into dimensions of their own, rare words weighing more
+#   (as Arora et al. 2017, eq. 1, weigh them); in the second layer they look at the words that
+#   resemble those averages, and note which segment these are in.
+#
+# The model stays a BERT: only values are set, shapes and computation are as ever.
+#
+# Shapes: V vocabulary, D width, H heads, K width of a head, P position dimensions.
+
+
+# How much of an embedding's squared length is position, and how sharply a shifted head looks.
+_POSITION_SHARE, _SHARPNESS = 0.5, 2.0
+_WORD_STD, _VALUE_STD = 0.04, 0.0625
+_SHORTEST_WAVE, _LONGEST_WAVE = 2 / 0.9, 200 * math.pi  # in tokens
+_SHIFTS = ((-1, 1, -2, 2, -3, 3), (-1, 1, -3, 3, -2, 2))  # of the first layer, of the second
+_RARITY_FLOOR = 1e-3
+_HEAD_OF_A, _HEAD_OF_B = 2, 3  # those that compare segments, where there are four heads or more
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which of the D dimensions of the residual stream hold what at the start."""
+
+    position: slice
+    segment: int
+    rarity: int
+    verdict_a: int
+    verdict_b: int
+    topic_a: slice
+    topic_b: slice
+    words: slice
+
+    @classmethod
+    def of(cls, width: int, head_width: int, has_topics: bool) -> "_Layout":
+        own = min(head_width, width // 4)  # positions and four dimensions of one meaning each
+        topic = head_width // 2 if has_topics else 0
+        return cls(
+            position=slice(0, own - 4),
+            segment=own - 4,
+            rarity=own - 3,
+            verdict_a=own - 2,
+            verdict_b=own - 1,
+            topic_a=slice(own, own + topic),
+            topic_b=slice(own + topic, own + 2 * topic),
+            words=slice(own + 2 * topic, width),
+        )
+
+    @property
+    def topic_size(self) -> int:
+        """Dimensions of each segment's topic; 0 if no heads compare segments."""
+        return self.topic_a.stop - self.topic_a.start
+
+    @property
+    def topic_words(self) -> slice:
+        """The dimensions of words that topics are averages of."""
+        return slice(self.words.start, self.words.start + self.topic_size)
+
+
+def word_dimensions(encoder: BertEncoder) -> int:
+    """How many dimensions the word vectors given to ``start_structured`` must have."""
+    words = _layout(encoder).words
+    return words.stop - words.start
+
+
+@torch.no_grad()
+def start_structured(
+    encoder: BertEncoder,
+    masked_lm_head: MaskedLMHead | None,
+    word_vectors: np.ndarray,
+    token_counts: np.ndarray,
+    special_ids: np.ndarray,
+    seed: int,
+) -> None:
+    """Set the weights of a newly initialised encoder (of two layers or more) as said above.
+
+    Args:
+        encoder: whose embeddings, pooler and first two attention layers are set.
+        masked_lm_head: whose output bias is set, if given.
+        word_vectors: float32 [V, word_dimensions(encoder)], of standard deviation 1.
+        token_counts: how often each token occurs, integers [V].
+        special_ids: ids that are no text.
+        seed: of what stays random.
+    """
+    layout = _layout(encoder)
+    generator = torch.Generator().manual_seed(seed)
+    frequencies = torch.from_numpy((token_counts + 1) / (token_counts + 1).sum()).float()
+    if masked_lm_head is not None:
+        masked_lm_head.bias.copy_(frequencies.log().clamp(min=-14.0))
+    _set_embeddings(encoder, layout, word_vectors, frequencies, special_ids)
+    for place, layer in enumerate(encoder.layers):
+        attention = layer.attention
+        heads = _HeadWeights.of(attention)
+        for matrix in (heads.value, heads.output):
+            matrix.normal_(0.0, _VALUE_STD, generator=generator)
+        if place >= len(_SHIFTS):
+            continue
+        shifted = set(range(encoder.config.num_attention_heads))
+        if layout.topic_size:
+            shifted -= {_HEAD_OF_A, _HEAD_OF_B}
+            if place == 0:
+                _average_segment(heads, _HEAD_OF_A, 1.0, layout.topic_a, layout)
+                _average_segment(heads, _HEAD_OF_B, -1.0, layout.topic_b, layout)
+            else:
+                _look_for_topic(heads, _HEAD_OF_A, layout.topic_a, layout.verdict_a, layout)
+                _look_for_topic(heads, _HEAD_OF_B, layout.topic_b, layout.verdict_b, layout)
+        for head, shift in zip(sorted(shifted), _SHIFTS[place], strict=False):
+            _look_aside(heads, head, shift, layout, encoder.config.hidden_size)
+    encoder.pooler.weight.normal_(0.0, _VALUE_STD, generator=generator)
+    if layout.topic_size:
+        encoder.pooler.weight[0].zero_()
+        encoder.pooler.weight[0, layout.verdict_a] = 1.0
+        encoder.pooler.weight[0, layout.verdict_b] = -1.0
+
+
+@dataclass(frozen=True)
+class _HeadWeights:
+    """Views into an attention layer's weights: query, key, value [H, K, D], output [D, H, K]."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    output: Tensor
+    query_bias: Tensor
+
+    @classmethod
+    def of(cls, attention) -> "_HeadWeights":
+        width = attention.output.weight.shape[0]
+        query, key, value = attention.query_key_value.weight.view(
+            3, attention.heads, -1, width
+        ).unbind(0)
+        bias = attention.query_key_value.bias.view(3, attention.heads, -1)
+        output = attention.output.weight.view(width, attention.heads, -1)
+        return cls(query, key, value, output, bias[0])
+
+
+def _layout(encoder: BertEncoder) -> _Layout:
+    config = encoder.config
+    head_width = config.hidden_size // config.num_attention_heads
+    return _Layout.of(config.hidden_size, head_width, config.num_attention_heads >= 4)
+
+
+def _frequencies_of(layout: _Layout) -> Tensor:
+    """Angular frequencies of the waves, [P / 2]."""
+    count = (layout.position.stop - layout.position.start) // 2
+    shortest, longest = 2 * math.pi / _SHORTEST_WAVE, 2 * math.pi / _LONGEST_WAVE
+    return torch.exp(torch.linspace(math.log(shortest), math.log(longest), count))
+
+
+def _set_embeddings(
+    encoder: BertEncoder,
+    layout: _Layout,
+    word_vectors: np.ndarray,
+    frequencies: Tensor,
+    special_ids: np.ndarray,
+) -> None:
+    embeddings = encoder.embeddings
+    word, position, segment = (
+        table.weight.zero_()
+        for table in (embeddings.word, embeddings.position, embeddings.token_type)
+    )
+    word[:, layout.words] = torch.from_numpy(word_vectors) * _WORD_STD
+    words_squared = word.square().sum(1).mean()
+    unit = float((words_squared / (1 - _POSITION_SHARE) / word.shape[1]).sqrt())  # norm makes it 1
+
+    rarity = -(frequencies + _RARITY_FLOOR).log()
+    rarity -= (frequencies * rarity).sum()
+    rarity[torch.from_numpy(special_ids)] = rarity.min()
+    word[:, layout.rarity] = 0.5 * unit * rarity
+
+    angular = _frequencies_of(layout)
+    angles = torch.arange(len(position))[:, None] * angular  # [positions, P / 2]
+    amplitude = float(
+        (words_squared * _POSITION_SHARE / (1 - _POSITION_SHARE) / len(angular)).sqrt()
+    )
+    waves = torch.stack([angles.sin(), angles.cos()], -1).flatten(1)  # sin and cos alternate
+    position[:, layout.position] = amplitude * waves
+    segment[0, layout.segment] = 1.5 * unit
+    segment[1:, layout.segment] = -1.5 * unit
+
+
+def _look_aside(heads: _HeadWeights, head: int, shift: int, layout: _Layout, width: int) -> None:
+    """Make a head look at the token ``shift`` places on.
+
+    With every wave of squared amplitude a after the norm, query · key is a times the sum over
+    frequencies ω of cos(ω (j - i - shift)), which is greatest at j = i + shift.
+    """
+    angular = _frequencies_of(layout)
+    amplitude_squared = width * _POSITION_SHARE / len(angular)
+    head_width = heads.query.shape[1]
+    scale = math.sqrt(_SHARPNESS * math.sqrt(head_width) / amplitude_squared)
+    cos, sin = torch.cos(angular * shift), torch.sin(angular * shift)
+    even = torch.arange(0, 2 * len(angular), 2)
+    rotation = torch.zeros(2 * len(angular), 2 * len(angular))
+    rotation[even, even], rotation[even, even + 1] = cos, sin  # sin(ω(i+n)) of sin ωi, cos ωi
+    rotation[even + 1, even], rotation[even + 1, even + 1] = -sin, cos
+    count = 2 * len(angular)
+    heads.query[head] *= 0.5
+    heads.key[head] *= 0.5
+    heads.query[head, :count, layout.position] += scale * rotation
+    heads.key[head, :count, layout.position] += scale * torch.eye(count)
+
+
+def _average_segment(
+    heads: _HeadWeights, head: int, sign: float, topic: slice, layout: _Layout
+) -> None:
+    """Make every token look at the words of one segment, and keep their mean in ``topic``."""
+    count, words = layout.topic_size, layout.topic_words
+    heads.query[head].zero_()
+    heads.key[head].zero_()
+    heads.query_bias[head, 0] = 4.0
+    heads.key[head, 0, layout.segment] = 4.0 * sign
+    heads.key[head, 0, layout.rarity] = 2.0
+    heads.value[head, :count].zero_()
+    heads.value[head, :count, words] = torch.eye(count)
+    heads.output[:, head, :count] = 0.0
+    heads.output[topic] = 0.0
+    heads.output[topic, head, :count] = 2.0 * torch.eye(count)
+
+
+def _look_for_topic(
+    heads: _HeadWeights, head: int, topic: slice, verdict: int, layout: _Layout
+) -> None:
+    """Make every token look at words like those in ``topic``, and note their segment."""
+    count, words = layout.topic_size, layout.topic_words
+    heads.query[head].zero_()
+    heads.key[head].zero_()
+    heads.query[head, :count, topic] = 2.0 * torch.eye(count)
+    heads.key[head, :count, words] = torch.eye(count)
+    heads.query_bias[head, -1] = 4.0
+    heads.key[head, -1, layout.rarity] = 2.0
+    heads.value[head, 0].zero_()
+    heads.value[head, 0, layout.segment] = 1.0
+    heads.output[:, head, 0] = 0.0
+    heads.output[verdict] = 0.0
+    heads.output[verdict, head, 0] = 2.0

@@ -1,0 +1,204 @@
+"""How a fine-tuning run's seeds went, epoch by epoch."""
+
+from selfsup.report import formatting
+from selfsup.report.charts.bars import scatter_chart
+from selfsup.report.charts.line import Level, Line, line_chart
+from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
+from selfsup.report.sections.mistakes import SUREST, find_mistakes
+from selfsup.report.sections.scores import SHARES, metric_title, read_score, write_metric
+from selfsup.report.sections.task_mistakes import (
+    answer_table,
+    class_table,
+    confusion_figure,
+    image_mistakes,
+)
+from selfsup.report.sections.training_curves import values
+from selfsup.runs.reading import Record, Run
+
+# Measured, but drawn in no curve: another metric's curve says nearly the same.
+_LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
+             "no_answer_exact_match": "no_answer_f1"}  # fmt: skip
+# What the training loss is a mean over, where it is not examples.
+_UNITS = {"question-answering": "nats a window", "token-classification": "nats a word",
+          "image-classification": "nats an image"}  # fmt: skip
+
+
+def learning_curves(run: Run) -> list[str]:
+    """A chart for each metric on the validation examples, and one of the training loss.
+
+    The metric that epochs are chosen by comes first, with what one answer for all would come to.
+    """
+    seeds = sorted({line.get("seed", 0) for line in run.epochs})
+    by_seed = [
+        (
+            f"seed {seed}" if len(seeds) > 1 else "",
+            [line for line in run.epochs if line.get("seed", 0) == seed],
+        )
+        for seed in seeds
+    ]
+    figures = [
+        line_chart(
+            f"Validation: {metric_title(name)}",
+            [
+                _line(label, lines, [line["validation"] for line in lines], name, colour)
+                for colour, (label, lines) in enumerate(by_seed)
+            ],
+            x_label="epoch",
+            whole_x=True,
+            y_label="",
+            write_x=lambda x: f"{x:g}",
+            percent=name in SHARES,
+            levels=_chance(run) if name == run.summary.get("selection_metric") else (),
+        )
+        for name in _metrics(run)
+    ]
+    figures.append(
+        line_chart(
+            "Training loss",
+            [
+                _line(label, lines, lines, "train_loss", colour)
+                for colour, (label, lines) in enumerate(by_seed)
+            ],
+            x_label="epoch",
+            whole_x=True,
+            y_label=_unit_of_loss(run),
+            write_x=lambda x: f"{x:g}",
+            write_y=lambda y: f"{y:.3g}",
+            from_zero=True,
+        )
+    )
+    return figures
+
+
+def _metrics(run: Run) -> list[str]:
+    """The metrics to draw: the one to choose by, then as in the summary, then all others."""
+    names = {name for line in run.epochs for name in line["validation"]}
+    names -= {name for name, other in _LEFT_OUT.items() if other in names}
+    order = [run.summary.get("selection_metric"), *(run.summary.get("metrics") or {})]
+    return sorted(names, key=lambda name: (order.index(name) if name in order else 99, name))
+
+
+def _line(label: str, lines: list[Record], records: list[Record], key: str, colour: int) -> Line:
+    epochs = [float(line.get("epoch", number)) for number, line in enumerate(lines, 1)]
+    return Line(label, epochs, values(records, key), colour % 6 + 1)
+
+
+def _chance(run: Run) -> list[Level]:
+    chance = run.summary.get("chance")
+    return [Level("one answer for all", chance)] if chance else []
+
+
+def _unit_of_loss(run: Run) -> str:
+    if "spearman" in (run.summary.get("metrics") or {}):
+        return "squared error, in standard deviations"
+    return _UNITS.get(run.summary.get("task", ""), "nats an example")
+
+
+# What a report shows of one fine-tuning run.
+
+
+# More labels than these, and their matrix and their table do not stand side by side.
+_NARROW = 6
+
+
+def finetuning_sections(run: Run) -> str:
+    """Tiles, each seed's curves and results, and where the model that was kept errs."""
+    return (
+        tiles(_tiles(run))
+        + section("Curves", charts(*learning_curves(run)))
+        + section("Seeds", _failed(run), _seeds(run))
+        + _errors(run)
+    )
+
+
+def _errors(run: Run) -> str:
+    confusion, classes = confusion_figure(run.summary), class_table(run.summary)
+    labels = (run.summary.get("confusion") or {}).get("labels") or []
+    narrow = bool(confusion) and len(labels) <= _NARROW
+    parts = [
+        charts(confusion, classes) if narrow else confusion + classes,
+        _scatter(run),
+        answer_table(run.predictions),
+    ]
+    errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
+    errs += section(SUREST, *image_mistakes(run.predictions))
+    mistakes = find_mistakes(run.predictions)
+    if mistakes is None:
+        return errs
+    shown = example_table(mistakes.head, mistakes.rows) if mistakes.rows else ""
+    return errs + section(mistakes.title, paragraph(mistakes.about), shown)
+
+
+def _kept(run: Run) -> str:
+    """Which of the run's models this is."""
+    seed, examples = run.summary.get("best_seed"), run.summary.get("validation_examples")
+    epoch = (run.summary.get("best_epochs") or {}).get(str(seed))
+    if epoch is None or not formatting.is_number(examples):
+        return ""
+    return paragraph(
+        f"The model that was kept, of seed {seed} after epoch {epoch}, on the {examples:,} "
+        "validation examples."
+    )
+
+
+def _scatter(run: Run) -> str:
+    points = [
+        (record["value"], record["prediction"])
+        for record in run.predictions
+        if formatting.is_number(record.get("value"))
+        and formatting.is_number(record.get("prediction"))
+    ]
+    figure = scatter_chart("Predicted against given", points, x_label="given", y_label="predicted")
+    return charts(figure)
+
+
+def _tiles(run: Run) -> list[tuple[str, str, str]]:
+    entries = []
+    for name, entry in (run.summary.get("metrics") or {}).items():
+        if not (score := read_score(entry)):
+            continue
+        about = ""
+        if score.std is not None:
+            about = f"± {write_metric(name, score.std)} over {len(score.values)} seeds"
+        entries.append((metric_title(name), write_metric(name, score.mean), about))
+    if formatting.is_number(seconds := run.summary.get("seconds")):
+        entries.append(("Time", formatting.duration(seconds), "of fine-tuning"))
+    return entries
+
+
+def _failed(run: Run) -> str:
+    failed = run.summary.get("failed_seeds") or []
+    if not failed:
+        return ""
+    which = f"seed{'s' * (len(failed) > 1)} {', '.join(map(str, failed))}"
+    return paragraph(
+        f"Failed to learn, no better than the same answer for every example: {which}.", "note"
+    )
+
+
+def _seeds(run: Run) -> str:
+    """Each seed's best epoch and what it came to; nothing where there is one seed."""
+    summary = run.summary
+    seeds, epochs = summary.get("seeds") or [], summary.get("best_epochs") or {}
+    if len(seeds) < 2:
+        return ""
+    scores = {
+        name: score
+        for name, entry in (summary.get("metrics") or {}).items()
+        if (score := read_score(entry)) and len(score.values) == len(epochs)
+    }
+    rows, strong = [], set()
+    for seed in seeds:
+        row = [str(seed), str(epochs.get(str(seed), "–"))]
+        for name, score in scores.items():
+            found = dict(zip(epochs, score.values, strict=True)).get(str(seed))
+            row.append("–" if found is None else write_metric(name, found))
+        if seed == summary.get("best_seed"):
+            strong |= {(len(rows), column) for column in range(1, len(row))}
+        marks = {
+            "kept": seed == summary.get("best_seed"),
+            "failed": seed in (summary.get("failed_seeds") or []),
+        }
+        row.append(", ".join(mark for mark, holds in marks.items() if holds))
+        rows.append(row)
+    return table(["Seed", "Best epoch", *map(metric_title, scores), ""], rows, strong=strong)

@@ -1,0 +1,268 @@
+"""The pictures that pre-training on images leaves in its run folder."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+from selfsup.report import formatting
+from selfsup.report.charts.line import Level, line_chart
+from selfsup.report.formatting import read_picture, show_picture
+from selfsup.report.markup import caption, charts, figure, paragraph, picture_table, section, tiles
+from selfsup.report.sections.training_curves import (
+    axis_of,
+    curve,
+    effort,
+    final_state,
+    learning_rate_chart,
+    loss_chart,
+    speed_chart,
+)
+from selfsup.runs.reading import Record, Run
+
+_FOLDER, _CONTENTS = "pictures", "pictures.json"
+_LONGEST = 256
+_ABOUT_INPAINTING = (
+    "Inpainting sees what is left visible and fills in the rest; the numbers are mean squared "
+    "errors of the missing pixels, from 0 to 1, in brackets those of the mean colour of what is "
+    "visible."
+)
+_ABOUT_JIGSAW = (
+    "Jigsaw gets the tiles in random order and gives each a place of its own; a red frame is "
+    "around those in a wrong one."
+)
+
+
+def filled_images(run: Run) -> list[str]:
+    """What is said of the pictures, and a table of them, one image a row; nothing without them."""
+    records = picture_records(run)
+    columns = [
+        (name, key, note)
+        for name, key, note in _COLUMNS
+        if any(key in record for record in records)
+        # Images that are only put in order are shown as the tiles they should become.
+        and not (key == "tiles" and any("original" in record for record in records))
+    ]
+    rows = [
+        [shown_picture(run, record, key, name, note(record)) for name, key, note in columns]
+        for record in records
+    ]
+    if not any(any(row) for row in rows):
+        return []
+    keys = {key for _, key, _ in columns}
+    about = [_ABOUT_INPAINTING] * ("visible" in keys) + [_ABOUT_JIGSAW] * ("shuffled" in keys)
+    return [paragraph(" ".join(about)), picture_table([name for name, _, _ in columns], rows)]
+
+
+def picture_records(run: Run) -> list[Record]:
+    """What ``pictures.json`` lists, nothing where there is none or it is broken."""
+    try:
+        records = json.loads((run.folder / _FOLDER / _CONTENTS).read_bytes())
+    except (OSError, ValueError):
+        return []
+    if not isinstance(records, list):
+        return []
+    return [record for record in records if isinstance(record, dict)]
+
+
+def picture_file(run: Run, record: Record, key: str) -> Path | None:
+    """The file of one of an image's pictures."""
+    name = record.get(key)
+    # Only what lies in that folder, whatever the list says.
+    return run.folder / _FOLDER / Path(name).name if isinstance(name, str) else None
+
+
+def shown_picture(run: Run, record: Record, key: str, name: str, note: str = "") -> str:
+    """A picture in HTML with a note below it, nothing where it cannot be read."""
+    file = picture_file(run, record, key)
+    picture = None if file is None else read_picture(file, _LONGEST)
+    if picture is None:
+        return ""
+    return show_picture(picture, name) + (f"<small>{escape(note)}</small>" if note else "")
+
+
+def error_of_reconstruction(record: Record) -> str:
+    """The error of an image's reconstruction."""
+    error = record.get("pixel_error")
+    return f"{error:.4f}" if formatting.is_number(error) else ""
+
+
+def _both_errors(record: Record) -> str:
+    error, other = error_of_reconstruction(record), record.get("mean_colour_error")
+    return f"{error} (mean colour {other:.4f})" if error and formatting.is_number(other) else error
+
+
+def tiles_right(record: Record) -> str:
+    """How many of an image's tiles were put right."""
+    right, tiles = record.get("tiles_right"), record.get("tile_count")
+    if not (formatting.is_number(right) and formatting.is_number(tiles)):
+        return ""
+    return f"{right} of {tiles} right"
+
+
+def _nothing(record: Record) -> str:
+    return ""
+
+
+# (the column's name, the key of its pictures, what is said of each)
+_COLUMNS: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
+    ("Original", "original", _nothing),
+    ("Left visible", "visible", _nothing),
+    ("Filled in", "reconstruction", _both_errors),
+    ("Tiles", "tiles", _nothing),
+    ("Shuffled", "shuffled", _nothing),
+    ("Put in order", "restored", tiles_right),
+)
+
+
+# What a report shows of pre-training on images.
+
+
+LOSS_UNIT = "squared error of normalised pixels"
+PIXEL_UNIT = "mean squared error of missing pixels"
+
+
+def image_pretraining_sections(run: Run) -> str:
+    """Tiles, pictures and curves."""
+    return (
+        image_pretraining_tiles(run)
+        + section("What it makes of images it never saw", *filled_images(run))
+        + section("Curves", charts(*_charts(run)))
+    )
+
+
+def image_pretraining_tiles(run: Run) -> str:
+    """The run's results, or how far it has come where it has not ended."""
+    state = final_state(run)
+    entries = []
+    error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
+    if formatting.is_number(error) and formatting.is_number(baseline) and baseline > 0:
+        change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
+        about = f"squared error beside the mean colour's: {error:.4f} against {baseline:.4f}"
+        entries.append(("Inpainting", change, about))
+    if formatting.is_number(loss := state.get("inpainting_loss")):
+        entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))
+    if formatting.is_number(accuracy := state.get("jigsaw_accuracy")):
+        chance = state.get("jigsaw_chance")
+        about = "of the tiles put right"
+        if formatting.is_number(chance):
+            about += f"; chance is {formatting.percent(chance)}"
+        entries.append(("Jigsaw", formatting.percent(accuracy), about))
+    return tiles([*entries, *effort(state, "images")])
+
+
+def _charts(run: Run) -> list[str]:
+    # Beside the curves stands what was measured with them, on as many images.
+    measured = (run.evaluation or [run.summary])[-1]
+    mean_colour = measured.get("held_out_mean_colour_error")
+    chance = measured.get("held_out_jigsaw_chance")
+    if not formatting.is_number(chance) or not 0 < chance <= 1:
+        chance = None
+    return [
+        loss_chart(
+            "Inpainting loss",
+            run,
+            "images",
+            "inpainting_loss",
+            "held_out_inpainting_loss",
+            LOSS_UNIT,
+        ),
+        line_chart(
+            "Reconstruction",
+            curve("held out", run.evaluation, "images", "held_out_inpainting_pixel_error"),
+            y_label=PIXEL_UNIT,
+            levels=[Level("mean colour", mean_colour)] if formatting.is_number(mean_colour) else (),
+            from_zero=True,
+            **axis_of("images"),
+        ),
+        loss_chart(
+            "Jigsaw loss",
+            run,
+            "images",
+            "jigsaw_loss",
+            "held_out_jigsaw_loss",
+            "nats a tile",
+            [Level("guessing", -math.log(chance))] if chance is not None else (),
+        ),
+        line_chart(
+            "Jigsaw",
+            curve("held out", run.evaluation, "images", "held_out_jigsaw_accuracy"),
+            y_label="share of tiles put right",
+            percent=True,
+            levels=[Level("chance", chance)] if chance is not None else (),
+            from_zero=True,
+            **axis_of("images"),
+        ),
+        learning_rate_chart(run, "images"),
+        speed_chart(run, "images"),
+    ]
+
+
+# The same held-out images as several runs fill them in and put them in order.
+
+
+_MOST_IMAGES = 4
+# (column, key of the pictures)
+_GIVEN_TO_FILL = (("Original", "original"), ("Left visible", "visible"))
+_GIVEN_TO_ORDER = (("Tiles", "tiles"), ("Shuffled", "shuffled"))
+
+
+def filled_images_side_by_side(runs: list[tuple[str, Run]]) -> list[str]:
+    """A table of reconstructions and one of restored orders: an image a row, a run a column.
+
+    Only runs that were given the very same puzzle stand beside each other: of the first such run
+    and all that match it.
+    """
+    return [
+        _side_by_side(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", error_of_reconstruction),
+        _side_by_side(runs, "Put in order", _GIVEN_TO_ORDER, "restored", tiles_right),
+    ]
+
+
+def _side_by_side(
+    runs: Sequence[tuple[str, Run]],
+    title: str,
+    given: Sequence[tuple[str, str]],
+    answer: str,
+    note: Callable[[Record], str],
+) -> str:
+    """A figure; nothing where fewer than two runs had the same puzzle.
+
+    Args:
+        runs: with their names.
+        title: of the figure.
+        given: what each image's runs were given, as (column, key of the pictures).
+        answer: the key of the pictures that the runs made of it.
+        note: what is said of each of these.
+    """
+    listed = [(name, run, picture_records(run)[:_MOST_IMAGES]) for name, run in runs]
+    listed = [entry for entry in listed if any(answer in record for record in entry[2])]
+    if not listed:
+        return ""
+    keys = [key for _, key in given]
+    puzzle = _pixels(listed[0][1], listed[0][2], keys)
+    listed = [entry for entry in listed if _pixels(entry[1], entry[2], keys) == puzzle]
+    if len(listed) < 2:
+        return ""
+    rows = [
+        [shown_picture(listed[0][1], listed[0][2][row], key, name) for name, key in given]
+        + [
+            shown_picture(run, records[row], answer, name, note(records[row]))
+            for name, run, records in listed
+        ]
+        for row in range(len(listed[0][2]))
+    ]
+    head = [*(name for name, _ in given), *(name for name, _, _ in listed)]
+    about = "with the mean squared error" if answer == "reconstruction" else ""
+    return figure(caption(title, about), picture_table(head, rows))
+
+
+def _pixels(run: Run, records: list[Record], keys: list[str]) -> list[bytes | None]:
+    """The bytes of the pictures that a run was given."""
+    return [_bytes(run, record, key) for record in records for key in keys]
+
+
+def _bytes(run: Run, record: Record, key: str) -> bytes | None:
+    file = picture_file(run, record, key)
+    return file.read_bytes() if file is not None and file.is_file() else None

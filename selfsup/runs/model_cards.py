@@ -1,0 +1,191 @@
+"""The README of a pre-trained model's folder."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+from selfsup.settings import FinetuneSettings, PretrainSettings
+from selfsup.settings.labelled_data import TAG
+from selfsup.tasks.base import Task
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.token_classification.tag_scheme import entities_in_a_pipeline
+
+
+def pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
+    """What the model is, what it was trained on and how well it did, as Markdown."""
+    assert settings.objectives is not None
+    rows = [
+        ("masked-LM loss (nats a masked token)", summary["mlm_loss"], "{:.3f}"),
+        ("masked-LM accuracy", summary["mlm_accuracy"], "{:.1%}"),
+        ("next-sentence accuracy", summary["nsp_accuracy"], "{:.1%}"),
+    ]
+    table = "\n".join(
+        f"| {name} | {form.format(value)} |" for name, value, form in rows if value is not None
+    )
+    extent = f"{summary['steps']:,} steps, {summary['tokens']:,} tokens"
+    return f"""---
+library_name: transformers
+tags: [bert, fill-mask, selfsup]
+---
+
+# {settings.encoder if settings.init is None else settings.init}, pre-trained with selfsup
+
+- data: {", ".join(f"`{source}`" for source in settings.data)}
+- objectives: {", ".join(settings.objectives)}
+- training: {extent}, sequences of up to {settings.max_length} tokens
+
+On {summary["held_out_documents"]} held-out documents:
+
+| measure | value |
+|---|---|
+{table}
+
+Use it with `selfsup fill-mask`, `selfsup finetune --encoder`, or
+`transformers.AutoModel.from_pretrained`.
+"""
+
+
+# The README of the folder of a model that was pre-trained on images.
+
+
+def image_pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
+    """What the model is, what it was trained on and how well it did, as Markdown."""
+    assert settings.objectives is not None
+    rows = [
+        ("inpainting loss (of normalised pixels)", "inpainting_loss", "{:.3f}"),
+        ("squared error of the reconstructed pixels", "inpainting_pixel_error", "{:.5f}"),
+        ("the same, filling in the mean colour", "mean_colour_error", "{:.5f}"),
+        ("jigsaw: tiles put right", "jigsaw_accuracy", "{:.1%}"),
+        ("the same by chance", "jigsaw_chance", "{:.1%}"),
+    ]
+    table = "\n".join(
+        f"| {name} | {form.format(summary[key])} |"
+        for name, key, form in rows
+        if summary.get(key) is not None
+    )
+    size, patch = settings.image_size, settings.patch_size
+    return f"""---
+library_name: transformers
+tags: [vit, image-feature-extraction, selfsup]
+---
+
+# {settings.encoder if settings.init is None else settings.init}, pre-trained with selfsup
+
+- data: {", ".join(f"`{source}`" for source in settings.data)}
+- objectives: {", ".join(settings.objectives)}
+- input: {size} × {size} pixels in patches of {patch} × {patch}
+- training: {summary["steps"]:,} steps, {summary["images"]:,} images
+
+On {summary["held_out_images"]} held-out images:
+
+| measure | value |
+|---|---|
+{table}
+
+Use it with `selfsup finetune image-classification --encoder`, or
+`transformers.AutoModel.from_pretrained`.
+"""
+
+
+# The ``README.md`` of a fine-tuned model folder.
+
+
+_TEMPLATE = """\
+---
+library_name: transformers
+pipeline_tag: {pipeline}
+tags: [selfsup, {kind}]
+---
+
+# {title}
+
+{encoder} fine-tuned for {task} with `selfsup finetune`.
+{labels}
+| metric | validation |
+|---|---|
+{rows}
+
+Training examples: {examples}; epochs: {epochs}; seeds: {seeds}. These weights are of seed {best}.
+Where there are several seeds, the table gives mean ± standard deviation.{failed}
+
+```
+selfsup predict {run} {arguments}
+```
+
+```python
+{code}
+```
+"""
+
+_IN_A_PIPELINE = """\
+from transformers import pipeline
+
+pipeline("{pipeline}", model="{run}/model")({inputs})"""
+
+# transformers has had no pipeline for questions since its version 5.
+_WITHOUT_A_PIPELINE = """\
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+model = AutoModelForQuestionAnswering.from_pretrained("{run}/model")
+tokenizer = AutoTokenizer.from_pretrained("{run}/model")
+scores = model(**tokenizer({inputs}, return_tensors="pt"))  # start_logits, end_logits"""
+
+# What a model is given in the examples, on the command line and in Python.
+_TEXT = ('"A text."', '"A text."')
+_GIVEN = {
+    "pair-classification": (
+        '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
+    ),
+    "question-answering": ('"A text." --question "A question?"', '"A question?", "A text."'),
+    "image-classification": ("image.jpg", '"image.jpg"'),
+    "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
+}  # fmt: skip
+
+
+def task_model_card(
+    settings: FinetuneSettings, task: Task, encoder: str, labels: Labels, summary: dict[str, Any]
+) -> str:
+    """The card, in Markdown: what the model is, how good it is, and how to use it."""
+    rows = [
+        f"| {name.replace('_', ' ')} | {_written(score)} |"
+        for name, score in summary["metrics"].items()
+    ]
+    arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
+    if task.NAME == TAG and not entities_in_a_pipeline(labels.names):
+        inputs = _TEXT[1]  # the tag of each token
+    code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
+    return _TEMPLATE.format(
+        title=PurePath(settings.out).name,
+        encoder=f"`{PurePath(encoder).name}`",
+        task=task.NAME,
+        pipeline=task.PIPELINE,
+        kind=task.FAMILY.MODEL_TYPE,
+        labels=_shown(labels),
+        rows="\n".join(rows),
+        examples=f"{summary['train_examples']:,}",
+        epochs=settings.epochs,
+        seeds=", ".join(map(str, summary["seeds"])),
+        best=summary["best_seed"],
+        failed=_failed(summary["failed_seeds"]),
+        run=settings.out,
+        arguments=arguments,
+        code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
+    )
+
+
+def _written(score: dict[str, Any]) -> str:
+    spread = f" ± {score['std']:.4f}" if len(score["values"]) > 1 else ""
+    return f"{score['mean']:.4f}{spread}"
+
+
+def _failed(seeds: Sequence[int]) -> str:
+    return f" Failed to learn: seeds {', '.join(map(str, seeds))}." if seeds else ""
+
+
+def _shown(labels: Labels) -> str:
+    """A paragraph that names them."""
+    if labels.kind in ("number", "none"):
+        return ""
+    names = ", ".join(f"`{name}`" for name in labels.names[:20])
+    several = ", any number of them a text" if labels.kind == "multi" else ""
+    return f"\nLabels: {names}{' …' if len(labels) > 20 else ''}{several}.\n"

@@ -1,0 +1,212 @@
+"""A setting as a dataclass field: its default, its help, and what it may hold."""
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from selfsup.errors import UserError
+
+# Flags that every command takes and that are no settings of its work.
+COMMON_FLAGS = {
+    "--config FILE": "take the settings from this YAML file; flags given beside it win",
+    "--print_config": "print the settings as YAML, and do nothing else",
+    "--json": "print one JSON object to standard output instead of the summary",
+    "--help": "print this page",
+}
+
+
+def argument(about: str, *, metavar: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field given by its place on the command line: `selfsup pretrain DATA...`."""
+    return dataclasses.field(
+        default=default, metadata={"help": about, "metavar": metavar, "positional": True}
+    )
+
+
+def flag(
+    about: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    group: str,
+    metavar: str | None = None,
+    choices: Iterable[str] | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A field given by name: `max_length` is `--max-length`, and `max_length:` in YAML.
+
+    about: its help.
+    group: the heading that it stands under in the command's help.
+    metavar: what stands for the value in the help; the choices, or X, if not given.
+    choices: the only values allowed (of each element, where the field is a tuple).
+    at_least, at_most, above, below: the range of a number; None is always in it.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": about,
+            "group": group,
+            "metavar": metavar,
+            "choices": tuple(choices) if choices is not None else None,
+            "at_least": at_least,
+            "at_most": at_most,
+            "above": above,
+            "below": below,
+        },
+    )
+
+
+def flag_name(field: dataclasses.Field) -> str:
+    """How the user writes the field: `--max-length`, or `DATA` where it is given by its place."""
+    if field.metadata.get("positional"):
+        return field.metadata["metavar"]
+    return "--" + field.name.replace("_", "-")
+
+
+def inner_type(hint: Any) -> Any:
+    """int of `int | None`, and any other type as it is."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def holds_many(hint: Any) -> bool:
+    """Whether a field of this type takes several values."""
+    return typing.get_origin(inner_type(hint)) is tuple
+
+
+def check_values(settings: Any) -> None:
+    """Hold every field of a settings dataclass against its range and its choices.
+
+    Raises UserError that names the flag, what is allowed and what was given.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value == () and field.metadata.get("positional"):
+            raise UserError(f"{flag_name(field)} is missing: name one at least")
+        if isinstance(value, str) and field.metadata.get("metavar") in ("TEXT", "QUESTION"):
+            _check_encodable(field, value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            _check_range(field, value)
+        if field.metadata.get("choices"):
+            for choice in value if isinstance(value, tuple) else (value,):
+                _check_choice(field, choice)
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`: did you mean X?` where one of the known words is near, else nothing."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f": did you mean {matches[0]}?" if matches else ""
+
+
+def _check_range(field: dataclasses.Field, value: float) -> None:
+    at_least, at_most, above, below = (
+        field.metadata.get(bound) for bound in ("at_least", "at_most", "above", "below")
+    )
+    inside = (
+        math.isfinite(value)
+        and (at_least is None or value >= at_least)
+        and (at_most is None or value <= at_most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    if inside:
+        return
+    if at_least is not None and at_most is not None:
+        allowed = f"between {at_least:,} and {at_most:,}"
+    else:
+        bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+        named = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
+        allowed = " and ".join(named) or "a finite number"
+    raise UserError(f"{flag_name(field)} must be {allowed}, not {value}")
+
+
+def _check_encodable(field: dataclasses.Field, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode(errors="backslashreplace").decode()
+        raise UserError(f"{flag_name(field)} {shown}: is not UTF-8: write it so") from None
+
+
+def _check_choice(field: dataclasses.Field, value: object) -> None:
+    choices = field.metadata["choices"]
+    if value is None or value in choices:
+        return
+    allowed = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
+    raise UserError(
+        f"{flag_name(field)} must be {allowed}, not {value!r}{closest(str(value), choices)}"
+    )
+
+
+# Lengths of time as people write them: `90s`, `20m`, `1h30m`.
+
+
+_DURATION = re.compile(
+    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
+)
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def seconds_in(duration: str, flag: str = "--budget") -> float:
+    """The seconds in `90s`, `20m`, `1h30m`, `1.5h`.
+
+    Raises UserError that names the flag where the text is no such duration, or is no time at all.
+    """
+    match = _DURATION.fullmatch(duration.strip().lower())
+    seconds = sum(
+        float(amount) * _SECONDS[unit]
+        for unit, amount in (match.groupdict() if match else {}).items()
+        if amount
+    )
+    if seconds <= 0:
+        raise UserError(f"{flag} takes a time such as 90s, 20m or 1h30m, not {duration!r}")
+    return seconds
+
+
+# Flags about the machine, the same for every command that computes.
+
+
+def device() -> str:
+    return flag(
+        "what to compute on; auto takes a GPU where there is one",
+        default="auto",
+        group="Run",
+        choices=("auto", "cpu", "cuda", "mps"),
+    )
+
+
+def precision() -> str:
+    return flag(
+        "number format of the matrix products; auto takes bf16 where the hardware has it",
+        default="auto",
+        group="Run",
+        choices=("auto", "bf16", "float32"),
+    )
+
+
+def threads() -> int | None:
+    return flag(
+        "processor threads; all cores if not given",
+        default=None,
+        group="Run",
+        metavar="N",
+        at_least=1,
+    )
+
+
+def seed() -> int:
+    return flag(
+        "where all that is random starts: the same seed gives the same run",
+        default=0,
+        group="Run",
+        metavar="S",
+        at_least=0,
+        at_most=2**63 - 1,
+    )

@@ -1,0 +1,139 @@
+"""The flags that only some tasks have, and the refusal of those that a task has no use for."""
+
+import dataclasses
+from typing import Any
+
+from selfsup.errors import UserError
+from selfsup.settings.fields import flag, flag_name
+
+CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
+ANSWER, TAG = "question-answering", "token-classification"
+IMAGES = "image-classification"
+_TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
+
+# The tasks that a flag is for; every task has those that are not named here.
+_TASKS_OF_FLAG = {
+    "text_column": (CLASSIFY, PAIRS, TAG),
+    "text_pair_column": (PAIRS,),
+    "text_pair": (PAIRS,),
+    "question": (ANSWER,),
+    "context_file": (ANSWER,),
+    "max_answer_length": (ANSWER,),
+    "null_threshold": (ANSWER,),
+    "label_column": (CLASSIFY, PAIRS, TAG),
+    "label_type": (CLASSIFY, PAIRS),
+    "label_separator": (CLASSIFY, PAIRS),
+    "long_text": (CLASSIFY, PAIRS),
+    "doc_stride": _TEXTS,
+    "max_length": _TEXTS,
+    "tokenizer": _TEXTS,
+    "embedding_learning_rate": _TEXTS,
+    "image_size": (IMAGES,),
+    "patch_size": (IMAGES,),
+    "mirror": (IMAGES,),
+    "max_bad_fraction": (IMAGES,),
+}
+
+
+def refuse_unused(settings: Any, task: str) -> None:
+    """Refuse flags that were given and that a task has no use for.
+
+    Raises:
+        UserError: names the flag and the tasks that it is for.
+    """
+    unused = unused_flags(task)
+    for field in dataclasses.fields(settings):
+        if field.name in unused and getattr(settings, field.name) != field.default:
+            tasks = " and ".join(_TASKS_OF_FLAG[field.name])
+            raise UserError(f"{flag_name(field)} is for {tasks}, not for {task}: leave it out")
+
+
+def unused_flags(task: str) -> set[str]:
+    """The settings that a task has no use for."""
+    return {name for name, tasks in _TASKS_OF_FLAG.items() if task not in tasks}
+
+
+def check_label_separator(separator: str | None) -> None:
+    """Refuse one that stands between any two characters.
+
+    Raises:
+        UserError: it is empty.
+    """
+    if separator == "":
+        raise UserError("--label-separator is empty: give what stands between labels, such as ,")
+
+
+def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -> None:
+    """Refuse an overlap of windows where texts are cut instead.
+
+    Raises:
+        UserError: names the flag that is missing.
+    """
+    if task in _TASKS_OF_FLAG["long_text"] and doc_stride is not None and long_text != "window":
+        raise UserError("--doc-stride is for windows of longer texts: add --long-text window")
+
+
+def text_column() -> str | None:
+    return flag(
+        "column or field that holds the text, or a pair's first; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def text_pair_column() -> str | None:
+    return flag(
+        "column or field that holds a pair's second text; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def label_column() -> str | None:
+    return flag(
+        "column or field that holds the label; found by its name if not given",
+        default=None,
+        group="Data",
+        metavar="NAME",
+    )
+
+
+def label_separator() -> str | None:
+    return flag(
+        "what stands between several labels of one text, such as a comma",
+        default=None,
+        group="Data",
+        metavar="TEXT",
+    )
+
+
+def max_bad_fraction() -> float:
+    return flag(
+        "stop when more than this share of the images cannot be read; they are left out",
+        default=0.01,
+        group="Data",
+        at_least=0,
+        at_most=1,
+    )
+
+
+def max_answer_length() -> int | None:
+    return flag(
+        "most tokens of an answer to a question; 30, or the model's own, if not given",
+        default=None,
+        group="Model",
+        metavar="TOKENS",
+        at_least=1,
+        at_most=512,
+    )
+
+
+def null_threshold() -> float | None:
+    return flag(
+        "by how much an answer's score must beat that of no answer; as fitted if not given",
+        default=None,
+        group="Model",
+        metavar="X",
+    )

@@ -1,0 +1,208 @@
+"""Texts, or pairs of texts, from a table, with their labels as the file writes them."""
+
+import json
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from selfsup.errors import UserError
+from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
+
+# One label, or several of them.
+GivenLabel = str | tuple[str, ...]
+
+# The label in SNLI and its like where those who labelled it could not agree.
+NO_AGREEMENT = "-"
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """N texts, or pairs of texts, from a file.
+
+    Attributes:
+        source: the file.
+        lines: where each stands in it.
+        first: the texts, or the first text of each pair.
+        second: the second text of each pair; None where there are no pairs.
+        labels: their labels as the file writes them, or None where only texts were read.
+        notes: what the user should know of how the file was read, a sentence each.
+    """
+
+    source: str
+    lines: list[int]
+    first: list[str]
+    second: list[str] | None = None
+    labels: list[GivenLabel] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def texts(self) -> list[str]:
+        """All texts, the second ones after the first."""
+        return self.first + (self.second or [])
+
+    def parts(self, place: int) -> tuple[str, ...]:
+        """The text at a place, or both of its pair."""
+        return (self.first[place],) if self.second is None else (
+            self.first[place], self.second[place],
+        )  # fmt: skip
+
+    def only(self, places: Sequence[int], note: str) -> "LabelledTexts":
+        """Those at some places, and a note on why the others are left out."""
+        return replace(
+            self,
+            lines=[self.lines[place] for place in places],
+            first=[self.first[place] for place in places],
+            second=None if self.second is None else [self.second[place] for place in places],
+            labels=None if self.labels is None else [self.labels[place] for place in places],
+            notes=(*self.notes, note),
+        )
+
+    def without_empty(self) -> "LabelledTexts":
+        """The same without texts that hold nothing, from which nothing can be learnt.
+
+        Raises:
+            UserError: nothing is left.
+        """
+        is_empty = [
+            not any(text.strip() for text in self.parts(place)) for place in range(len(self))
+        ]
+        if not any(is_empty):
+            return self
+        if all(is_empty):
+            raise UserError(f"{self.source}: all texts are empty: check --text-column")
+        kept = [place for place, empty in enumerate(is_empty) if not empty]
+        first = self.lines[is_empty.index(True)]
+        count = len(self) - len(kept)
+        note = f"{self.source}: {count:,} empty texts left out (the first is in line {first})"
+        return self.only(kept, note)
+
+
+def read_labelled_texts(
+    file: str, columns: Columns, *, labelled: bool, paired: bool
+) -> LabelledTexts:
+    """Read texts, and labels if ``labelled``.
+
+    Raises:
+        UserError: the file or a column is missing, or a row lacks its text or its label.
+    """
+    rows = read_rows(file)
+    found, note = find_columns(rows, file, columns, labelled=labelled, paired=paired)
+    assert found.text is not None
+    first = [_text(row, file, found.text, "--text-column") for row in rows]
+    second = labels = None
+    if found.text_pair is not None:
+        second = [_text(row, file, found.text_pair, "--text-pair-column") for row in rows]
+    if found.label is not None:
+        labels = read_labels(rows, file, found.label, columns.label_separator)
+    lines = [row.line for row in rows]
+    examples = LabelledTexts(file, lines, first, second, labels, () if note is None else (note,))
+    return _agreed_upon(examples)
+
+
+def leaves_some_out(labels: Iterable[Hashable]) -> bool:
+    """Whether ``NO_AGREEMENT`` among a file's labels says that an example has none."""
+    labels = set(labels)
+    return NO_AGREEMENT in labels and "+" not in labels and len(labels) > 1
+
+
+def _agreed_upon(examples: LabelledTexts) -> LabelledTexts:
+    """The examples without those whose label "-" says that they have none."""
+    labels = examples.labels or []
+    if not leaves_some_out(labels):
+        return examples
+    kept = [place for place, label in enumerate(labels) if label != NO_AGREEMENT]
+    count = len(examples) - len(kept)
+    note = f'{examples.source}: {count:,} examples with the label "-" (not agreed upon) left out'
+    return examples.only(kept, note)
+
+
+def _text(row: Row, file: str, column: str, flag: str) -> str:
+    value = row.fields.get(column)
+    if value is None:
+        return ""
+    if not isinstance(value, str | int | float):
+        raise UserError(f'{file}, line {row.line}: "{column}" holds no text: choose {flag}')
+    return str(value)
+
+
+def read_labels(
+    rows: Sequence[Row], file: str, column: str, separator: str | None
+) -> list[GivenLabel]:
+    """The labels of all rows; where they are lists, an empty field is an empty one.
+
+    Raises:
+        UserError: a row has none, or something that is none; the message names its line.
+    """
+    several = separator is not None or hold_several(rows, column)
+    return [read_label(row, file, column, separator, several=several) for row in rows]
+
+
+def hold_several(rows: Sequence[Row], column: str) -> bool:
+    """Whether the labels of some row are a list, so that an empty field is an empty one."""
+    return any(isinstance(row.fields.get(column), list) for row in rows)
+
+
+def read_label(
+    row: Row, file: str, column: str, separator: str | None = None, *, several: bool = False
+) -> GivenLabel:
+    """The label, or several, of one row.
+
+    Raises:
+        UserError: it has none, or something that is none.
+    """
+    value = row.fields.get(column)
+    if value is None and several:
+        return ()
+    if isinstance(value, list):
+        return _several(value, f'{file}, line {row.line}: "{column}"')
+    if separator is not None and isinstance(value, str | int | float):
+        return _several(str(value).split(separator), f'{file}, line {row.line}: "{column}"')
+    written = _written(value)
+    if written is None and value is not None and not isinstance(value, str | float):
+        raise UserError(
+            f'{file}, line {row.line}: "{column}" holds {type(value).__name__}, where a name or a '
+            "number should stand: write it as text"
+        )
+    if written is None:
+        raise UserError(
+            f'{file}, line {row.line}: "{column}" holds no label: add one '
+            "(if a text may have several or none, say --label-separator)"
+        )
+    if written.startswith("[") and written.endswith("]"):
+        listed = _json_list(written)
+        if listed is not None:
+            return _several(listed, f'{file}, line {row.line}: "{column}"')
+    return written
+
+
+def _several(values: list[Any], where: str) -> tuple[str, ...]:
+    """Several labels, or none."""
+    labels = [_written(value) for value in values]
+    if isinstance(values, list) and any(
+        label is None and value not in ("", None) and not str(value).isspace()
+        for label, value in zip(labels, values, strict=True)
+    ):
+        raise UserError(f"{where} must be a list of labels, not of other things")
+    return tuple(dict.fromkeys(label for label in labels if label is not None))
+
+
+def _written(value: Any) -> str | None:
+    """One label as text, or None if it is none."""
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | bool | int | float) and value == value and str(value).strip():
+        return str(value).strip()
+    return None
+
+
+def _json_list(written: str) -> list[Any] | None:
+    try:
+        value = json.loads(written)
+    except ValueError:
+        return None
+    return value if isinstance(value, list) else None

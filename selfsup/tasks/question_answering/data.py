@@ -1,0 +1,321 @@
+"""Questions about contexts, in whatever form they came.
+
+Shapes: N questions, C different contexts.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.inputs import Input, opening
+from selfsup.errors import UserError
+from selfsup.tasks.notes import Mistake, noting
+
+
+class Answer(NamedTuple):
+    """A part of a context.
+
+    Attributes:
+        text: what stands there, character by character.
+        start: its first character's place in the context, from 0.
+    """
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Questions:
+    """N questions, many of which share a context.
+
+    Attributes:
+        source: the file.
+        ids: the questions' ids, all different.
+        questions: the questions.
+        contexts: C different contexts.
+        context_of: which context each question is about, int64 [N].
+        answers: what each question may be answered with, as the file lists it; nothing where the
+            context holds no answer. None where only questions were read.
+        may_be_unanswerable: whether some questions have no answer, as in SQuAD 2.0, or the file
+            says that it is of that form.
+        notes: what the user should know of how the file was read, a sentence each.
+    """
+
+    source: str
+    ids: list[str]
+    questions: list[str]
+    contexts: list[str]
+    context_of: np.ndarray
+    answers: list[tuple[Answer, ...]] | None
+    may_be_unanswerable: bool
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def context(self, place: int) -> str:
+        """The context of a question."""
+        return self.contexts[self.context_of[place]]
+
+    def texts(self) -> list[str]:
+        """All texts: the contexts, then the questions."""
+        return self.contexts + self.questions
+
+    def without_empty(self) -> "Questions":
+        """The same without questions that say nothing, or about nothing: they teach nothing."""
+        has_text = np.asarray([bool(context.strip()) for context in self.contexts])
+        asked = np.asarray([bool(question.strip()) for question in self.questions])
+        kept = np.flatnonzero(asked & has_text[self.context_of])
+        if len(kept) == len(self):
+            return self
+        if not len(kept):
+            raise UserError(f"{self.source}: all questions or contexts are empty: add some")
+        first = self.ids[int(np.setdiff1d(np.arange(len(self)), kept)[0])]
+        note = (
+            f"{self.source}: {len(self) - len(kept)} questions left out whose text or context is "
+            f"empty (the first is {first})"
+        )
+        return replace(
+            self,
+            ids=[self.ids[place] for place in kept],
+            questions=[self.questions[place] for place in kept],
+            context_of=self.context_of[kept],
+            answers=None if self.answers is None else [self.answers[place] for place in kept],
+            notes=(*self.notes, note),
+        )
+
+
+def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:
+    """Questions that stand in no file, each with its context; their ids are their numbers."""
+    different = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
+    return Questions(
+        "",
+        [str(number) for number in range(1, len(questions) + 1)],
+        list(questions),
+        list(different),
+        np.asarray([different[context] for context in contexts], np.int64),
+        None,
+        False,
+    )
+
+
+# Questions about contexts, read from files in SQuAD's form (1.1 and 2.0).
+#
+# ``{"data": [{"paragraphs": [{"context": …, "qas": [{"id": …, "question": …, "answers": [{"text":
+# …,
+# "answer_start": …}], "is_impossible": …}]}]}]}``. An answer's place is counted in characters.
+
+
+def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = None) -> Questions:
+    """Read a whole file, also compressed.
+
+    Args:
+        file: a path or URL.
+        labelled: read the answers, and hold each against its place in the context.
+        mistakes: where to note what is wrong with questions and answers, which are then left out;
+            None to raise it.
+
+    Raises:
+        UserError: the file cannot be read or is not in this form, two questions share an id, or an
+            answer is not what stands at its place. The message names the question's id.
+    """
+    whole = _read_json(file)
+    if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
+        raise UserError(f'{file}: it has no list "data": give a file in SQuAD\'s form')
+    ids: dict[str, None] = {}
+    contexts: dict[str, int] = {}
+    questions: list[str] = []
+    context_of: list[int] = []
+    answers: list[tuple[Answer, ...]] = []
+    for context, question, where in _questions(whole, file):
+        with noting(mistakes):
+            name = _id(question, where)
+            where = f"{file}, question {name}"
+            if name in ids:
+                raise Mistake(
+                    "questions with the id of another one",
+                    f"{where}: two questions have this id: give each its own",
+                )
+            text = _text(question, "question", where)
+            if labelled:
+                found = _answers(question, context, where, mistakes)
+                if found is None:
+                    continue
+                answers.append(found)
+            ids[name] = None
+            questions.append(text)
+            context_of.append(contexts.setdefault(context, len(contexts)))
+    if not questions and not mistakes:
+        raise UserError(f"{file}: holds no questions: give a file with at least one")
+    version = str(whole.get("version", "")).lower().removeprefix("v")
+    may_be_unanswerable = version.startswith("2") or not all(answers)
+    return Questions(
+        file,
+        list(ids),
+        questions,
+        list(contexts),
+        np.asarray(context_of, np.int64),
+        answers if labelled else None,
+        may_be_unanswerable,
+    )
+
+
+def read_answers(file: str) -> dict[str, str]:
+    """Read answers as SQuAD's own script takes them: ``{"id": "answer"}``.
+
+    Raises:
+        UserError: the file cannot be read, or is not in this form.
+    """
+    whole = _read_json(file)
+    if not isinstance(whole, dict) or not whole:
+        raise UserError(f'{file}: not in the form {{"id": "answer"}}: write a JSON object')
+    for name, answer in whole.items():
+        if not isinstance(answer, str):
+            raise UserError(
+                f'{file}, question {name}: the answer is no text: write one, "" for no answer'
+            )
+    return whole
+
+
+def _read_json(file: str) -> Any:
+    with opening(Input(file, file, ".json")) as raw:
+        try:
+            content = compression.decompressed(raw, file).read()
+        except compression.DAMAGED as error:
+            raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
+        except OSError as error:
+            raise UserError(f"{file}: cannot be read ({error.strerror or error})") from None
+    if not content.strip():
+        raise UserError(f"{file}: the file is empty: give one in SQuAD's form")
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: byte {error.start + 1} is not UTF-8: save the file in that encoding"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        mend = "give a file in SQuAD's form"
+        if ".jsonl" in file:
+            mend += "; of our own answers that is one called NAME.json"
+        raise UserError(f"{file}: not JSON ({reason}): {mend}") from None
+
+
+def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every question with its context, and where it stands: ``file, data[0].paragraphs[2]…``."""
+    for article_number, article in enumerate(whole["data"]):
+        place = f"{file}, data[{article_number}]"
+        for number, paragraph in enumerate(_list(article, "paragraphs", place)):
+            where = f"{place}.paragraphs[{number}]"
+            questions = _list(paragraph, "qas", where)
+            first = questions[0] if questions else None
+            if isinstance(first, dict) and "id" in first:
+                context = _text(paragraph, "context", f"{where}, question {first['id']}")
+            else:
+                context = _text(paragraph, "context", where)
+            for question_number, question in enumerate(questions):
+                yield context, question, f"{where}.qas[{question_number}]"
+
+
+def _list(parent: Any, name: str, where: str) -> list[Any]:
+    found = parent.get(name) if isinstance(parent, dict) else None
+    if not isinstance(found, list):
+        raise UserError(f'{where}: it has no list "{name}": give a file in SQuAD\'s form')
+    return found
+
+
+def _id(question: Any, where: str) -> str:
+    name = question.get("id") if isinstance(question, dict) else None
+    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
+        raise Mistake("questions without an id", f'{where}: the question has no "id": give it one')
+    return _whole(str(name), "id", where)
+
+
+def _text(parent: dict[str, Any], name: str, where: str) -> str:
+    text = parent.get(name)
+    if not isinstance(text, str):
+        raise UserError(f'{where}: "{name}" is missing or no text: add it')
+    return _whole(text, name, where)
+
+
+def _whole(text: str, name: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f'{where}: "{name}" holds half a character at place {error.start}: mend or remove it'
+        ) from None
+    return text
+
+
+def _answers(
+    question: dict[str, Any], context: str, where: str, mistakes: list[UserError] | None
+) -> tuple[Answer, ...] | None:
+    """The answers that are right; None if there are some, but none is right."""
+    listed = _one_by_one(question.get("answers", []))
+    if not isinstance(listed, list):
+        raise UserError(f'{where}: "answers" is no list: write [] where there is none')
+    impossible = question.get("is_impossible", False)
+    if impossible is True and listed:
+        raise Mistake(
+            "questions said to be impossible, with answers",
+            f'{where}: "is_impossible", but has answers: take one of the two out',
+        )
+    if impossible is not True and not listed:
+        raise Mistake(
+            "questions without answers that are not said to be impossible",
+            f'{where}: has no answers: add one, or set "is_impossible" to true where the context '
+            "has none",
+        )
+    answers = []
+    for entry in listed:
+        with noting(mistakes):
+            answers.append(_answer(entry, context, where))
+    return tuple(answers) if answers or not listed else None
+
+
+def _one_by_one(answers: Any) -> Any:
+    """Hugging Face's ``{"text": [...], "answer_start": [...]}`` as a list of answers."""
+    if isinstance(answers, dict) and answers.keys() == {"text", "answer_start"}:
+        texts, starts = answers["text"], answers["answer_start"]
+        if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
+            return [
+                {"text": text, "answer_start": start}
+                for text, start in zip(texts, starts, strict=True)
+            ]
+    return answers
+
+
+def _answer(entry: Any, context: str, where: str) -> Answer:
+    text = entry.get("text") if isinstance(entry, dict) else None
+    start = entry.get("answer_start") if isinstance(entry, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        raise Mistake(
+            "answers without text",
+            f'{where}: an answer has no "text": add it, or take the answer out',
+        )
+    if isinstance(start, float) and start.is_integer():
+        start = int(start)
+    if not isinstance(start, int) or isinstance(start, bool):
+        raise Mistake(
+            "answers without a place",
+            f'{where}: the answer {_shown(text)} has no "answer_start" that is a whole '
+            "number: add it",
+        )
+    if start >= 0 and context.startswith(text, start):
+        return Answer(text, start)
+    found = context.find(text)
+    mend = f"it first stands at {found}" if found >= 0 else "the context does not hold it at all"
+    raise Mistake(
+        "answers that do not stand at their place",
+        f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
+        f"{mend}; mend answer_start or text",
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "…")

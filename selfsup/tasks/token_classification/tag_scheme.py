@@ -1,0 +1,276 @@
+"""A sentence as token classification knows it: a text, its words' places in it, their tags."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from selfsup.errors import UserError
+from selfsup.tasks.token_classification.metrics import OUTSIDE, Tag
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A sentence, or any text that is tagged on its own.
+
+    Attributes:
+        line: where it begins in its file.
+        text: as it was written, or its words with a space between where only words are known.
+        spans: the first character of each word in ``text``, and the one after its last.
+        tags: of each word, or None where they are unknown.
+        word_lines: where each word's tag stands in the file.
+    """
+
+    line: int
+    text: str
+    spans: Sequence[tuple[int, int]]
+    tags: Sequence[str] | None
+    word_lines: Sequence[int]
+
+    @property
+    def words(self) -> list[str]:
+        """The words as they stand in the text."""
+        return [self.text[start:end] for start, end in self.spans]
+
+    @classmethod
+    def from_words(
+        cls, line: int, words: Sequence[str], tags: Sequence[str] | None, lines: Sequence[int]
+    ) -> "TaggedText":
+        """Words of which it is not known what stood between them: take a space for it.
+
+        Args:
+            line: where the sentence begins.
+            words, tags: as many of each.
+            lines: of the words.
+        """
+        spans, start = [], 0
+        for word in words:
+            spans.append((start, start + len(word)))
+            start += len(word) + 1
+        return cls(line, " ".join(words), spans, tags, lines)
+
+
+@dataclass(frozen=True)
+class TaggedTexts:
+    """N sentences from a file.
+
+    Attributes:
+        source: the file.
+        sentences: all with tags, or all without.
+        notes: what the user should know of how the file was read, a sentence each.
+    """
+
+    source: str
+    sentences: list[TaggedText]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.sentences)
+
+    def texts(self) -> list[str]:
+        """The sentences as texts."""
+        return [sentence.text for sentence in self.sentences]
+
+    def without_empty(self) -> "TaggedTexts":
+        """The same without sentences of no words, from which nothing can be learnt."""
+        kept = [sentence for sentence in self.sentences if sentence.spans]
+        if len(kept) == len(self):
+            return self
+        first = next(sentence.line for sentence in self.sentences if not sentence.spans)
+        note = (
+            f"{self.source}: sentences without words left out: {len(self) - len(kept):,} "
+            f"(the first in line {first})"
+        )
+        return replace(self, sentences=kept, notes=(*self.notes, note))
+
+
+# How tags mark where entities begin and end: the scheme of a file, and where it is broken.
+#
+# A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
+#
+# | scheme | one word | several words |
+# |---|---|---|
+# | BIO (IOB2) | B | B I I |
+# | IOB1 | I | I I I; B I I directly after an entity of the same type |
+# | BIOES | S | B I E |
+# | BILOU | U | B I L |
+# | BMES | S | B M E |
+# | plain | X | X X X: neighbours with the same tag are one entity |
+
+
+# The prefixes that stand for others: all tags are read as BIOES.
+_MEANING = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
+_PREFIXES = {
+    "BIO": "BI",
+    "IOB1": "IB",
+    "BIOES": "BIES",
+    "BILOU": "BILU",
+    "BMES": "BMES",
+}
+# The type of entities whose tags are a prefix alone.
+_ONLY_KIND = "_"
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A tag that cannot stand where it stands.
+
+    Attributes:
+        line: of its word.
+        what: in a few words.
+    """
+
+    line: int
+    what: str
+
+
+def read_tags(names: Sequence[str]) -> tuple[Tag, ...]:
+    """Take the tags that a model knows apart; those without a prefix are plain."""
+    alone = _are_prefixes_alone(names)
+    return tuple(_tag(name, alone) for name in names)
+
+
+def entities_in_a_pipeline(names: Sequence[str]) -> bool:
+    """Whether the pipeline of transformers, too, makes the right entities of a model's tags.
+
+    It knows the prefixes ``B-`` and ``I-``, and takes neighbours with equal tags for one entity.
+    """
+    if _are_prefixes_alone(names):
+        return False
+    return all(name[0] in "BI" for name in names if _has_prefix(name))
+
+
+def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
+    """The scheme that the tags of a file follow.
+
+    Raises:
+        UserError: some tags have a prefix and some have none, or all are numbers; the message
+            names a line.
+    """
+    tags = {tag for sentence in sentences for tag in sentence.tags or ()}
+    alone = _are_prefixes_alone(tags)
+    inside = tags - {"O"}
+    used = {tag[0] for tag in inside if alone or _has_prefix(tag)}
+    if not used:
+        if inside and all(tag.lstrip("-").isdecimal() for tag in inside):
+            raise UserError(
+                f"{source}, line {sentences[0].line}: the tags are numbers: "
+                "write their names, such as B-PER and O"
+            )
+        return "plain" if inside else "BIO"
+    if not alone:
+        _refuse_unlike(source, sentences)
+    for scheme, prefixes in _PREFIXES.items():
+        if scheme != "IOB1" and used <= set(prefixes):
+            break
+    else:
+        scheme = "BIOES"
+    if scheme != "BIO":
+        return scheme
+    breaches = len(find_breaches(sentences, "BIO"))
+    return "IOB1" if breaches and len(find_breaches(sentences, "IOB1")) < breaches else "BIO"
+
+
+def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
+    """The tags that the scheme does not allow where they stand, in order."""
+    if scheme == "plain":
+        return []
+    breaches = []
+    names = list({tag for sentence in sentences for tag in sentence.tags or ()})
+    readings = dict(zip(names, read_tags(names), strict=True))
+    for sentence in sentences:
+        previous, before = OUTSIDE, "O"
+        for place, name in enumerate(sentence.tags or ()):
+            tag = readings[name]
+            if not _may_follow(previous, tag, scheme):
+                where = f"after {before}" if place else "at the beginning"
+                breaches.append(Breach(sentence.word_lines[place], f"{name} {where}"))
+            previous, before = tag, name
+        if not _may_follow(previous, OUTSIDE, scheme):
+            breaches.append(Breach(sentence.word_lines[-1], f"{before} at the end"))
+    return breaches
+
+
+def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
+    """What the user should know of a file's tags, a sentence each.
+
+    Raises:
+        UserError: see ``find_scheme``.
+    """
+    scheme = find_scheme(source, sentences)
+    if scheme == "plain":
+        return [
+            f"{source}: the tags have no prefix (B-, I-): "
+            "neighbouring words with the same tag are taken for one entity"
+        ]
+    notes = [] if scheme == "BIO" else [f"{source}: the tags are read as {scheme}"]
+    breaches = find_breaches(sentences, scheme)
+    if breaches:
+        shown = "; ".join(f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN])
+        more = "; …" if len(breaches) > _SHOWN else ""
+        notes.append(
+            f"{source}: {_tags(len(breaches))} the {scheme} scheme ({shown}{more}); a tag that "
+            "continues nothing is taken to begin an entity"
+        )
+    return notes
+
+
+def complete_tags(tags: Iterable[str], scheme: str) -> tuple[str, ...]:
+    """All tags that the scheme has for the types that occur: O first, then type by type.
+
+    A type of which training shows single words only can thus be told in several words later on.
+    """
+    names = set(tags)
+    if scheme == "plain":
+        return (*(["O"] if "O" in names else []), *sorted(names - {"O"}))
+    prefixes = _PREFIXES["BIO" if scheme == "IOB1" else scheme]
+    if _are_prefixes_alone(names):
+        complete = ["O", *prefixes]
+    else:
+        kinds = sorted({name[2:] for name in names - {"O"}})
+        complete = ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in prefixes)]
+    return (*complete, *sorted(names - set(complete)))
+
+
+def _may_follow(previous: Tag, tag: Tag, scheme: str) -> bool:
+    same = previous.kind == tag.kind
+    if scheme == "IOB1":
+        return tag.prefix != "B" or (previous.prefix in "BI" and same)
+    continues = tag.prefix in "IE"
+    if scheme == "BIO":
+        return not continues or (previous.prefix in "BI" and same)
+    return (continues and same) if previous.prefix in "BI" else not continues
+
+
+def _tags(count: int) -> str:
+    return "1 tag breaks" if count == 1 else f"{count:,} tags break"
+
+
+def _has_prefix(tag: str) -> bool:
+    return tag[1:2] == "-" and tag[0] in _MEANING and len(tag) > 2
+
+
+def _are_prefixes_alone(names: Iterable[str]) -> bool:
+    """Whether the tags are B, I and O and the like, without a type."""
+    inside = set(names) - {"O"}
+    return bool(inside & {"B", "I"}) and inside <= set(_MEANING)
+
+
+def _tag(name: str, alone: bool) -> Tag:
+    if name == "O":
+        return OUTSIDE
+    if alone:
+        return Tag(_MEANING[name], _ONLY_KIND)
+    if _has_prefix(name):
+        return Tag(_MEANING[name[0]], name[2:])
+    return Tag("I", name)
+
+
+def _refuse_unlike(source: str, sentences: Sequence[TaggedText]) -> None:
+    for sentence in sentences:
+        for tag, line in zip(sentence.tags or (), sentence.word_lines, strict=True):
+            if tag != "O" and not _has_prefix(tag):
+                raise UserError(
+                    f"{source}, line {line}: tag {tag!r} is neither O nor a type with a prefix, "
+                    "such as B-PER, as other tags of this file are: mend it"
+                )

@@ -1,0 +1,236 @@
+"""Sentences of words as token ids; what is too long for the encoder is seen through windows.
+
+A word's first piece stands for it: its label is learnt there and its scores are read there. A
+sentence longer than the encoder's length is covered by windows that overlap. Each word belongs to
+the one window in which it has most context, so every word is learnt once and scored once, and the
+rows of the windows, laid end to end, are those of the words in their order.
+
+Shapes: N sentences in W windows, B of them in a batch, T tokens laid end to end, R words (rows).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from selfsup.encoder.packing import Packing
+from selfsup.errors import UserError
+from selfsup.shards.folder import concatenated_ranges
+from selfsup.tasks.classification.encoding import IGNORE_INDEX
+from selfsup.tasks.text_encoding import plain, special_ids
+
+# The tokenizer's own form of an encoded text takes kilobytes; so many exist at a time.
+_WORDS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """B windows laid end to end in T tokens.
+
+    Attributes:
+        input_ids: int64 [T].
+        token_type_ids: int64 [T], all 0.
+        packing: where each window begins.
+        word_rows: int64 [R], the row of each word's first piece.
+        labels: int64 [R], -100 where unknown.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    packing: Packing
+    word_rows: Tensor
+    labels: Tensor
+
+    @property
+    def token_count(self) -> int:
+        """T."""
+        return len(self.input_ids)
+
+    def to(self, device: torch.device) -> "WordBatch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        return WordBatch(
+            self.input_ids.to(device),
+            self.token_type_ids.to(device),
+            self.packing.to(device),
+            self.word_rows.to(device),
+            self.labels.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class WordWindows:
+    """W windows over sentences, in the order of the sentences.
+
+    Attributes:
+        input_ids: int32 [T], of all windows laid end to end, with ``[CLS]`` and ``[SEP]``.
+        lengths: int64 [W], tokens in each window.
+        row_counts: int64 [W], how many words belong to each window; they are its rows.
+        word_places: int64 [R], where in its window each word's first piece is.
+        labels: int64 [R], -100 where unknown.
+    """
+
+    input_ids: np.ndarray
+    lengths: np.ndarray
+    row_counts: np.ndarray
+    word_places: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """W."""
+        return len(self.lengths)
+
+    def windows_of(self, places: np.ndarray) -> np.ndarray:
+        """A window is learnt from by itself: ``places``."""
+        return places
+
+    def batch(self, places: np.ndarray) -> WordBatch:
+        """The windows at ``places``, int64 [B], in that order."""
+        lengths, counts = self.lengths[places], self.row_counts[places]
+        starts = (np.cumsum(self.lengths) - self.lengths)[places]
+        first_words = (np.cumsum(self.row_counts) - self.row_counts)[places]
+        input_ids = torch.from_numpy(self.input_ids[concatenated_ranges(starts, lengths)]).long()
+        words = concatenated_ranges(first_words, counts)
+        rows = np.repeat(np.cumsum(lengths) - lengths, counts) + self.word_places[words]
+        return WordBatch(
+            input_ids,
+            torch.zeros_like(input_ids),
+            Packing.from_lengths(torch.from_numpy(lengths)),
+            torch.from_numpy(rows),
+            torch.from_numpy(self.labels[words]),
+        )
+
+
+@dataclass(frozen=True)
+class EncodedSentences:
+    """N sentences as token ids.
+
+    Attributes:
+        windows: over all of them; a window is also what is learnt from.
+        word_counts: int64 [N], how many words each sentence has.
+        notes: how many sentences are longer than a window.
+    """
+
+    windows: WordWindows
+    word_counts: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.word_counts)
+
+    @property
+    def units(self) -> WordWindows:
+        """What to learn from."""
+        return self.windows
+
+
+def encode_words(
+    tokenizer: Tokenizer,
+    sentences: Sequence[Sequence[str]],
+    labels: np.ndarray | None,
+    max_length: int,
+    overlap: int,
+    source: str = "",
+) -> EncodedSentences:
+    """Turn sentences into windows; one without words makes a window without rows.
+
+    Args:
+        tokenizer: adds ``[CLS]`` and ``[SEP]``; such tokens within the words are ordinary text.
+        sentences: the words of each.
+        labels: int64 [R], of all words in their order, or None where they are unknown.
+        max_length: most tokens of a window, at least 3.
+        overlap: tokens that a window shares with the next one.
+        source: the file, for the note on long sentences.
+    """
+    pieces_of = _pieces({word for words in sentences for word in words}, tokenizer)
+    begin, end = (np.array([token], np.int32) for token in special_ids(tokenizer))
+    input_ids, places = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    lengths, row_counts, long = [], [], 0
+    for words in sentences:
+        pieces = np.concatenate([np.empty(0, np.int32), *(pieces_of[word] for word in words)])
+        piece_counts = np.array([len(pieces_of[word]) for word in words], np.int64)
+        first_pieces = np.cumsum(piece_counts) - piece_counts
+        for start, stop, own in owned_windows(first_pieces, len(pieces), max_length - 2, overlap):
+            input_ids += [begin, pieces[start:stop], end]
+            lengths.append(stop - start + 2)
+            row_counts.append(len(own))
+            places.append(own - start + 1)
+        long += len(pieces) > max_length - 2
+    word_counts = np.array([len(words) for words in sentences], np.int64)
+    unknown = np.full(int(word_counts.sum()), IGNORE_INDEX, np.int64)
+    encoded = WordWindows(
+        np.concatenate(input_ids),
+        np.asarray(lengths, np.int64),
+        np.asarray(row_counts, np.int64),
+        np.concatenate(places),
+        unknown if labels is None else labels,
+    )
+    note = (
+        f"{source}: {long:,} of {len(sentences):,} sentences are longer than {max_length} tokens "
+        "and are read in windows"
+    )
+    return EncodedSentences(encoded, word_counts, (note,) if long else ())
+
+
+def owned_windows(
+    first_pieces: np.ndarray, piece_count: int, size: int, overlap: int
+) -> list[tuple[int, int, np.ndarray]]:
+    """Cover a sentence with windows, and give each word to the one in which it has most context.
+
+    Args:
+        first_pieces: int64 [R], the number of each word's first piece, ascending.
+        piece_count: how many pieces there are.
+        size: most pieces in a window.
+        overlap: pieces that neighbours share, the last two perhaps more; fewer where they would
+            leave no way forward.
+
+    Returns:
+        for each window its first piece, the one after its last, and the first pieces of the words
+        that belong to it, int64. Windows to which none belongs are left out.
+    """
+    if piece_count <= size:
+        return [(0, piece_count, first_pieces)]
+    starts = np.arange(0, piece_count - size, max(1, size - overlap))
+    starts = np.append(starts, piece_count - size)
+    # Nearest to the middle of a window is most context; between two middles lies a border.
+    borders = (starts[:-1] + size + starts[1:] + 1) // 2
+    owner = np.searchsorted(borders, first_pieces, side="right")
+    used, first_words = np.unique(owner, return_index=True)
+    parts = np.split(first_pieces, first_words[1:])
+    return [
+        (int(start), int(start) + size, own) for start, own in zip(starts[used], parts, strict=True)
+    ]
+
+
+def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """The token ids of each word, int32; a word of which nothing is left is an unknown one."""
+    tokenizer = plain(tokenizer, special_as_text=True)
+    unknown = np.array([_unknown_id(tokenizer)], np.int32)
+    found, ordered = {}, sorted(words)
+    for first in range(0, len(ordered), _WORDS_AT_ONCE):
+        some = ordered[first : first + _WORDS_AT_ONCE]
+        encodings = tokenizer.encode_batch_fast(some, add_special_tokens=False)
+        for word, encoding in zip(some, encodings, strict=True):
+            found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
+    return found
+
+
+def _unknown_id(tokenizer: Tokenizer) -> int:
+    """The id of ``[UNK]``.
+
+    Raises:
+        UserError: the tokenizer has no such token.
+    """
+    token = getattr(tokenizer.model, "unk_token", None)
+    number = None if token is None else tokenizer.token_to_id(token)
+    if number is None:
+        raise UserError(
+            "the tokenizer has no unknown token as BERT's WordPiece has: take another model for "
+            "token-classification"
+        )
+    return number

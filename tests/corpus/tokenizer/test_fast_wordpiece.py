@@ -1,0 +1,173 @@
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Metaspace
+
+from selfsup.corpus.tokenizer import fast_wordpiece
+from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, train_tokenizer, wordpiece_tokenizer
+
+CORPUS = [
+    "The quick brown fox, isn't it? naïve café RÉSUMÉ Straße 3.14% don't e-mail_address",
+    "한국어 문장입니다. 그는 학교에 갔다! 漢字 かな カナ 中文字符 Привет мир ελληνικά",
+    "[MASK] [CLS] [SEP] [UNK] [PAD] ##ing ## [ ] mask unk 😀 👩‍👩‍👧 ﬁ Ǆ İ ß",
+]
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789[]#.,-'\"한국어입니다é漢"
+OPTIONS = list(product([True, False], [True, False, None], [True, False]))
+
+# Pieces of text that have led tokenizers astray.
+AWKWARD = [
+    *SPECIAL_TOKENS, "[mask]", "[MASK]s", "##ing", "\t", "\n", "\r\n", "\x0b", "\x0c", "\x1c",
+    "\x1f", "\x85", "\x00", "\x7f", "\xa0", "\xad", "\u1680", "\u180e", "\u2003", "\u2028",
+    "\u200b", "\u200d", "\u202e", "\u3000", "\ufeff", "\ufffd", "\ue000", "e\u0301", "\u0301",
+    "\u1112\u1161\u11ab", "각", "漢", "𠀀", "İ", "ẞ", "ΑΣ", "ﬁ", "—", "’", "½", "²", "😀", "🏽",
+    "the", "The", "naïve", "입니다", "x" * 101, "é" * 101,
+]  # fmt: skip
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from(AWKWARD),
+        st.sampled_from([" ", "", "  "]),
+        st.text(LETTERS, max_size=12),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+    ),
+    max_size=16,
+).map("".join)
+
+
+def tokenizer_with(lowercase: bool, strip_accents: bool | None, split_chinese: bool) -> Tokenizer:
+    trained = train_tokenizer(CORPUS, vocab_size=300, min_frequency=1, allow_fewer=True)
+    return wordpiece_tokenizer(
+        trained.get_vocab(),
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        split_chinese_characters=split_chinese,
+    )
+
+
+TOKENIZERS = {options: tokenizer_with(*options) for options in OPTIONS}
+ENCODERS = {
+    (options, match): WordPieceEncoder(
+        TOKENIZERS[options], match_special_tokens=match, cache_size=64
+    )
+    for options in OPTIONS
+    for match in (False, True)
+}
+
+
+def ids_of(tokenizer: Tokenizer, text: str, *, match_special_tokens: bool) -> list[int]:
+    tokenizer.encode_special_tokens = not match_special_tokens
+    return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@given(text=TEXTS)
+@settings(max_examples=150)
+@example(text="a\x0bb c\x1cd\x85e\u3000f")
+@example(text="[MASK] x[MASK]y [SEP]")
+def test_ids_equal_those_of_tokenizers_on_every_text(options, text):
+    for match in (False, True):
+        assert ENCODERS[options, match].encode(text) == ids_of(
+            TOKENIZERS[options], text, match_special_tokens=match
+        )
+
+
+@pytest.mark.parametrize("strip_accents", [False, None])
+def test_ids_equal_those_of_tokenizers_on_every_character_alone_and_within_a_word(strip_accents):
+    options = (True, strip_accents, True)
+    characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code <= 0xDFFF]
+    for first in range(0, len(characters), 1024):
+        text = " ".join(f"{c} a{c}b" for c in characters[first : first + 1024])
+        expected = ids_of(TOKENIZERS[options], text, match_special_tokens=False)
+        assert ENCODERS[options, False].encode(text) == expected
+
+
+def test_text_that_looks_like_a_special_token_gets_no_special_id():
+    tokenizer = TOKENIZERS[True, False, True]
+    special = {tokenizer.token_to_id(token) for token in SPECIAL_TOKENS if token != "[UNK]"}
+    ids = WordPieceEncoder(tokenizer).encode("a [MASK] b [CLS][SEP] [PAD]")
+    assert ids
+    assert special.isdisjoint(ids)
+
+
+def test_special_tokens_are_found_in_text_when_asked_for():
+    tokenizer = TOKENIZERS[True, False, True]
+    encoder = WordPieceEncoder(tokenizer, match_special_tokens=True)
+    assert tokenizer.token_to_id("[MASK]") in encoder.encode("paris is the [MASK] of france")
+
+
+def test_a_full_cache_changes_nothing():
+    tokenizer = TOKENIZERS[True, False, True]
+    text = " ".join(CORPUS)
+    tiny, large = WordPieceEncoder(tokenizer, cache_size=1), WordPieceEncoder(tokenizer)
+    assert tiny.encode(text) == tiny.encode(text) == large.encode(text)
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_no_more_is_remembered_than_is_asked_for_and_nothing_long(limit):
+    asked: list[str] = []
+
+    def results(text: str) -> bytes:
+        asked.append(text)
+        return text.encode()
+
+    remembered = fast_wordpiece._Remembered(results, limit)
+    for text in ("a", "b", "c", "d", "e", "f", "f", "g" * 65, "g" * 65):
+        assert remembered[text] == text.encode()
+        assert len(remembered) <= limit
+    assert asked.count("f") == 1
+    assert asked.count("g" * 65) == 2
+
+
+def test_added_words_are_found_as_tokenizers_finds_them():
+    tokenizer = tokenizer_with(True, False, True)
+    tokenizer.add_tokens(["quickfox", AddedToken("new york", normalized=False)])
+    encoder = WordPieceEncoder(tokenizer)
+    for text in ("a quickfox!", "in new york today", "quickfoxes"):
+        assert encoder.encode(text) == ids_of(tokenizer, text, match_special_tokens=False)
+
+
+def test_truncation_and_padding_of_the_tokenizer_are_not_applied():
+    tokenizer = tokenizer_with(True, False, True)
+    whole = tokenizer.encode(CORPUS[0], add_special_tokens=False).ids
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=64)
+    assert WordPieceEncoder(tokenizer).encode(CORPUS[0]) == whole
+
+
+def test_a_tokenizer_of_another_kind_is_left_to_tokenizers():
+    tokenizer = Tokenizer(BPE({"▁": 0, "a": 1, "▁a": 2, "b": 3}, [("▁", "a")]))
+    tokenizer.pre_tokenizer = Metaspace()
+    assert WordPieceEncoder(tokenizer).encode("a ab") == tokenizer.encode("a ab").ids
+
+
+def test_batches_are_bytes_of_the_smallest_type_that_holds_the_vocabulary():
+    small = WordPieceEncoder(TOKENIZERS[True, False, True])
+    assert small.dtype == np.uint16
+    first, second, third = small.encode_batch(["the fox", "", "fox"])
+    assert np.frombuffer(first, np.uint16).tolist() == small.encode("the fox")
+    assert second == b""
+    assert third == small.encode_batch(["fox"])[0]
+    vocabulary = {**TOKENIZERS[True, False, True].get_vocab()}
+    vocabulary |= {f"filler{i}": len(vocabulary) + i for i in range(1 << 16)}
+    large = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=False)
+    assert WordPieceEncoder(large).dtype == np.uint32
+    assert WordPieceEncoder(large).encode(CORPUS[0]) == small.encode(CORPUS[0])
+
+
+def test_ids_are_berts_own_on_its_fixture(shared_data, tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(
+        (shared_data / "tokenizer" / "bert-base-uncased.vocab.txt").read_bytes()
+    )
+    encoder = WordPieceEncoder(load_tokenizer(tmp_path))
+    path = shared_data / "tokenizer" / "bert-base-uncased.questions.jsonl"
+    questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(questions) == 7284
+    for question in questions:
+        assert encoder.encode(question["text"]) == question["ids"]
