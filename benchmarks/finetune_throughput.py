@@ -1,23 +1,23 @@
-"""Claim: fine-tuning and prediction run at a multiple of the speed of transformers.
+"""Claim: fine-tuning and prediction are several times as fast as with transformers.
 
-Training: a single-sentence classifier learns SST-2 for one epoch, batches of 32 sentences of like
-length, dropout 0.1, AdamW, gradient clipping. The time is that of the steps; the texts are token
-ids beforehand. Prediction: from raw text to labels, the paragraphs and headings of Wikipedia, from
-a word to the 512 tokens that BERT takes. Both sides start from the same model folder: the weights
-of ``--encoder``, or random ones of that size with BERT's vocabulary.
+Training: a single-sentence classifier trains on SST-2 for one epoch, with batches of 32 sentences
+of similar length, dropout 0.1, AdamW and gradient clipping. Only the steps are timed; the texts are
+tokenized beforehand. Prediction: from raw text to labels, for paragraphs and headings of Wikipedia,
+from one word to BERT's 512 tokens. Both sides start from the same model folder: the weights of
+``--encoder``, or random ones of that size with BERT's vocabulary.
 
-The peer is ``transformers`` in
+The peer is ``transformers``:
 
-- its usual way: fused AdamW and batches in random order, padded to the longest text; its pipeline,
-  32 texts at a time;
-- its best settings, of which the fastest counts: texts of like length together (its own sampler;
-  for prediction a loop written by hand, over all texts sorted), bf16 autocast where the hardware
-  has it, each attention implementation, as it comes and compiled. For prediction also its pipeline
-  with 1, 8 or 32 texts at a time, in bf16 and in float32, the best of which is given as well.
+- as usually used: fused AdamW and batches in random order, padded to the longest text; its
+  pipeline, 32 texts at a time;
+- with its best settings, of which the fastest counts: texts of similar length together (its own
+  sampler; for prediction a handwritten loop over all texts, sorted), bf16 autocast if the hardware
+  has it, each attention implementation, compiled and not. For prediction also its pipeline with
+  1, 8 or 32 texts at a time, in bf16 and in float32; the best of these is reported too.
 
-Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
-What our matrix products would take at the machine's peak is given as a share of our time, and with
-it the ratio that could be had at most: if nothing else took any time.
+Each setting runs in its own process, in turn, for several rounds; the medians are compared. The
+result also has the time that our matrix products would take at the machine's peak, as a share of
+our time, and the best possible ratio: the one if nothing else took any time.
 
     python benchmarks/finetune_throughput.py [--encoder NAME|FOLDER] [--rounds 3]
 
@@ -55,8 +55,8 @@ PIPELINES = [
 ]
 USUAL = {"training": "transformers", "prediction": f"{PIPELINE} 32 float32"}
 BEST = {"training": BY_LENGTH, "prediction": PIPELINES + BY_LENGTH}
-# What stays open as long as the process: as in `selfsup finetune`, only the embeddings of words
-# that the training texts hold learn.
+# Holds contexts open until the process ends: as in `selfsup finetune`, only the embeddings of words
+# in the training texts are trained.
 UNTIL_THE_END = contextlib.ExitStack()
 TRAIN, TEXTS, MODEL = "train.tsv", "texts.json", "model"
 
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def compare(what: str, folder: Path, rounds: int) -> dict:
-    """Examples a second of every setting, in turn."""
+    """Examples a second of every setting, measured in turn."""
     settings = list(dict.fromkeys([OURS, USUAL[what], *BEST[what]]))
     rates: dict[str, list[float]] = {setting: [] for setting in settings}
     shares: list[float] = []
@@ -143,14 +143,14 @@ def write_data(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def paragraphs(corpus: Path) -> Iterator[str]:
-    """Paragraphs and headings, in their order."""
+    """Yield paragraphs and headings in order."""
     with lzma.open(corpus, "rt", encoding="utf-8") as file:
         for line in file:
             yield from filter(str.strip, json.loads(line)["text"].split("\n"))
 
 
 def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
-    """A classifier of two labels that both sides can load, its head drawn at random."""
+    """Write a classifier of two labels that both sides can load; its head is random."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
     from selfsup.finetuning.find_starting_point import find_starting_point
@@ -182,7 +182,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
 
 
 def measure_training(setting: str, folder: Path) -> dict:
-    """Sentences a second of an epoch of steps, after some steps to warm up."""
+    """Sentences a second in one epoch, after some warm-up steps."""
     learn, batches = (our_training if setting == OURS else their_training)(setting, folder)
     learn(batches[:: max(1, len(batches) // WARM_UP_STEPS)])  # of all lengths
     started = time.perf_counter()
@@ -196,7 +196,7 @@ def measure_training(setting: str, folder: Path) -> dict:
 
 
 def measure_prediction(setting: str, folder: Path) -> dict:
-    """Texts a second from raw text to labels, after a warm-up on some of them."""
+    """Texts a second from raw text to labels, after a warm-up on a quarter of them."""
     texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
     predict = (our_predictor if setting == OURS else their_predictor)(setting, folder)
     predict(texts[: len(texts) // 4])
@@ -210,14 +210,14 @@ def measure_prediction(setting: str, folder: Path) -> dict:
 
 
 def least_seconds(work: Callable[[], object]) -> float:
-    """What the matrix products of a piece of work would take at the machine's peak."""
+    """Seconds that the matrix products of ``work`` would take at the machine's peak."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from selfsup.training.compute import choose_compute
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what other threads do is not counted
+    torch.set_num_threads(1)  # FLOPs of other threads are not counted
     with FlopCounterMode(display=False) as counted:
         work()
     torch.set_num_threads(threads)
@@ -228,7 +228,7 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
-    """The loop of ``selfsup finetune``, and an epoch's batches for it."""
+    """Return the training loop of ``selfsup finetune``, and the batches of an epoch."""
     from selfsup.finetuning.data import encode_task_data, read_task_files
     from selfsup.finetuning.embedding_rows import learning_rows_in_use
     from selfsup.finetuning.find_starting_point import find_starting_point
@@ -287,7 +287,7 @@ def our_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[int]
 
 
 def their_model(setting: str, folder: Path):
-    """Their model, and the same ready to run: compiled or as it comes."""
+    """Load the transformers model; return it, and it again in the form to run (maybe compiled)."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -300,7 +300,7 @@ def their_model(setting: str, folder: Path):
 
 
 def their_autocast():
-    """bf16 where this processor multiplies it, as ours."""
+    """Return an autocast to bf16 that is on if this processor has bf16, as for ours."""
     import torch
 
     has_bf16 = torch.cpu._is_avx512_bf16_supported()
@@ -308,7 +308,7 @@ def their_autocast():
 
 
 def their_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
-    """A loop without the Trainer's bookkeeping, over the batches that the Trainer would take."""
+    """Return a loop without the Trainer's bookkeeping, and the Trainer's batches."""
     import torch
     from transformers import AutoTokenizer, DataCollatorWithPadding
     from transformers.trainer_pt_utils import LengthGroupedSampler
@@ -333,7 +333,7 @@ def their_training(setting: str, folder: Path) -> tuple[Callable[[list], None], 
         order = torch.randperm(len(examples), generator=generator).tolist()
     collate = DataCollatorWithPadding(tokenizer)
     batches = [
-        collate([examples[place] for place in order[first : first + BATCH_SIZE]])
+        collate([examples[index] for index in order[first : first + BATCH_SIZE]])
         for first in range(0, len(order), BATCH_SIZE)
     ]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, fused=True)
@@ -376,15 +376,15 @@ def their_predictor(setting: str, folder: Path) -> Callable[[list[str]], list[in
         order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
         answers = [0] * len(texts)
         for first in range(0, len(order), BATCH_SIZE):
-            places = order[first : first + BATCH_SIZE]
+            chosen = order[first : first + BATCH_SIZE]
             batch = tokenizer.pad(
-                {name: [column[place] for place in places] for name, column in encoded.items()},
+                {name: [column[index] for index in chosen] for name, column in encoded.items()},
                 return_tensors="pt",
             )
             with autocast():
                 logits = run(**batch).logits
-            for place, answer in zip(places, logits.argmax(-1).tolist(), strict=True):
-                answers[place] = answer
+            for index, answer in zip(chosen, logits.argmax(-1).tolist(), strict=True):
+                answers[index] = answer
         return answers
 
     return predict

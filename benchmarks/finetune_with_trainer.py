@@ -1,4 +1,4 @@
-"""Fine-tuning with transformers.Trainer, as the example scripts of transformers do it."""
+"""Fine-tune with transformers.Trainer, as its example scripts do."""
 
 import collections
 import csv
@@ -26,13 +26,13 @@ DOC_STRIDE, MAX_ANSWER_LENGTH, BEST_ENDS = 128, 30, 20
 
 
 class Prepared(NamedTuple):
-    """What the Trainer takes.
+    """The inputs of the Trainer.
 
     Attributes:
-        model: the checkpoint under a new head.
+        model: the checkpoint with a new head.
         train, validation: encoded examples, or windows of them.
-        collate: makes batches.
-        metrics: from the predictions and labels of the validation examples.
+        collate: turns examples into a batch.
+        metrics: computes metrics from the predictions and labels of the validation examples.
     """
 
     model: Any
@@ -55,7 +55,7 @@ def fine_tune_with_trainer(
     max_length: int,
     seed: int,
 ) -> list[float]:
-    """The metric on the validation file after each epoch."""
+    """Fine-tune; return the metric on the validation file after each epoch."""
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     prepared = PREPARE[task](checkpoint, tokenizer, train, validation, max_length)
@@ -86,7 +86,7 @@ def fine_tune_with_trainer(
 
 
 def classification(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):
-    """run_glue.py: a text or a pair, cut at ``max_length``."""
+    """As run_glue.py: a text or a pair, truncated to ``max_length`` tokens."""
     tables = [read_table(file) for file in (train, validation)]
     names = sorted({row["label"] for row in tables[0]})
     encoded = []
@@ -106,7 +106,7 @@ def classification(checkpoint, tokenizer, train: Path, validation: Path, max_len
 
 
 def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):
-    """run_ner.py: the first piece of a word carries its tag."""
+    """As run_ner.py: the first piece of a word has its tag."""
     files = [read_sentences(file) for file in (train, validation)]
     names = sorted({tag for sentence in files[0] for _, tag in sentence})
     encoded = []
@@ -118,12 +118,12 @@ def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: in
             of_tokens, previous = [], None
             for word in tokens.word_ids(number):
                 tag = None if word is None or word == previous else sentence[word][1]
-                # A tag that training never showed cannot be learnt; it counts as none.
+                # A tag that training lacks cannot be learned; it counts as O.
                 of_tokens.append(-100 if tag is None else names.index(tag if tag in names else "O"))
                 previous = word
             labels.append(of_tokens)
         encoded.append(as_rows({**tokens, "labels": labels}))
-    # By the files' own tags, so that words cut off, and tags that training never showed, count.
+    # The tags of the file, so that truncated words and tags that training lacks count.
     true = [[tag for _, tag in sentence] for sentence in files[1]]
 
     def metrics(result) -> dict[str, float]:
@@ -140,17 +140,17 @@ def tagging(checkpoint, tokenizer, train: Path, validation: Path, max_length: in
 
 
 def answering(checkpoint, tokenizer, train: Path, validation: Path, max_length: int):
-    """run_qa.py: windows of long contexts; the best answer over all windows of a question."""
+    """As run_qa.py: windows of long contexts; the best answer over all windows of a question."""
     from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
     windows, _ = answer_windows(tokenizer, read_questions(train), max_length)
     questions = read_questions(validation)
-    validation_windows, places = answer_windows(tokenizer, questions, max_length)
+    validation_windows, origins = answer_windows(tokenizer, questions, max_length)
 
     def metrics(result) -> dict[str, float]:
         best: dict[int, tuple[float, str]] = collections.defaultdict(lambda: (-np.inf, ""))
         starts, ends = result.predictions
-        for (number, offsets), start, end in zip(places, starts, ends, strict=True):
+        for (number, offsets), start, end in zip(origins, starts, ends, strict=True):
             score, (first, last) = best_span(start, end, offsets)
             if score > best[number][0]:
                 best[number] = score, questions[number]["context"][first:last]
@@ -166,11 +166,11 @@ def answering(checkpoint, tokenizer, train: Path, validation: Path, max_length: 
 
 
 def answer_windows(tokenizer, questions: list[dict], max_length: int):
-    """Windows with the places of the first answer, or of ``[CLS]`` where they hold it not whole.
+    """Windows with the position of the first answer; of ``[CLS]`` if it is not whole in the window.
 
     Returns:
-        the windows; and of each the number of its question and the characters of its tokens, None
-        outside of the context.
+        the windows; and for each the index of its question and the character spans of its tokens,
+        None outside the context.
     """
     tokens = tokenizer(
         [question["question"].lstrip() for question in questions],
@@ -183,13 +183,13 @@ def answer_windows(tokenizer, questions: list[dict], max_length: int):
     )
     numbers = tokens.pop("overflow_to_sample_mapping")
     offsets = tokens.pop("offset_mapping")
-    places, starts, ends = [], [], []
+    origins, starts, ends = [], [], []
     for window, number in enumerate(numbers):
         in_context = [
             span if segment == 1 else None
             for span, segment in zip(offsets[window], tokens.sequence_ids(window), strict=True)
         ]
-        places.append((number, in_context))
+        origins.append((number, in_context))
         answer = questions[number]["answers"][0]
         first = answer["answer_start"]
         last = first + len(answer["text"])
@@ -199,12 +199,12 @@ def answer_windows(tokenizer, questions: list[dict], max_length: int):
         starts.append(start[0] if is_whole else 0)
         ends.append(end[0] if is_whole else 0)
     rows = as_rows({**tokens, "start_positions": starts, "end_positions": ends})
-    return rows, places
+    return rows, origins
 
 
 def best_span(start, end, offsets: list) -> tuple[float, tuple[int, int]]:
-    """The best answer in a window: its score, and its characters."""
-    best, place = -np.inf, (0, 0)
+    """The best answer in a window: its score and its character span."""
+    best, span = -np.inf, (0, 0)
     for first in np.argsort(start)[: -BEST_ENDS - 1 : -1]:
         for last in np.argsort(end)[: -BEST_ENDS - 1 : -1]:
             is_inside = first < len(offsets) and last < len(offsets)
@@ -212,8 +212,8 @@ def best_span(start, end, offsets: list) -> tuple[float, tuple[int, int]]:
                 continue
             score = start[first] + end[last]
             if first <= last < first + MAX_ANSWER_LENGTH and score > best:
-                best, place = float(score), (offsets[first][0], offsets[last][1])
-    return best, place
+                best, span = float(score), (offsets[first][0], offsets[last][1])
+    return best, span
 
 
 PREPARE = {
@@ -230,7 +230,7 @@ def read_table(file: Path) -> list[dict[str, str]]:
 
 
 def read_sentences(file: Path) -> list[list[tuple[str, str]]]:
-    """Words with their tags."""
+    """Read sentences of (word, tag)."""
     parts = file.read_text(encoding="utf-8").split("\n\n")
     return [
         [(line.split("\t")[0], line.split("\t")[-1]) for line in part.split("\n") if line]
@@ -240,7 +240,7 @@ def read_sentences(file: Path) -> list[list[tuple[str, str]]]:
 
 
 def read_questions(file: Path) -> list[dict]:
-    """Questions with their context and answers."""
+    """Read questions with their context and answers."""
     return [
         {**question, "context": paragraph["context"]}
         for article in json.loads(file.read_text(encoding="utf-8"))["data"]

@@ -1,22 +1,22 @@
-"""Claim: pre-training by inpainting runs faster than transformers' masked autoencoder.
+"""Claim: pre-training by inpainting is faster than transformers' masked autoencoder.
 
 Both train an encoder of the same size on the same photographs: 75 % of the patches hidden, patches
-normalised, dropout 0, fused AdamW, gradient clipping, bf16 autocast where the hardware has it.
-The photographs are in memory, uint8. A random crop of each is made by the same code, a step ahead
-in one thread, and all else of a step is in the time: hiding patches, turning pixels into floats,
-forward, backward and update.
+normalised, dropout 0, fused AdamW, gradient clipping, bf16 autocast if the hardware has it. The
+photographs are in memory, uint8. The same code makes a random crop of each, one step ahead in one
+thread. Everything else in a step is timed: hiding patches, converting pixels to floats, forward,
+backward and update.
 
-Ours predicts a third of the missing patches in a step, which is its default; a second setting of
+Ours predicts a third of the missing patches in a step, which is its default. A second setting of
 ours predicts all of them, as the peer does. The peer is ``transformers.ViTMAEForPreTraining`` with
-a decoder of our width, depth and heads, with each attention implementation, as it comes and
-compiled; and all of these again with our setting of glibc's malloc (``selfsup.training.compute``).
-Each setting runs in a process of its own, in turn, for several rounds; the medians are compared.
+a decoder of our width, depth and heads, with each attention implementation, compiled and not; and
+all of these again with our malloc settings (``selfsup.training.compute``). Each setting runs in its
+own process, in turn, for several rounds; the medians are compared.
 
     python benchmarks/image_pretraining_throughput.py [--encoder vit-tiny] [--image-size 80]
         [--patch-size 8] [--images FOLDER] [--rounds 3] [--steps 12]
 
-prints one JSON object: images a second by the clock, and by the time that the cores gave to the
-process (for a machine with other work).
+prints one JSON object: images a second by wall time, and by processor time (for a machine with
+other work).
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--images", type=Path, default=DATA / "images" / "clothing" / "train")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, metavar="PEER")
-    parser.add_argument("--threads", type=int, help="of torch; its own choice if left out")
+    parser.add_argument("--threads", type=int, help="threads of torch; torch chooses if not given")
     parser.add_argument("--precision", choices=["auto", "bf16", "float32"], default="auto")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12, help="timed steps a round")
@@ -61,7 +61,7 @@ def main() -> None:
         print(json.dumps(measure(arguments.one, arguments)))
         return
     settings = [OURS, OURS_ALL, *arguments.peers]
-    # Chosen here, as a process that asks has glibc's malloc set.
+    # Chosen here, because a process that asks also changes its malloc settings.
     arguments.precision = chosen_precision(arguments.precision)
     results: dict[str, list[dict]] = {setting: [] for setting in settings}
     for _ in range(arguments.rounds):
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def compare(results: dict[str, list[dict]], rate: str) -> dict:
-    """Medians, and how many times the best peer's is ours."""
+    """Medians, and the ratio of ours to the best peer."""
     rounds = {setting: [one[rate] for one in taken] for setting, taken in results.items()}
     medians = {setting: round(statistics.median(values), 2) for setting, values in rounds.items()}
     peers = {setting: median for setting, median in medians.items() if setting in PEERS}
@@ -98,7 +98,7 @@ def compare(results: dict[str, list[dict]], rate: str) -> dict:
 
 
 def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
-    """Images a second of one setting, in this process."""
+    """Measure one setting in this process: images a second."""
     from selfsup.training.compute import keep_freed_memory
 
     if setting not in AS_IT_COMES:
@@ -125,7 +125,7 @@ def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def photographs(folder: Path, image_size: int) -> list[np.ndarray]:
-    """Decoded images, uint8 [H, W, 3], the shorter side up to 1.25 × the wanted size."""
+    """Decode images, uint8 [H, W, 3], with a shorter side of at most 1.25 × ``image_size``."""
     from selfsup.images.decoding import ShorterSide, decode
     from selfsup.images.files import find_images
 
@@ -137,7 +137,7 @@ def photographs(folder: Path, image_size: int) -> list[np.ndarray]:
 def our_step(
     setting: str, images: list[np.ndarray], arguments: argparse.Namespace
 ) -> tuple[Callable[[int], None], int]:
-    """What takes the step of a number, and how many parameters learn."""
+    """Return a function that takes step ``number``, and the number of trained parameters."""
     import torch
 
     from selfsup.encoder.config import vit_config
@@ -178,7 +178,7 @@ def our_step(
 def their_step(
     setting: str, images: list[np.ndarray], arguments: argparse.Namespace
 ) -> tuple[Callable[[int], None], int]:
-    """As ``our_step``."""
+    """The same as ``our_step`` for transformers."""
     import torch
     from transformers import ViTMAEForPreTraining
 
@@ -205,7 +205,7 @@ def their_step(
 
 
 def their_config(arguments: argparse.Namespace):
-    """Our encoder's sizes, and our decoder's."""
+    """The sizes of our encoder and decoder, as a config of transformers."""
     from transformers import ViTMAEConfig
 
     from selfsup.encoder.config import vit_config
@@ -235,7 +235,7 @@ def their_config(arguments: argparse.Namespace):
 
 
 class CropsAhead:
-    """Random crops of a step by its number, uint8 [B, S, S, 3]; the next are made in a thread."""
+    """Random crops by step number, uint8 [B, S, S, 3]; a thread makes those of the next step."""
 
     def __init__(self, images: list[np.ndarray], side: int, batch_size: int) -> None:
         self._images, self._side, self._batch_size = images, side, batch_size
@@ -259,14 +259,14 @@ class CropsAhead:
 
 
 def autocast(arguments: argparse.Namespace):
-    """The precision that the whole run was given."""
+    """Return autocast in the precision of the run."""
     import torch
 
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
 
 
 def learned(model) -> int:
-    """How many numbers the optimizer changes."""
+    """Count the trained parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 

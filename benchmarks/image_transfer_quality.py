@@ -1,13 +1,13 @@
-"""Claim: ten minutes of pre-training on photographs make classifying them easier.
+"""Claim: ten minutes of pre-training on photographs improve their classification.
 
 Image encoders pre-trained with inpainting, with jigsaw, and with both are fine-tuned, and probed
-(frozen, under a linear head), with a tenth, three tenths and all of the labels, beside the same
-encoder from random weights. A seed also says which images keep their label; every class keeps the
-same share. The metric is the best epoch's accuracy on the validation images, which no other run
-has seen.
+(frozen, with a linear head), on a tenth, three tenths and all of the labels. The baseline is the
+same encoder from random weights. The seed also chooses which images keep their label; every class
+keeps the same share. The metric is the best epoch's accuracy on the validation images, which no
+run trains on.
 
-Each cell is a run of ``selfsup finetune`` under ``--out``; cells that have ended are not run again,
-so that several of these may share a folder, and a benchmark that was interrupted goes on.
+Each cell of the table is a run of ``selfsup finetune`` under ``--out``. Finished cells are not run
+again, so an interrupted benchmark continues, and several benchmarks may share a folder.
 
     for O in inpainting jigsaw "inpainting jigsaw"; do
       selfsup pretrain DATA/images/clothing/train --encoder vit-mini \\
@@ -17,7 +17,7 @@ so that several of these may share a folder, and a benchmark that was interrupte
     python benchmarks/image_transfer_quality.py --inpainting runs/inpainting --jigsaw runs/jigsaw \\
       --both runs/inpainting-jigsaw --out runs/image-transfer
 
-prints one JSON object; accuracies are shares.
+prints one JSON object; accuracies are between 0 and 1.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from english_sample import DATA
 
 SCRATCH = "scratch"
 WAYS = ("inpainting", "jigsaw", "both", SCRATCH)
-SHARES = {0.1: 40, 0.3: 22, 1.0: 10}  # of the labels, and epochs
+SHARES = {0.1: 40, 0.3: 22, 1.0: 10}  # share of the labels: epochs
 PROBE_EPOCHS = 60
 PROBE_RATE = 1e-2
 HOWS = ("fine-tuned", "probe")
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for way in WAYS[:-1]:
         parser.add_argument(f"--{way}", required=True, help="a pre-trained model or its run folder")
-    parser.add_argument("--encoder", default="vit-mini", help="the one from random weights")
+    parser.add_argument("--encoder", default="vit-mini", help="size of the untrained encoder")
     parser.add_argument("--image-size", type=int, default=48)
     parser.add_argument("--patch-size", type=int, default=8)
     parser.add_argument("--data", type=Path, default=DATA / "images" / "clothing")
@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), choices=SHARES)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--hows", nargs="+", default=list(HOWS), choices=HOWS)
-    parser.add_argument("--layer-decay", type=float, default=1.0, help="of what is pre-trained")
-    parser.add_argument("--report", action="store_true", help="only gather what has been run")
+    parser.add_argument("--layer-decay", type=float, default=1.0, help="of pre-trained encoders")
+    parser.add_argument("--report", action="store_true", help="only report finished cells")
     arguments = parser.parse_args()
     table: dict[str, dict[str, dict]] = {}
     for share in arguments.shares:
@@ -72,7 +72,7 @@ def main() -> None:
 def cell(
     arguments: argparse.Namespace, way: str, how: str, share: float, seed: int
 ) -> float | None:
-    """The accuracy of a cell, run if it has not been; None if that is only to be reported."""
+    """The accuracy of a cell, which is run first if needed; None if ``--report`` forbids that."""
     run = arguments.out / f"{way}-{how}-{share:g}-{seed}"
     if not (run / "summary.json").exists():
         if arguments.report:
@@ -87,7 +87,7 @@ def cell(
 def fine_tune(
     arguments: argparse.Namespace, way: str, how: str, share: float, seed: int, run: Path
 ) -> None:
-    """One run of ``selfsup finetune``."""
+    """Run ``selfsup finetune`` for one cell."""
     from selfsup.finetuning.run import finetune
     from selfsup.settings import FinetuneSettings
 
@@ -116,7 +116,7 @@ def fine_tune(
 
 
 def labelled_part(arguments: argparse.Namespace, share: float, seed: int) -> Path:
-    """A folder of links to so many of each class's training images, chosen by the seed."""
+    """A folder of links to a share of each class's training images, chosen by the seed."""
     source = arguments.data / "train"
     folder = arguments.out / "labelled" / f"{share:g}-{seed}"
     for images in sorted(path for path in source.iterdir() if path.is_dir()):

@@ -1,16 +1,16 @@
-"""How fast raw text becomes training data: ``prepare`` against ``datasets.map`` as in run_mlm.py.
+"""Claim: ``prepare`` is faster than ``datasets.map`` as run_mlm.py uses it.
 
-Both read the same JSON lines from the disk, use the same BERT vocabulary (30,522), and may use all
-cores; in each round they take turns. The peer does what the example script of ``transformers``
-does: ``load_dataset("json")``, ``map(tokenize)``, ``map(group_texts)``, all batched, its cache in
-an empty folder. It runs in two ways, with a process a core and with the tokenizer's own threads;
-the faster counts. Ours does more in that time: Unicode NFC, sentences, duplicates, checksums.
+Both read the same JSON lines from disk, use the same BERT vocabulary (30,522), and may use all
+cores; in each round they take turns. The peer does the same as the example script of
+``transformers``: ``load_dataset("json")``, ``map(tokenize)``, ``map(group_texts)``, all batched,
+with its cache in an empty folder. It runs in two ways, with one process for each core and with the
+tokenizer's own threads; the faster counts. Ours also normalises to Unicode NFC, splits sentences,
+drops duplicates and writes checksums in that time.
 
     python benchmarks/prepare_throughput.py [--corpus FILE.jsonl[.xz]] [--rounds 3]
 
-Prints one JSON object: MB of text a second for each (median over the rounds), their ratio, also
-the ratio to the peer's reading and tokenizing alone, and the peak memory of ours, all processes
-together.
+prints one JSON object: MB of text a second for each (median over the rounds), their ratio, the
+ratio to the peer's reading and tokenizing alone, and the peak memory of ours over all processes.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict:
-    """Run every contender once a round, each in a process of its own."""
+    """Run every contender once a round, each in its own process."""
     corpus, text_bytes = write_plain_corpus(arguments.corpus, folder / "corpus.jsonl")
     tokenizer = folder / "tokenizer"
     tokenizer.mkdir()
@@ -95,7 +95,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
 
 
 def write_plain_corpus(source: Path, destination: Path) -> tuple[Path, int]:
-    """Decompress the corpus; returns its path and the bytes of text in it."""
+    """Decompress the corpus; return its path and the bytes of text in it."""
     from selfsup.corpus.readers.compression import decompressed
 
     text_bytes = 0
@@ -107,7 +107,7 @@ def write_plain_corpus(source: Path, destination: Path) -> tuple[Path, int]:
 
 
 def run_apart(name: str, corpus: Path, tokenizer: Path, out: Path) -> tuple[dict[str, float], int]:
-    """Run one contender in a fresh process; returns the seconds it says and its peak memory."""
+    """Run one contender in a new process; return the seconds it reports and its peak memory."""
     command = [sys.executable, __file__, "--one", name, str(corpus), str(tokenizer), str(out)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
@@ -142,7 +142,7 @@ class PeakMemory:
 
 
 def descendants(pid: int) -> list[int]:
-    """The process and all that it started, also indirectly."""
+    """The process and all its descendants."""
     found = [pid]
     for parent in found:
         for path in Path(f"/proc/{parent}/task").glob("*/children"):
@@ -154,7 +154,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def memory_of(pid: int) -> int:
-    """Proportional set size in bytes; 0 when the process is gone."""
+    """Proportional set size in bytes; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -163,7 +163,7 @@ def memory_of(pid: int) -> int:
 
 
 def run_selfsup(corpus: str, tokenizer: str, out: str) -> None:
-    """Ours, with its defaults."""
+    """Run ours with its defaults."""
     from selfsup.corpus.prepare import prepare
 
     start = time.perf_counter()
@@ -173,7 +173,7 @@ def run_selfsup(corpus: str, tokenizer: str, out: str) -> None:
 
 
 def run_datasets(corpus: str, tokenizer_folder: str, out: str, processes: int | None) -> None:
-    """The peer, as in run_mlm.py without ``--line_by_line``."""
+    """Run the peer, as in run_mlm.py without ``--line_by_line``."""
     import datasets
     from transformers import AutoTokenizer
 

@@ -1,17 +1,16 @@
-"""Claim: pre-training BERT-mini runs at many times the speed of a loop around transformers.
+"""Claim: pre-training BERT-mini is several times as fast as a loop around transformers.
 
 Both train BERT-mini (vocabulary 30,522) with masked language modelling and next-sentence
 prediction on the same batches of real text: 32 pairs of up to 128 tokens, 15 % masked, dropout 0,
-AdamW, gradient clipping; or another size on a GPU, if that is said. Only tokens of text count
-towards the speed, padding does not. Each setting runs in a process of its own, in turn, for several
-rounds; the medians are compared. The first steps are not timed: memory is taken, and kernels are
-made, in them.
+AdamW, gradient clipping. Flags choose another device and other sizes. Only tokens of text count
+towards the speed, not padding. Each setting runs in its own process, in turn, for several rounds;
+the medians are compared. The first steps allocate memory and compile kernels, and are not timed.
 
-The peer is ``transformers.BertForPreTraining`` in
+The peer is ``transformers.BertForPreTraining``:
 
-- a plain loop: float32, torch.optim.AdamW as it comes;
-- its best settings: bf16 autocast and fused AdamW, with each attention implementation, as it
-  comes and compiled; the fastest of these counts.
+- in a plain loop: float32, torch.optim.AdamW with its defaults;
+- with its best settings: bf16 autocast and fused AdamW, with each attention implementation,
+  compiled and not; the fastest of these counts.
 
     python benchmarks/pretraining_throughput.py [--corpus FILE] [--vocabulary FILE] [--rounds 3]
     python benchmarks/pretraining_throughput.py --device cuda --encoder bert-base --batch-size 256
@@ -44,14 +43,14 @@ OURS = "selfsup"
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What a step computes, and where.
+    """What a step computes, and on which device.
 
     Attributes:
         device: "cpu" or "cuda".
         encoder: a size of BERT.
         batch_size: pairs in a batch.
-        max_length: most tokens of a pair.
-        steps: timed ones.
+        max_length: maximum tokens of a pair.
+        steps: number of timed steps.
     """
 
     device: str
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--encoder", default="bert-mini", help="a size of BERT")
     parser.add_argument("--batch-size", type=int, default=32, help="pairs in a batch")
-    parser.add_argument("--max-length", type=int, default=128, help="most tokens of a pair")
+    parser.add_argument("--max-length", type=int, default=128, help="maximum tokens of a pair")
     parser.add_argument("--steps", type=int, default=12, help="timed steps a round")
     parser.add_argument("--one", nargs=2, metavar=("SETTING", "SHARDS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -114,7 +113,7 @@ def main() -> None:
 
 
 def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
-    """Tokens of text a second of one setting, in this process."""
+    """Measure one setting in this process: tokens of text a second."""
     import torch
 
     from selfsup.training.compute import choose_compute
@@ -229,7 +228,7 @@ def their_step(setting: str, vocab_size: int, load: Load):
 
 
 def padded_batch(batch, load: Load) -> dict:
-    """The same batch as transformers takes it: every sequence padded to the most tokens."""
+    """The same batch for transformers: every sequence padded to ``max_length`` tokens."""
     import torch
 
     lengths = batch.packing.cu_seqlens.diff().long()
@@ -237,8 +236,8 @@ def padded_batch(batch, load: Load) -> dict:
     labels[batch.masked_rows] = batch.masked_labels
     keep = torch.arange(load.max_length) < lengths[:, None]
 
-    def pad(values, filler):
-        padded = torch.full(keep.shape, filler, dtype=torch.long)
+    def pad(values, padding_value):
+        padded = torch.full(keep.shape, padding_value, dtype=torch.long)
         padded[keep] = values
         return padded
 

@@ -1,12 +1,13 @@
-r"""Claim: our own encoder, pre-trained for ten minutes, makes each task better than random weights.
+r"""Claim: an encoder pre-trained for ten minutes beats random weights on every task.
 
-Each task of the sample data is learnt three ways, over several seeds: with the pre-trained encoder
-fine-tuned, with it frozen, and from random weights (a tokenizer trained on the task's own texts).
-Fine-tuning and random weights have the same epochs, batches and rates; a frozen encoder's head is
-cheap, so it learns longer and faster. The metric is the best epoch's on the validation file.
+Each task of the sample data is trained in three ways, over several seeds: with the pre-trained
+encoder fine-tuned, with it frozen, and from random weights (with a tokenizer trained on the task's
+own texts). Fine-tuning and random weights have the same epochs, batches and learning rates. The
+head of a frozen encoder is cheap to train, so it has more epochs and a higher learning rate. The
+metric is that of the best epoch on the validation file.
 
-Every cell is a run of ``selfsup finetune`` under ``--out``; cells that have ended are not run
-again, so that several of these may share a folder, and a benchmark that was interrupted goes on.
+Each cell of the table is a run of ``selfsup finetune`` under ``--out``. Finished cells are not run
+again, so an interrupted benchmark continues, and several benchmarks may share a folder.
 
     selfsup pretrain DATA/text/wiki-en.jsonl.xz --encoder bert-mini --vocab-size 16384 \
         --budget 10m --out runs/en
@@ -14,7 +15,7 @@ again, so that several of these may share a folder, and a benchmark that was int
         --budget 10m --out runs/ko
     python benchmarks/transfer_quality.py --english runs/en --korean runs/ko --out runs/transfer
 
-prints one JSON object; metrics are shares, those of numbers are correlations.
+prints one JSON object; metrics are between 0 and 1, except correlations.
 """
 
 import argparse
@@ -33,15 +34,15 @@ FROZEN_FLAGS = ["--freeze", "encoder", "--epochs", "20", "--learning-rate", "2e-
 
 @dataclass(frozen=True)
 class Trial:
-    """A task's files and how long to learn it.
+    """A task's files and its number of epochs.
 
     Attributes:
-        task: as ``selfsup finetune`` takes it.
-        language: of its texts: "english" or "korean".
-        train, validation: under the data folder.
-        metric: what is compared.
-        epochs: of fine-tuning and of random weights.
-        flags: what else its files need to be said.
+        task: its name in ``selfsup finetune``.
+        language: language of its texts, "english" or "korean".
+        train, validation: file paths inside the data folder.
+        metric: the metric to compare.
+        epochs: number of epochs in fine-tuning and from random weights.
+        flags: other flags that its files need.
     """
 
     task: str
@@ -80,14 +81,14 @@ TRIALS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--english", required=True, help="a pre-trained model or its run folder")
-    parser.add_argument("--korean", required=True, help="the same, of Korean text")
-    parser.add_argument("--encoder", default="bert-mini", help="size of the one from scratch")
+    parser.add_argument("--korean", required=True, help="the same for Korean text")
+    parser.add_argument("--encoder", default="bert-mini", help="size of the untrained encoder")
     parser.add_argument("--out", type=Path, required=True, help="folder of all the runs")
     parser.add_argument("--data", type=Path, default=DATA / "tasks")
     parser.add_argument("--tasks", nargs="+", choices=TRIALS, default=list(TRIALS))
     parser.add_argument("--ways", nargs="+", default=[FINE_TUNED, SCRATCH, FROZEN])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--report", action="store_true", help="only gather what has been run")
+    parser.add_argument("--report", action="store_true", help="only report finished cells")
     arguments = parser.parse_args()
     table: dict[str, dict] = {}
     for seed in arguments.seeds:
@@ -106,7 +107,7 @@ def main() -> None:
 
 
 def cell(arguments: argparse.Namespace, name: str, way: str, seed: int) -> float | None:
-    """The metric of a cell, run if it has not been; None if that is only to be reported."""
+    """The metric of a cell, which is run first if needed; None if ``--report`` forbids that."""
     run = arguments.out / f"{name}-{way}-{seed}"
     if not (run / "summary.json").exists():
         if arguments.report:
