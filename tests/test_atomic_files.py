@@ -1,4 +1,4 @@
-"""Files are replaced whole; links, pipes and devices stay what they are."""
+"""Files are replaced as a whole; links and pipes are kept."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ import pytest
 from selfsup.atomic_files import replacing, write_bytes
 
 
-def test_a_link_stays_a_link_to_the_new_file(tmp_path):
+def test_a_symlink_stays_and_its_target_is_replaced(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to("file")
     write_bytes(tmp_path / "link", b"new")
@@ -16,7 +16,7 @@ def test_a_link_stays_a_link_to_the_new_file(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_pipe_is_written_to(tmp_path):
+def test_a_named_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
@@ -28,7 +28,7 @@ def test_a_pipe_is_written_to(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a" * 250, "한" * 83])
-def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name):
+def test_a_file_name_may_be_as_long_as_the_system_allows(tmp_path, name):
     with replacing(tmp_path / name) as file:
         file.write(b"x")
         assert not (tmp_path / name).exists()

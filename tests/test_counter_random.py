@@ -1,4 +1,4 @@
-"""Random numbers are a pure function of integers, and look random."""
+"""Random numbers are a pure function of integers, and pass statistical tests."""
 
 import numpy as np
 import pytest
@@ -16,23 +16,23 @@ any_integers = st.integers(-(2**63), 2**64 - 1)
     # First outputs of the reference implementation of SplitMix64.
     [(0, 0xE220A8397B1DCDAF), (1234567, 6457827717110365317)],
 )
-def test_one_key_gives_the_first_number_of_splitmix64(seed, first):
+def test_a_single_key_gives_the_first_output_of_splitmix64(seed, first):
     assert int(hash64(seed)) == first
 
 
 @given(st.lists(any_integers, min_size=1, max_size=4), st.data())
-def test_arrays_hash_as_their_elements_do(keys, data):
-    place = data.draw(st.integers(0, len(keys) - 1))
-    others = [key if key < 2**63 else key - 2**64 for key in (keys[place], 0, 7, -1)]
-    arrays = [np.array(others) if i == place else key for i, key in enumerate(keys)]
+def test_an_array_hashes_like_its_elements(keys, data):
+    position = data.draw(st.integers(0, len(keys) - 1))
+    others = [key if key < 2**63 else key - 2**64 for key in (keys[position], 0, 7, -1)]
+    arrays = [np.array(others) if i == position else key for i, key in enumerate(keys)]
     hashed = hash64(*arrays)
     assert hashed.dtype == np.uint64
     for i, other in enumerate(others):
-        assert hashed[i] == hash64(*keys[:place], other, *keys[place + 1 :])
+        assert hashed[i] == hash64(*keys[:position], other, *keys[position + 1 :])
 
 
 @given(st.lists(any_integers, min_size=2, max_size=5), st.data())
-def test_a_hash_can_be_taken_up_where_another_ended(keys, data):
+def test_a_hash_can_continue_from_another_hash(keys, data):
     cut = data.draw(st.integers(0, len(keys)))
     assert hash64(*keys) == hash64(*keys[cut:], after=hash64(*keys[:cut]))
 
@@ -48,7 +48,7 @@ def test_the_order_of_keys_matters():
     assert hash64(1, 2) != hash64(2, 1)
 
 
-def test_no_two_places_share_a_number():
+def test_no_two_positions_share_a_number():
     grid = hash64(0, np.arange(300)[:, None, None], np.arange(100)[:, None], np.arange(10))
     assert len(np.unique(grid)) == grid.size
 
@@ -60,7 +60,7 @@ def test_numbers_are_uniform_along_every_key(axis):
     assert numbers.min() >= 0
     assert numbers.max() < 1
     assert stats.kstest(numbers, "uniform").pvalue > 1e-4
-    # Neighbours do not go together (correlation within 5 standard errors of none).
+    # Neighbours are not correlated: the correlation is within 5 standard errors of zero.
     assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 5 / 100_000**0.5
 
 
@@ -85,7 +85,7 @@ def test_each_integer_may_have_its_own_bound():
 
 
 @given(st.integers(0, 200), st.integers(0, 9))
-def test_a_permutation_holds_every_place_once(length, seed):
+def test_a_permutation_holds_every_index_once(length, seed):
     assert sorted(permutation(length, seed)) == list(range(length))
 
 
@@ -94,7 +94,7 @@ def test_permutations_are_functions_of_their_keys():
     assert not np.array_equal(permutation(50, 1, 2), permutation(50, 2, 1))
 
 
-def test_every_order_is_as_likely():
+def test_every_order_is_equally_likely():
     orders = [tuple(permutation(3, seed)) for seed in range(6000)]
     counts = [orders.count(order) for order in set(orders)]
     assert len(counts) == 6

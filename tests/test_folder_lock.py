@@ -1,3 +1,5 @@
+"""Only one process at a time works in a folder."""
+
 import subprocess
 import sys
 from subprocess import PIPE
@@ -8,7 +10,7 @@ from selfsup.atomic_files import alone_in
 from selfsup.errors import UserError
 
 
-def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
+def test_a_second_process_cannot_lock_the_folder(tmp_path):
     held = (
         "import sys; from pathlib import Path; from selfsup.atomic_files import alone_in\n"
         "with alone_in(Path(sys.argv[1])): print(flush=True); input()"

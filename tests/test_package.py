@@ -1,4 +1,4 @@
-"""What the installed package promises before any of its commands runs."""
+"""The installed package: its version, and modules that must not import torch."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 import selfsup
 
 
-def test_the_installed_version_is_the_one_the_package_names():
+def test_the_installed_version_is_that_of_the_package():
     assert metadata.version("selfsup") == selfsup.__version__
 
 
@@ -28,6 +28,6 @@ def test_the_installed_version_is_the_one_the_package_names():
         "selfsup.settings.parser",
     ],
 )
-def test_a_module_that_needs_no_torch_imports_none(module: str):
+def test_a_module_that_needs_no_torch_does_not_import_it(module: str):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""A tokenizer folder as `transformers` writes it, for tests that must have some tokenizer."""
+"""A small tokenizer folder as `transformers` writes it, for tests that need any tokenizer."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "is", "the"
 
 
 def write_tokenizer(folder: Path) -> Path:
-    """Write a tokenizer of ten tokens, and its vocabulary also as BERT's ``vocab.txt``."""
-    places = {token: place for place, token in enumerate(VOCABULARY)}
-    BertTokenizer(vocab=places).save_pretrained(folder)
+    """Write a tokenizer of ten tokens, with its vocabulary also as BERT's ``vocab.txt``."""
+    ids = {token: index for index, token in enumerate(VOCABULARY)}
+    BertTokenizer(vocab=ids).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     return folder

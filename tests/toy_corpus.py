@@ -1,4 +1,4 @@
-"""A corpus of a few hundred plain sentences: enough to pre-train on for some steps."""
+"""A corpus of a few hundred simple sentences, enough to pre-train on for some steps."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _TOPICS = (
 
 
 def toy_documents(count: int, seed: int = 1) -> list[str]:
-    """Documents of four to nine sentences on a topic, all different."""
+    """Make documents of four to nine sentences, each on one of three topics."""
     random = np.random.default_rng(seed)
     documents = []
     for number in range(count):
@@ -29,6 +29,6 @@ def toy_documents(count: int, seed: int = 1) -> list[str]:
 
 
 def write_toy_corpus(path: Path, count: int = 40, seed: int = 1) -> Path:
-    """A text file, its documents set apart by blank lines."""
+    """Write the documents to a text file, with blank lines between them."""
     path.write_text("\n\n".join(toy_documents(count, seed)) + "\n", encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""Made-up documentation of made-up libraries, for the demo."""
+"""Documentation of three invented libraries, for tests of the demo."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _SHARED = (
 
 
 def toy_documentation(files: int, per_file: int = 3, seed: int = 1) -> list[Document]:
-    """Descriptions in so many files of each library; each names its library once."""
+    """Make descriptions in ``files`` files of each library; each names its library once."""
     random = np.random.default_rng(seed)
     documents = []
     for library in LIBRARIES:

@@ -1,6 +1,6 @@
 """A tagging task that a tiny model learns in seconds.
 
-An entity begins with one of two good words, or bad ones, and may go on with the other two.
+An entity begins with one of the first two good (or bad) words, and may continue with the others.
 """
 
 from pathlib import Path
@@ -13,20 +13,20 @@ TAGS = ("O", "B-BAD", "I-BAD", "B-GOOD", "I-GOOD")
 
 
 def toy_sentences(count: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """(words, tags) of two to some ten words."""
+    """Make sentences as (words, tags)."""
     random = np.random.default_rng(seed)
     sentences = []
     for _ in range(count):
         words, tags = [], []
         for _ in range(random.integers(2, 7)):
-            kind, telling = (("GOOD", GOOD), ("BAD", BAD), ("", ()))[random.integers(3)]
+            kind, kind_words = (("GOOD", GOOD), ("BAD", BAD), ("", ()))[random.integers(3)]
             if not kind:
                 words.append(str(random.choice((*OTHER[:-1], "films"))))
                 tags.append("O")
                 continue
             inside = random.integers(3)
-            words += [str(random.choice(telling[:2]))]
-            words += map(str, random.choice(telling[2:], inside))
+            words += [str(random.choice(kind_words[:2]))]
+            words += map(str, random.choice(kind_words[2:], inside))
             tags += [f"B-{kind}"] + [f"I-{kind}"] * int(inside)
         sentences.append((words, tags))
     return sentences

@@ -1,4 +1,4 @@
-"""Settings under which a tiny model learns a toy task in seconds."""
+"""Settings with which a tiny model learns a toy task in seconds."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ ON_CPU: dict[str, Any] = {"device": "cpu", "precision": "float32", "threads": 1}
 def toy_settings(
     files: Path, out: Path, *, task: str = "sequence-classification", **changed: Any
 ) -> FinetuneSettings:
-    """To learn from ``train`` and ``dev`` in a folder, with the ``encoder`` that lies there too."""
+    """Settings to train on the files ``train``, ``dev`` and ``encoder`` of a folder."""
     ending = "conll" if task == "token-classification" else "tsv"
     values = {
         "task": task,

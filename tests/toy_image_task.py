@@ -1,4 +1,4 @@
-"""A task on images that a tiny model learns in seconds: which way the stripes run."""
+"""An image task that a tiny model learns in seconds: the direction of stripes."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ CLASSES = ("across", "along", "plain")
 
 
 def toy_image(label: str, number: int) -> np.ndarray:
-    """Noisy grey stripes four pixels wide, uint8 [H, W, 3], of 20 to 27 pixels a side."""
+    """Make noisy grey stripes four pixels wide: uint8 [H, W, 3], 20 to 27 pixels a side."""
     random = np.random.default_rng([number, CLASSES.index(label)])
     height, width = random.integers(20, 28, 2)
     rows, columns = np.indices((height, width)) // 4 % 2
@@ -33,7 +33,7 @@ def toy_image(label: str, number: int) -> np.ndarray:
 
 
 def write_toy_images(folder: Path, count: int, seed: int = 0) -> Path:
-    """A folder for each class, with ``count`` images in it."""
+    """Write a folder for each class, with ``count`` images in each."""
     for label in CLASSES:
         (folder / label).mkdir(parents=True)
         for number in range(count):
@@ -43,7 +43,7 @@ def write_toy_images(folder: Path, count: int, seed: int = 0) -> Path:
 
 
 def write_toy_vit(folder: Path) -> Path:
-    """A pre-trained model's folder, with random weights."""
+    """Write a ViT model folder with random weights."""
     encoder = VitEncoder(CONFIG)
     initialize(encoder, 0.1, seed=1)
     save_vit(folder, vit_state(encoder), vit_config_of(CONFIG, "ViTModel"), "# Toy\n")

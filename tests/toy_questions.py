@@ -1,4 +1,4 @@
-"""Questions that a tiny model learns to answer in seconds: the answer is the one good word."""
+"""Questions that a tiny model learns in seconds: the answer is the only good word."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.toy_task import GOOD, OTHER
 
 
 def toy_questions(count: int, seed: int, *, unanswerable: bool = False) -> list[dict]:
-    """SQuAD paragraphs of one question each; every third has no answer if some may have none."""
+    """Make SQuAD paragraphs of one question; with ``unanswerable`` every third has no answer."""
     random = np.random.default_rng(seed)
     paragraphs = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""A task that a tiny model learns in seconds: good words make a text "up", bad ones "down"."""
+"""A task that a tiny model learns in seconds: a good word makes a text "up", a bad one "down"."""
 
 from pathlib import Path
 
@@ -29,12 +29,12 @@ CONFIG = EncoderConfig(
 
 
 def toy_tokenizer() -> Tokenizer:
-    places = {token: place for place, token in enumerate(VOCABULARY)}
-    return wordpiece_tokenizer(places, lowercase=True, strip_accents=False)
+    ids = {token: index for index, token in enumerate(VOCABULARY)}
+    return wordpiece_tokenizer(ids, lowercase=True, strip_accents=False)
 
 
 def write_toy_model(folder: Path, *objectives: str) -> Path:
-    """A model folder with random weights."""
+    """Write a model folder with random weights and the heads of these objectives."""
     save_tokenizer(toy_tokenizer(), folder)
     model = TextPreTraining(BertEncoder(CONFIG), objectives or ("mlm", "nsp"))
     initialize(model, 0.15, seed=4)
@@ -43,13 +43,13 @@ def write_toy_model(folder: Path, *objectives: str) -> Path:
 
 
 def toy_examples(count: int, seed: int) -> list[tuple[str, str]]:
-    """(label, text) pairs, half of each label, of two to eleven words."""
+    """Make (label, text) pairs of two to eleven words, half of each label."""
     random = np.random.default_rng(seed)
     examples = []
     for number in range(count):
-        label, telling = (("up", GOOD), ("down", BAD))[number % 2]
+        label, label_words = (("up", GOOD), ("down", BAD))[number % 2]
         words = list(random.choice(OTHER[:-1], random.integers(1, 11)))
-        words.insert(random.integers(len(words) + 1), str(random.choice(telling)))
+        words.insert(random.integers(len(words) + 1), str(random.choice(label_words)))
         examples.append((label, " ".join(words)))
     return examples
 
