@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import formatting
-from selfsup.report.sections.demo import demo_task, is_on_images, verdict, ways_of
-from selfsup.report.sections.scores import metric_title, read_score, write_metric, write_score
+from selfsup.report.demo import demo_task, is_on_images, verdict, ways_of
+from selfsup.report.scores import metric_title, read_score, write_metric, write_score
 
 
 def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:

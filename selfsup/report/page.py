@@ -11,11 +11,11 @@ from selfsup import __version__
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.report import formatting
+from selfsup.report.comparison import comparison_sections, distinct_names
+from selfsup.report.demo import demo_sections
+from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
-from selfsup.report.sections.comparison import comparison_sections, distinct_names
-from selfsup.report.sections.demo import demo_sections
-from selfsup.report.sections.finetuning import finetuning_sections
-from selfsup.report.sections.pretraining import pretraining_sections
+from selfsup.report.pretraining import pretraining_sections
 from selfsup.runs.reading import Run, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.labelled_data import unused_flags

@@ -7,7 +7,7 @@ from html import escape
 from typing import Literal
 
 from selfsup.report import formatting
-from selfsup.report.charts.scale import Scale, around, tick_labels
+from selfsup.report.axes import Scale, around, tick_labels
 
 WIDTH, HEIGHT = 460, 270
 LEFT, TOP, BOTTOM = 50, 12, 40

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from selfsup.report.charts.line import shortened, text_width
-from selfsup.report.charts.scale import Scale, around, tick_labels
+from selfsup.report.axes import Scale, around, tick_labels
+from selfsup.report.line_chart import shortened, text_width
 from selfsup.report.markup import caption, figure
 
 BARS_WIDTH, ROW, BAR, BARS_TOP, BARS_BOTTOM = 460, 44, 20, 8, 34

@@ -2,7 +2,7 @@
 
 import re
 
-from selfsup.report.charts.bars import scatter_chart
+from selfsup.report.bar_and_scatter_charts import scatter_chart
 
 
 def places(svg: str) -> list[tuple[float, float]]:

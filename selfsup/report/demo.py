@@ -3,10 +3,10 @@
 from html import escape
 
 from selfsup.report import formatting
-from selfsup.report.charts.bars import Bar, bar_chart
+from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
 from selfsup.report.markup import charts, filled_masks, paragraph, section, table
-from selfsup.report.sections.pretraining import pretraining_sections, pretraining_tiles
-from selfsup.report.sections.scores import read_score, write_score
+from selfsup.report.pretraining import pretraining_sections, pretraining_tiles
+from selfsup.report.scores import read_score, write_score
 from selfsup.runs.reading import Record, Run, parts_of
 
 # (key in the summary, name, what it means)

@@ -5,11 +5,11 @@ from statistics import fmean
 
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.report import formatting
-from selfsup.report.charts.line import Line, line_chart
+from selfsup.report.demo import ways_of
+from selfsup.report.line_chart import Line, line_chart
 from selfsup.report.markup import caption, charts, figure, section, table
-from selfsup.report.sections.demo import ways_of
-from selfsup.report.sections.pretraining_comparison import pretraining_comparison
-from selfsup.report.sections.scores import SHARES, metric_title, score_bars, score_table
+from selfsup.report.pretraining_comparison import pretraining_comparison
+from selfsup.report.scores import SHARES, metric_title, score_bars, score_table
 from selfsup.runs.reading import Run
 
 # A table of more labels than these is no longer read.

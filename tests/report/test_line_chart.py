@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.report.charts.line import (
+from selfsup.report.line_chart import (
     HEIGHT,
     TOP,
     WIDTH,

@@ -1,18 +1,18 @@
 """How a fine-tuning run's seeds went, epoch by epoch."""
 
 from selfsup.report import formatting
-from selfsup.report.charts.bars import scatter_chart
-from selfsup.report.charts.line import Level, Line, line_chart
+from selfsup.report.bar_and_scatter_charts import scatter_chart
+from selfsup.report.line_chart import Level, Line, line_chart
 from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
-from selfsup.report.sections.mistakes import SUREST, find_mistakes
-from selfsup.report.sections.scores import SHARES, metric_title, read_score, write_metric
-from selfsup.report.sections.task_mistakes import (
+from selfsup.report.mistakes import SUREST, find_mistakes
+from selfsup.report.model_errors import (
     answer_table,
     class_table,
     confusion_figure,
     image_mistakes,
 )
-from selfsup.report.sections.training_curves import values
+from selfsup.report.scores import SHARES, metric_title, read_score, write_metric
+from selfsup.report.training_curves import values
 from selfsup.runs.reading import Record, Run
 
 # Measured, but drawn in no curve: another metric's curve says nearly the same.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.report import formatting
-from selfsup.report.charts.bars import Bar, bar_chart
+from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
 from selfsup.report.markup import table
 
 # The metrics that are shares, written in per cent; the correlations are not.

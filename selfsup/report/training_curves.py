@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, Line, line_chart, smoothed
+from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
 
 # What a log calls a training step's loss, and a summary the loss on held-out data.

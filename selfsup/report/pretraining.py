@@ -1,10 +1,10 @@
 """What a report shows of one pre-training run."""
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, line_chart
+from selfsup.report.image_pretraining import image_pretraining_sections, image_pretraining_tiles
+from selfsup.report.line_chart import Level, line_chart
 from selfsup.report.markup import charts, filled_masks, section, tiles
-from selfsup.report.sections.images import image_pretraining_sections, image_pretraining_tiles
-from selfsup.report.sections.training_curves import (
+from selfsup.report.training_curves import (
     axis_of,
     curve,
     effort,

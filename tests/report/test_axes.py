@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.report.charts.scale import Scale, around, round_step
+from selfsup.report.axes import Scale, around, round_step
 
 finite = st.floats(-1e9, 1e9)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from selfsup.report import formatting
 from selfsup.report.formatting import read_picture, show_picture
 from selfsup.report.markup import caption, confusion_matrix, figure, gallery, paragraph, table
-from selfsup.report.sections.mistakes import MOST, count_of_mistakes
+from selfsup.report.mistakes import MOST, count_of_mistakes
 from selfsup.runs.reading import Record
 from selfsup.tasks.question_answering.squad_metrics import normalized, question_scores
 

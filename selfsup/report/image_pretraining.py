@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, line_chart
 from selfsup.report.formatting import read_picture, show_picture
+from selfsup.report.line_chart import Level, line_chart
 from selfsup.report.markup import caption, charts, figure, paragraph, picture_table, section, tiles
-from selfsup.report.sections.training_curves import (
+from selfsup.report.training_curves import (
     axis_of,
     curve,
     effort,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, Line, line_chart, smoothed
+from selfsup.report.image_pretraining import LOSS_UNIT, PIXEL_UNIT, filled_images_side_by_side
+from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.report.markup import charts, section, table
-from selfsup.report.sections.images import LOSS_UNIT, PIXEL_UNIT, filled_images_side_by_side
-from selfsup.report.sections.training_curves import axis_of, curve, final_state, is_on_images
+from selfsup.report.training_curves import axis_of, curve, final_state, is_on_images
 from selfsup.runs.reading import Run
 
 NamedRuns = list[tuple[str, Run]]
