@@ -194,7 +194,7 @@ def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, cap
     assert cli.main(["demo", "images"]) == 0
     said = capsys.readouterr().out
     for what in (
-        "inpainting, frozen", "What pre-training is worth: inpainting ",
+        "inpainting, frozen", "The effect of pre-training: inpainting ",
         f"Report: {result['report']}", "selfsup pretrain my-photos/",
     ):  # fmt: skip
         assert what in said

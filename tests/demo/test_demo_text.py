@@ -118,7 +118,7 @@ def test_the_page_shows_the_three_ways_the_curves_and_the_masks(run):
         "pre-trained, frozen",
         "Held-out accuracy",
         "<mark>[MASK]</mark>",
-        "alphalib, betalib or gammalib? Its name is taken out. There are 24 labelled examples",
+        "alphalib, betalib or gammalib? Its name is removed. There are 24 labelled examples",
     ):
         assert what in page
 
