@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import formatting
-from selfsup.report.sections.demo import demo_task, is_on_images, verdict, ways_of
-from selfsup.report.sections.scores import metric_title, read_score, write_metric, write_score
+from selfsup.report.demo import demo_task, is_image_demo, verdict, ways_of
+from selfsup.report.formatting import metric_title, read_score, write_metric, write_score
 
 
 def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:
@@ -99,7 +99,7 @@ def show_demo(result: Result) -> None:
             "    " + ", ".join(_candidate(entry) for entry in example.get("candidates") or [])
         )
     print_line(f"Report: {result['report']}" if result.get("report") else "")
-    if is_on_images(result):
+    if is_image_demo(result):
         print_next(
             "With your own images (.jpg, .png, …, in folders):",
             "selfsup pretrain my-photos/ --encoder vit-tiny --out runs/seen --budget 20m",

@@ -1,11 +1,13 @@
-"""The digits of scikit-learn as folders of images: most without labels, a small labelled task.
+"""``selfsup demo images``: the effect of pre-training on images, on scikit-learn's digits.
 
-They are 1,797 images of 8 × 8 pixels in 17 shades of grey (Alpaydin & Kaynak 1998, "Optical
-Recognition of Handwritten Digits", UCI).
+The digits are 1,797 images of 8 × 8 pixels in 17 shades of grey (Alpaydin & Kaynak 1998, "Optical
+Recognition of Handwritten Digits", UCI). Most are written without labels, to pre-train on; the rest
+is a small labelled task. How long it takes on two cores: see docs/images.md.
+
+    selfsup demo images --out runs/demo-images --minutes 3
 """
 
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +16,140 @@ from PIL import Image
 
 from selfsup.atomic_files import write_bytes
 from selfsup.counter_random import hash64
-from selfsup.demo.runs import (
+from selfsup.demo.run import (
     DATA,
     DIGIT,
     IMAGE_PRETRAININGS,
-    REPORT,
-    Trial,
-    accuracies_in_test,
-    demo_folder,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Recipe,
     image_pretraining,
-    machine_flags,
+    run_demo,
     say,
-    seeds_of,
-    with_defaults,
 )
-from selfsup.demo.task import TEST, TRAIN, VALIDATION
 from selfsup.pretraining.run import pretrain
-from selfsup.report.page import write_report
-from selfsup.report.sections.demo import IMAGE_WAYS
-from selfsup.runs.folder import write_summary
+from selfsup.report.demo import IMAGE_WAYS
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
-from selfsup.training.compute import choose_compute
 from selfsup.training.progress_display import format_seconds
 
 UNLABELLED = "unlabelled"
-# Images of each digit. Labels are what there is little of.
+# Labelled images of each digit in each part: few, because labels are what is scarce in practice.
 EXAMPLES = {TEST: 50, VALIDATION: 5, TRAIN: 5}
 SIDE = 32
+ENCODER, PATCH = "vit-mini", 8
+EPOCHS = 80
+# At the default rate, random weights in so small an encoder would lose to pre-training only because
+# they learn too slowly, and a head alone would not converge.
+LEARNING_RATE, FROZEN_LEARNING_RATE = 1e-3, 5e-3
 
 _MOST_INK = 16
+_HELD_OUT = 0.05
+_ABOUT = {
+    "inpainting": "three quarters of each image are hidden, and it learns to fill them in",
+    "jigsaw": "each image is cut into tiles and shuffled, and it learns where they belong",
+    "both": "both at once",
+}
+
+
+def demo_images(settings: DemoSettings) -> dict[str, Any]:
+    """Pre-train on most of the digits, and learn to classify the rest in several ways.
+
+    Returns:
+        the summary, see ``run_demo``; ``pretraining`` maps ``inpainting``, ``jigsaw`` and ``both``
+        to their summaries.
+
+    Raises:
+        UserError: as ``run_demo``.
+    """
+    return run_demo(ImageDemo(settings))
+
+
+class ImageDemo(Recipe):
+    """Handwritten digits: three pre-trainings, each fine-tuned, frozen, and compared to none."""
+
+    usual_out, usual_minutes = "runs/demo-images", 3.0
+    ways = IMAGE_WAYS
+    last_stage = "4/4 Writing the report"
+
+    def __init__(self, settings: DemoSettings) -> None:
+        super().__init__(settings)
+        self.learning_stage = (
+            f"3/4 Learning which digit it is, {settings.seeds} times each: from the pre-trained "
+            "encoders, from these kept as they are (frozen), and from random weights"
+        )
+
+    def write_data(self) -> dict[str, Any]:
+        data = self.folder / DATA
+        task = write_digits(data, self.settings.seed)
+        say(
+            f"1/4 Handwritten digits, in {data}: {task['pretraining_images']:,} images without "
+            f"labels to pre-train on, {task['train_examples']} with labels to learn from, "
+            f"{task['test_examples']} to test with"
+        )
+        return task
+
+    def pretrain(self, task: dict[str, Any]) -> dict[str, Any]:
+        seconds = 60 * self.minutes / len(IMAGE_PRETRAININGS)
+        say(f"2/4 Pre-training {ENCODER} three times, for {format_seconds(seconds)} each")
+        summaries = {}
+        for name, objectives in IMAGE_PRETRAININGS.items():
+            say(f"    {name}: {_ABOUT[name]}")
+            summaries[name] = pretrain(
+                PretrainSettings(
+                    data=(str(self.folder / DATA / UNLABELLED),),
+                    out=str(image_pretraining(self.folder, name)),
+                    encoder=ENCODER,
+                    objectives=objectives,
+                    image_size=SIDE,
+                    patch_size=PATCH,
+                    held_out_fraction=_HELD_OUT,
+                    mirror=False,
+                    budget=f"{seconds:.3f}s",
+                    seed=self.settings.seed,
+                    workers=self.settings.workers,
+                    **self.machine_flags(),
+                )
+            )
+        return summaries
+
+    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
+        start: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
+        if way != "scratch":
+            pretrained = image_pretraining(self.folder, way.removesuffix("_frozen"))
+            start = {"encoder": str(pretrained)}
+        if way.endswith("_frozen"):
+            start |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
+        return FinetuneSettings(
+            task="image-classification",
+            train=str(self.folder / DATA / TRAIN),
+            validation=str(self.folder / DATA / VALIDATION),
+            out=str(self.folder / way / f"seed-{seed}"),
+            epochs=EPOCHS,
+            learning_rate=LEARNING_RATE,
+            mirror=False,
+            seed=seed,
+            **self.machine_flags(),
+            **start,
+        )
+
+    def evaluation(self, model: str) -> EvaluateSettings:
+        test = str(self.folder / DATA / TEST)
+        return EvaluateSettings(model=model, data=test, **self.machine_flags())
 
 
 def write_digits(folder: Path, seed: int) -> dict[str, Any]:
-    """Write the parts: of each label so many to test, to validate and to train, and all the rest.
+    """Write the digits as PNG files: ``EXAMPLES`` of each digit into labelled parts, then the rest.
 
-    Which image goes where is by a hash of its number.
+    Which image goes into which part is decided by a hash of its number.
 
     Args:
-        folder: gets ``train``, ``validation`` and ``test``, with a folder for each digit in them,
+        folder: gets ``train``, ``validation`` and ``test``, each with a folder for each digit,
             and ``unlabelled``.
         seed: of the division.
 
     Returns:
-        what the task is: its ``labels``, how many images each part has.
+        the task's ``labels``, and how many images each part has.
     """
     images, labels = _digits()
     counts = dict.fromkeys((*EXAMPLES, UNLABELLED), 0)
@@ -86,6 +179,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write(folder: Path, images: np.ndarray, numbers: np.ndarray) -> None:
+    """Write the images with these numbers as grey ``SIDE`` × ``SIDE`` pixels, ink in black."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers.tolist():
         grey = np.rint(255 * (1 - images[number] / _MOST_INK)).astype(np.uint8)
@@ -93,126 +187,3 @@ def _write(folder: Path, images: np.ndarray, numbers: np.ndarray) -> None:
         data = io.BytesIO()
         image.save(data, "PNG")
         write_bytes(folder / DIGIT.format(number), data.getvalue())
-
-
-# ``selfsup demo images``: what pre-training on images is worth, on scikit-learn's digits.
-#
-# How long it takes on two cores: see docs/images.md.
-#
-#     selfsup demo images --out runs/demo-images --minutes 3
-
-
-ENCODER, PATCH = "vit-mini", 8
-EPOCHS = 80
-# Random weights want a higher rate than the default for so small an encoder, and a head alone a
-# higher one still: at the default the one would lose to pre-training for no good reason, the other
-# would not come to its end.
-LEARNING_RATE, FROZEN_LEARNING_RATE = 1e-3, 5e-3
-_TASK = "image-classification"
-_HELD_OUT = 0.05
-_ABOUT = {
-    "inpainting": "three quarters of each image are hidden, and it learns to fill them in",
-    "jigsaw": "each image is cut into tiles and shuffled, and it learns where they belong",
-    "both": "both at once",
-}
-
-
-def demo_images(settings: DemoSettings) -> dict[str, Any]:
-    """Write the digits as image files, pre-train on most of them, learn the rest in several ways.
-
-    Returns:
-        the summary: for each of ``IMAGE_WAYS`` the ``accuracy`` on test images (mean, standard
-        deviation and values over the seeds), ``pretraining`` (from ``inpainting``, ``jigsaw`` and
-        ``both`` to its summary), ``task`` (its sizes), ``seconds``, ``out`` and ``report``.
-
-    Raises:
-        UserError: the folder holds something else, or cannot be written.
-    """
-    settings = with_defaults(settings)
-    choose_compute(settings.device, settings.precision, settings.threads)  # what is wrong, now
-    with demo_folder(settings) as run:
-        return _demo(settings, run)
-
-
-def _demo(settings: DemoSettings, run: Path) -> dict[str, Any]:
-    started = time.perf_counter()
-    assert settings.minutes is not None
-    task = write_digits(run / DATA, settings.seed)
-    say(
-        f"1/4 Handwritten digits, in {run / DATA}: {task['pretraining_images']:,} images without "
-        f"labels to pre-train on, {task['train_examples']} with labels to learn from, "
-        f"{task['test_examples']} to test with"
-    )
-    seconds = 60 * settings.minutes / len(IMAGE_PRETRAININGS)
-    say(f"2/4 Pre-training {ENCODER} three times, for {format_seconds(seconds)} each")
-    pretraining = {}
-    for name in IMAGE_PRETRAININGS:
-        say(f"    {name}: {_ABOUT[name]}")
-        pretraining[name] = pretrain(_pretraining(name, seconds, settings, run))
-
-    say(
-        f"3/4 Learning which digit it is, {settings.seeds} times each: from the pre-trained "
-        "encoders, from these kept as they are (frozen), and from random weights"
-    )
-    trials = {
-        way: [_trial(way, name, seed, settings, run) for seed in seeds_of(settings)]
-        for way, name, _ in IMAGE_WAYS
-    }
-    scores = accuracies_in_test(trials, settings)
-
-    say("4/4 Writing the report")
-    summary = {
-        **scores,
-        "pretraining": pretraining,
-        "task": task,
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    write_summary(run, summary)
-    write_report([run], run / REPORT)
-    return {**summary, "out": str(run), "report": str(run / REPORT)}
-
-
-def _pretraining(name: str, seconds: float, settings: DemoSettings, run: Path) -> PretrainSettings:
-    return PretrainSettings(
-        data=(str(run / DATA / UNLABELLED),),
-        out=str(image_pretraining(run, name)),
-        encoder=ENCODER,
-        objectives=IMAGE_PRETRAININGS[name],
-        image_size=SIDE,
-        patch_size=PATCH,
-        held_out_fraction=_HELD_OUT,
-        mirror=False,
-        budget=f"{seconds:.3f}s",
-        seed=settings.seed,
-        workers=settings.workers,
-        **machine_flags(settings),
-    )
-
-
-def _trial(way: str, name: str, seed: int, settings: DemoSettings, run: Path) -> Trial:
-    finetuning = _finetuning(way, seed, settings, run)
-    return Trial(f"{name}, seed {seed}", finetuning, _evaluation(finetuning.out, settings, run))
-
-
-def _finetuning(way: str, seed: int, settings: DemoSettings, run: Path) -> FinetuneSettings:
-    start: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
-    if way != "scratch":
-        start = {"encoder": str(image_pretraining(run, way.removesuffix("_frozen")))}
-    if way.endswith("_frozen"):
-        start |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
-    return FinetuneSettings(
-        task=_TASK,
-        train=str(run / DATA / TRAIN),
-        validation=str(run / DATA / VALIDATION),
-        out=str(run / way / f"seed-{seed}"),
-        epochs=EPOCHS,
-        learning_rate=LEARNING_RATE,
-        mirror=False,
-        seed=seed,
-        **machine_flags(settings),
-        **start,
-    )
-
-
-def _evaluation(model: str, settings: DemoSettings, run: Path) -> EvaluateSettings:
-    return EvaluateSettings(model=model, data=str(run / DATA / TEST), **machine_flags(settings))

@@ -1,11 +1,16 @@
-"""Find documents that share most of their text, such as a docstring copied and amended."""
+"""The demo's text and its task: which library does a description come from?
+
+The text is the documentation of a fixed list of libraries: Python's standard library, and selfsup's
+dependencies. It is divided into a part to pre-train on and a small labelled set. All documents of
+one file go to the same part, and whatever resembles a labelled description is left out of
+pre-training, so that the model has never seen what it is tested on.
+"""
 
 import re
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from selfsup.corpus.readers.docstrings import read_docstrings
@@ -18,65 +23,66 @@ from selfsup.corpus.readers.documents import (
 from selfsup.corpus.readers.inputs import DOCS_INSTALLED, Input, find_inputs
 from selfsup.corpus.workers import default_workers
 from selfsup.counter_random import permutation
-from selfsup.demo.runs import side_by_side
+from selfsup.demo.run import TEST, TRAIN, VALIDATION, map_in_processes
 from selfsup.errors import UserError
 
+# Every installation has these: selfsup's dependencies, and the libraries that these need. Other
+# packages are ignored, so that the demo is the same whatever else is installed.
+DEPENDENCIES = (
+    "PIL", "filelock", "fsspec", "functorch", "huggingface_hub", "jinja2", "joblib",
+    "jsonargparse", "markdown_it", "mpmath", "networkx", "numpy", "packaging", "pyarrow",
+    "pygments", "rich", "safetensors", "scipy", "sentencex", "sklearn", "sympy", "threadpoolctl",
+    "tokenizers", "torch", "torchgen", "tqdm", "yaml", "zstandard",
+)  # fmt: skip
+MAX_LABELS = 10
+# Labelled descriptions of each library: few, because labels are what is scarce in practice.
+EXAMPLES = {TEST: 50, VALIDATION: 8, TRAIN: 16}
+MAX_WORDS = 40
+
+_MIN_WORDS = 12
+_MAX_PER_FILE = 4  # the descriptions in one file are alike
+_FILES_PER_CHUNK = 64
+# Names with this many letters or more are also taken out of longer words.
+_LONG_NAME = 5
+# Other names of the libraries: of their packages, and short names in their documentation.
+_OTHER_NAMES = {
+    "PIL": ("pillow",),
+    "functorch": ("torch",),
+    "huggingface_hub": ("hf",),
+    "markdown_it": ("markdown-it-py",),
+    "networkx": ("nx",),
+    "numpy": ("np",),
+    "scipy": ("sp",),
+    "sklearn": ("scikit-learn", "scikit"),
+    "torchgen": ("torch",),
+    "yaml": ("pyyaml",),
+}
 _WORD = re.compile(r"\w+")
-_RUN = 8  # words in a row that count as copied; shorter ones occur by chance
-_COPIED = 0.5  # the part of the shorter text's runs that must occur in the other
+_WORDS_IN_A_ROW = 8  # that count as copied; shorter sequences occur by chance
+_COPIED = 0.5
+
+Parts = dict[str, list[Document]]
 
 
-class NearCopies:
-    """Texts that others are compared with, word by word, upper and lower case alike."""
-
-    def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._holders: defaultdict[int, list[int]] = defaultdict(list)
-        self._runs: list[int] = []
-        for text in texts:
-            self.add(text)
-
-    def add(self, text: str) -> None:
-        """Add a text to compare with."""
-        runs = _runs(text)
-        for run in runs:
-            self._holders[run].append(len(self._runs))
-        self._runs.append(len(runs))
-
-    def has_one_of(self, text: str) -> bool:
-        """Whether the text holds half or more of one that was added, or is held so in one.
-
-        Half of its runs of eight words, that is; a text of fewer words is one run.
-        """
-        runs = _runs(text)
-        found = Counter(holder for run in runs for holder in self._holders.get(run, ()))
-        return any(
-            count >= _COPIED * min(self._runs[holder], len(runs)) for holder, count in found.items()
-        )
-
-
-def _runs(text: str) -> set[int]:
-    words = _WORD.findall(text.lower())
-    return {hash(" ".join(words[at : at + _RUN])) for at in range(max(1, len(words) - _RUN + 1))}
-
-
-# The documentation of the Python packages installed here, for the demo.
-
-
-_FILES_AT_ONCE = 64
-
-
-def installed_documents(workers: int | None) -> Iterator[Document]:
-    """Those of ``docs://installed`` in their order, read by several processes.
+def library_documents(workers: int | None) -> Iterator[Document]:
+    """The docstrings of the standard library and of ``DEPENDENCIES``, read by several processes.
 
     Args:
-        workers: how many; if None, as many as there are cores, at most 16.
+        workers: how many processes; if None, as many as there are cores, at most 16.
+
+    Yields:
+        documents whose id is a dotted name, such as ``numpy.linalg.solve``, sorted by module.
 
     Raises:
         UserError: too many of the files cannot be read.
     """
+    libraries = {*sys.stdlib_module_names, *DEPENDENCIES}
+    modules = [
+        module for module in find_inputs([DOCS_INSTALLED]) if _library_of(module.name) in libraries
+    ]
     tally = BadRecordTally(DEFAULT_MAX_BAD_FRACTION)
-    modules = find_inputs([DOCS_INSTALLED])
-    for records in side_by_side(_records_of, modules, workers or default_workers(), _FILES_AT_ONCE):
+    processes = workers or default_workers()
+    for records in map_in_processes(_read_module, modules, processes, _FILES_PER_CHUNK):
         for record in records:
             tally.count(record)
             if isinstance(record, Document):
@@ -84,40 +90,12 @@ def installed_documents(workers: int | None) -> Iterator[Document]:
     tally.judge_all()
 
 
-def _records_of(module: Input) -> list[Record]:
+def _read_module(module: Input) -> list[Record]:
     return list(read_docstrings(module.name, Path(module.url)))
 
 
-# The demo's task, made from the text itself: which library does a description come from?
-#
-# Documentation is divided into a part to pre-train on and a small labelled set. A file's documents
-# all go to one part, and what is much like a labelled description is left out of pre-training, so
-# that what is tested was never seen.
-
-
-LIBRARIES = 10
-TEST, VALIDATION, TRAIN = "test", "validation", "train"
-# Descriptions of each library. Labels are what there is little of.
-EXAMPLES = {TEST: 50, VALIDATION: 8, TRAIN: 16}
-LONGEST_WORDS = 40
-
-_SHORTEST_WORDS = 12
-_PER_FILE = 4  # the descriptions in one file are alike
-_LONG_NAME = 5  # so many letters stand for the library inside of other words too
-# What a library is called in its own documentation, besides its names as module and as package.
-_NICKNAMES = {
-    "matplotlib": ("plt", "mpl", "pyplot", "pylab"),
-    "networkx": ("nx",),
-    "numpy": ("np",),
-    "pandas": ("pd",),
-    "scipy": ("sp",),
-    "sklearn": ("scikit",),
-    "tensorflow": ("tf",),
-    "huggingface_hub": ("hf",),
-}
-
-
-Parts = dict[str, list[Document]]
+def _library_of(dotted_name: str) -> str:
+    return dotted_name.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -127,7 +105,7 @@ class Example:
     Attributes:
         label: its library.
         text: its first words, without the names of the libraries.
-        name: of what it describes, in full.
+        name: the full name of what it describes.
     """
 
     label: str
@@ -141,10 +119,10 @@ class Division:
 
     Attributes:
         pretraining: documents without labels.
-        examples: by part (``TRAIN``, ``VALIDATION``, ``TEST``), each label's in turn.
-        labels: the libraries, by name.
-        left_out: documents that belong to neither: duplicates, near-copies of labelled ones, and
-            others from their files.
+        examples: of each part (``TRAIN``, ``VALIDATION``, ``TEST``); the labels alternate.
+        labels: the libraries' names, sorted.
+        left_out: how many documents belong to neither: duplicates, near-copies of labelled ones,
+            and others from their files.
     """
 
     pretraining: list[Document]
@@ -159,39 +137,40 @@ def divide(documents: Iterable[Document], seed: int) -> Division:
     The labels are the libraries with the most documents among those that have enough files.
 
     Args:
-        documents: whose id's first part is the library.
+        documents: their ids begin with the library's name.
         seed: of the choice of files.
 
     Raises:
         UserError: fewer than two libraries have enough documentation.
     """
     given = list(documents)
-    first_of: dict[str, Document] = {}
+    first_with_text: dict[str, Document] = {}
     for document in given:
-        first_of.setdefault(document.text, document)
-    unique = list(first_of.values())
+        first_with_text.setdefault(document.text, document)
+    unique = list(first_with_text.values())
     by_library: dict[str, list[Document]] = defaultdict(list)
     for document in unique:
-        by_library[library_of(document)].append(document)
+        by_library[_library_of(document.id)].append(document)
     labelled = NearCopies()
     chosen: dict[str, Parts] = {}
     for library in sorted(by_library, key=lambda name: (-len(by_library[name]), name)):
         parts = _choose(by_library[library], seed, labelled)
         if parts is not None:
             chosen[library] = parts
-        if len(chosen) == LIBRARIES:
+        if len(chosen) == MAX_LABELS:
             break
     if len(chosen) < 2:
         raise UserError(
-            "docs://installed: fewer than two of the installed packages hold enough documentation "
-            "to make a task from: install some, such as scipy, and run the demo again"
+            "docs://installed: fewer than two of the libraries that the demo reads, such as scipy "
+            "and torch, have enough documentation here to make a task from: install selfsup again "
+            "with its dependencies, and with their source files"
         )
     taken = [document for parts in chosen.values() for part in parts.values() for document in part]
     taken_files = {document.source for document in taken}
     pretraining = [
         document
         for document in unique
-        if document.source not in taken_files and not labelled.has_one_of(document.text)
+        if document.source not in taken_files and not labelled.matches(document.text)
     ]
     return Division(
         pretraining,
@@ -201,36 +180,68 @@ def divide(documents: Iterable[Document], seed: int) -> Division:
     )
 
 
-def library_of(document: Document) -> str:
-    """The first part of a docstring's dotted name."""
-    return document.id.partition(".")[0]
+def _choose(documents: list[Document], seed: int, labelled: "NearCopies") -> Parts | None:
+    """One library's documents for each part; None if there are too few."""
+    by_file: dict[str, list[Document]] = defaultdict(list)
+    for document in documents:
+        by_file[document.source].append(document)
+    usable = sum(min(_MAX_PER_FILE, len(of_file)) for of_file in by_file.values())
+    if usable < sum(EXAMPLES.values()):
+        return None
+    # Sorted by the first document's name, not by path, to be the same on any machine.
+    files = sorted(by_file.values(), key=lambda of_file: of_file[0].id)
+    order = iter(permutation(len(files), seed))
+    parts: Parts = {part: [] for part in EXAMPLES}
+    for part, wanted in EXAMPLES.items():
+        while len(parts[part]) < wanted:
+            file = next(order, None)
+            if file is None:
+                return None
+            most = min(_MAX_PER_FILE, wanted - len(parts[part]))
+            parts[part] += _suitable(files[file], most, labelled)
+    return parts
+
+
+def _suitable(documents: list[Document], most: int, labelled: "NearCopies") -> list[Document]:
+    """Up to ``most`` of a file's documents that are long enough and resemble no labelled one."""
+    found: list[Document] = []
+    for document in documents:
+        text = first_words(document.text)
+        if len(found) == most:
+            break
+        if len(text.split()) >= _MIN_WORDS and not labelled.matches(text):
+            labelled.add(text)
+            found.append(document)
+    return found
+
+
+def _examples(chosen: dict[str, Parts], part: str) -> list[Example]:
+    """A part's examples; the labels alternate."""
+    names = names_pattern(chosen)
+    return [
+        Example(library, first_words(names.sub("", document.text)), document.id)
+        for row in range(EXAMPLES[part])
+        for library in sorted(chosen)
+        for document in (chosen[library][part][row],)
+    ]
 
 
 def first_words(text: str) -> str:
-    """As many words as an example may have, single spaces between them."""
-    return " ".join(text.split()[:LONGEST_WORDS])
+    """The first ``MAX_WORDS`` words, with single spaces between them."""
+    return " ".join(text.split()[:MAX_WORDS])
 
 
 def names_pattern(libraries: Iterable[str]) -> re.Pattern[str]:
-    """What to take out of a text, so that none of these libraries is named in it.
+    """A pattern of all names of these libraries, to take out of a text.
 
-    Of each the module's name, its package's and its nicknames: ``np.ndarray`` becomes ``ndarray``.
+    A dot after a name is included where an attribute follows: ``np.ndarray`` becomes ``ndarray``.
     """
-    packages = _packages_of_modules()
     names = {
-        name.lower()
-        for library in libraries
-        for name in (library, *packages.get(library, ()), *_NICKNAMES.get(library, ()))
+        name.lower() for library in libraries for name in (library, *_OTHER_NAMES.get(library, ()))
     }
-    # The longest first, so that of scikit-learn nothing is left.
+    # The longest first, so that nothing of scikit-learn remains.
     patterns = [_name_pattern(name) for name in sorted(names, key=lambda name: (-len(name), name))]
-    # A dot after a name goes too where an attribute follows; a full stop stays.
     return re.compile(rf"(?:{'|'.join(patterns)})(?:\.(?=\w))?", re.IGNORECASE)
-
-
-@cache
-def _packages_of_modules() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
 
 
 def _name_pattern(name: str) -> str:
@@ -238,46 +249,38 @@ def _name_pattern(name: str) -> str:
     return pattern if len(name) >= _LONG_NAME else rf"(?<![a-z]){pattern}(?![a-z])"
 
 
-def _choose(documents: list[Document], seed: int, labelled: NearCopies) -> Parts | None:
-    """One library's documents for each part; None if there are too few."""
-    by_file: dict[str, list[Document]] = defaultdict(list)
-    for document in documents:
-        by_file[document.source].append(document)
-    if sum(min(_PER_FILE, len(of_file)) for of_file in by_file.values()) < sum(EXAMPLES.values()):
-        return None
-    # By the first document's name, not by the path: the same on any machine.
-    files = sorted(by_file.values(), key=lambda of_file: of_file[0].id)
-    order = iter(permutation(len(files), seed))
-    parts: Parts = {part: [] for part in EXAMPLES}
-    for part, wanted in EXAMPLES.items():
-        while len(parts[part]) < wanted:
-            place = next(order, None)
-            if place is None:
-                return None
-            most = min(_PER_FILE, wanted - len(parts[part]))
-            parts[part] += _suitable(files[place], most, labelled)
-    return parts
+class NearCopies:
+    """Finds texts that share most of their words with an earlier one, such as amended copies.
+
+    Texts are compared by their sequences of eight words, upper and lower case alike; a shorter
+    text is one sequence.
+    """
+
+    def __init__(self) -> None:
+        self._texts_with: defaultdict[int, list[int]] = defaultdict(list)
+        self._sequence_counts: list[int] = []
+
+    def add(self, text: str) -> None:
+        """Add a text to compare others with."""
+        sequences = _word_sequences(text)
+        for sequence in sequences:
+            self._texts_with[sequence].append(len(self._sequence_counts))
+        self._sequence_counts.append(len(sequences))
+
+    def matches(self, text: str) -> bool:
+        """Whether the text shares half of the shorter one's sequences with a text added before."""
+        sequences = _word_sequences(text)
+        shared = Counter(
+            other for sequence in sequences for other in self._texts_with.get(sequence, ())
+        )
+        return any(
+            count >= _COPIED * min(self._sequence_counts[other], len(sequences))
+            for other, count in shared.items()
+        )
 
 
-def _suitable(documents: list[Document], most: int, labelled: NearCopies) -> list[Document]:
-    """Up to ``most`` of a file's documents that are long enough and no near-copies of others."""
-    found: list[Document] = []
-    for document in documents:
-        text = first_words(document.text)
-        if len(found) == most:
-            break
-        if len(text.split()) >= _SHORTEST_WORDS and not labelled.has_one_of(text):
-            labelled.add(text)
-            found.append(document)
-    return found
-
-
-def _examples(chosen: dict[str, Parts], part: str) -> list[Example]:
-    """A part's examples, each label's in turn."""
-    names = names_pattern(chosen)
-    return [
-        Example(library, first_words(names.sub("", document.text)), document.id)
-        for place in range(EXAMPLES[part])
-        for library in sorted(chosen)
-        for document in (chosen[library][part][place],)
-    ]
+def _word_sequences(text: str) -> set[int]:
+    """Hashes of the text's sequences of eight words."""
+    words = _WORD.findall(text.lower())
+    starts = range(max(1, len(words) - _WORDS_IN_A_ROW + 1))
+    return {hash(" ".join(words[start : start + _WORDS_IN_A_ROW])) for start in starts}

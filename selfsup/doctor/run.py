@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfsup.demo.runs import PRETRAIN
+from selfsup.demo.run import PRETRAIN
 from selfsup.doctor.problem import Problem
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.pretraining.run import CHECKPOINTS

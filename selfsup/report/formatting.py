@@ -1,15 +1,13 @@
-"""Numbers as a person reads them."""
+"""Numbers and metrics as a person reads them."""
 
-import base64
-import io
 import math
-from html import escape
-from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from dataclasses import dataclass
+from typing import TypeGuard
 
-from PIL import Image
-
-from selfsup.images.decoding import BadImage, ShorterSide, decode
+# Metrics that are shares, written in per cent; correlations are not.
+_ANSWERS = ("exact_match", "f1", "has_answer_exact_match", "has_answer_f1",
+            "no_answer_exact_match", "no_answer_f1")  # fmt: skip
+SHARES = frozenset(("accuracy", "precision", "recall", "f1_macro", "subset_accuracy", *_ANSWERS))
 
 
 def count(value: float) -> str:
@@ -26,12 +24,12 @@ def whole(value: float) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """0.1234 → `12.3 %`, which does not break over two lines."""
+    """0.1234 → `12.3 %`, with a space that does not break the line."""
     return f"{100 * value:.{digits}f}\u00a0%"
 
 
 def round_percent(value: float) -> str:
-    """A share at a tick of an axis: 0.25 → `25 %`, 0.125 → `12.5 %`."""
+    """A share at an axis tick, without trailing zeros: 0.25 → `25 %`, 0.125 → `12.5 %`."""
     return f"{round(100 * value, 4):g}\u00a0%"
 
 
@@ -46,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """0.00075 → `7.5e-4`, as learning rates are written; 0 → `0`."""
+    """0.00075 → `7.5e-4`, as for learning rates; 0 → `0`."""
     if value == 0:
         return "0"
     mantissa, exponent = f"{value:.2e}".split("e")
@@ -54,7 +52,7 @@ def scientific(value: float) -> str:
 
 
 def setting(value: object) -> str:
-    """A setting's value as it stands in YAML, lists with spaces."""
+    """A setting's value: `–` for none, yes or no, lists with spaces between their entries."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -65,106 +63,44 @@ def setting(value: object) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether the value is a finite number (a loss that diverged is none)."""
+    """Whether the value is a finite number; the loss of a run that diverged is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-# Texts as a table has room for them.
+@dataclass(frozen=True)
+class Score:
+    """A metric of one run, or its mean, standard deviation and values over several seeds."""
+
+    mean: float
+    std: float | None = None
+    values: tuple[float, ...] = ()
 
 
-_LONGEST = 240
-_AROUND = 100
-
-
-class Passage(NamedTuple):
-    """A text, or a part of one.
-
-    Attributes:
-        before: what comes before the marked part, or all of it.
-        marked: the part in question, if there is one.
-        after: what follows.
-    """
-
-    before: str
-    marked: str = ""
-    after: str = ""
-
-
-def shortened_passage(text: str, longest: int = _LONGEST) -> str:
-    """The text in one line of at most so many characters: its beginning and its end."""
-    words = " ".join(text.split())
-    if len(words) <= longest:
-        return words
-    end = longest // 3
-    return f"{words[: longest - end - 3].rstrip()} … {words[-end:].lstrip()}"
-
-
-def whole_passage(text: str, longest: int = _LONGEST) -> Passage:
-    """A text in which nothing is marked."""
-    return Passage(shortened_passage(text, longest))
-
-
-def around(text: str, start: int, end: int) -> Passage:
-    """What stands from ``start`` up to ``end``, marked, and some of what is around it."""
-    first, last = max(0, start - _AROUND), min(len(text), end + _AROUND)
-    return Passage(
-        ("…" if first else "") + text[first:start],
-        shortened_passage(text[start:end]),
-        text[end:last] + ("…" if last < len(text) else ""),
-    )
-
-
-# Pictures as a page holds them: inside it, as data.
-
-
-_QUALITY = 88
-
-
-class Picture(NamedTuple):
-    """A picture to be put into a page.
-
-    Attributes:
-        uri: its data, as the address of an image.
-        width: in pixels.
-        height: in pixels.
-    """
-
-    uri: str
-    width: int
-    height: int
-
-
-def read_picture(file: Path, longest: int) -> Picture | None:
-    """Read an image file, scaled down to ``longest`` pixels at most; None where there is none.
-
-    Pixels of images much smaller than that are enlarged by a whole factor.
-    """
-    try:
-        pixels = decode(file, ShorterSide(longest), smallest=1)
-    except (BadImage, OSError):
+def read_score(entry: object) -> Score | None:
+    """Read a metric from a summary: one number, or a dict of mean, std and values over seeds."""
+    if is_number(entry):
+        return Score(float(entry))
+    if not isinstance(entry, dict) or not is_number(entry.get("mean")):
         return None
-    image = Image.fromarray(pixels)
-    image.thumbnail((longest, longest))
-    factor = longest // max(image.size)
-    if factor > 1:
-        size = (factor * image.width, factor * image.height)
-        image = image.resize(size, Image.Resampling.NEAREST)
-    return Picture(_data_uri(image), *image.size)
+    values = tuple(float(value) for value in entry.get("values", []) if is_number(value))
+    several = is_number(entry.get("std")) and len(values) != 1
+    return Score(float(entry["mean"]), float(entry["std"]) if several else None, values)
 
 
-def show_picture(picture: Picture, about: str) -> str:
-    """The picture in HTML; ``about`` says what it shows, in plain text."""
-    return (
-        f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
-        f'alt="{escape(about)}" title="{escape(about)}">'
-    )
+def write_score(name: str, score: Score) -> str:
+    """`71.2 % ± 1.1 %`, or only the number if there is one run."""
+    mean = write_metric(name, score.mean)
+    return mean if score.std is None else f"{mean} ± {write_metric(name, score.std)}"
 
 
-def _data_uri(image: Image.Image) -> str:
-    """PNG, or JPEG where that is less than half as large."""
-    data = {kind: io.BytesIO() for kind in ("png", "jpeg")}
-    image.save(data["png"], "PNG", optimize=True)
-    image.save(data["jpeg"], "JPEG", quality=_QUALITY)
-    png, jpeg = (held.getvalue() for held in data.values())
-    kind, kept = ("jpeg", jpeg) if 2 * len(jpeg) < len(png) else ("png", png)
-    return f"data:image/{kind};base64,{base64.b64encode(kept).decode()}"
+def write_metric(name: str, value: float) -> str:
+    """A metric's value: shares in per cent, correlations and losses as plain numbers."""
+    if name in SHARES:
+        return percent(value)
+    # The error of large numbers is large too, and needs no decimals.
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def metric_title(name: str) -> str:
+    """`matthews_correlation` → `Matthews correlation`; `no_answer_f1` → `No answer F1`."""
+    return name.replace("_", " ").capitalize().replace("f1", "F1")

@@ -1,20 +1,117 @@
-"""The pieces of HTML that the page's sections are made of."""
+"""The pieces of HTML that a report's sections are made of."""
 
+import base64
+import io
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from selfsup.report.formatting import Passage
+from PIL import Image
+
+from selfsup.images.decoding import BadImage, ShorterSide, decode
+
+_LONGEST_TEXT = 240  # characters
+_CONTEXT = 100  # characters on either side of a marked passage
+_JPEG_QUALITY = 88
+
+
+class Passage(NamedTuple):
+    """A text of which a part may be marked.
+
+    Attributes:
+        before: the text before the marked part, or all of it.
+        marked: the marked part.
+        after: the text after it.
+    """
+
+    before: str
+    marked: str = ""
+    after: str = ""
+
+
+def abbreviated(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """The text in one line, cut in the middle if it has more characters than ``longest``."""
+    words = " ".join(text.split())
+    if len(words) <= longest:
+        return words
+    end = longest // 3
+    return f"{words[: longest - end - 3].rstrip()} … {words[-end:].lstrip()}"
+
+
+def whole_passage(text: str, longest: int = _LONGEST_TEXT) -> Passage:
+    """A text, abbreviated, with no part marked."""
+    return Passage(abbreviated(text, longest))
+
+
+def around(text: str, start: int, end: int) -> Passage:
+    """The characters from ``start`` up to ``end``, marked, with some context around them."""
+    first, last = max(0, start - _CONTEXT), min(len(text), end + _CONTEXT)
+    return Passage(
+        ("…" if first else "") + text[first:start],
+        abbreviated(text[start:end]),
+        text[end:last] + ("…" if last < len(text) else ""),
+    )
+
+
+class Picture(NamedTuple):
+    """A picture that is embedded in the page.
+
+    Attributes:
+        uri: a data URI.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    uri: str
+    width: int
+    height: int
+
+
+def read_picture(file: Path, longest: int) -> Picture | None:
+    """Read an image file, scaled to at most ``longest`` pixels a side; None if it cannot be read.
+
+    Much smaller images are enlarged by a whole factor, so that single pixels can be seen.
+    """
+    try:
+        pixels = decode(file, ShorterSide(longest), smallest=1)
+    except (BadImage, OSError):
+        return None
+    image = Image.fromarray(pixels)
+    image.thumbnail((longest, longest))
+    factor = longest // max(image.size)
+    if factor > 1:
+        size = (factor * image.width, factor * image.height)
+        image = image.resize(size, Image.Resampling.NEAREST)
+    return Picture(_data_uri(image), *image.size)
+
+
+def show_picture(picture: Picture, about: str) -> str:
+    """The picture in HTML; ``about`` describes it in plain text."""
+    return (
+        f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        f'alt="{escape(about)}" title="{escape(about)}">'
+    )
+
+
+def _data_uri(image: Image.Image) -> str:
+    """The image as PNG, or as JPEG if that is less than half the size."""
+    data = {kind: io.BytesIO() for kind in ("png", "jpeg")}
+    image.save(data["png"], "PNG", optimize=True)
+    image.save(data["jpeg"], "JPEG", quality=_JPEG_QUALITY)
+    png, jpeg = (buffer.getvalue() for buffer in data.values())
+    kind, smaller = ("jpeg", jpeg) if 2 * len(jpeg) < len(png) else ("png", png)
+    return f"data:image/{kind};base64,{base64.b64encode(smaller).decode()}"
 
 
 def section(title: str, *parts: str) -> str:
-    """A section with its heading, or nothing where all its parts are empty."""
+    """A section with its heading; empty if all its parts are."""
     body = "".join(parts)
     return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
 
 
 def tiles(entries: Iterable[tuple[str, str, str]]) -> str:
-    """Figures that a reader sees first: (name, value, what it means)."""
+    """Key figures at the top of a page: (name, value, explanation)."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(about)}</small></dd></div>"
         for name, value, about in entries
@@ -23,7 +120,7 @@ def tiles(entries: Iterable[tuple[str, str, str]]) -> str:
 
 
 def charts(*figures: str) -> str:
-    """Figures side by side where there is room."""
+    """Figures, side by side if there is room."""
     body = "".join(figures)
     return f'<div class="charts">{body}</div>' if body else ""
 
@@ -34,7 +131,7 @@ def table(
     *,
     strong: Collection[tuple[int, int]] = (),
 ) -> str:
-    """A table whose first column names the rows; strong: the (row, column) to set in bold."""
+    """A table whose first column names the rows; strong: (row, column) of the cells in bold."""
     header = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     body = ""
     for number, (name, *cells) in enumerate(rows):
@@ -56,19 +153,19 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def figure(heading: str, body: str, kind: str = "") -> str:
-    """A figure under its caption; both are HTML."""
+    """A figure with its caption; both are HTML."""
     mark = f' class="{kind}"' if kind else ""
     return f"<figure{mark}>{heading}{body}</figure>"
 
 
 def caption(title: str, about: str = "") -> str:
-    """A figure's title, and what there is to know of it."""
+    """A figure's title, with an explanation."""
     unit = f' <span class="unit">{escape(about)}</span>' if about else ""
     return f"<figcaption><b>{escape(title)}</b>{unit}</figcaption>"
 
 
 def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], about: str) -> str:
-    """Rows are the true labels, columns the predicted; a cell's shade is its share of the row."""
+    """Rows: true labels; columns: predicted ones. A cell's shade is its share of the row."""
     head = "".join(f'<th scope="col"><span>{escape(str(label))}</span></th>' for label in labels)
     rows = ""
     for number, (label, counts) in enumerate(zip(labels, matrix, strict=False)):
@@ -83,7 +180,7 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
                 f'title="{escape(title)}">{value:g}</td>'
             )
         rows += f'<tr><th scope="row">{escape(str(label))}</th>{cells}</tr>'
-    # Many names side by side are only narrow when they are turned.
+    # With many labels the column heads are turned, to be narrow.
     many = " many" if len(labels) > 8 else ""
     return figure(
         caption("Confusion matrix", about),
@@ -94,13 +191,13 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
 
 
 def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], ...]]) -> str:
-    """Examples, one a row; a cell holds passages, a paragraph each."""
+    """A row for each example; a cell holds passages, each a paragraph."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = ""
     for row in rows:
         cells = ""
         for cell in row:
-            # What is long may be broken anywhere, such as an address; names and numbers may not.
+            # Long texts, such as URLs, may break anywhere; names and numbers may not.
             mark = ' class="text"' if any(map(_is_long, cell)) else ""
             paragraphs = "".join(f"<p>{_passage(part)}</p>" for part in cell)
             cells += f'<td dir="auto"{mark}>{paragraphs}</td>'
@@ -112,7 +209,7 @@ def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], .
 
 
 def picture_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Pictures, a row of them for each thing shown; cells are HTML."""
+    """A table of pictures; cells are HTML."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return (
@@ -122,7 +219,7 @@ def picture_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def gallery(cards: Iterable[str]) -> str:
-    """Cards side by side, as many in a row as there is room for; a card is HTML."""
+    """A list of cards, as many in a row as there is room for; a card is HTML."""
     items = "".join(f"<li>{card}</li>" for card in cards)
     return f'<ul class="gallery">{items}</ul>' if items else ""
 
@@ -137,7 +234,7 @@ def _passage(passage: Passage) -> str:
 
 
 def filled_masks(examples: Iterable[dict[str, Any]]) -> str:
-    """Texts with [MASK], and what the model would put there, with its probability."""
+    """Texts with [MASK], and the model's most probable tokens for it, with their probabilities."""
     cards = ""
     for example in examples:
         text = escape(str(example.get("text", ""))).replace("[MASK]", "<mark>[MASK]</mark>")

@@ -1,4 +1,4 @@
-"""Write a report: one HTML file that needs nothing else, neither a network nor another file."""
+"""Write a report: one HTML file that needs no network and no other file."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING, fields
@@ -11,17 +11,17 @@ from selfsup import __version__
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.report import formatting
+from selfsup.report.comparison import comparison_sections, distinct_names
+from selfsup.report.demo import demo_sections
+from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
-from selfsup.report.sections.comparison import comparison_sections, distinct_names
-from selfsup.report.sections.demo import demo_sections
-from selfsup.report.sections.finetuning import finetuning_sections
-from selfsup.report.sections.pretraining import pretraining_sections
+from selfsup.report.pretraining import pretraining_sections
 from selfsup.runs.reading import Run, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
 
-# Nobody else's page begins just so, on one line.
+# Identifies a report: no other page begins with exactly this.
 _BEGIN = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
 _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
@@ -29,21 +29,32 @@ _SECTIONS: dict[str, Callable[[Run], str]] = {
     "demo": demo_sections,
     "unknown": lambda run: "",
 }
-_WHAT = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo", "unknown": "Run"}
+_KIND_NAMES = {
+    "pretrain": "Pre-training",
+    "finetune": "Fine-tuning",
+    "demo": "Demo",
+    "unknown": "Run",
+}
 _SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo": DemoSettings}
 
 
 def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> dict[str, Any]:
-    """Write the page about one or more run folders, and say where.
+    """Write the page about one or more runs.
 
-    out: the file; if not given `report.html` in the run's folder, or `comparison.html` in the
-    folder that all of several runs are in.
-    Returns {"report": path, "runs": [path, …]}.
-    Raises UserError where a run is none, the file cannot be written, or `out` is not given and
-    the runs are not in one folder.
+    Args:
+        runs: their folders.
+        out: the file; if None, `report.html` in the run's folder, or `comparison.html` in the
+            folder that contains all of several runs.
+
+    Returns:
+        {"report": path, "runs": [path, …]}.
+
+    Raises:
+        UserError: a folder is not a run, the file cannot be written or is not a report, or `out`
+            is None and the runs are not in one folder.
     """
     read = [read_run(run) for run in runs]
-    file = Path(out) if out is not None else _usual_place(read)
+    file = Path(out) if out is not None else _default_file(read)
     if file.is_dir():
         raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
     if file.is_file() and file.read_bytes()[: len(_BEGIN)] not in (b"", _BEGIN.encode()):
@@ -56,7 +67,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
     return {"report": str(file), "runs": [str(run.folder) for run in read]}
 
 
-def _usual_place(runs: Sequence[Run]) -> Path:
+def _default_file(runs: Sequence[Run]) -> Path:
     if len(runs) == 1:
         return runs[0].folder / "report.html"
     if len({run.folder.resolve().parent for run in runs}) > 1:
@@ -68,7 +79,7 @@ def page(runs: Sequence[Run]) -> str:
     """The page's HTML."""
     if len(runs) == 1:
         run = runs[0]
-        title, what = run.name, _WHAT[run.kind]
+        title, what = run.name, _KIND_NAMES[run.kind]
         body = _subtitle(run) + _notes(run) + _SECTIONS[run.kind](run) + _settings(run)
     else:
         names = distinct_names(runs)
@@ -136,7 +147,7 @@ def _settings(run: Run) -> str:
 
 
 def _unused_settings(run: Run) -> Collection[str]:
-    """Those for another kind of data or for other tasks, which say nothing of this run."""
+    """The settings for other data or other tasks, which have no effect on this run."""
     if run.kind == "finetune":
         return unused_flags(run.settings.get("task", ""))
     if run.kind == "pretrain":

@@ -12,11 +12,12 @@ DEMOS = ("text", "images")
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """Show in a few minutes what pre-training is worth.
+    """Show the effect of pre-training in a few minutes.
 
-    Reads the documentation of the installed Python packages, pre-trains a small encoder on it, and
-    fine-tunes it on a small labelled task beside one that starts from random weights. With images
-    it does so on the handwritten digits that come with scikit-learn. Downloads nothing.
+    Reads the documentation of Python and of the libraries that selfsup depends on, pre-trains a
+    small encoder on it, and fine-tunes it on a small labelled task, in comparison with one that
+    starts from random weights. With images it does the same on the handwritten digits that come
+    with scikit-learn. Downloads nothing.
 
     Example:
       selfsup demo --out runs/demo --minutes 5

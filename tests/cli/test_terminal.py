@@ -28,7 +28,7 @@ def test_a_demo_ends_with_its_table_masks_report_and_what_to_try_next(capsys):
     )
     text = printed(capsys)
     assert "pre-trained          81.2 % ± 1.2 %" in text
-    assert "Pre-training is worth 21.2 points" in text
+    assert "Pre-training adds 21.2 points" in text
     assert "The [MASK] of a list.\n    length 25.0 %" in text
     assert "Report: runs/demo/report.html" in text
     assert "selfsup pretrain my-texts/" in text

@@ -12,14 +12,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from selfsup import cli
-from selfsup.demo import images as demo_digits
 from selfsup.demo import images as demo_images
-from selfsup.demo import runs as demo_runs
+from selfsup.demo import run as demo_run
+from selfsup.demo.images import ImageDemo, write_digits
 from selfsup.demo.images import demo_images as demo
-from selfsup.demo.images import write_digits
-from selfsup.demo.runs import demo_folder
+from selfsup.demo.run import demo_folder
 from selfsup.errors import UserError
-from selfsup.report.sections.demo import IMAGE_WAYS
+from selfsup.report.demo import IMAGE_WAYS
 from selfsup.settings import DemoSettings
 
 QUICK: dict[str, Any] = {
@@ -44,8 +43,8 @@ def first_digits() -> tuple[np.ndarray, np.ndarray]:
 def a_small_demo():
     few = first_digits()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_digits, "_digits", lambda: few)
-        patch.setattr(demo_digits, "EXAMPLES", {"test": 4, "validation": 2, "train": 3})
+        patch.setattr(demo_images, "_digits", lambda: few)
+        patch.setattr(demo_images, "EXAMPLES", {"test": 4, "validation": 2, "train": 3})
         patch.setattr(demo_images, "EPOCHS", 1)
         yield
 
@@ -142,12 +141,14 @@ def test_the_scores_are_those_of_the_test_images(run, capsys):
     assert measured == result["both"]["accuracy"]["values"][0]
 
 
-def test_trials_side_by_side_come_to_the_same_as_one_after_the_other(run, tmp_path, monkeypatch):
+def test_trials_in_several_processes_give_the_same_models_as_one_after_the_other(
+    run, tmp_path, monkeypatch
+):
     out, result = run
-    monkeypatch.setattr(demo_runs, "default_workers", lambda: 2)
+    monkeypatch.setattr(demo_run, "default_workers", lambda: 2)
     trials = {}
     for way in ("inpainting", "scratch"):
-        trial = demo_images._trial(way, way, 0, settings(out), out)
+        trial = ImageDemo(settings(out)).trial(way, way, 0)
         there = str(tmp_path / way)
         trials[way] = [
             trial._replace(
@@ -155,7 +156,7 @@ def test_trials_side_by_side_come_to_the_same_as_one_after_the_other(run, tmp_pa
                 evaluation=replace(trial.evaluation, model=there),
             )
         ]
-    scores = demo_runs.accuracies_in_test(trials, settings(out, threads=None))
+    scores = demo_run.accuracies_on_test(trials, settings(out, threads=None))
     assert scores == {way: result[way] for way in trials}
     for way in trials:
         weights = Path("model", "model.safetensors")
@@ -163,17 +164,19 @@ def test_trials_side_by_side_come_to_the_same_as_one_after_the_other(run, tmp_pa
         assert (tmp_path / way / weights).read_bytes() == alone
 
 
-def die(trial: demo_runs.Trial) -> float:
+def die(trial: demo_run.Trial) -> float:
     os._exit(1)
 
 
 def test_a_process_that_is_killed_ends_the_demo_in_one_line(run, monkeypatch):
     out, _ = run
-    monkeypatch.setattr(demo_runs, "default_workers", lambda: 2)
-    monkeypatch.setattr(demo_runs, "_accuracy_on_one_thread", die)
-    trial = demo_images._trial("scratch", "scratch", 0, settings(out), out)
-    with pytest.raises(UserError, match="killed, probably for want of memory: with --threads 1"):
-        demo_runs.accuracies_in_test({"scratch": [trial] * 3}, settings(out, threads=None))
+    monkeypatch.setattr(demo_run, "default_workers", lambda: 2)
+    monkeypatch.setattr(demo_run, "_accuracy_on_one_thread", die)
+    trial = ImageDemo(settings(out)).trial("scratch", "scratch", 0)
+    with pytest.raises(
+        UserError, match="killed, probably because memory ran out: with --threads 1"
+    ):
+        demo_run.accuracies_on_test({"scratch": [trial] * 3}, settings(out, threads=None))
 
 
 def test_the_page_shows_the_ways_the_curves_and_the_pictures(run):
@@ -191,7 +194,7 @@ def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, cap
     assert cli.main(["demo", "images"]) == 0
     said = capsys.readouterr().out
     for what in (
-        "inpainting, frozen", "What pre-training is worth: inpainting ",
+        "inpainting, frozen", "The effect of pre-training: inpainting ",
         f"Report: {result['report']}", "selfsup pretrain my-photos/",
     ):  # fmt: skip
         assert what in said
@@ -199,9 +202,9 @@ def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, cap
 
 
 def test_a_new_demo_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo_runs, "finetune", lambda chosen, display: None)
+    monkeypatch.setattr(demo_run, "finetune", lambda chosen, display: None)
     scores = {"metrics": {"accuracy": 0.5}}
-    monkeypatch.setattr(demo_runs, "evaluate", lambda chosen, display: scores)
+    monkeypatch.setattr(demo_run, "evaluate", lambda chosen, display: scores)
     demo(settings(tmp_path))
     mine = {"notes.txt", "pretrain-jigsaw/mine.txt", "both/mine/model.bin", "data/test/1/mine.png"}
     for name in mine:

@@ -5,8 +5,16 @@ from collections import Counter
 import pytest
 
 from selfsup.corpus.readers.documents import Document
+from selfsup.corpus.readers.inputs import Input
 from selfsup.demo import task as demo_task
-from selfsup.demo.task import Division, NearCopies, divide, first_words, names_pattern
+from selfsup.demo.task import (
+    Division,
+    NearCopies,
+    divide,
+    first_words,
+    library_documents,
+    names_pattern,
+)
 from selfsup.errors import UserError
 from tests.toy_documentation import LIBRARIES, toy_documentation
 
@@ -40,7 +48,7 @@ def test_each_library_has_as_many_examples_in_each_part(documents):
         )
 
 
-def test_labels_take_turns_so_that_the_first_examples_show_them_all(documents):
+def test_labels_alternate_so_that_the_first_examples_show_them_all(documents):
     train = divide(documents, seed=0).examples["train"]
     assert [example.label for example in train[:6]] == [*LIBRARIES, *LIBRARIES]
 
@@ -59,7 +67,7 @@ def test_nothing_is_lost_but_what_is_said_to_be_left_out(documents):
     assert len(division.pretraining) + labelled + division.left_out == len(documents)
 
 
-def test_duplicates_are_dropped_wherever_they_stand(documents):
+def test_duplicates_are_dropped_from_all_parts(documents):
     copies = [
         Document(f"deltalib.{document.id}", document.text, "/site/deltalib/copies.py")
         for document in documents
@@ -95,7 +103,7 @@ def test_no_example_is_a_near_copy_of_another(documents):
     for part in SIZES:
         for name in names_in(division, part):
             text = first_words(by_name[name].text)
-            assert not known.has_one_of(text)
+            assert not known.matches(text)
             known.add(text)
 
 
@@ -107,7 +115,7 @@ def test_no_example_names_any_library(documents):
 
 
 def test_examples_have_no_more_words_than_is_said(documents, monkeypatch):
-    monkeypatch.setattr(demo_task, "LONGEST_WORDS", 14)
+    monkeypatch.setattr(demo_task, "MAX_WORDS", 14)
     division = divide(documents, seed=0)
     lengths = [len(e.text.split()) for examples in division.examples.values() for e in examples]
     assert max(lengths) <= 14
@@ -124,7 +132,7 @@ def test_the_same_documents_are_divided_alike_and_another_seed_divides_otherwise
 
 
 def test_the_libraries_with_the_most_documentation_are_taken(documents, monkeypatch):
-    monkeypatch.setattr(demo_task, "LIBRARIES", 2)
+    monkeypatch.setattr(demo_task, "MAX_LABELS", 2)
     more = [d for d in toy_documentation(files=30) if d.id.startswith("gammalib")]
     others = [d for d in documents if not d.id.startswith("gammalib")]
     few = [d for d in toy_documentation(files=12) if d.id.startswith("betalib")]
@@ -140,8 +148,8 @@ def test_a_library_in_few_files_is_passed_over(documents):
     assert "deltalib" not in divide([*documents, *crowded], seed=0).labels
 
 
-def test_too_little_documentation_is_said_with_the_mend():
-    with pytest.raises(UserError, match="install some"):
+def test_too_little_documentation_is_an_error_that_says_what_to_do():
+    with pytest.raises(UserError, match="install selfsup again"):
         divide(toy_documentation(files=2), seed=0)
 
 
@@ -153,9 +161,17 @@ def test_too_little_documentation_is_said_with_the_mend():
         ("scikit-learn, scikit_learn, Scikit Learn and sklearn.svm.SVC", ", , and svm.SVC"),
         ("PyTorchLightning and TorchScript", "PyLightning and Script"),
         ("The rich text of Rich: rich.text, enriched", "The text of : text, enriched"),
-        ("import matplotlib.pyplot as plt; plt.plot()", "import as ; plot()"),
+        ("import networkx as nx; nx.Graph()", "import as ; Graph()"),
     ],
 )  # fmt: skip
 def test_names_go_with_their_dots_and_other_words_stay(text: str, left: str):
-    pattern = names_pattern(["numpy", "sklearn", "torch", "rich", "matplotlib"])
+    pattern = names_pattern(["numpy", "sklearn", "torch", "rich", "networkx"])
     assert first_words(pattern.sub("", text)) == left
+
+
+def test_only_the_standard_library_and_the_dependencies_are_read(monkeypatch, tmp_path):
+    for name in ("numpy", "json", "matplotlib", "selfsup"):
+        (tmp_path / f"{name}.py").write_text(f'"""{"What this module does. " * 5}"""')
+    modules = [Input(file.stem, str(file), "docs", 0, "") for file in sorted(tmp_path.glob("*.py"))]
+    monkeypatch.setattr(demo_task, "find_inputs", lambda _: modules)
+    assert [document.id for document in library_documents(1)] == ["json", "numpy"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfsup.report.formatting import read_picture
+from selfsup.report.markup import read_picture
 from selfsup.settings import FinetuneSettings, PretrainSettings
 from tests.report.conftest import write_run
 from tests.report.made_up_answers import keep

@@ -107,12 +107,12 @@ def test_a_finetuning_run_of_one_seed_has_no_spread(finetuning_run):
     assert "±" not in shown
 
 
-def test_a_demo_page_shows_what_pretraining_is_worth_and_the_pretraining(demo_run):
+def test_a_demo_page_shows_the_effect_of_pretraining_and_the_pretraining(demo_run):
     page = report_on(demo_run)
     shown = page.all_text()
-    assert "Pre-training is worth 11.0 points: 71.0 %" in shown
+    assert "Pre-training adds 11.0 points: 71.0 %" in shown
     assert "71.0 % ± 1.0 %" in shown
-    assert {"What pre-training is worth", "The pre-training", "Curves"} <= set(page.of("h2"))
+    assert {"The effect of pre-training", "The pre-training", "Curves"} <= set(page.of("h2"))
 
 
 def test_a_demo_takes_the_curves_of_the_pretraining_in_its_folder(demo_run, pretraining_run):

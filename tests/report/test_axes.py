@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.report.charts.scale import Scale, around, round_step
+from selfsup.report.axes import Scale, round_step, scale_around
 
 finite = st.floats(-1e9, 1e9)
 
@@ -23,13 +23,13 @@ def test_ticks_lie_within_the_scale_and_are_about_as_many_as_asked(low, span, ab
     scale = Scale(low, low + span, 0, 100)
     ticks = scale.ticks(about)
     assert about / 2 - 1 <= len(ticks) <= 2 * about + 2
-    air = 1e-6 * max(span, abs(low))
-    assert all(scale.low - air <= tick <= scale.high + air for tick in ticks)
+    margin = 1e-6 * max(span, abs(low))
+    assert all(scale.low - margin <= tick <= scale.high + margin for tick in ticks)
 
 
 @given(st.lists(finite, min_size=1, max_size=20), st.booleans())
 def test_a_scale_around_values_holds_them_all(values: list[float], from_zero: bool):
-    scale = around(values, 0, 100, from_zero=from_zero)
+    scale = scale_around(values, 0, 100, from_zero=from_zero)
     assert scale.low < scale.high
     assert all(scale.low <= value <= scale.high for value in values)
     if from_zero and min(values) >= 0:

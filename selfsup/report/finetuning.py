@@ -1,24 +1,25 @@
-"""How a fine-tuning run's seeds went, epoch by epoch."""
+"""What a report shows of one fine-tuning run: curves, a table of the seeds, and its errors."""
 
 from selfsup.report import formatting
-from selfsup.report.charts.bars import scatter_chart
-from selfsup.report.charts.line import Level, Line, line_chart
+from selfsup.report.bar_and_scatter_charts import scatter_chart
+from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric
+from selfsup.report.line_chart import Level, Line, line_chart
 from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
-from selfsup.report.sections.mistakes import SUREST, find_mistakes
-from selfsup.report.sections.scores import SHARES, metric_title, read_score, write_metric
-from selfsup.report.sections.task_mistakes import (
+from selfsup.report.mistakes import SUREST, find_mistakes
+from selfsup.report.model_errors import (
     answer_table,
     class_table,
     confusion_figure,
     image_mistakes,
 )
-from selfsup.report.sections.training_curves import values
+from selfsup.report.training_curves import values
 from selfsup.runs.reading import Record, Run
 
-# Measured, but drawn in no curve: another metric's curve says nearly the same.
+# Metrics without a chart, because the chart of another metric is nearly the same.
 _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
              "no_answer_exact_match": "no_answer_f1"}  # fmt: skip
-# What the training loss is a mean over, where it is not examples.
+_MAX_NARROW_LABELS = 6  # up to this many, the matrix and the table fit side by side
+# The unit of the training loss, if it is not a mean over examples.
 _UNITS = {"question-answering": "nats a window", "token-classification": "nats a word",
           "image-classification": "nats an image"}  # fmt: skip
 
@@ -26,7 +27,7 @@ _UNITS = {"question-answering": "nats a window", "token-classification": "nats a
 def learning_curves(run: Run) -> list[str]:
     """A chart for each metric on the validation examples, and one of the training loss.
 
-    The metric that epochs are chosen by comes first, with what one answer for all would come to.
+    The metric that selects the best epoch comes first, with the score of a constant answer.
     """
     seeds = sorted({line.get("seed", 0) for line in run.epochs})
     by_seed = [
@@ -71,7 +72,7 @@ def learning_curves(run: Run) -> list[str]:
 
 
 def _metrics(run: Run) -> list[str]:
-    """The metrics to draw: the one to choose by, then as in the summary, then all others."""
+    """The metrics to draw: the one that selects the epoch, those of the summary, then others."""
     names = {name for line in run.epochs for name in line["validation"]}
     names -= {name for name, other in _LEFT_OUT.items() if other in names}
     order = [run.summary.get("selection_metric"), *(run.summary.get("metrics") or {})]
@@ -94,15 +95,8 @@ def _unit_of_loss(run: Run) -> str:
     return _UNITS.get(run.summary.get("task", ""), "nats an example")
 
 
-# What a report shows of one fine-tuning run.
-
-
-# More labels than these, and their matrix and their table do not stand side by side.
-_NARROW = 6
-
-
 def finetuning_sections(run: Run) -> str:
-    """Tiles, each seed's curves and results, and where the model that was kept errs."""
+    """Tiles, each seed's curves and results, and the errors of the model that was kept."""
     return (
         tiles(_tiles(run))
         + section("Curves", charts(*learning_curves(run)))
@@ -114,7 +108,7 @@ def finetuning_sections(run: Run) -> str:
 def _errors(run: Run) -> str:
     confusion, classes = confusion_figure(run.summary), class_table(run.summary)
     labels = (run.summary.get("confusion") or {}).get("labels") or []
-    narrow = bool(confusion) and len(labels) <= _NARROW
+    narrow = bool(confusion) and len(labels) <= _MAX_NARROW_LABELS
     parts = [
         charts(confusion, classes) if narrow else confusion + classes,
         _scatter(run),
@@ -130,7 +124,7 @@ def _errors(run: Run) -> str:
 
 
 def _kept(run: Run) -> str:
-    """Which of the run's models this is."""
+    """Which seed's and epoch's model was kept."""
     seed, examples = run.summary.get("best_seed"), run.summary.get("validation_examples")
     epoch = (run.summary.get("best_epochs") or {}).get(str(seed))
     if epoch is None or not formatting.is_number(examples):
@@ -148,8 +142,7 @@ def _scatter(run: Run) -> str:
         if formatting.is_number(record.get("value"))
         and formatting.is_number(record.get("prediction"))
     ]
-    figure = scatter_chart("Predicted against given", points, x_label="given", y_label="predicted")
-    return charts(figure)
+    return charts(scatter_chart(points))
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:
@@ -177,7 +170,7 @@ def _failed(run: Run) -> str:
 
 
 def _seeds(run: Run) -> str:
-    """Each seed's best epoch and what it came to; nothing where there is one seed."""
+    """A table of each seed's best epoch and metrics; empty if there is only one seed."""
     summary = run.summary
     seeds, epochs = summary.get("seeds") or [], summary.get("best_epochs") or {}
     if len(seeds) < 2:

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, which take their colours from the page (`page.css`)."""
+"""Line charts as inline SVG; the page's style sheet (`page.css`) gives them their colours."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,12 +7,13 @@ from html import escape
 from typing import Literal
 
 from selfsup.report import formatting
-from selfsup.report.charts.scale import Scale, around, tick_labels
+from selfsup.report.axes import Scale, fitted, scale_around, text_width, tick_labels
 
 WIDTH, HEIGHT = 460, 270
 LEFT, TOP, BOTTOM = 50, 12, 40
 LABEL_HEIGHT = 15
 _WIDEST_LABEL = 119.0
+_MAX_POINTS = 240
 
 
 @dataclass(frozen=True)
@@ -51,31 +52,31 @@ def line_chart(
     whole_x: bool = False,
     skip_start: float = 0.0,
 ) -> str:
-    """A figure with its caption, or nothing where no line has a point.
+    """A figure with its caption, or an empty string if no line has a point.
 
-    write_x, write_y: a value as text, at the ticks.
-    percent: the values are shares, to write in per cent (in place of `write_y`).
-    from_zero: let the vertical axis start at 0.
-    whole_x: ticks of the horizontal axis at whole numbers only, as of epochs.
-    skip_start: the share of the horizontal axis, from its start, whose values may run out of the
-        frame, so that the first steep fall of a loss does not flatten all that follows.
+    write_x, write_y: format a value at a tick.
+    percent: the values are shares between 0 and 1, written in per cent instead of by `write_y`.
+    from_zero: the vertical axis includes 0.
+    whole_x: the horizontal axis has ticks at whole numbers only, such as epochs.
+    skip_start: the vertical axis ignores values in this first share of the horizontal axis, so
+        that the steep fall of a loss at the start does not flatten the rest of the curve.
     """
     write_y = formatting.round_percent if percent else write_y
-    lines = [thinned(line) for line in lines]
+    lines = [downsampled(line) for line in lines]
     lines = [line for line in lines if any(map(math.isfinite, line.y))]
     if not lines:
         return ""
     labels = [line for line in lines if line.label and line.style != "faint"]
-    right = 16 + max((text_width(_short(line.label)) for line in labels), default=0)
+    right = 16 + max((text_width(fitted(line.label, _WIDEST_LABEL)) for line in labels), default=0)
     x_scale = _x_scale(lines, right)
     y_scale = _y_scale(lines, levels, x_scale, skip_start, from_zero)
-    if percent:  # no share is below 0 or above 1, and neither is its axis
+    if percent:  # an axis of shares stays between 0 and 1
         y_scale = replace(y_scale, low=max(0.0, y_scale.low), high=min(1.0, y_scale.high))
     parts = [
         *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
         *_vertical_axis(x_scale, y_scale, write_y),
         *(_level(level, x_scale, y_scale) for level in levels),
-        # What runs out of the frame is cut off at its top.
+        # A nested frame clips the curves at the top.
         f'<svg y="{TOP}" width="{WIDTH}" height="{HEIGHT - TOP}" '
         f'viewBox="0 {TOP} {WIDTH} {HEIGHT - TOP}">',
         *(_curve(line, x_scale, y_scale) for line in lines),
@@ -97,7 +98,7 @@ def line_chart(
 
 
 def _in_words(lines: Sequence[Line], x_label: str, write_y: Callable[[float], str]) -> str:
-    """What the curves show, for those who cannot see them."""
+    """The curves in words, for readers who cannot see them."""
     said = []
     for line in lines:
         y = [value for value in line.y if math.isfinite(value)]
@@ -109,57 +110,38 @@ def _in_words(lines: Sequence[Line], x_label: str, write_y: Callable[[float], st
     return f"By {x_label}. {'; '.join(said)}."
 
 
-def thinned(line: Line, most: int = 240) -> Line:
-    """The line with at most so many points, each the mean of its neighbours; the last as it is."""
-    if len(line.x) <= most or line.steps:
+def downsampled(line: Line) -> Line:
+    """The line with at most 240 points, each a mean of neighbours; the last point is unchanged."""
+    if len(line.x) <= _MAX_POINTS or line.steps:
         return line
-    size = math.ceil((len(line.x) - 1) / (most - 1))
+    size = math.ceil((len(line.x) - 1) / (_MAX_POINTS - 1))
     starts = range(0, len(line.x) - 1, size)
     groups = [slice(start, min(start + size, len(line.x) - 1)) for start in starts]
     x = [_mean(line.x[group]) for group in groups] + [line.x[-1]]
     y = [_mean(line.y[group]) for group in groups] + [line.y[-1]]
-    return Line(line.label, x, y, line.colour, line.style, line.steps)
+    return replace(line, x=x, y=y)
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Each value's mean with its neighbours, about a thirtieth of all."""
+    """A moving mean over about a thirtieth of the values, without those that are not finite."""
     reach = len(values) // 60
     result = []
-    for place in range(len(values)):
-        # Fewer at the start, where a loss falls steeply and a mean would lag behind it.
-        near = min(reach, place)
-        window = [v for v in values[place - near : place + near + 1] if math.isfinite(v)]
+    for index in range(len(values)):
+        # The window is narrower at the start, where a loss falls steeply and a mean would lag.
+        half = min(reach, index)
+        window = [v for v in values[index - half : index + half + 1] if math.isfinite(v)]
         result.append(_mean(window) if window else math.nan)
     return result
-
-
-def text_width(text: str) -> float:
-    """About how wide a label is, in the chart's units (wide characters count double)."""
-    return 7.0 * sum(2 if ord(character) > 0x10FF else 1 for character in text)
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def shortened(text: str, most: float) -> str:
-    """The text, without its middle if it is wider than ``most``: runs often differ at the end."""
-    kept = len(text)
-    short = text
-    while text_width(short) > most and kept > 1:
-        kept -= 1
-        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-    return short
-
-
-def _short(label: str) -> str:
-    return shortened(label, _WIDEST_LABEL)
-
-
 def _x_scale(lines: Sequence[Line], right: float) -> Scale:
     values = [x for line in lines for x in line.x]
     low, high = min(values), max(values)
-    # A run's axis starts where the run does: at nothing seen, unless it is far from there.
+    # The axis starts at 0, unless the first value is far from it.
     low = 0.0 if 0 <= low < 0.3 * high or 0 < low == high else low
     if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
@@ -178,7 +160,7 @@ def _y_scale(
     values = [y for x, y in points if math.isfinite(y) and x >= start]
     values = values or [y for _, y in points if math.isfinite(y)]
     values += [level.y for level in levels]
-    return around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
+    return scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
 
 
 def _horizontal_axis(
@@ -190,9 +172,9 @@ def _horizontal_axis(
         f'<line class="axis" x1="{x_scale.start}" x2="{x_scale.end}" y1="{base}" y2="{base}"/>'
     ]
     for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        place = f"{x_scale(tick):.1f}"
-        parts.append(f'<line class="axis" x1="{place}" x2="{place}" y1="{base}" y2="{base + 4}"/>')
-        parts.append(f'<text class="tick" x="{place}" y="{base + 17}">{escape(text)}</text>')
+        x = f"{x_scale(tick):.1f}"
+        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
+        parts.append(f'<text class="tick" x="{x}" y="{base + 17}">{escape(text)}</text>')
     middle = (x_scale.start + x_scale.end) / 2
     parts.append(f'<text class="tick" x="{middle:.0f}" y="{HEIGHT - 6}">{escape(label)}</text>')
     return parts
@@ -202,40 +184,36 @@ def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Callable[[float], str]
     parts = []
     ticks = y_scale.ticks(5)
     for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        place = f"{y_scale(tick):.1f}"
+        y = f"{y_scale(tick):.1f}"
         parts.append(
-            f'<line class="grid" x1="{x_scale.start}" x2="{x_scale.end}" '
-            f'y1="{place}" y2="{place}"/>'
+            f'<line class="grid" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
         )
         parts.append(
-            f'<text class="tick side" x="{x_scale.start - 7}" y="{place}">{escape(text)}</text>'
+            f'<text class="tick side" x="{x_scale.start - 7}" y="{y}">{escape(text)}</text>'
         )
     return parts
 
 
 def _level(level: Level, x_scale: Scale, y_scale: Scale) -> str:
-    place = f"{y_scale(level.y):.1f}"
-    return (
-        f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{place}" y2="{place}"/>'
-    )
+    y = f"{y_scale(level.y):.1f}"
+    return f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
 
 
 def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
-    place = y_scale(level.y)
-    # Its name stands at the right, on the side of it where fewer points are in the way.
+    level_y = y_scale(level.y)
+    # The name is at the right end, above or below the level, where fewer points are in the way.
     near = [
-        y_scale(y) - place
+        y_scale(y) - level_y
         for line in lines
         for x, y in zip(line.x, line.y, strict=True)
         if math.isfinite(y) and x_scale(x) > x_scale.end - text_width(level.label) - 10
     ]
     above = sum(-18 < distance < 0 for distance in near)
     below = sum(0 < distance < 18 for distance in near)
-    has_room = place > TOP + 14
-    text_place = place - 5 if has_room and above <= below else place + 13
+    has_room = level_y > TOP + 14
+    text_y = level_y - 5 if has_room and above <= below else level_y + 13
     return (
-        f'<text class="level" x="{x_scale.end - 4}" y="{text_place:.1f}">'
-        f"{escape(level.label)}</text>"
+        f'<text class="level" x="{x_scale.end - 4}" y="{text_y:.1f}">{escape(level.label)}</text>'
     )
 
 
@@ -247,18 +225,18 @@ def _curve(line: Line, x_scale: Scale, y_scale: Scale) -> str:
         if not math.isfinite(y):
             move = "M"
             continue
-        # Past the frame's edge a point is drawn far enough outside to leave at the right angle.
-        across, down = x_scale(x), max(-999.0, min(999.0, y_scale(y)))
+        # A point outside the frame is drawn far enough outside to keep the line's slope.
+        pixel_x, pixel_y = x_scale(x), max(-999.0, min(999.0, y_scale(y)))
         if line.steps and move == "L":
-            commands.append(f"L{across:.2f},{previous:.2f}")
-        commands.append(f"{move}{across:.2f},{down:.2f}")
-        move, previous = "L", down
+            commands.append(f"L{pixel_x:.2f},{previous:.2f}")
+        commands.append(f"{move}{pixel_x:.2f},{pixel_y:.2f}")
+        move, previous = "L", pixel_y
     dots = ""
     if len(commands) <= 12 and line.style == "strong" and not line.steps:
-        # So few points are measurements a person may want to see, and one alone has no line.
-        places = [command[1:].split(",") for command in commands]
+        # A few points are single measurements worth seeing, and one point alone has no line.
+        points = [command[1:].split(",") for command in commands]
         dots = "".join(
-            f'<circle class="dot s{line.colour}" cx="{x}" cy="{y}" r="3"/>' for x, y in places
+            f'<circle class="dot s{line.colour}" cx="{x}" cy="{y}" r="3"/>' for x, y in points
         )
     return (
         f'<path class="line {line.style} s{line.colour}" d="{"".join(commands)}" '
@@ -267,22 +245,22 @@ def _curve(line: Line, x_scale: Scale, y_scale: Scale) -> str:
 
 
 def _end_labels(lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> list[str]:
-    """Each line's name at its last point, moved apart where two would stand on each other."""
+    """Each line's name at its last point; names that would overlap are moved apart."""
     ends = []
     for line in lines:
         x, y = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)][-1]
         ends.append((min(max(y_scale(y), TOP + 6), y_scale.start - 4), x_scale(x), line))
     ends.sort(key=lambda end: end[0])
-    places: list[float] = []
-    for place, _, _ in ends:
-        places.append(max(place, places[-1] + LABEL_HEIGHT) if places else place)
-    # What was pushed below the frame pushes the others up again.
+    heights: list[float] = []
+    for y, _, _ in ends:
+        heights.append(max(y, heights[-1] + LABEL_HEIGHT) if heights else y)
+    # Names pushed below the frame push the others up again.
     floor = y_scale.start - 4
-    for index in reversed(range(len(places))):
-        places[index] = min(places[index], floor)
-        floor = places[index] - LABEL_HEIGHT
+    for index in reversed(range(len(heights))):
+        heights[index] = min(heights[index], floor)
+        floor = heights[index] - LABEL_HEIGHT
     return [
-        f'<text class="end s{line.colour}" x="{min(x, x_scale.end) + 7:.1f}" y="{place:.1f}">'
-        f"{escape(_short(line.label))}</text>"
-        for (_, x, line), place in zip(ends, places, strict=True)
+        f'<text class="end s{line.colour}" x="{min(x, x_scale.end) + 7:.1f}" y="{y:.1f}">'
+        f"{escape(fitted(line.label, _WIDEST_LABEL))}</text>"
+        for (_, x, line), y in zip(ends, heights, strict=True)
     ]

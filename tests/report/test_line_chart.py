@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.report.charts.line import (
+from selfsup.report.line_chart import (
     HEIGHT,
     TOP,
     WIDTH,
     Level,
     Line,
+    downsampled,
     line_chart,
     smoothed,
-    thinned,
 )
 
 
@@ -76,7 +76,7 @@ def test_one_measurement_is_drawn_as_a_dot():
     assert len(list(figure.iter("circle"))) == 1
 
 
-def test_the_end_labels_do_not_stand_on_each_other():
+def test_the_end_labels_do_not_overlap():
     figure = chart(*(Line(f"run {n}", [0, 1], [1.0, 1.0 + n / 1000], n) for n in range(1, 7)))
     places = sorted(
         float(t.get("y") or 0) for t in figure.iter("text") if "end" in (t.get("class") or "")
@@ -108,7 +108,7 @@ def test_a_steep_start_may_leave_the_frame_so_that_the_rest_is_seen():
     assert seen[0][2] < 0
 
 
-def test_the_curves_are_told_in_words_too():
+def test_the_curves_are_also_described_in_words():
     figure = chart(Line("held out", [1, 2, 3], [7.25, math.nan, 4.5]), Line("a < b", [1], [2.0]))
     said = next(figure.iter("desc")).text
     assert said == (
@@ -135,8 +135,8 @@ def test_any_curve_stays_between_the_axis_and_the_right_edge(points, from_zero: 
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=2000))
-def test_thinning_keeps_the_last_point_the_mean_and_the_range(values: list[float]):
-    line = thinned(Line("a", list(range(len(values))), values))
+def test_downsampling_keeps_the_last_point_the_mean_and_the_range(values: list[float]):
+    line = downsampled(Line("a", list(range(len(values))), values))
     assert len(line.x) == len(line.y) <= 240
     assert (line.x[-1], line.y[-1]) == (len(values) - 1, values[-1])
     assert min(values) - 1e-9 <= min(line.y)

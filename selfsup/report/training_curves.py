@@ -1,19 +1,21 @@
-"""What a pre-training run has come to, and its logged numbers as lines of a chart."""
+"""What the pages of all pre-training runs share: their final figures, and charts of their logs."""
 
 from collections.abc import Sequence
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, Line, line_chart, smoothed
+from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
+from selfsup.settings.pretrain import IMAGE_OBJECTIVES
 
-# What a log calls a training step's loss, and a summary the loss on held-out data.
+# The loss of a training step in the log; in a summary, the loss on held-out data.
 _LOSSES = ("mlm_loss", "nsp_loss", "inpainting_loss", "jigsaw_loss")
 _HELD_OUT = "held_out_"
-IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
+
+NamedRuns = list[tuple[str, Run]]
 
 
 def final_state(run: Run) -> Record:
-    """The summary's figures; for a run that has not ended, the last that it logged."""
+    """The summary's figures, or the last logged ones if the run has not ended."""
     state: Record = {}
     for line in run.metrics:
         state |= {key: value for key, value in line.items() if key not in ("loss", *_LOSSES)}
@@ -24,18 +26,18 @@ def final_state(run: Run) -> Record:
     return state | {key: value for key, value in run.summary.items() if value is not None}
 
 
-def is_on_images(run: Run) -> bool:
-    """Whether what the run learns from is images."""
+def is_image_pretraining(run: Run) -> bool:
+    """Whether a pre-training run learns from images."""
     objectives = run.settings.get("objectives") or ()
     return bool(set(IMAGE_OBJECTIVES) & set(objectives)) or "images" in final_state(run)
 
 
-def effort(state: Record, counted: str) -> list[tuple[str, str, str]]:
-    """Tiles of how much was seen, how fast, and in what time.
+def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
+    """Tiles of the amount of data, the speed and the time.
 
     Args:
-        state: what the run has come to.
-        counted: what its size is counted in, ``"tokens"`` or ``"images"``.
+        state: the run's final figures.
+        counted: the unit of the amount of data, ``"tokens"`` or ``"images"``.
     """
     entries = []
     if formatting.is_number(seen := state.get(counted)):
@@ -54,7 +56,7 @@ def effort(state: Record, counted: str) -> list[tuple[str, str, str]]:
 
 
 def values(records: Sequence[Record], key: str) -> list[float]:
-    """A key's values, NaN where a record has none."""
+    """A key's values; NaN where a record has none."""
     return [
         float(record[key]) if formatting.is_number(record.get(key)) else float("nan")
         for record in records
@@ -64,12 +66,9 @@ def values(records: Sequence[Record], key: str) -> list[float]:
 def curve(
     label: str, records: Sequence[Record], x: str, y: str, colour: int = 1, **style
 ) -> list[Line]:
-    """The line of key `y` over key `x` in the records that have both, none if there are none."""
+    """The line of key `y` over key `x` in the records that have both; empty if none has."""
     both = [line for line in records if formatting.is_number(line.get(x)) and y in line]
     return [Line(label, values(both, x), values(both, y), colour, **style)] if both else []
-
-
-# The charts that pre-training on text and on images have in common.
 
 
 def loss_chart(
@@ -81,16 +80,16 @@ def loss_chart(
     unit: str,
     levels: Sequence[Level] = (),
 ) -> str:
-    """A loss of each training step, its course, and the loss that was measured on held-out data.
+    """A loss at each training step, the same smoothed, and the loss on held-out data.
 
     Args:
         title: of the chart.
-        run: with its metrics.
-        counted: what the run's size is counted in, ``"tokens"`` or ``"images"``.
-        trained: the key of the loss in the lines of training steps.
-        held_out: its key in the lines of measurements.
-        unit: what it is measured in.
-        levels: to compare it with.
+        run: with its log.
+        counted: the unit of the horizontal axis, ``"tokens"`` or ``"images"``.
+        trained: the key of the training loss in the log.
+        held_out: the key of the loss on held-out data.
+        unit: of the loss.
+        levels: values to compare it with.
     """
     raw = curve("training, each step", run.training, counted, trained, 2, style="faint")
     smooth = [Line("training", line.x, smoothed(line.y), 2) for line in raw]
@@ -106,7 +105,7 @@ def loss_chart(
 
 
 def learning_rate_chart(run: Run, counted: str) -> str:
-    """The learning rate over what was seen."""
+    """The learning rate over the tokens or images seen."""
     return line_chart(
         "Learning rate",
         curve("", run.training, counted, "learning_rate", 3),
@@ -118,7 +117,7 @@ def learning_rate_chart(run: Run, counted: str) -> str:
 
 
 def speed_chart(run: Run, counted: str) -> str:
-    """What was seen a second, over what was seen."""
+    """Tokens or images per second, over the tokens or images seen."""
     speed = curve("", run.training, counted, f"{counted}_per_second", 5, style="faint")
     return line_chart(
         "Speed",

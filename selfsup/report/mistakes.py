@@ -1,4 +1,8 @@
-"""Where the entities that were found in sentences are not those that are in them."""
+"""Examples that a fine-tuned model got wrong, the most confident errors first.
+
+They come from the predictions on validation examples that a run keeps. The keys of a record tell
+which task it belongs to.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from selfsup.report import formatting
-from selfsup.report.formatting import Passage, around, whole_passage
+from selfsup.report.markup import Passage, around, whole_passage
 from selfsup.runs.reading import Record
 from selfsup.tasks.question_answering.squad_metrics import question_scores
 from selfsup.tasks.token_classification.metrics import Entity, find_entities
@@ -16,13 +20,13 @@ _OUTSIDE = "O"
 
 
 class TagMistake(NamedTuple):
-    """An entity that was found and is none, or is one and was not found.
+    """An entity that was found but is not one, or that was missed.
 
     Attributes:
-        passage: it and the words around it.
-        given: its right type, with its words where its borders are others; "O" for none.
-        found: the type it was taken for; "O" for none.
-        probability: the mean of those of its words' tags.
+        passage: the entity, marked, with the words around it.
+        given: its correct type, with the correct words if they differ; "O" if it is no entity.
+        found: the predicted type; "O" if it was missed.
+        probability: the mean probability of its words' tags.
     """
 
     passage: Passage
@@ -32,7 +36,7 @@ class TagMistake(NamedTuple):
 
 
 def tag_mistakes(records: Sequence[Record]) -> tuple[list[TagMistake], int]:
-    """The mistakes in sentences with right and predicted tags, and how many entities there are."""
+    """The mistakes in sentences with given and predicted tags, and the number of given entities."""
     names = sorted({tag for record in records for tag in (*record["tags"], *record["prediction"])})
     readings = dict(zip(names, read_tags(names), strict=True))
     mistakes: list[TagMistake] = []
@@ -79,16 +83,13 @@ def _overlap(a: Entity, b: Entity) -> bool:
 
 
 def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where words that follow each other in a text begin and end."""
+    """The start and end, in characters, of the text's words, given in their order."""
     spans, place = [], 0
     for word in words:
         place = text.index(word, place)
         spans.append((place, place + len(word)))
         place += len(word)
     return spans
-
-
-# The answers that a model was surest of, and that are wrong, among those that a run keeps.
 
 
 MOST = 20
@@ -100,11 +101,11 @@ Cells = tuple[Sequence[Passage], ...]
 
 @dataclass(frozen=True)
 class Mistakes:
-    """What a table of mistakes holds.
+    """A table of mistakes.
 
     Attributes:
         title: of the table.
-        about: how many there are, and which come first.
+        about: how many mistakes there are, and how they are sorted.
         head: the columns' names.
         rows: at most ``MOST``; a cell is a list of passages.
     """
@@ -116,7 +117,7 @@ class Mistakes:
 
 
 def find_mistakes(records: Sequence[Record]) -> Mistakes | None:
-    """The mistakes in a run's predictions, whatever its task; None where it keeps none."""
+    """The mistakes in a run's predictions of any task; None if the run keeps no predictions."""
     for keys, find in _KINDS:
         fitting = [record for record in records if keys <= record.keys()]
         if fitting:
@@ -125,7 +126,7 @@ def find_mistakes(records: Sequence[Record]) -> Mistakes | None:
 
 
 def _of_labels(records: Sequence[Record]) -> Mistakes:
-    """One label each: by the probability of the label that was predicted."""
+    """One label per example: sorted by the probability of the predicted label."""
     wrong = [record for record in records if record["label"] != record["prediction"]]
     wrong.sort(key=lambda record: -record["probabilities"][record["prediction"]])
     return Mistakes(
@@ -146,7 +147,7 @@ def _of_labels(records: Sequence[Record]) -> Mistakes:
 
 
 def _of_several_labels(records: Sequence[Record]) -> Mistakes:
-    """Several labels: by the probability of the wrongest decision on one of them."""
+    """Several labels per example: sorted by the most probable wrong decision about one label."""
     wrong = []
     for record in records:
         decisions = [
@@ -175,7 +176,7 @@ def _of_several_labels(records: Sequence[Record]) -> Mistakes:
 
 
 def _of_numbers(records: Sequence[Record]) -> Mistakes:
-    """Numbers: by how far off they are; a number has no probability."""
+    """Numbers: sorted by the error, since a number has no probability."""
     far = sorted(records, key=lambda record: -abs(record["prediction"] - record["value"]))
     return Mistakes(
         "Farthest off",
@@ -194,7 +195,7 @@ def _of_numbers(records: Sequence[Record]) -> Mistakes:
 
 
 def _of_answers(records: Sequence[Record]) -> Mistakes:
-    """Answers that match none of those expected: by probability, times what F1 lacks."""
+    """Answers that match none of those expected: sorted by probability × (1 − F1)."""
     may_be_unanswerable = any(not record["answers"] for record in records)
     wrong = []
     for record in records:
@@ -229,7 +230,7 @@ def _of_answers(records: Sequence[Record]) -> Mistakes:
 
 
 def _of_tags(records: Sequence[Record]) -> Mistakes:
-    """Entities made up, of a wrong type or borders, or missed: by their tags' probability."""
+    """Entities made up, missed, or of wrong type or borders: sorted by their tags' probability."""
     wrong, entities = tag_mistakes(records)
     wrong.sort(key=lambda mistake: -mistake.probability)
     about = f"Mistakes about the {entities:,} entities: {len(wrong):,}"
@@ -250,7 +251,7 @@ def _of_tags(records: Sequence[Record]) -> Mistakes:
     )
 
 
-# The first whose keys a record has is its kind.
+# The first entry whose keys a record has applies to it.
 _KINDS: tuple[tuple[set[str], Callable[[Sequence[Record]], Mistakes]], ...] = (
     ({"id", "question", "answers", "answer", "probability"}, _of_answers),
     ({"text", "words", "tags", "prediction", "tag_probabilities"}, _of_tags),
@@ -273,14 +274,14 @@ def _share(value: float | None) -> list[Passage]:
 
 
 def count_of_mistakes(wrong: int, total: int, things: str, are_wrong: str, first: str) -> str:
-    """A sentence on how many are wrong and one on which are shown.
+    """A sentence on how many are wrong, and one on which of them are shown.
 
     Args:
-        wrong: how many.
-        total: of how many.
-        things: what they are, in the plural.
-        are_wrong: what is the matter with them, such as ``"are wrong"``.
-        first: which come first.
+        wrong: how many are wrong.
+        total: how many there are.
+        things: what is counted, in the plural.
+        are_wrong: the verb, such as ``"are wrong"``.
+        first: which of them come first.
     """
     if not wrong:
         return f"All {total:,} {things} are right."

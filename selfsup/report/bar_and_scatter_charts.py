@@ -1,16 +1,18 @@
-"""Horizontal bars with error bars, as inline SVG."""
+"""Bar charts with error bars, and a scatter chart of predicted against given values: inline SVG."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from selfsup.report.charts.line import shortened, text_width
-from selfsup.report.charts.scale import Scale, around, tick_labels
+from selfsup.report.axes import Scale, fitted, scale_around, text_width, tick_labels
 from selfsup.report.markup import caption, figure
 
 BARS_WIDTH, ROW, BAR, BARS_TOP, BARS_BOTTOM = 460, 44, 20, 8, 34
 _WIDEST_NAME = 182.0
+SCATTER_WIDTH, HEIGHT = 460, 420
+LEFT, SCATTER_TOP, RIGHT, SCATTER_BOTTOM = 56, 12, 14, 40
+_MAX_POINTS = 2000  # a page with more would be slow; they are thinned out evenly
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ def bar_chart(
     write: Callable[[float], str],
     write_tick: Callable[[float], str] | None = None,
 ) -> str:
-    """A figure with one bar a row, from 0, its value written at its end.
+    """A figure with one bar per row, from 0, with its value at its end.
 
-    write, write_tick: a value as text at a bar's end, and at the axis (the same if not given).
+    write: formats the value at a bar's end.
+    write_tick: formats the axis labels; if not given, as `write`.
     """
     bars = [bar for bar in bars if math.isfinite(bar.mean)]
     if not bars:
@@ -49,9 +52,9 @@ def bar_chart(
     parts = []
     ticks = scale.ticks(4)
     for tick, text in zip(ticks, tick_labels(ticks, write_tick or write), strict=True):
-        place = f"{scale(tick):.1f}"
-        parts.append(f'<line class="grid" x1="{place}" x2="{place}" y1="{BARS_TOP}" y2="{base}"/>')
-        parts.append(f'<text class="tick" x="{place}" y="{base + 17}">{escape(text)}</text>')
+        x = f"{scale(tick):.1f}"
+        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{BARS_TOP}" y2="{base}"/>')
+        parts.append(f'<text class="tick" x="{x}" y="{base + 17}">{escape(text)}</text>')
     parts += [_row(bar, BARS_TOP + ROW * (row + 0.5), scale, write) for row, bar in enumerate(bars)]
     zero = f"{scale(0.0):.1f}"
     in_words = "; ".join(f"{bar.label}: {_value(bar, write)}" for bar in bars)
@@ -88,35 +91,24 @@ def _row(bar: Bar, middle: float, scale: Scale, write: Callable[[float], str]) -
 
 
 def _name(bar: Bar) -> str:
-    return shortened(bar.label, _WIDEST_NAME)
+    return fitted(bar.label, _WIDEST_NAME)
 
 
 def _value(bar: Bar, write: Callable[[float], str]) -> str:
     return write(bar.mean) if bar.std is None else f"{write(bar.mean)} ± {write(bar.std)}"
 
 
-# Predicted against given numbers, as inline SVG.
+def scatter_chart(points: Sequence[tuple[float, float]]) -> str:
+    """A figure with a dot for each (given, predicted) value, and the line where both are equal.
 
-
-SCATTER_WIDTH, HEIGHT = 460, 420
-LEFT, SCATTER_TOP, RIGHT, SCATTER_BOTTOM = 56, 12, 14, 40
-# More points than these are thinned out evenly: a page of them all would be slow.
-_MOST = 2000
-
-
-def scatter_chart(
-    title: str, points: Sequence[tuple[float, float]], *, x_label: str, y_label: str
-) -> str:
-    """A figure with a dot for each (x, y), and the line on which both are the same.
-
-    Both axes have one scale; nothing where there is no point.
+    Both axes have the same scale. Returns an empty string if there is no point.
     """
     if not points:
         return ""
-    points = points[:: -(-len(points) // _MOST)]
+    points = points[:: -(-len(points) // _MAX_POINTS)]
     ends = [value for point in points for value in point]
-    x_scale = around(ends, LEFT, SCATTER_WIDTH - RIGHT)
-    y_scale = around(ends, HEIGHT - SCATTER_BOTTOM, SCATTER_TOP)
+    x_scale = scale_around(ends, LEFT, SCATTER_WIDTH - RIGHT)
+    y_scale = scale_around(ends, HEIGHT - SCATTER_BOTTOM, SCATTER_TOP)
     ticks = x_scale.ticks(5)
     labels = tick_labels(ticks, "{:.6g}".format)
     parts = []
@@ -133,15 +125,15 @@ def scatter_chart(
         f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y_scale.start}" '
         f'y2="{y_scale.end}"/>',
         f'<text class="tick" x="{(LEFT + SCATTER_WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}">'
-        f"{escape(x_label)}</text>",
+        "given</text>",
     ]
     parts += [
         f'<circle class="point s1" cx="{x_scale(x):.1f}" cy="{y_scale(y):.1f}" r="3.5">'
-        f"<title>{escape(x_label)} {x:.4g}, {escape(y_label)} {y:.4g}</title></circle>"
+        f"<title>given {x:.4g}, predicted {y:.4g}</title></circle>"
         for x, y in points
     ]
     return figure(
-        caption(title, f"up: {y_label}; on the dashed line both are the same"),
-        f'<svg viewBox="0 0 {SCATTER_WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>",
+        caption("Predicted against given", "up: predicted; on the dashed line both are the same"),
+        f'<svg viewBox="0 0 {SCATTER_WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="Predicted against given">{"".join(parts)}</svg>',
     )

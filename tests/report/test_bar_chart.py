@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from selfsup.report.charts.bars import BARS_WIDTH, Bar, bar_chart
+from selfsup.report.bar_and_scatter_charts import BARS_WIDTH, Bar, bar_chart
 
 NUMBER = re.compile(r'<rect class="bar s1" x="([-\d.]+)" y="[-\d.]+" width="([-\d.]+)"')
 

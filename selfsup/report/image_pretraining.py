@@ -1,4 +1,8 @@
-"""The pictures that pre-training on images leaves in its run folder."""
+"""What a report shows of pre-training on images: results, curves, and example pictures.
+
+A run writes its pictures and a list of them, ``pictures.json``, to the folder ``pictures``. Runs
+that were given the same pictures are compared side by side.
+"""
 
 import json
 import math
@@ -7,17 +11,27 @@ from html import escape
 from pathlib import Path
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, line_chart
-from selfsup.report.formatting import read_picture, show_picture
-from selfsup.report.markup import caption, charts, figure, paragraph, picture_table, section, tiles
-from selfsup.report.sections.training_curves import (
+from selfsup.report.line_chart import Level, line_chart
+from selfsup.report.markup import (
+    caption,
+    charts,
+    figure,
+    paragraph,
+    picture_table,
+    read_picture,
+    section,
+    show_picture,
+    tiles,
+)
+from selfsup.report.training_curves import (
+    NamedRuns,
     axis_of,
     curve,
-    effort,
     final_state,
     learning_rate_chart,
     loss_chart,
     speed_chart,
+    throughput_tiles,
 )
 from selfsup.runs.reading import Record, Run
 
@@ -35,17 +49,17 @@ _ABOUT_JIGSAW = (
 
 
 def filled_images(run: Run) -> list[str]:
-    """What is said of the pictures, and a table of them, one image a row; nothing without them."""
+    """An explanation and a table of the pictures, one image per row; empty if there are none."""
     records = picture_records(run)
     columns = [
         (name, key, note)
         for name, key, note in _COLUMNS
         if any(key in record for record in records)
-        # Images that are only put in order are shown as the tiles they should become.
+        # Without inpainting there is no original, and the correct tiles are shown in its place.
         and not (key == "tiles" and any("original" in record for record in records))
     ]
     rows = [
-        [shown_picture(run, record, key, name, note(record)) for name, key, note in columns]
+        [picture_with_note(run, record, key, name, note(record)) for name, key, note in columns]
         for record in records
     ]
     if not any(any(row) for row in rows):
@@ -56,7 +70,7 @@ def filled_images(run: Run) -> list[str]:
 
 
 def picture_records(run: Run) -> list[Record]:
-    """What ``pictures.json`` lists, nothing where there is none or it is broken."""
+    """The entries of ``pictures.json``; none if it is missing or broken."""
     try:
         records = json.loads((run.folder / _FOLDER / _CONTENTS).read_bytes())
     except (OSError, ValueError):
@@ -67,14 +81,14 @@ def picture_records(run: Run) -> list[Record]:
 
 
 def picture_file(run: Run, record: Record, key: str) -> Path | None:
-    """The file of one of an image's pictures."""
+    """The file of one of an image's pictures; None if it has no such picture."""
     name = record.get(key)
-    # Only what lies in that folder, whatever the list says.
+    # The name alone, so that the list cannot refer to a file in another folder.
     return run.folder / _FOLDER / Path(name).name if isinstance(name, str) else None
 
 
-def shown_picture(run: Run, record: Record, key: str, name: str, note: str = "") -> str:
-    """A picture in HTML with a note below it, nothing where it cannot be read."""
+def picture_with_note(run: Run, record: Record, key: str, name: str, note: str = "") -> str:
+    """A picture in HTML with a note below it; empty if it cannot be read."""
     file = picture_file(run, record, key)
     picture = None if file is None else read_picture(file, _LONGEST)
     if picture is None:
@@ -82,19 +96,19 @@ def shown_picture(run: Run, record: Record, key: str, name: str, note: str = "")
     return show_picture(picture, name) + (f"<small>{escape(note)}</small>" if note else "")
 
 
-def error_of_reconstruction(record: Record) -> str:
-    """The error of an image's reconstruction."""
+def reconstruction_error(record: Record) -> str:
+    """The mean squared error of an image's reconstruction."""
     error = record.get("pixel_error")
     return f"{error:.4f}" if formatting.is_number(error) else ""
 
 
 def _both_errors(record: Record) -> str:
-    error, other = error_of_reconstruction(record), record.get("mean_colour_error")
+    error, other = reconstruction_error(record), record.get("mean_colour_error")
     return f"{error} (mean colour {other:.4f})" if error and formatting.is_number(other) else error
 
 
 def tiles_right(record: Record) -> str:
-    """How many of an image's tiles were put right."""
+    """How many of an image's tiles are in their correct position."""
     right, tiles = record.get("tiles_right"), record.get("tile_count")
     if not (formatting.is_number(right) and formatting.is_number(tiles)):
         return ""
@@ -105,7 +119,7 @@ def _nothing(record: Record) -> str:
     return ""
 
 
-# (the column's name, the key of its pictures, what is said of each)
+# (the column's name, the key of its pictures, the note below each)
 _COLUMNS: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
     ("Original", "original", _nothing),
     ("Left visible", "visible", _nothing),
@@ -114,9 +128,6 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
     ("Shuffled", "shuffled", _nothing),
     ("Put in order", "restored", tiles_right),
 )
-
-
-# What a report shows of pre-training on images.
 
 
 LOSS_UNIT = "squared error of normalised pixels"
@@ -133,7 +144,7 @@ def image_pretraining_sections(run: Run) -> str:
 
 
 def image_pretraining_tiles(run: Run) -> str:
-    """The run's results, or how far it has come where it has not ended."""
+    """The run's results, or its latest figures if it has not ended."""
     state = final_state(run)
     entries = []
     error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
@@ -149,11 +160,11 @@ def image_pretraining_tiles(run: Run) -> str:
         if formatting.is_number(chance):
             about += f"; chance is {formatting.percent(chance)}"
         entries.append(("Jigsaw", formatting.percent(accuracy), about))
-    return tiles([*entries, *effort(state, "images")])
+    return tiles([*entries, *throughput_tiles(state, "images")])
 
 
 def _charts(run: Run) -> list[str]:
-    # Beside the curves stands what was measured with them, on as many images.
+    # The baselines that were measured together with the last values of the curves.
     measured = (run.evaluation or [run.summary])[-1]
     mean_colour = measured.get("held_out_mean_colour_error")
     chance = measured.get("held_out_jigsaw_chance")
@@ -199,56 +210,52 @@ def _charts(run: Run) -> list[str]:
     ]
 
 
-# The same held-out images as several runs fill them in and put them in order.
-
-
 _MOST_IMAGES = 4
 # (column, key of the pictures)
 _GIVEN_TO_FILL = (("Original", "original"), ("Left visible", "visible"))
 _GIVEN_TO_ORDER = (("Tiles", "tiles"), ("Shuffled", "shuffled"))
 
 
-def filled_images_side_by_side(runs: list[tuple[str, Run]]) -> list[str]:
-    """A table of reconstructions and one of restored orders: an image a row, a run a column.
+def filled_images_side_by_side(runs: NamedRuns) -> list[str]:
+    """A table of reconstructions and one of restored orders: a row per image, a column per run.
 
-    Only runs that were given the very same puzzle stand beside each other: of the first such run
-    and all that match it.
+    Only runs that were given exactly the same pictures as the first such run are compared.
     """
     return [
-        _side_by_side(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", error_of_reconstruction),
+        _side_by_side(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", reconstruction_error),
         _side_by_side(runs, "Put in order", _GIVEN_TO_ORDER, "restored", tiles_right),
     ]
 
 
 def _side_by_side(
-    runs: Sequence[tuple[str, Run]],
+    runs: NamedRuns,
     title: str,
     given: Sequence[tuple[str, str]],
     answer: str,
     note: Callable[[Record], str],
 ) -> str:
-    """A figure; nothing where fewer than two runs had the same puzzle.
+    """A figure; empty if fewer than two runs were given the same pictures.
 
     Args:
         runs: with their names.
         title: of the figure.
-        given: what each image's runs were given, as (column, key of the pictures).
-        answer: the key of the pictures that the runs made of it.
-        note: what is said of each of these.
+        given: the pictures that the runs were given, as (column, key of the pictures).
+        answer: the key of the pictures that the runs made from them.
+        note: the text below each of these.
     """
     listed = [(name, run, picture_records(run)[:_MOST_IMAGES]) for name, run in runs]
     listed = [entry for entry in listed if any(answer in record for record in entry[2])]
     if not listed:
         return ""
     keys = [key for _, key in given]
-    puzzle = _pixels(listed[0][1], listed[0][2], keys)
-    listed = [entry for entry in listed if _pixels(entry[1], entry[2], keys) == puzzle]
+    first = _pixels(listed[0][1], listed[0][2], keys)
+    listed = [entry for entry in listed if _pixels(entry[1], entry[2], keys) == first]
     if len(listed) < 2:
         return ""
     rows = [
-        [shown_picture(listed[0][1], listed[0][2][row], key, name) for name, key in given]
+        [picture_with_note(listed[0][1], listed[0][2][row], key, name) for name, key in given]
         + [
-            shown_picture(run, records[row], answer, name, note(records[row]))
+            picture_with_note(run, records[row], answer, name, note(records[row]))
             for name, run, records in listed
         ]
         for row in range(len(listed[0][2]))
@@ -259,7 +266,7 @@ def _side_by_side(
 
 
 def _pixels(run: Run, records: list[Record], keys: list[str]) -> list[bytes | None]:
-    """The bytes of the pictures that a run was given."""
+    """The bytes of the pictures with these keys."""
     return [_bytes(run, record, key) for record in records for key in keys]
 
 

@@ -1,16 +1,109 @@
-"""What a report shows of several pre-training runs side by side."""
+"""What a report shows of one pre-training run, and of several in common charts."""
 
 from collections.abc import Callable, Sequence
 
 from selfsup.report import formatting
-from selfsup.report.charts.line import Level, Line, line_chart, smoothed
-from selfsup.report.markup import charts, section, table
-from selfsup.report.sections.images import LOSS_UNIT, PIXEL_UNIT, filled_images_side_by_side
-from selfsup.report.sections.training_curves import axis_of, curve, final_state, is_on_images
+from selfsup.report.image_pretraining import (
+    LOSS_UNIT,
+    PIXEL_UNIT,
+    filled_images_side_by_side,
+    image_pretraining_sections,
+    image_pretraining_tiles,
+)
+from selfsup.report.line_chart import Level, Line, line_chart, smoothed
+from selfsup.report.markup import charts, filled_masks, section, table, tiles
+from selfsup.report.training_curves import (
+    NamedRuns,
+    axis_of,
+    curve,
+    final_state,
+    is_image_pretraining,
+    learning_rate_chart,
+    loss_chart,
+    speed_chart,
+    throughput_tiles,
+)
 from selfsup.runs.reading import Run
 
-NamedRuns = list[tuple[str, Run]]
-# (key of the final state, name, how it is written, whether more is better; None: neither is)
+# (key of a measurement on held-out data, label of its line)
+_ACCURACIES = (
+    ("held_out_mlm_accuracy", "masked tokens"),
+    ("held_out_nsp_accuracy", "next sentence"),
+)
+
+
+def pretraining_sections(run: Run) -> str:
+    """Tiles, curves, and filled masks or filled-in images."""
+    if is_image_pretraining(run):
+        return image_pretraining_sections(run)
+    examples = run.summary.get("fill_mask") or []
+    return (
+        pretraining_tiles(run)
+        + section("Curves", charts(*_charts(run)))
+        + section("What it fills in", filled_masks(examples))
+    )
+
+
+def pretraining_tiles(run: Run) -> str:
+    """The run's results, or its latest figures if it has not ended."""
+    if is_image_pretraining(run):
+        return image_pretraining_tiles(run)
+    state = final_state(run)
+    entries = []
+    if formatting.is_number(loss := state.get("mlm_loss")):
+        baseline = run.summary.get("unigram_loss")
+        about = "nats per masked token"
+        if formatting.is_number(baseline):
+            about += f"; {baseline:.2f} by word frequency alone"
+        entries.append(("Held-out loss", f"{loss:.3f}", about))
+    if formatting.is_number(accuracy := state.get("mlm_accuracy")):
+        entries.append(("Masked tokens", formatting.percent(accuracy), "guessed right, held out"))
+    if formatting.is_number(accuracy := state.get("nsp_accuracy")):
+        entries.append(
+            ("Next sentence", formatting.percent(accuracy), "right; chance is 50\u00a0%")
+        )
+    return tiles([*entries, *throughput_tiles(state, "tokens")])
+
+
+def _charts(run: Run) -> list[str]:
+    training, evaluation = run.training, run.evaluation
+    key = "mlm_loss" if any("mlm_loss" in line for line in training) else "loss"
+    unigram = run.summary.get("unigram_loss")
+    levels = [Level("word frequencies alone", unigram)] if formatting.is_number(unigram) else []
+    accuracies = [
+        line
+        for colour, (key, label) in enumerate(_ACCURACIES, 1)
+        for line in curve(label, evaluation, "tokens", key, colour)
+    ]
+    has_nsp = any("held_out_nsp_accuracy" in line for line in evaluation)
+    return [
+        loss_chart(
+            "Loss", run, "tokens", key, "held_out_mlm_loss", "nats per masked token", levels
+        ),
+        line_chart(
+            "Held-out accuracy",
+            accuracies,
+            y_label="share guessed right",
+            percent=True,
+            levels=[Level("chance, next sentence", 0.5)] if has_nsp else (),
+            from_zero=True,
+            **axis_of("tokens"),
+        ),
+        learning_rate_chart(run, "tokens"),
+        line_chart(
+            "Sequence length",
+            curve("", training, "tokens", "max_length", 4, steps=True),
+            y_label="longest, in tokens",
+            from_zero=True,
+            **axis_of("tokens"),
+        )
+        if len({line.get("max_length") for line in training}) > 1
+        else "",
+        speed_chart(run, "tokens"),
+    ]
+
+
+# (key in the final state, name, format, whether more is better; None: neither more nor less)
 Result = tuple[str, str, Callable[[float], str], bool | None]
 
 _RESULTS: tuple[Result, ...] = (
@@ -39,9 +132,9 @@ _IMAGE_RESULTS: tuple[Result, ...] = (
 
 
 def pretraining_comparison(runs: NamedRuns) -> str:
-    """A section for runs on text and one for runs on images."""
-    on_images = [(name, run) for name, run in runs if is_on_images(run)]
-    on_text = [(name, run) for name, run in runs if not is_on_images(run)]
+    """One section for runs on text, and one for runs on images."""
+    on_images = [(name, run) for name, run in runs if is_image_pretraining(run)]
+    on_text = [(name, run) for name, run in runs if not is_image_pretraining(run)]
     title = "Pre-training: {}" if on_images and on_text else "Pre-training"
     return section(title.format("text"), *_of_text(on_text)) + section(
         title.format("images"), *_of_images(on_images)
@@ -129,7 +222,7 @@ def _of_images(runs: NamedRuns) -> list[str]:
 
 
 def _overlaid(runs: NamedRuns, x: str, y: str, divide_by: float = 1.0) -> list[Line]:
-    """The runs' curves of a held-out measurement, or of the speed; a colour for each run."""
+    """The runs' curves of a measurement on held-out data, or of the speed; one colour per run."""
     is_speed = not y.startswith("held_out")
     return [
         Line(
@@ -144,7 +237,7 @@ def _overlaid(runs: NamedRuns, x: str, y: str, divide_by: float = 1.0) -> list[L
 
 
 def _levels(runs: NamedRuns, label: str, key: str) -> list[Level]:
-    """What the runs' measurements are compared with; runs that differ in it each have their own."""
+    """The levels to compare the measurements with, one for each different value."""
     by_value: dict[float, list[str]] = {}
     for name, run in runs:
         level = run.evaluation[-1].get(key) if run.evaluation else None
@@ -167,7 +260,7 @@ def _speed(runs: NamedRuns, counted: str) -> str:
 
 
 def _time_axis(runs: NamedRuns) -> tuple[dict, float]:
-    """An axis of time, and its unit in seconds: one of which the longest run has a few."""
+    """A time axis and the seconds in its unit, of which the longest run takes three or more."""
     longest = max((final_state(run).get("seconds") or 0 for _, run in runs), default=0)
     unit, size = next(
         entry for entry in (("hours", 3600), ("minutes", 60), ("seconds", 1))

@@ -1,18 +1,18 @@
-"""The ways in which a demo learns its task, and what they come to in a sentence."""
+"""What a report shows of the demo: the ways to learn its task, compared, and its pre-training."""
 
 from html import escape
 
 from selfsup.report import formatting
-from selfsup.report.charts.bars import Bar, bar_chart
+from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.formatting import read_score, write_score
 from selfsup.report.markup import charts, filled_masks, paragraph, section, table
-from selfsup.report.sections.pretraining import pretraining_sections, pretraining_tiles
-from selfsup.report.sections.scores import read_score, write_score
+from selfsup.report.pretraining import pretraining_sections, pretraining_tiles
 from selfsup.runs.reading import Record, Run, parts_of
 
-# (key in the summary, name, what it means)
+# (key in the summary, name, explanation)
 Way = tuple[str, str, str]
 
-_FINE_TUNED, _FROZEN = "all layers learn on", "only the new head learns"
+_FINE_TUNED, _FROZEN = "all layers are trained", "only the new head is trained"
 _SCRATCH = ("scratch", "from scratch", "random weights at the start")
 
 TEXT_WAYS: tuple[Way, ...] = (
@@ -31,18 +31,18 @@ IMAGE_WAYS: tuple[Way, ...] = (
 )
 
 
-def is_on_images(summary: Record) -> bool:
-    """Whether a demo's summary is of the one with images."""
+def is_image_demo(summary: Record) -> bool:
+    """Whether this is the summary of the demo with images."""
     return any(key in summary for key, _, _ in IMAGE_WAYS if key != _SCRATCH[0])
 
 
 def ways_of(summary: Record) -> tuple[Way, ...]:
-    """Those of the demo that a summary is of."""
-    return IMAGE_WAYS if is_on_images(summary) else TEXT_WAYS
+    """The ways of the demo that wrote this summary."""
+    return IMAGE_WAYS if is_image_demo(summary) else TEXT_WAYS
 
 
 def verdict(summary: Record) -> str:
-    """The demo's result in a sentence, or nothing where half of it is missing."""
+    """The demo's result in a sentence; empty if there is nothing to compare."""
     scores = {
         key: score
         for key, _, about in ways_of(summary)
@@ -54,24 +54,21 @@ def verdict(summary: Record) -> str:
     points = {key: 100 * (score.mean - scratch.mean) for key, score in scores.items()}
     from_scratch = formatting.percent(scratch.mean)
     if "pretrained" in points:
-        (worth,) = points.values()
+        (effect,) = points.values()
         return (
-            f"Pre-training {'is worth' if worth >= 0 else 'costs'} {abs(worth):.1f} points: "
-            f"{formatting.percent(scores['pretrained'].mean)} of the examples right, where random "
-            f"weights get to {from_scratch}."
+            f"Pre-training {'adds' if effect >= 0 else 'costs'} {abs(effect):.1f} points: "
+            f"{formatting.percent(scores['pretrained'].mean)} of the examples are right, "
+            f"{from_scratch} with random weights at the start."
         )
-    each = [f"{key} {worth:+.1f} points".replace("-", "\u2212") for key, worth in points.items()]
+    each = [f"{key} {effect:+.1f} points".replace("-", "\u2212") for key, effect in points.items()]
     return (
-        f"What pre-training is worth: {', '.join(each)}, where random weights get "
-        f"{from_scratch} of the examples right."
+        f"The effect of pre-training: {', '.join(each)}, compared with random weights at the "
+        f"start, which get {from_scratch} of the examples right."
     )
 
 
-# What a report shows of the demo.
-
-
 def demo_sections(run: Run) -> str:
-    """The ways to learn the task side by side, then the pre-training."""
+    """The accuracy of each way to learn the task, then the pre-training."""
     bars, rows = [], []
     for colour, (key, name, about) in enumerate(ways_of(run.summary)):
         score = read_score((run.summary.get(key) or {}).get("accuracy"))
@@ -80,7 +77,7 @@ def demo_sections(run: Run) -> str:
             each = ", ".join(formatting.percent(value) for value in score.values)
             rows.append([name, about, write_score("accuracy", score), each or "–"])
     return section(
-        "What pre-training is worth",
+        "The effect of pre-training",
         charts(
             bar_chart(
                 "Accuracy",
@@ -97,7 +94,7 @@ def demo_sections(run: Run) -> str:
 
 
 def _pretraining(run: Run) -> str:
-    # The demo's own lines are those of its pre-training, unless that has a folder of its own.
+    # The log is in the demo's own folder, or in run folders of the pre-trainings inside it.
     inner = [] if run.training else [part for part in parts_of(run) if part.kind == "pretrain"]
     masks = section("What it fills in", filled_masks(run.summary.get("fill_mask") or []))
     if len(inner) > 1:
@@ -121,13 +118,13 @@ def _objectives(run: Run) -> str:
 
 
 def demo_task(summary: Record) -> str:
-    """What the demo's task was, or nothing where the summary does not say."""
+    """The demo's task in words; empty if the summary does not describe it."""
     task = summary.get("task") or {}
     labels = task.get("labels") or []
     sizes = [task.get(f"{part}_examples") for part in ("train", "test")]
     if not labels or not all(map(formatting.is_number, sizes)):
         return ""
-    if is_on_images(summary):
+    if is_image_demo(summary):
         return (
             f"The task: which digit was written by hand, {labels[0]} to {labels[-1]}? There are "
             f"{sizes[0]} labelled images to learn from and {sizes[1]} to test with, none of them "
@@ -135,7 +132,7 @@ def demo_task(summary: Record) -> str:
         )
     return (
         f"The task: which library does a description come from, {', '.join(labels[:-1])} or "
-        f"{labels[-1]}? Its name is taken out. There are {sizes[0]} labelled examples to learn "
+        f"{labels[-1]}? Its name is removed. There are {sizes[0]} labelled examples to learn "
         f"from and {sizes[1]} to test with, none of them seen in pre-training; chance gives "
         f"{formatting.round_percent(1 / len(labels))}."
     )

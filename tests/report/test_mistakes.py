@@ -1,6 +1,6 @@
 """The answers that are surest and wrong, of each kind of task."""
 
-from selfsup.report.sections.mistakes import MOST, Mistakes, find_mistakes
+from selfsup.report.mistakes import MOST, Mistakes, find_mistakes
 from tests.report.made_up_answers import (
     Record,
     of_numbers,

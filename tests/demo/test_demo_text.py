@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from selfsup import cli
-from selfsup.demo import runs as demo_runs
+from selfsup.demo import run as demo_run
 from selfsup.demo import task as demo_task
 from selfsup.demo import text as recipe
-from selfsup.demo.runs import demo_folder
+from selfsup.demo.run import demo_folder
 from selfsup.demo.text import demo
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain
@@ -32,7 +32,7 @@ def settings(out: Path, **changed: Any) -> DemoSettings:
 def a_small_demo():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "ENCODER", "bert-tiny")
-        patch.setattr(recipe, "installed_documents", lambda _: toy_documentation(files=30))
+        patch.setattr(recipe, "library_documents", lambda _: toy_documentation(files=30))
         patch.setattr(demo_task, "EXAMPLES", {"test": 12, "validation": 4, "train": 8})
         yield
 
@@ -118,7 +118,7 @@ def test_the_page_shows_the_three_ways_the_curves_and_the_masks(run):
         "pre-trained, frozen",
         "Held-out accuracy",
         "<mark>[MASK]</mark>",
-        "alphalib, betalib or gammalib? Its name is taken out. There are 24 labelled examples",
+        "alphalib, betalib or gammalib? Its name is removed. There are 24 labelled examples",
     ):
         assert what in page
 
@@ -193,7 +193,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("stage", ["installed_documents", "pretrain", "finetune", "fill_mask"])
+@pytest.mark.parametrize("stage", ["library_documents", "pretrain", "finetune", "fill_mask"])
 def test_a_demo_that_is_interrupted_claims_nothing_and_can_be_begun_again(
     stage: str, tmp_path, monkeypatch, capsys
 ):
@@ -204,8 +204,8 @@ def test_a_demo_that_is_interrupted_claims_nothing_and_can_be_begun_again(
              "--precision", "float32", "--threads", "1", "--workers", "1"]  # fmt: skip
     with monkeypatch.context() as patch:
         if stage == "fill_mask":
-            patch.setattr(demo_runs, "_accuracy", lambda *_: 1.0)
-        patch.setattr(demo_runs if stage == "finetune" else recipe, stage, interrupted)
+            patch.setattr(demo_run, "_accuracy", lambda *_: 1.0)
+        patch.setattr(demo_run if stage == "finetune" else recipe, stage, interrupted)
         assert cli.main(words) == 130
     said = capsys.readouterr()
     assert said.out == ""

@@ -1,28 +1,45 @@
-"""Which label was taken for which, and how well each one is found."""
+"""Where a fine-tuned model errs: confused labels, scores of each label, answers and images.
+
+Each function returns an empty string or list for a run of another task.
+"""
 
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from selfsup.report import formatting
-from selfsup.report.formatting import read_picture, show_picture
-from selfsup.report.markup import caption, confusion_matrix, figure, gallery, paragraph, table
-from selfsup.report.sections.mistakes import MOST, count_of_mistakes
+from selfsup.report.markup import (
+    caption,
+    confusion_matrix,
+    figure,
+    gallery,
+    paragraph,
+    read_picture,
+    show_picture,
+    table,
+)
+from selfsup.report.mistakes import MOST, count_of_mistakes
 from selfsup.runs.reading import Record
 from selfsup.tasks.question_answering.squad_metrics import normalized, question_scores
 
-# A matrix of more labels than these is no longer read; the pairs that are confused most are.
-_MOST_LABELS = 30
-_MOST_PAIRS = 20
+# A matrix of more labels is hard to read; a table of the most confused pairs takes its place.
+_MAX_LABELS = 30
+_MAX_PAIRS = 20
+# Groups of questions: (most words of the first expected answer, name).
+_LENGTHS = ((1, "of one word"), (3, "of 2 or 3 words"), (7, "of 4 to 7 words"),
+            (1 << 30, "of more words"))  # fmt: skip
+_ALL, _WITH, _WITHOUT = "All questions", "With an answer", "Without an answer"
+_IMAGE_SIDE = 96
+_IMAGE_KEYS = {"image", "label", "prediction", "probabilities"}
 
 
 def confusion_figure(summary: Record) -> str:
-    """The confusion matrix of a summary, or its largest entries; nothing where it has none."""
+    """The confusion matrix of a summary, or its largest errors if it has many labels."""
     confusion = summary.get("confusion") or {}
     if not {"labels", "matrix"} <= set(confusion):
         return ""
     labels, matrix = confusion["labels"], confusion["matrix"]
-    if len(labels) > _MOST_LABELS:
+    if len(labels) > _MAX_LABELS:
         return _most_confused(labels, matrix)
     if summary.get("task") == "token-classification":
         about = f"rows: true type, columns: found; {labels[-1]}: nothing with just these borders"
@@ -31,7 +48,7 @@ def confusion_figure(summary: Record) -> str:
 
 
 def class_table(summary: Record) -> str:
-    """Precision, recall and F1 of each label or type, and how often it occurs."""
+    """Precision, recall, F1 and count of each label, or of each type of entity."""
     classes = summary.get("classes") or []
     rows = [
         [
@@ -66,7 +83,7 @@ def _most_confused(labels: list[str], matrix: list[list[float]]) -> str:
             f"{count:,}",
             formatting.percent(count / total),
         ]
-        for count, true, predicted, total in pairs[:_MOST_PAIRS]
+        for count, true, predicted, total in pairs[:_MAX_PAIRS]
     ]
     if not rows:
         return ""
@@ -76,17 +93,8 @@ def _most_confused(labels: list[str], matrix: list[list[float]]) -> str:
     )
 
 
-# How good answers to questions are, by whether there is one and how long it is.
-
-
-# (most words of the first answer expected, name)
-_LENGTHS = ((1, "of one word"), (3, "of 2 or 3 words"), (7, "of 4 to 7 words"),
-            (1 << 30, "of more words"))  # fmt: skip
-_ALL, _WITH, _WITHOUT = "All questions", "With an answer", "Without an answer"
-
-
 def answer_table(records: Sequence[Record]) -> str:
-    """Exact match, F1 and the share of questions answered; nothing of other tasks' predictions."""
+    """Exact match, F1 and the share of questions answered, by the length of the expected answer."""
     records = [record for record in records if {"question", "answers", "answer"} <= record.keys()]
     if not records:
         return ""
@@ -120,16 +128,9 @@ def _groups_of(answers: Sequence[str], may_be_unanswerable: bool) -> list[str]:
     return [_ALL, _WITH, length] if may_be_unanswerable else [_ALL, length]
 
 
-# The images whose class a model was surest of, and wrong about.
-
-
-_LONGEST = 96
-_KEYS = {"image", "label", "prediction", "probabilities"}
-
-
 def image_mistakes(records: Sequence[Record]) -> list[str]:
-    """What is said of the mistakes, and the images; nothing of other tasks' predictions."""
-    records = [record for record in records if record.keys() >= _KEYS]
+    """The wrongly classified images, the surest errors first, after a sentence about them."""
+    records = [record for record in records if record.keys() >= _IMAGE_KEYS]
     if not records:
         return []
     wrong = [record for record in records if record["label"] != record["prediction"]]
@@ -138,11 +139,11 @@ def image_mistakes(records: Sequence[Record]) -> list[str]:
     cards = []
     lost = 0
     for record in wrong[:MOST]:
-        picture = read_picture(Path(record["image"]), _LONGEST)
+        picture = read_picture(Path(record["image"]), _IMAGE_SIDE)
         lost += picture is None
         cards.append(_card(record, "" if picture is None else show_picture(picture, _name(record))))
     if lost:
-        about += f" {lost} of these could not be read: the name stands in the place of the image."
+        about += f" {lost} of these could not be read: the file name is shown instead."
     return [paragraph(about), gallery(cards)]
 
 
@@ -154,5 +155,5 @@ def _card(record: Record, picture: str) -> str:
 
 
 def _name(record: Record) -> str:
-    """The file's name, and that of the folder it lies in."""
+    """The names of the file and of its folder."""
     return "/".join(Path(record["image"]).parts[-2:])

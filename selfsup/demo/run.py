@@ -1,0 +1,320 @@
+"""The frame of both demos: pre-train, then learn a small task in several ways and compare them.
+
+A ``Recipe`` says what is learned from; ``run_demo`` runs its stages in the demo's folder.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from selfsup.atomic_files import LOCK, alone_in, writing_to
+from selfsup.corpus.workers import default_workers
+from selfsup.errors import UserError
+from selfsup.finetuning.run import finetune
+from selfsup.finetuning.summary import mean_and_std
+from selfsup.inference.evaluate import evaluate
+from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
+from selfsup.report.page import write_report
+from selfsup.runs.folder import (
+    METRICS,
+    SETTINGS,
+    SUMMARY,
+    VALIDATION_PREDICTIONS,
+    begin_run,
+    write_summary,
+)
+from selfsup.runs.reading import read_run
+from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
+from selfsup.training.compute import choose_compute
+from selfsup.training.progress_display import ProgressDisplay
+
+DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"
+TEST, VALIDATION, TRAIN = "test", "validation", "train"
+# The pre-trainings of the demo with images, each in a folder of its own.
+IMAGE_PRETRAININGS = {
+    "inpainting": ("inpainting",),
+    "jigsaw": ("jigsaw",),
+    "both": ("inpainting", "jigsaw"),
+}
+# The file name of a handwritten digit.
+DIGIT = "digit-{:04}.png"
+
+_DATA_FILES = ("pretraining.jsonl", *(f"{part}.tsv" for part in (TRAIN, VALIDATION, TEST)))
+_SUBFOLDERS_OF_A_RUN = ("model", "checkpoints", "tokenizer", "shards", "images", "pictures")
+_MAX_PROCESSES = 4  # a process takes up to a gigabyte of memory
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
+
+
+class Recipe:
+    """What is special about one demo: its data, its pre-training and its ways to learn the task.
+
+    Attributes:
+        usual_out, usual_minutes: what ``--out`` and ``--minutes`` are if not given.
+        ways: how the task is learned; each is a row of the result.
+        learning_stage, last_stage: what the user is told when these stages begin.
+        minutes: how long to pre-train in all.
+        folder: the demo's run folder.
+        settings: with ``out`` and ``minutes`` filled in.
+    """
+
+    usual_out: str
+    usual_minutes: float
+    ways: tuple[Way, ...]
+    learning_stage: str
+    last_stage: str
+
+    def __init__(self, settings: DemoSettings) -> None:
+        self.minutes = settings.minutes or self.usual_minutes
+        self.folder = Path(settings.out or self.usual_out)
+        self.settings = replace(settings, out=str(self.folder), minutes=self.minutes)
+
+    def write_data(self) -> dict[str, Any]:
+        """Write the data to pre-train on and the labelled examples; returns the task's sizes."""
+        raise NotImplementedError
+
+    def pretrain(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Pre-train; returns the summary's ``pretraining``."""
+        raise NotImplementedError
+
+    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
+        """The fine-tuning run of one way and one seed."""
+        raise NotImplementedError
+
+    def evaluation(self, model: str) -> EvaluateSettings:
+        """How to score a fine-tuned model on the test examples."""
+        raise NotImplementedError
+
+    def samples(self) -> dict[str, Any]:
+        """Further entries of the summary that show what the pre-trained model can do."""
+        return {}
+
+    def machine_flags(self) -> dict[str, Any]:
+        """The settings of device, precision and threads, which all of the demo's runs share."""
+        return {name: getattr(self.settings, name) for name in ("device", "precision", "threads")}
+
+    def trial(self, way: str, name: str, seed: int) -> "Trial":
+        """The fine-tuning run of one way and one seed, and its evaluation."""
+        finetuning = self.finetuning(way, seed)
+        return Trial(f"{name}, seed {seed}", finetuning, self.evaluation(finetuning.out))
+
+
+class Trial(NamedTuple):
+    """A fine-tuning run, and the evaluation of its model.
+
+    Attributes:
+        name: as the user sees it.
+        finetuning: chooses the best epoch on the validation examples.
+        evaluation: on the test examples, which choose nothing.
+    """
+
+    name: str
+    finetuning: FinetuneSettings
+    evaluation: EvaluateSettings
+
+
+def run_demo(recipe: Recipe) -> dict[str, Any]:
+    """Write the data, pre-train, learn the task in each way, and write the report.
+
+    Returns:
+        the summary: for each way the ``accuracy`` on test examples (mean, standard deviation and
+        values over the seeds), ``pretraining``, the recipe's samples, ``task`` (its sizes),
+        ``seconds``, ``out`` and ``report``.
+
+    Raises:
+        UserError: the folder holds something else or cannot be written; or as the stages do.
+    """
+    settings = recipe.settings
+    # A wrong device or precision fails here, before anything is written.
+    choose_compute(settings.device, settings.precision, settings.threads)
+    with demo_folder(settings) as folder:
+        started = time.perf_counter()
+        task = recipe.write_data()
+        pretraining = recipe.pretrain(task)
+        say(recipe.learning_stage)
+        seeds = range(settings.seed, settings.seed + settings.seeds)
+        trials = {
+            way: [recipe.trial(way, name, seed) for seed in seeds] for way, name, _ in recipe.ways
+        }
+        accuracies = accuracies_on_test(trials, settings)
+        say(recipe.last_stage)
+        summary = {
+            **accuracies,
+            "pretraining": pretraining,
+            **recipe.samples(),
+            "task": task,
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        write_summary(folder, summary)
+        write_report([folder], folder / REPORT)
+        return {**summary, "out": str(folder), "report": str(folder / REPORT)}
+
+
+def say(line: str) -> None:
+    """Tell the user which stage the demo has reached."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def image_pretraining(folder: Path, name: str) -> Path:
+    """The run folder of one of ``IMAGE_PRETRAININGS``."""
+    return folder / f"{PRETRAIN}-{name}"
+
+
+@contextlib.contextmanager
+def demo_folder(settings: DemoSettings) -> Iterator[Path]:
+    """Lock the demo's run folder, and remove what an earlier demo left in it, but nothing else.
+
+    Raises:
+        UserError: the folder holds something that no demo wrote, another demo is running there,
+            or the folder cannot be written.
+    """
+    assert settings.out is not None
+    folder = Path(settings.out)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: this is a file: choose another --out")
+    is_used = folder.exists() and any(path.name != LOCK for path in folder.iterdir())
+    if is_used and (not (folder / SETTINGS).exists() or read_run(folder).kind != "demo"):
+        raise UserError(
+            f"--out {folder}: holds what no demo wrote, and a demo would write over it: "
+            "choose another --out"
+        )
+    with alone_in(folder):
+        if is_used:
+            with writing_to(folder):
+                _remove_earlier(folder)
+        yield begin_run(folder, settings)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove what a demo writes, by name; the results first, since half of them would mislead."""
+    for name in (SUMMARY, REPORT):
+        (folder / name).unlink(missing_ok=True)
+    _remove_run(folder / PRETRAIN)
+    for name in IMAGE_PRETRAININGS:
+        _remove_run(image_pretraining(folder, name))
+    for way, _, _ in (*TEXT_WAYS, *IMAGE_WAYS):
+        for run in (folder / way).glob("seed-*"):
+            _remove_run(run)
+        _remove_if_empty(folder / way)
+    _remove_data(folder / DATA)
+
+
+def _remove_data(data: Path) -> None:
+    for name in _DATA_FILES:
+        (data / name).unlink(missing_ok=True)
+    for file in data.glob(f"**/{DIGIT.format(0).replace('0', '[0-9]')}"):
+        file.unlink()
+    # In reverse order a folder comes after its subfolders.
+    for folder in sorted(data.glob("**/"), reverse=True):
+        _remove_if_empty(folder)
+
+
+def _remove_run(run: Path) -> None:
+    for name in (SUMMARY, METRICS, SETTINGS, VALIDATION_PREDICTIONS, REPORT):
+        (run / name).unlink(missing_ok=True)
+    for name in _SUBFOLDERS_OF_A_RUN:
+        shutil.rmtree(run / name, ignore_errors=True)
+    _remove_if_empty(run)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def accuracies_on_test(
+    trials: dict[str, list[Trial]], settings: DemoSettings
+) -> dict[str, dict[str, Any]]:
+    """Run the trials; returns for each way their ``accuracy``: mean, deviation and values.
+
+    Models this small gain little from a second thread. On a CPU, unless ``--threads`` is given,
+    one trial per core (four at most) runs at a time, each in a process with one thread.
+
+    Raises:
+        UserError: a process was killed; or as ``finetune``.
+    """
+    all_trials = [trial for of_way in trials.values() for trial in of_way]
+    processes = _process_count(settings, len(all_trials))
+    found = (
+        map(_accuracy, all_trials)
+        if processes == 1
+        else map_in_processes(_accuracy_on_one_thread, all_trials, processes)
+    )
+    accuracies = []
+    for trial, accuracy in zip(all_trials, found, strict=True):
+        say(f"    {trial.name}: {accuracy:.1%} of the test examples right")
+        accuracies.append(accuracy)
+    left = iter(accuracies)
+    return {
+        way: {"accuracy": mean_and_std([next(left) for _ in of_way])}
+        for way, of_way in trials.items()
+    }
+
+
+def _process_count(settings: DemoSettings, trials: int) -> int:
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    if settings.threads is not None or compute.device.type != "cpu":
+        return 1
+    return min(trials, default_workers(), _MAX_PROCESSES)
+
+
+def _accuracy_on_one_thread(trial: Trial) -> float:
+    return _accuracy(
+        trial._replace(
+            finetuning=replace(trial.finetuning, threads=1),
+            evaluation=replace(trial.evaluation, threads=1),
+        )
+    )
+
+
+def _accuracy(trial: Trial) -> float:
+    display = ProgressDisplay(trial.name, keeps_messages=False)
+    finetune(trial.finetuning, display)
+    return evaluate(trial.evaluation, display)["metrics"]["accuracy"]
+
+
+def map_in_processes(
+    function: Callable[[Item], Output], items: Sequence[Item], processes: int, chunk: int = 1
+) -> Iterator[Output]:
+    """Apply a function to each item in other processes; yields the results in the items' order.
+
+    Args:
+        function: defined at the top of a module, so that another process can import it.
+        items: its arguments.
+        processes: how many run at a time.
+        chunk: how many items a process takes at a time.
+
+    Raises:
+        UserError: a process was killed; or whatever the function raises.
+    """
+    # Not forked: a fork of a process in which torch has started threads may hang.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_silence)
+    try:
+        yield from pool.map(function, items, chunksize=chunk)
+    except BrokenProcessPool:
+        raise UserError(
+            "a process of the demo was killed, probably because memory ran out: with --threads 1 "
+            "--workers 1 only one runs at a time"
+        ) from None
+    except BaseException:
+        # After Ctrl-C or an error, do not wait for the other processes to finish.
+        for process in active_children():
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _silence() -> None:
+    """Discard what a process prints, which would mix with the others'; errors are raised."""
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process lives

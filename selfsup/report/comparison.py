@@ -1,0 +1,206 @@
+"""What a report shows of several runs: common charts, and tables with a column for each run."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
+from selfsup.report import formatting
+from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.demo import ways_of
+from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
+from selfsup.report.line_chart import Line, line_chart
+from selfsup.report.markup import caption, charts, figure, section, table
+from selfsup.report.pretraining import pretraining_comparison
+from selfsup.report.training_curves import NamedRuns
+from selfsup.runs.reading import Run
+
+_MAX_LABELS = 30  # a longer table is hard to read
+
+# A run's name → its metrics, as in its summary.
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+def comparison_sections(runs: list[Run]) -> str:
+    """A section for each kind of run, then the settings in which the runs differ."""
+    names = distinct_names(runs)
+    by_kind = {
+        kind: [(name, run) for name, run in zip(names, runs, strict=True) if run.kind == kind]
+        for kind in ("pretrain", "finetune", "demo")
+    }
+    return (
+        pretraining_comparison(by_kind["pretrain"])
+        + finetuning_comparison(by_kind["finetune"])
+        + section("Demo", *_demos(by_kind["demo"]))
+        + section("Settings that differ", _differing_settings(names, runs))
+    )
+
+
+def distinct_names(runs: Sequence[Run]) -> list[str]:
+    """The folders' names, with as many parent folders as are needed to make them distinct."""
+    paths = [run.folder.resolve() for run in runs]
+    for parts in range(1, 1 + max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    # The same run was given twice.
+    return [f"{run.name} ({number})" for number, run in enumerate(runs, 1)]
+
+
+def _demos(runs: NamedRuns) -> list[str]:
+    scores = {
+        run_name: {
+            f"accuracy, {name}": (run.summary.get(key) or {}).get("accuracy")
+            for key, name, _ in ways_of(run.summary)
+        }
+        for run_name, run in runs
+    }
+    return [charts(*score_bars(scores)), score_table(scores)]
+
+
+def _differing_settings(names: list[str], runs: list[Run]) -> str:
+    keys = list(dict.fromkeys(key for run in runs for key in run.settings if key != "out"))
+    rows = [
+        [key, *(formatting.setting(run.settings.get(key)) for run in runs)]
+        for key in keys
+        if len({repr(run.settings.get(key)) for run in runs}) > 1
+    ]
+    return table(["", *names], rows) if rows else ""
+
+
+def finetuning_comparison(runs: NamedRuns) -> str:
+    """A section per task: bars, curves, and tables of the runs' metrics and of the F1 per label."""
+    by_task: dict[str, NamedRuns] = {}
+    for name, run in runs:
+        task = run.summary.get("task") or run.settings.get("task") or ""
+        by_task.setdefault(str(task), []).append((name, run))
+    return "".join(
+        section(f"Fine-tuning: {task}" if len(by_task) > 1 else "Fine-tuning", *_parts(part))
+        for task, part in by_task.items()
+    )
+
+
+def start_of(run: Run) -> str:
+    """Whether the encoder was pre-trained, and which part of it was frozen."""
+    encoder, freeze = run.settings.get("encoder"), run.settings.get("freeze")
+    if encoder is None:
+        return "–"
+    start = "from scratch" if encoder in (*BERT_SIZES, *VIT_SIZES) else "pre-trained"
+    if freeze is None:
+        return start
+    frozen = {"encoder": "frozen", "embeddings": "embeddings frozen"}
+    return f"{start}, {frozen.get(str(freeze), f'embeddings and lowest {freeze} layers frozen')}"
+
+
+def _parts(runs: NamedRuns) -> list[str]:
+    scores = {name: run.summary.get("metrics") or {} for name, run in runs}
+    facts = [["Start", *(start_of(run) for _, run in runs)]]
+    if any(run.summary.get("failed_seeds") for _, run in runs):
+        facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
+    return [
+        charts(*score_bars(scores), _curves(runs)),
+        score_table(scores, facts),
+        _labels(runs),
+    ]
+
+
+def _failed(run: Run) -> str:
+    seeds = run.summary.get("seeds")
+    return f"{len(run.summary.get('failed_seeds') or [])} of {len(seeds)}" if seeds else "–"
+
+
+def _curves(runs: NamedRuns) -> str:
+    """The metric that selects the best epoch: each run's mean over its seeds."""
+    chosen = {str(run.summary.get("selection_metric")) for _, run in runs if run.summary}
+    if len(chosen) != 1:
+        return ""
+    (metric,) = chosen
+    lines = []
+    for colour, (name, run) in enumerate(runs):
+        by_epoch: dict[float, list[float]] = {}
+        for line in run.epochs:
+            value = line["validation"].get(metric)
+            if formatting.is_number(value) and formatting.is_number(line.get("epoch")):
+                by_epoch.setdefault(line["epoch"], []).append(value)
+        epochs = sorted(by_epoch)
+        lines.append(Line(name, epochs, [fmean(by_epoch[e]) for e in epochs], colour % 6 + 1))
+    several = any(len(run.summary.get("seeds") or []) > 1 for _, run in runs)
+    return line_chart(
+        f"Validation: {metric_title(metric)}",
+        lines,
+        x_label="epoch",
+        whole_x=True,
+        y_label="mean over the seeds" if several else "",
+        write_x=lambda x: f"{x:g}",
+        percent=metric in SHARES,
+    )
+
+
+def _labels(runs: NamedRuns) -> str:
+    """The F1 of each label, or of each type of entity, in each run's model."""
+    found = [
+        {str(entry["label"]): entry["f1"] for entry in run.summary.get("classes") or []}
+        for _, run in runs
+    ]
+    labels = list(dict.fromkeys(label for part in found for label in part))
+    if not labels or len(labels) > _MAX_LABELS:
+        return ""
+    rows, strong = [], set()
+    for number, label in enumerate(labels):
+        values = [part.get(label) for part in found]
+        rows.append([label, *("–" if v is None else formatting.percent(v) for v in values)])
+        known = [value for value in values if value is not None]
+        if len(set(values)) > 1:
+            strong |= {(number, column) for column, v in enumerate(values, 1) if v == max(known)}
+    what = "type" if runs[0][1].summary.get("task") == "token-classification" else "label"
+    return figure(
+        caption(f"F1 of each {what}", "of the best seed's model"),
+        table(["", *(name for name, _ in runs)], rows, strong=strong),
+    )
+
+
+def score_bars(scores: Scores) -> list[str]:
+    """A chart for each metric, with a bar for each run."""
+    figures = []
+    for metric in _metrics(scores):
+        kind = metric.split(",")[0]
+        entries = [(name, read_score(values.get(metric))) for name, values in scores.items()]
+        figures.append(
+            bar_chart(
+                metric_title(metric),
+                [
+                    Bar(name, entry.mean, entry.std, colour % 6 + 1)
+                    for colour, (name, entry) in enumerate(entries)
+                    if entry
+                ],
+                unit="less is better" if _less_is_better(metric) else "",
+                write=lambda value, kind=kind: write_metric(kind, value),
+                write_tick=formatting.round_percent if kind in SHARES else "{:g}".format,
+            )
+        )
+    return figures
+
+
+def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str:
+    """A row per metric and a column per run, the best in bold; empty if there are no metrics."""
+    rows, strong = [list(row) for row in first_rows], set()
+    metrics = _metrics(scores)
+    for metric in metrics:
+        kind = metric.split(",")[0]
+        entries = [read_score(values.get(metric)) for values in scores.values()]
+        means = [entry.mean if entry else None for entry in entries]
+        known = [mean for mean in means if mean is not None]
+        if known and len(set(means)) > 1:
+            best = (min if _less_is_better(metric) else max)(known)
+            strong |= {(len(rows), column) for column, mean in enumerate(means, 1) if mean == best}
+        cells = [write_score(kind, entry) if entry else "–" for entry in entries]
+        rows.append([metric_title(metric), *cells])
+    return table(["", *scores], rows, strong=strong) if metrics else ""
+
+
+def _metrics(scores: Scores) -> list[str]:
+    return list(dict.fromkeys(metric for values in scores.values() for metric in values))
+
+
+def _less_is_better(metric: str) -> bool:
+    return "loss" in metric or "error" in metric
