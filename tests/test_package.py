@@ -25,7 +25,7 @@ def test_the_installed_version_is_the_one_the_package_names():
         "selfsup.report.page",
         "selfsup.cli.terminal",
         "selfsup.settings",
-        "selfsup.settings.parser",
+        "selfsup.cli.parser",
     ],
 )
 def test_a_module_that_needs_no_torch_imports_none(module: str):

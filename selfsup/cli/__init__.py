@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments or [""]
     if name in ("-h", "--help", "help", ""):
-        from selfsup.settings import help_page
+        from selfsup.cli import help_page
 
         print(help_page.all_commands({name: entry.settings for name, entry in COMMANDS.items()}))
         return 0 if name else 2
@@ -174,12 +174,12 @@ def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS[name]
     before_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "-h" in before_text or "--help" in before_text:
-        from selfsup.settings import help_page
+        from selfsup.cli import help_page
 
         print(help_page.one_command(name, command.settings))
         return 0
 
-    from selfsup.settings import parser
+    from selfsup.cli import parser
 
     chosen, as_json = parser.parse_command(name, command.settings, arguments)
     # A library that prints would spoil the one JSON object on standard output.

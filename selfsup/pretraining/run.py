@@ -20,7 +20,7 @@ from selfsup.runs.folder import CHECKPOINTS, METRICS, SETTINGS, begin_run, check
 from selfsup.runs.reading import read_run
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.fields import seconds_in
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal

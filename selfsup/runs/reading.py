@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import get_loader
-
 from selfsup.errors import UserError
+from selfsup.settings.yaml_file import read_yaml
 
 Kind = Literal["pretrain", "finetune", "demo", "unknown"]
 Record = dict[str, Any]
@@ -94,14 +93,13 @@ def _kind(settings: Record, metrics: list[Record], summary: Record) -> Kind:
 
 
 def _read_settings(file: Path, notes: list[str]) -> Record:
+    if not file.exists():
+        return {}
     try:
-        values = get_loader("yaml")(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return read_yaml(file)
+    except UserError as error:
+        notes.append(f"run.yaml could not be read: {error}")
         return {}
-    except Exception as error:  # the YAML library's own errors, which jsonargparse chooses
-        notes.append(f"run.yaml could not be read ({type(error).__name__})")
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _read_lines(file: Path, notes: list[str]) -> list[Record]:

@@ -1,5 +1,6 @@
 """A setting as a dataclass field: its default, its help, and what it may hold."""
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -79,6 +80,36 @@ def inner_type(hint: Any) -> Any:
 def holds_many(hint: Any) -> bool:
     """Whether a field of this type takes several values."""
     return typing.get_origin(inner_type(hint)) is tuple
+
+
+def is_optional(hint: Any) -> bool:
+    """Whether a field of this type may be None."""
+    return type(None) in typing.get_args(hint)
+
+
+def convert(field: dataclasses.Field, hint: Any, value: Any) -> Any:
+    """A value of YAML, or the text of a command line, as the field's type (not for None).
+
+    hint: that type.
+    value: a list where the field takes several.
+
+    Raises:
+        UserError: names the flag, what it takes and what was given.
+    """
+    if holds_many(hint):
+        return tuple(_convert_one(field, str, entry) for entry in value)
+    return _convert_one(field, inner_type(hint), value)
+
+
+def _convert_one(field: dataclasses.Field, kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
+    if (kind in (int, float) and isinstance(value, str)) or (kind is float and type(value) is int):
+        with contextlib.suppress(ValueError, OverflowError):
+            return kind(value)
+    takes = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
+    fix = ": write it in quotes" if kind is str else ""
+    raise UserError(f"{flag_name(field)} takes {takes}, not {value}{fix}")
 
 
 def check_values(settings: Any) -> None:

@@ -19,7 +19,7 @@ from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.tasks.classification import sequence_task as sequence_classification
 from selfsup.tasks.classification.sequence_task import SequenceClassifier
 from selfsup.tasks.labels import Labels

@@ -16,7 +16,7 @@ from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resume
 from selfsup.pretraining.text.model import TextPreTraining
 from selfsup.settings import PretrainSettings, ResumeSettings, TrainTokenizerSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.training import loop
 from tests.toy_corpus import write_toy_corpus
 

@@ -7,7 +7,7 @@ import pytest
 from selfsup.errors import UserError
 from selfsup.runs.folder import begin_run, write_summary
 from selfsup.settings import FinetuneSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 
 SETTINGS = FinetuneSettings(
     task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="run"

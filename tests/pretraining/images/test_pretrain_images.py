@@ -16,8 +16,7 @@ from selfsup.pretraining import log as pretraining_log
 from selfsup.pretraining.images.model import load_image_pretraining
 from selfsup.pretraining.run import pretrain
 from selfsup.settings import PretrainSettings
-from selfsup.settings.parser import from_yaml
-from selfsup.settings.yaml_file import to_yaml
+from selfsup.settings.yaml_file import from_yaml, to_yaml
 from tests.pretraining.images.toy_pictures import write_toy_pictures
 from tests.pretraining.test_pretrain_resume import SIGINT, SIGKILL, run_and_signal
 

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfsup import settings
+from selfsup.cli.parser import parse_command
 from selfsup.errors import UserError
 from selfsup.settings import (
     FillMaskSettings,
@@ -17,8 +18,7 @@ from selfsup.settings import (
     ReportSettings,
     TrainTokenizerSettings,
 )
-from selfsup.settings.parser import from_yaml, parse_command
-from selfsup.settings.yaml_file import to_yaml
+from selfsup.settings.yaml_file import from_yaml, to_yaml
 
 ALL_SETTINGS = [getattr(settings, name) for name in settings.__all__]
 
