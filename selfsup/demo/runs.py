@@ -20,7 +20,8 @@ from selfsup.finetuning.run import finetune
 from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.report.sections.demo import IMAGE_WAYS, TEXT_WAYS
-from selfsup.runs.folder import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, begin_run
+from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS
+from selfsup.runs.folder import begin_run
 from selfsup.runs.reading import read_run
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
@@ -78,7 +79,7 @@ def demo_folder(settings: DemoSettings) -> Iterator[Path]:
         if is_used:
             with writing_to(folder):
                 _remove_earlier(folder)
-        yield begin_run(folder, settings)
+        yield begin_run(folder, "demo", settings)
 
 
 def _remove_earlier(folder: Path) -> None:

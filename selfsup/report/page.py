@@ -16,7 +16,7 @@ from selfsup.report.sections.comparison import comparison_sections, distinct_nam
 from selfsup.report.sections.demo import demo_sections
 from selfsup.report.sections.finetuning import finetuning_sections
 from selfsup.report.sections.pretraining import pretraining_sections
-from selfsup.runs.reading import Run, read_run
+from selfsup.runs.reading import Run, check_kind, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
@@ -27,9 +27,8 @@ _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
     "finetune": finetuning_sections,
     "demo": demo_sections,
-    "unknown": lambda run: "",
 }
-_WHAT = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo", "unknown": "Run"}
+_WHAT = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo"}
 _SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo": DemoSettings}
 
 
@@ -39,10 +38,12 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
     out: the file; if not given `report.html` in the run's folder, or `comparison.html` in the
     folder that all of several runs are in.
     Returns {"report": path, "runs": [path, …]}.
-    Raises UserError where a run is none, the file cannot be written, or `out` is not given and
-    the runs are not in one folder.
+    Raises UserError where a run is none or does not name its command, the file cannot be written,
+    or `out` is not given and the runs are not in one folder.
     """
     read = [read_run(run) for run in runs]
+    for run in read:
+        check_kind(run)
     file = Path(out) if out is not None else _usual_place(read)
     if file.is_dir():
         raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
@@ -112,8 +113,7 @@ def _notes(run: Run) -> str:
 def _settings(run: Run) -> str:
     if not run.settings:
         return ""
-    settings_class = _SETTINGS.get(run.kind)
-    defaults = {field.name: field.default for field in fields(settings_class or PretrainSettings)}
+    defaults = {field.name: field.default for field in fields(_SETTINGS[run.kind])}
     unused = _unused_settings(run)
     items = ""
     for key, value in run.settings.items():

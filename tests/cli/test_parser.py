@@ -97,6 +97,18 @@ def test_yaml_gives_settings_and_a_flag_beside_it_wins(tmp_path: Path):
     assert chosen == PretrainSettings(data=("a",), out="run", max_length=32, seed=6)
 
 
+def test_yaml_may_name_the_command_that_it_is_for(tmp_path: Path):
+    file = tmp_path / "run.yaml"
+    file.write_text("command: pretrain\ndata: [a]\nout: run\n")
+    expected = PretrainSettings(data=("a",), out="run")
+    assert pretrain("--config", str(file)) == expected
+    assert from_yaml(PretrainSettings, file, "pretrain") == expected
+    file.write_text("command: finetune\ndata: [a]\nout: run\n")
+    assert refusal("--config", str(file)) == (
+        f"{file}: these are settings of `selfsup finetune`, not of `selfsup pretrain`"
+    )
+
+
 def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):
     file = tmp_path / "settings.yaml"
     file.write_text("data: images\nout: runs/images\n")

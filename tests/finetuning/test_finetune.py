@@ -84,7 +84,7 @@ def test_the_metrics_have_a_line_for_each_epoch_of_each_seed(run):
 def test_the_settings_of_the_run_say_what_was_left_open(files, tmp_path):
     given = settings(files, tmp_path, epochs=None, learning_rate=None, batch_size=320)
     finetune(given)
-    resolved = from_yaml(FinetuneSettings, tmp_path / "run.yaml")
+    resolved = from_yaml(FinetuneSettings, tmp_path / "run.yaml", "finetune")
     assert resolved.epochs == 20
     assert resolved.learning_rate == resolved.head_learning_rate == pytest.approx(5e-4)
     assert resolved.train == given.train

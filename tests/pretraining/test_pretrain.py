@@ -93,7 +93,7 @@ def test_the_metrics_hold_training_and_held_out_measurements_in_the_order_of_the
 
 def test_the_settings_of_the_run_say_what_was_left_open(run):
     out, _ = run
-    resolved = from_yaml(PretrainSettings, out / "run.yaml")
+    resolved = from_yaml(PretrainSettings, out / "run.yaml", "pretrain")
     assert (resolved.dropout, resolved.start) == (0.0, "structured")
     assert resolved.learning_rate is not None
 

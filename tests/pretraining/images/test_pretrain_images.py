@@ -105,7 +105,7 @@ def test_the_settings_of_the_run_say_what_was_left_open(tmp_path):
         steps=1, objectives=("jigsaw",),
     )  # fmt: skip
     pretrain(chosen)
-    resolved = from_yaml(PretrainSettings, tmp_path / "run" / "run.yaml")
+    resolved = from_yaml(PretrainSettings, tmp_path / "run" / "run.yaml", "pretrain")
     assert resolved.encoder == "vit-tiny"
     assert (resolved.image_size, resolved.patch_size) == (16, 2)
     assert resolved.objectives == ("jigsaw",)
