@@ -13,6 +13,13 @@ def test_the_installed_version_is_the_one_the_package_names():
     assert metadata.version("selfsup") == selfsup.__version__
 
 
+def test_a_predictor_is_had_from_the_package():
+    from selfsup.inference.predictor import Predictor
+
+    assert selfsup.Predictor is Predictor
+    assert not hasattr(selfsup, "predictor_of_another_name")
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -23,7 +30,7 @@ def test_the_installed_version_is_the_one_the_package_names():
         "selfsup.corpus.tokenizer.wordpiece",
         "selfsup.errors",
         "selfsup.report.page",
-        "selfsup.cli.terminal",
+        "selfsup.cli.results",
         "selfsup.settings",
         "selfsup.cli.parser",
     ],

@@ -1,73 +1,18 @@
-"""Lines and tables on standard output, plain where there's no terminal."""
+"""What a command prints for a person when it has ended: a few lines and tables.
+
+Each function takes the command's result, which is the object that `--json` prints, and leaves out
+what the result does not have.
+"""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from selfsup.cli.console import print_facts, print_line, print_next, print_table
 from selfsup.report import formatting
 from selfsup.report.sections.demo import demo_task, is_on_images, verdict, ways_of
 from selfsup.report.sections.scores import metric_title, read_score, write_metric, write_score
-
-
-def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:
-    """A line for each key that the result has: its name, and its value, written by its function."""
-    rows = [
-        (name, write(result[key]))
-        for key, name, write in facts
-        if result.get(key) is not None and (write is str or formatting.is_number(result[key]))
-    ]
-    print_table((), rows)
-
-
-def print_next(introduction: str, *commands: str) -> None:
-    """Commands to try next, each on a line of its own, however long."""
-    console = _console()
-    console.print(introduction, style="dim", soft_wrap=True)
-    for command in commands:
-        console.print(Text(f"  {command}"), soft_wrap=True)
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or nothing if it has no rows; with no ``head`` its two columns have no names."""
-    if not rows:
-        return
-    console = _console()
-    box = SIMPLE_HEAD if console.is_terminal and head else None
-    table = Table(box=box, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0))
-    for name in head or ("", ""):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        # As text, so that [MASK] and other brackets are not taken for rich's markup.
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-    console.print()
-
-
-def print_line(text: str) -> None:
-    """A line, however long; nothing if it is empty."""
-    if text:
-        _console().print(Text(text), soft_wrap=True)
-
-
-def _console() -> Console:
-    # Made when it is used: standard output may have been redirected since the import. A file or a
-    # pipe has no width of its own, and a line there need not fit one.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-# What a command prints when it has ended: a few lines and tables, plain where there's no terminal.
-#
-# Each function takes the command's result, the same object that `--json` prints, and leaves out
-# what
-# is not in it.
-
 
 Result = dict[str, Any]
 
@@ -297,7 +242,7 @@ def show_report(result: Result) -> None:
 
 
 def show_diagnosis(result: Result) -> None:
-    """What was looked at, what was counted, and each thing that is wrong with its mend."""
+    """What was looked at, what was counted, and each problem with its fix."""
     counts = (result.get("counts") or {}).items()
     print_table(
         (),
@@ -305,7 +250,7 @@ def show_diagnosis(result: Result) -> None:
         + [(name.replace("_", " ").capitalize(), _counted(value)) for name, value in counts],
     )
     problems = result.get("problems") or []
-    print_table(("Wrong", "Mend"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
+    print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
     if not problems:
         print_line("Nothing is wrong with it.")
 
@@ -362,3 +307,19 @@ def _counted(value: Any) -> str:
 
 def _number_or_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+SHOW: dict[str, Callable[[Result], None]] = {
+    "demo": show_demo,
+    "train-tokenizer": show_tokenizer,
+    "prepare": show_shards,
+    "pretrain": show_pretraining,
+    "resume": show_pretraining,
+    "finetune": show_finetuning,
+    "evaluate": show_evaluation,
+    "predict": show_prediction,
+    "fill-mask": show_filled_masks,
+    "report": show_report,
+    "doctor": show_diagnosis,
+}
+"""The function that prints a command's result, by the command's name."""
