@@ -12,7 +12,10 @@ from selfsup.report import formatting
 
 
 def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:
-    """A line for each key that the result has: its name, and its value, written by its function."""
+    """Print a line for each key that the result has: its name and its formatted value.
+
+    facts: for each key, its name and the function that formats its value.
+    """
     rows = [
         (name, write(result[key]))
         for key, name, write in facts
@@ -22,7 +25,7 @@ def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None
 
 
 def print_next(introduction: str, *commands: str) -> None:
-    """Commands to try next, each on a line of its own, however long."""
+    """Print commands to try next, each on a line of its own without breaks."""
     console = _console()
     console.print(introduction, style="dim", soft_wrap=True)
     for command in commands:
@@ -30,7 +33,7 @@ def print_next(introduction: str, *commands: str) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or nothing if it has no rows; with no ``head`` its two columns have no names."""
+    """Print a table, or nothing if it has no rows; ``head`` is empty for two unnamed columns."""
     if not rows:
         return
     console = _console()
@@ -39,20 +42,20 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for name in head or ("", ""):
         table.add_column(name, overflow="fold")
     for row in rows:
-        # As text, so that [MASK] and other brackets are not taken for rich's markup.
+        # As Text, so that rich does not take [MASK] and other brackets for markup.
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
     console.print()
 
 
 def print_line(text: str) -> None:
-    """A line, however long; nothing if it is empty."""
+    """Print a line without breaks, or nothing if it is empty."""
     if text:
         _console().print(Text(text), soft_wrap=True)
 
 
 def _console() -> Console:
-    # Made when it is used: standard output may have been redirected since the import. A file or a
-    # pipe has no width of its own, and a line there need not fit one.
+    # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
+    # so lines may be long there.
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=200)

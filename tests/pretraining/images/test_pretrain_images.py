@@ -292,6 +292,6 @@ def test_a_folder_of_images_alone_is_said_to_be_one_and_read_as_such(tmp_path, c
     printed = capsys.readouterr()
     assert "DATA holds images: pre-training a vit-tiny on them" in printed.err
     shown = printed.out.replace("\u00a0", " ")
-    assert "Tiles put right" in shown
+    assert "Jigsaw accuracy" in shown
     assert "(chance is 0.7 %)" in shown
     assert "selfsup finetune image-classification --encoder" in shown
