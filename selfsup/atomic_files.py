@@ -1,4 +1,8 @@
-"""Write files so that a reader, even after a loss of power, sees the old or the new one whole."""
+"""Write whole files, and lock folders.
+
+A reader sees either the old file or the new one, complete, even after a loss of power. A folder is
+locked so that no two processes write to it at the same time.
+"""
 
 import contextlib
 import errno
@@ -9,49 +13,49 @@ from typing import IO
 
 from selfsup.errors import UserError
 
-_MENDS = {
+_FIXES = {
     errno.ENOSPC: "the disk is full: free some space and run the command again",
     errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
     errno.EROFS: "the disk is read-only: choose another folder",
     errno.EACCES: "you may not write there: choose another folder",
     errno.EPERM: "you may not write there: choose another folder",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
-    errno.EEXIST: "a file of this name stands where a folder must go: choose another folder",
+    errno.EEXIST: "a file has the name of the folder that is needed: choose another folder",
 }
 
-
-_DEVICES = ("/dev", "/dev/fd")  # /dev/stdout may well be a file
+_DEVICES = ("/dev", "/dev/fd")  # /dev/stdout may be redirected to a file
 _LONGEST_NAME = 60  # characters, of up to four bytes each
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
 def writing_to(path: Path) -> Iterator[None]:
-    """Turn a disk's refusal (full, read-only, not yours) into a ``UserError`` naming ``path``."""
+    """Turn errors such as a full or read-only disk into a ``UserError`` that names ``path``."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _MENDS:
+        if error.errno not in _FIXES:
             raise
-        raise UserError(f"cannot write {path}: {_MENDS[error.errno]}") from error
+        raise UserError(f"cannot write {path}: {_FIXES[error.errno]}") from error
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that takes the name ``path`` when the block ends well.
+    """Open a temporary file that replaces ``path`` when the block ends without an error.
 
-    The bytes are on the disk before the name is. When the block fails, the temporary file is
-    removed and what was at ``path`` stays. A link stays one, to the new file; a device or a pipe
-    is written to as it is.
+    The bytes are on the disk before the file is renamed. When the block fails, the temporary file
+    is removed and the file at ``path`` stays. A link at ``path`` stays a link, to the new file; a
+    device or a pipe is written to directly.
 
     Raises:
-        UserError: the disk is full, read-only or not yours.
+        UserError: the disk is full or read-only, or permission is denied.
     """
     if path.exists() and (not path.is_file() or str(path.parent) in _DEVICES):
         with writing_to(path), path.open("wb") as file:
             yield file
         return
     path = Path(os.path.realpath(path))
-    # No longer than a name may be, where that of the file itself only just is none too long.
+    # The name of the file itself may already be as long as the system allows.
     temporary = path.with_name(f".{path.name[-_LONGEST_NAME:]}.tmp")
     with writing_to(path):
         try:
@@ -67,13 +71,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file at once, atomically."""
+    """Write a whole file, as ``replacing`` does."""
     with replacing(path) as file:
         file.write(data)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` survive a loss of power, where folders can be synced."""
+    """Make renames inside ``folder`` survive a loss of power, if the system can sync folders."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -82,21 +86,15 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-# Keep two processes from writing to one folder at a time.
-
-
-LOCK = ".lock"
-
-
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep every other process off a folder, which is made if need be.
+    """Lock a folder against other processes; make it if it does not exist.
 
-    The system forgets the lock when the process ends, however it ends. Where it has no such locks
-    (Windows, some network drives) nothing is kept off.
+    The system releases the lock when the process ends, however it ends. Where there are no such
+    locks (Windows, some network drives), the folder is not locked.
 
     Raises:
-        UserError: another process is at work there, or the folder cannot be written.
+        UserError: another process has locked the folder, or the folder cannot be written.
     """
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The exception for mistakes that the user can fix."""
 
 
 class UserError(Exception):
-    """Something the user can put right.
+    """A mistake that the user can fix.
 
-    The message is one line: what is wrong, where (file, line or flag) and what to do about it.
-    The command line prints it without a traceback and exits with status 2.
+    The message is one line: what is wrong, where (file, line or flag) and how to fix it. The
+    command line prints it without a traceback and exits with status 2.
     """

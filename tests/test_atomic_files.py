@@ -1,11 +1,15 @@
-"""Files are replaced as a whole; links and pipes are kept."""
+"""Files are replaced as a whole; links and pipes are kept; a folder is locked."""
 
 import os
+import subprocess
+import sys
 import threading
+from subprocess import PIPE
 
 import pytest
 
-from selfsup.atomic_files import replacing, write_bytes
+from selfsup.atomic_files import alone_in, replacing, write_bytes
+from selfsup.errors import UserError
 
 
 def test_a_symlink_stays_and_its_target_is_replaced(tmp_path):
@@ -33,3 +37,20 @@ def test_a_file_name_may_be_as_long_as_the_system_allows(tmp_path, name):
         file.write(b"x")
         assert not (tmp_path / name).exists()
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
+    held = (
+        "import sys; from pathlib import Path; from selfsup.atomic_files import alone_in\n"
+        "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", held, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+            pass
+        other.kill()
+    with alone_in(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").exists()
+    assert list((tmp_path / "run").iterdir()) == []

@@ -13,6 +13,13 @@ def test_the_installed_version_is_that_of_the_package():
     assert metadata.version("selfsup") == selfsup.__version__
 
 
+def test_a_predictor_is_had_from_the_package():
+    from selfsup.inference.predictor import Predictor
+
+    assert selfsup.Predictor is Predictor
+    assert not hasattr(selfsup, "predictor_of_another_name")
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -23,9 +30,9 @@ def test_the_installed_version_is_that_of_the_package():
         "selfsup.corpus.tokenizer.wordpiece",
         "selfsup.errors",
         "selfsup.report.page",
-        "selfsup.cli.terminal",
+        "selfsup.cli.results",
         "selfsup.settings",
-        "selfsup.settings.parser",
+        "selfsup.cli.parser",
     ],
 )
 def test_a_module_that_needs_no_torch_does_not_import_it(module: str):

@@ -24,14 +24,8 @@ from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
 from selfsup.report.page import write_report
-from selfsup.runs.folder import (
-    METRICS,
-    SETTINGS,
-    SUMMARY,
-    VALIDATION_PREDICTIONS,
-    begin_run,
-    write_summary,
-)
+from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS
+from selfsup.runs.folder import begin_run, write_summary
 from selfsup.runs.reading import read_run
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
@@ -192,7 +186,7 @@ def demo_folder(settings: DemoSettings) -> Iterator[Path]:
         if is_used:
             with writing_to(folder):
                 _remove_earlier(folder)
-        yield begin_run(folder, settings)
+        yield begin_run(folder, "demo", settings)
 
 
 def _remove_earlier(folder: Path) -> None:

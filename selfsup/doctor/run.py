@@ -8,8 +8,8 @@ from pathlib import Path
 from selfsup.demo.run import PRETRAIN
 from selfsup.doctor.problem import Problem
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
-from selfsup.pretraining.run import CHECKPOINTS
 from selfsup.report.formatting import is_number
+from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
 from selfsup.training.checkpoint import latest_checkpoint
 
@@ -42,9 +42,11 @@ def run_problems(folder: Path) -> Iterator[Problem]:
             f"{folder / 'run.yaml'} is missing: nobody can tell how this run was made",
             "keep it beside the results; a stopped run cannot be resumed without it",
         )
+    if run.kind == "unknown":
+        return
     if not has_ended:
         yield _unfinished(run)
-    elif run.kind in ("pretrain", "finetune"):
+    elif run.kind != "demo":
         yield from _missing_files(run)
     if run.kind == "pretrain":
         yield from _pretraining_problems(run)

@@ -22,14 +22,8 @@ from selfsup.finetuning.starting_point import StartingPoint
 from selfsup.finetuning.summary import FinetuneLog, summarize
 from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
-from selfsup.runs.folder import (
-    METRICS,
-    VALIDATION_PREDICTIONS,
-    MetricsFile,
-    begin_run,
-    check_free,
-    write_summary,
-)
+from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
+from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, Units, Windows, reading_of
@@ -116,7 +110,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             return layer_table(settings, start.build_model(task, data.labels, settings.seed))
 
         with alone_in(check_free(settings.out)):
-            run = begin_run(settings.out, settings)
+            run = begin_run(settings.out, "finetune", settings)
             with closing(MetricsFile(run / METRICS)) as metrics:
                 log = FinetuneLog(metrics, display, settings.seeds)
                 runs, model, best = train_seeds(settings, task, start, data, compute, log)

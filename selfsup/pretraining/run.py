@@ -16,11 +16,12 @@ from selfsup.pretraining.kind import Kind, kind_of_objectives, kind_of_pretraini
 from selfsup.pretraining.log import PretrainingLog
 from selfsup.pretraining.setup import Road
 from selfsup.pretraining.text import setup as text_road
-from selfsup.runs.folder import CHECKPOINTS, METRICS, SETTINGS, begin_run, check_free, write_summary
-from selfsup.runs.reading import read_run
+from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
+from selfsup.runs.folder import begin_run, check_free, write_summary
+from selfsup.runs.reading import check_kind, read_run
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.fields import seconds_in
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal
@@ -80,7 +81,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     check_free(settings.out)
     road.check_data(settings)
     with alone_in(check_free(settings.out)):
-        run = begin_run(settings.out, settings)
+        run = begin_run(settings.out, "pretrain", settings)
         if is_open_ended:
             print(
                 f"Training for {settings.budget}: --budget or --steps says otherwise",
@@ -98,11 +99,15 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     run = Path(settings.run)
     if not (run / SETTINGS).exists():
         raise UserError(f"{run}: no run that can be resumed (it has no {SETTINGS})")
-    kind = read_run(run).kind
+    described = read_run(run)
+    check_kind(described)
+    kind = described.kind
     if kind in ("finetune", "demo"):
         what = "fine-tuning" if kind == "finetune" else "a demo"
         raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
-    original = dataclasses.replace(from_yaml(PretrainSettings, run / SETTINGS), out=str(run))
+    original = dataclasses.replace(
+        from_yaml(PretrainSettings, run / SETTINGS, "pretrain"), out=str(run)
+    )
     _check_complete(original, run / SETTINGS)
     compute = choose_compute(original.device, original.precision, original.threads)
     with alone_in(run):

@@ -16,7 +16,7 @@ from selfsup.report.demo import demo_sections
 from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
-from selfsup.runs.reading import Run, read_run
+from selfsup.runs.reading import Run, check_kind, read_run
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
 from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
@@ -27,14 +27,8 @@ _SECTIONS: dict[str, Callable[[Run], str]] = {
     "pretrain": pretraining_sections,
     "finetune": finetuning_sections,
     "demo": demo_sections,
-    "unknown": lambda run: "",
 }
-_KIND_NAMES = {
-    "pretrain": "Pre-training",
-    "finetune": "Fine-tuning",
-    "demo": "Demo",
-    "unknown": "Run",
-}
+_KIND_NAMES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo"}
 _SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo": DemoSettings}
 
 
@@ -50,10 +44,12 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
         {"report": path, "runs": [path, …]}.
 
     Raises:
-        UserError: a folder is not a run, the file cannot be written or is not a report, or `out`
-            is None and the runs are not in one folder.
+        UserError: a folder is not a run or does not name its command, the file cannot be written
+            or is not a report, or `out` is None and the runs are not in one folder.
     """
     read = [read_run(run) for run in runs]
+    for run in read:
+        check_kind(run)
     file = Path(out) if out is not None else _default_file(read)
     if file.is_dir():
         raise UserError(f"--out {file} is a folder: name a file, such as {file / 'report.html'}")
@@ -123,8 +119,7 @@ def _notes(run: Run) -> str:
 def _settings(run: Run) -> str:
     if not run.settings:
         return ""
-    settings_class = _SETTINGS.get(run.kind)
-    defaults = {field.name: field.default for field in fields(settings_class or PretrainSettings)}
+    defaults = {field.name: field.default for field in fields(_SETTINGS[run.kind])}
     unused = _unused_settings(run)
     items = ""
     for key, value in run.settings.items():

@@ -1,4 +1,4 @@
-"""The README of a pre-trained model's folder."""
+"""Model cards: the README.md of the model folder of a run, in Markdown."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -12,7 +12,7 @@ from selfsup.tasks.token_classification.tag_scheme import entities_in_a_pipeline
 
 
 def pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
-    """What the model is, what it was trained on and how well it did, as Markdown."""
+    """The card of an encoder pre-trained on text: its data, its training and its scores."""
     assert settings.objectives is not None
     rows = [
         ("masked-LM loss (nats a masked token)", summary["mlm_loss"], "{:.3f}"),
@@ -45,11 +45,8 @@ Use it with `selfsup fill-mask`, `selfsup finetune --encoder`, or
 """
 
 
-# The README of the folder of a model that was pre-trained on images.
-
-
 def image_pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
-    """What the model is, what it was trained on and how well it did, as Markdown."""
+    """The card of an encoder pre-trained on images: its data, its training and its scores."""
     assert settings.objectives is not None
     rows = [
         ("inpainting loss (of normalised pixels)", "inpainting_loss", "{:.3f}"),
@@ -87,9 +84,6 @@ Use it with `selfsup finetune image-classification --encoder`, or
 """
 
 
-# The ``README.md`` of a fine-tuned model folder.
-
-
 _TEMPLATE = """\
 ---
 library_name: transformers
@@ -122,7 +116,7 @@ from transformers import pipeline
 
 pipeline("{pipeline}", model="{run}/model")({inputs})"""
 
-# transformers has had no pipeline for questions since its version 5.
+# transformers 5 removed the pipeline for question answering.
 _WITHOUT_A_PIPELINE = """\
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
@@ -130,9 +124,9 @@ model = AutoModelForQuestionAnswering.from_pretrained("{run}/model")
 tokenizer = AutoTokenizer.from_pretrained("{run}/model")
 scores = model(**tokenizer({inputs}, return_tensors="pt"))  # start_logits, end_logits"""
 
-# What a model is given in the examples, on the command line and in Python.
+# The input in the examples of the card, on the command line and in Python.
 _TEXT = ('"A text."', '"A text."')
-_GIVEN = {
+_EXAMPLE_INPUTS = {
     "pair-classification": (
         '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
     ),
@@ -145,14 +139,14 @@ _GIVEN = {
 def task_model_card(
     settings: FinetuneSettings, task: Task, encoder: str, labels: Labels, summary: dict[str, Any]
 ) -> str:
-    """The card, in Markdown: what the model is, how good it is, and how to use it."""
+    """The card of a fine-tuned model: what it is, its scores, and how to use it."""
     rows = [
-        f"| {name.replace('_', ' ')} | {_written(score)} |"
+        f"| {name.replace('_', ' ')} | {_format_score(score)} |"
         for name, score in summary["metrics"].items()
     ]
-    arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
+    arguments, inputs = _EXAMPLE_INPUTS.get(task.NAME, _TEXT)
     if task.NAME == TAG and not entities_in_a_pipeline(labels.names):
-        inputs = _TEXT[1]  # the tag of each token
+        inputs = _TEXT[1]  # without aggregation: the pipeline gives the tag of each token
     code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
@@ -160,30 +154,30 @@ def task_model_card(
         task=task.NAME,
         pipeline=task.PIPELINE,
         kind=task.FAMILY.MODEL_TYPE,
-        labels=_shown(labels),
+        labels=_label_paragraph(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",
         epochs=settings.epochs,
         seeds=", ".join(map(str, summary["seeds"])),
         best=summary["best_seed"],
-        failed=_failed(summary["failed_seeds"]),
+        failed=_failed_seeds(summary["failed_seeds"]),
         run=settings.out,
         arguments=arguments,
         code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
     )
 
 
-def _written(score: dict[str, Any]) -> str:
+def _format_score(score: dict[str, Any]) -> str:
     spread = f" ± {score['std']:.4f}" if len(score["values"]) > 1 else ""
     return f"{score['mean']:.4f}{spread}"
 
 
-def _failed(seeds: Sequence[int]) -> str:
+def _failed_seeds(seeds: Sequence[int]) -> str:
     return f" Failed to learn: seeds {', '.join(map(str, seeds))}." if seeds else ""
 
 
-def _shown(labels: Labels) -> str:
-    """A paragraph that names them."""
+def _label_paragraph(labels: Labels) -> str:
+    """A paragraph that names the labels; empty where there are none."""
     if labels.kind in ("number", "none"):
         return ""
     names = ", ".join(f"`{name}`" for name in labels.names[:20])

@@ -1,56 +1,60 @@
-"""Read a run folder for a report, however far the run came."""
+"""Read a run's folder, whether or not the run has ended. No torch is needed."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from jsonargparse import get_loader
+from typing import Any, Literal, get_args
 
 from selfsup.errors import UserError
+from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, RunCommand
+from selfsup.settings.yaml_file import read_yaml
 
-Kind = Literal["pretrain", "finetune", "demo", "unknown"]
+RunKind = RunCommand | Literal["unknown"]
 Record = dict[str, Any]
 
-_FILES = ("run.yaml", "metrics.jsonl", "summary.json")
+_FILES = (SETTINGS, METRICS, SUMMARY)
+_NO_COMMAND = (
+    "run.yaml does not say which command made the run, as is so for runs of older versions: add "
+    "the first line `command: pretrain`, `command: finetune` or `command: demo`"
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds; what is missing or broken is empty, and named in `notes`.
-
-    `predictions` are a fine-tuning run's answers to its validation examples.
-    """
+    """What a run's folder holds. What is missing or broken is empty, and `notes` says so."""
 
     name: str
     folder: Path
-    kind: Kind
+    kind: RunKind
+    """The command that made the run, as run.yaml names it."""
     settings: Record
     metrics: list[Record]
     summary: Record
     notes: tuple[str, ...]
     predictions: list[Record] = field(default_factory=list)
+    """What a fine-tuned model predicts for its validation examples."""
 
     @property
     def training(self) -> list[Record]:
-        """The lines that a training step logged."""
+        """The lines that training steps logged."""
         return [line for line in self.metrics if "loss" in line]
 
     @property
     def evaluation(self) -> list[Record]:
-        """The lines that a measurement on the held-out documents logged."""
+        """The lines that measurements on held-out data logged."""
         return [line for line in self.metrics if any(key.startswith("held_out") for key in line)]
 
     @property
     def epochs(self) -> list[Record]:
-        """The lines that an epoch of fine-tuning logged."""
+        """The lines that epochs of fine-tuning logged."""
         return [line for line in self.metrics if isinstance(line.get("validation"), dict)]
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read run.yaml, metrics.jsonl and summary.json, whichever of them there are.
+    """Read what there is of a run's files.
 
-    Raises UserError where the folder is missing or holds none of them.
+    Raises:
+        UserError: the folder is missing or holds no run.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -59,14 +63,17 @@ def read_run(folder: str | Path) -> Run:
     if not any((folder / name).is_file() for name in _FILES):
         raise UserError(f"{folder} is no run folder: it holds none of {', '.join(_FILES)}")
     notes: list[str] = []
-    settings = _read_settings(folder / "run.yaml", notes)
-    metrics = _read_lines(folder / "metrics.jsonl", notes)
-    predictions = _read_lines(folder / "validation_predictions.jsonl", notes)
-    summary = _read_summary(folder / "summary.json", notes)
+    settings = _read_settings(folder / SETTINGS, notes)
+    command = settings.pop("command", None)
+    if settings and command not in get_args(RunCommand):
+        notes.append(_NO_COMMAND)
+    metrics = _read_lines(folder / METRICS, notes)
+    predictions = _read_lines(folder / VALIDATION_PREDICTIONS, notes)
+    summary = _read_summary(folder / SUMMARY, notes)
     return Run(
         name=folder.name or folder.resolve().name,
         folder=folder,
-        kind=_kind(settings, metrics, summary),
+        kind=command if command in get_args(RunCommand) else "unknown",
         settings=settings,
         metrics=metrics,
         summary=summary,
@@ -75,33 +82,37 @@ def read_run(folder: str | Path) -> Run:
     )
 
 
+def check_kind(run: Run) -> None:
+    """Refuse a run whose kind is unknown.
+
+    Raises:
+        UserError: `run.yaml` is missing or cannot be read, or does not name a command.
+    """
+    if run.kind != "unknown":
+        return
+    if run.settings:
+        raise UserError(f"{run.folder}: {_NO_COMMAND}")
+    unreadable = next((note for note in run.notes if note.startswith(SETTINGS)), None)
+    reason = unreadable or f"{SETTINGS} is missing, which says how the run was made"
+    raise UserError(f"{run.folder}: {reason}: put it back as it was")
+
+
 def parts_of(run: Run) -> list[Run]:
-    """The runs in folders of this run's folder, as the demo has one for its pre-training."""
+    """The runs in this run's subfolders, such as a demo's pre-training."""
     folders = sorted(entry for entry in run.folder.iterdir() if entry.is_dir())
     return [
         read_run(folder) for folder in folders if any((folder / name).is_file() for name in _FILES)
     ]
 
 
-def _kind(settings: Record, metrics: list[Record], summary: Record) -> Kind:
-    if {"pretrained", "scratch"} & set(summary) or "minutes" in settings:
-        return "demo"
-    if "metrics" in summary or "task" in settings or any("validation" in line for line in metrics):
-        return "finetune"
-    if "mlm_loss" in summary or "objectives" in settings or any("loss" in line for line in metrics):
-        return "pretrain"
-    return "unknown"
-
-
 def _read_settings(file: Path, notes: list[str]) -> Record:
+    if not file.exists():
+        return {}
     try:
-        values = get_loader("yaml")(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return read_yaml(file)
+    except UserError as error:
+        notes.append(f"{SETTINGS} could not be read: {error}")
         return {}
-    except Exception as error:  # the YAML library's own errors, which jsonargparse chooses
-        notes.append(f"run.yaml could not be read ({type(error).__name__})")
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _read_lines(file: Path, notes: list[str]) -> list[Record]:
@@ -120,7 +131,7 @@ def _read_lines(file: Path, notes: list[str]) -> list[Record]:
             records.append(record)
         else:
             broken += 1
-    # A run that was killed while it wrote leaves half a line at the end: nothing to speak of.
+    # A run that was killed as it wrote leaves half a line at the end, which is not worth a note.
     if broken and not text.endswith("\n"):
         broken -= 1
     if broken:

@@ -1,6 +1,7 @@
-"""What each command may be told: one frozen dataclass a command. No torch in here.
+"""The settings of each command, as a frozen dataclass. Nothing here needs torch.
 
-A field is a flag of the command line and a key of the YAML; its help and its range stand beside it.
+A field is a flag of the command line and a key of the YAML file. It is declared with its help, its
+default and its range.
 """
 
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings

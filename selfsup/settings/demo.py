@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import corpus
-from selfsup.settings import fields as machine
+from selfsup.settings import shared_flags
 from selfsup.settings.fields import argument, check_values, closest, flag
 
 DEMOS = ("text", "images")
@@ -25,32 +24,32 @@ class DemoSettings:
     """
 
     data: str = argument(
-        "what to learn from: text, or images", metavar="text|images", default="text"
+        "what to pre-train on: text, or images", metavar="text|images", default="text"
     )
 
     out: str | None = flag(
-        "run folder to write to; runs/demo, or runs/demo-images with images, if not given",
+        "run folder to write to; by default runs/demo, or runs/demo-images for images",
         default=None,
         group="Run",
         metavar="RUN",
     )
     minutes: float | None = flag(
-        "how long to pre-train in all; 5, or 3 with images, if not given", default=None,
+        "minutes of pre-training in all; by default 5, or 3 for images", default=None,
         group="Run", metavar="M", at_least=0.01, at_most=10_000,
     )  # fmt: skip
     seeds: int = flag(
-        "fine-tuning runs of each kind",
+        "fine-tuning runs of each encoder",
         default=3,
         group="Run",
         metavar="K",
         at_least=1,
         at_most=100,
     )
-    seed: int = machine.seed()
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
-    workers: int | None = corpus.workers()
+    seed: int = shared_flags.seed()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
+    workers: int | None = shared_flags.workers()
 
     def __post_init__(self) -> None:
         check_values(self)

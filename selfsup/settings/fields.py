@@ -1,5 +1,6 @@
-"""A setting as a dataclass field: its default, its help, and what it may hold."""
+"""Declare a setting as a dataclass field with its default, help and range, and check its value."""
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -11,9 +12,9 @@ from typing import Any
 
 from selfsup.errors import UserError
 
-# Flags that every command takes and that are no settings of its work.
+# Flags that every command takes beside its settings.
 COMMON_FLAGS = {
-    "--config FILE": "take the settings from this YAML file; flags given beside it win",
+    "--config FILE": "read settings from this YAML file; flags override them",
     "--print_config": "print the settings as YAML, and do nothing else",
     "--json": "print one JSON object to standard output instead of the summary",
     "--help": "print this page",
@@ -21,7 +22,7 @@ COMMON_FLAGS = {
 
 
 def argument(about: str, *, metavar: str, default: Any = dataclasses.MISSING) -> Any:
-    """A field given by its place on the command line: `selfsup pretrain DATA...`."""
+    """A positional argument of the command line: `selfsup pretrain DATA...`."""
     return dataclasses.field(
         default=default, metadata={"help": about, "metavar": metavar, "positional": True}
     )
@@ -39,13 +40,13 @@ def flag(
     above: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A field given by name: `max_length` is `--max-length`, and `max_length:` in YAML.
+    """A flag: the field `max_length` is `--max-length`, and `max_length:` in YAML.
 
     about: its help.
-    group: the heading that it stands under in the command's help.
-    metavar: what stands for the value in the help; the choices, or X, if not given.
-    choices: the only values allowed (of each element, where the field is a tuple).
-    at_least, at_most, above, below: the range of a number; None is always in it.
+    group: its heading in the command's help.
+    metavar: the name of its value in the help; by default the choices, or X.
+    choices: the allowed values (of each element, if the field is a tuple).
+    at_least, at_most, above, below: the range of a number; None is always allowed.
     """
     return dataclasses.field(
         default=default,
@@ -63,7 +64,7 @@ def flag(
 
 
 def flag_name(field: dataclasses.Field) -> str:
-    """How the user writes the field: `--max-length`, or `DATA` where it is given by its place."""
+    """The field's name for the user: `--max-length`, or `DATA` if it is positional."""
     if field.metadata.get("positional"):
         return field.metadata["metavar"]
     return "--" + field.name.replace("_", "-")
@@ -81,10 +82,41 @@ def holds_many(hint: Any) -> bool:
     return typing.get_origin(inner_type(hint)) is tuple
 
 
-def check_values(settings: Any) -> None:
-    """Hold every field of a settings dataclass against its range and its choices.
+def is_optional(hint: Any) -> bool:
+    """Whether a field of this type may be None."""
+    return type(None) in typing.get_args(hint)
 
-    Raises UserError that names the flag, what is allowed and what was given.
+
+def convert(field: dataclasses.Field, hint: Any, value: Any) -> Any:
+    """A value of YAML, or the text of a command line, as the field's type (not for None).
+
+    hint: that type.
+    value: a list where the field takes several.
+
+    Raises:
+        UserError: names the flag, what it takes and what was given.
+    """
+    if holds_many(hint):
+        return tuple(_convert_one(field, str, entry) for entry in value)
+    return _convert_one(field, inner_type(hint), value)
+
+
+def _convert_one(field: dataclasses.Field, kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
+    if (kind in (int, float) and isinstance(value, str)) or (kind is float and type(value) is int):
+        with contextlib.suppress(ValueError, OverflowError):
+            return kind(value)
+    takes = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
+    fix = ": write it in quotes" if kind is str else ""
+    raise UserError(f"{flag_name(field)} takes {takes}, not {value}{fix}")
+
+
+def check_values(settings: Any) -> None:
+    """Check every field of a settings dataclass against its range and its choices.
+
+    Raises:
+        UserError: names the flag, what is allowed and what was given.
     """
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
@@ -100,7 +132,7 @@ def check_values(settings: Any) -> None:
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """`: did you mean X?` where one of the known words is near, else nothing."""
+    """`: did you mean X?` if one of the known words is similar, else an empty text."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f": did you mean {matches[0]}?" if matches else ""
 
@@ -145,19 +177,17 @@ def _check_choice(field: dataclasses.Field, value: object) -> None:
     )
 
 
-# Lengths of time as people write them: `90s`, `20m`, `1h30m`.
-
-
 _DURATION = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
 )
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
-def seconds_in(duration: str, flag: str = "--budget") -> float:
-    """The seconds in `90s`, `20m`, `1h30m`, `1.5h`.
+def seconds_in(duration: str) -> float:
+    """The seconds in a duration such as `90s`, `20m`, `1h30m` or `1.5h`.
 
-    Raises UserError that names the flag where the text is no such duration, or is no time at all.
+    Raises:
+        UserError: names the flag; the text is no such duration, or it is 0.
     """
     match = _DURATION.fullmatch(duration.strip().lower())
     seconds = sum(
@@ -166,47 +196,5 @@ def seconds_in(duration: str, flag: str = "--budget") -> float:
         if amount
     )
     if seconds <= 0:
-        raise UserError(f"{flag} takes a time such as 90s, 20m or 1h30m, not {duration!r}")
+        raise UserError(f"--budget takes a time such as 90s, 20m or 1h30m, not {duration!r}")
     return seconds
-
-
-# Flags about the machine, the same for every command that computes.
-
-
-def device() -> str:
-    return flag(
-        "what to compute on; auto takes a GPU where there is one",
-        default="auto",
-        group="Run",
-        choices=("auto", "cpu", "cuda", "mps"),
-    )
-
-
-def precision() -> str:
-    return flag(
-        "number format of the matrix products; auto takes bf16 where the hardware has it",
-        default="auto",
-        group="Run",
-        choices=("auto", "bf16", "float32"),
-    )
-
-
-def threads() -> int | None:
-    return flag(
-        "processor threads; all cores if not given",
-        default=None,
-        group="Run",
-        metavar="N",
-        at_least=1,
-    )
-
-
-def seed() -> int:
-    return flag(
-        "where all that is random starts: the same seed gives the same run",
-        default=0,
-        group="Run",
-        metavar="S",
-        at_least=0,
-        at_most=2**63 - 1,
-    )

@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import fields as machine
-from selfsup.settings import labelled_data as task_flags
+from selfsup.settings import labelled_data, shared_flags
 from selfsup.settings.fields import argument, check_values, flag
 
-TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG,
-         task_flags.IMAGES)  # fmt: skip
+TASKS = (labelled_data.CLASSIFY, labelled_data.PAIRS, labelled_data.ANSWER, labelled_data.TAG,
+         labelled_data.IMAGES)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
-    """Teach an encoder a task from labelled examples.
+    """Fine-tune an encoder on a task with labelled examples.
 
     With --encoder NAME (bert-mini, …) instead of a model folder the encoder starts from random
-    weights: the comparison that shows what pre-training is worth.
+    weights, for comparison with a pre-trained one.
 
     Example:
       selfsup finetune sequence-classification --encoder runs/mine \\
@@ -31,34 +30,35 @@ class FinetuneSettings:
         metavar="MODEL|NAME",
     )
     train: str = flag(
-        "labelled examples to learn from; images in a folder for each class",
+        "labelled training examples; for images a folder with a subfolder for each class",
         group="Data",
         metavar="FILE",
     )
-    validation: str = flag("labelled examples to measure with", group="Data", metavar="FILE")
+    validation: str = flag("labelled examples for validation", group="Data", metavar="FILE")
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
-    text_column: str | None = task_flags.text_column()
-    text_pair_column: str | None = task_flags.text_pair_column()
-    label_column: str | None = task_flags.label_column()
+    text_column: str | None = labelled_data.text_column()
+    text_pair_column: str | None = labelled_data.text_pair_column()
+    label_column: str | None = labelled_data.label_column()
     label_type: str | None = flag(
-        "whether a text has one label, several, or a number; by the labels if not given",
+        "whether an example has one label, several labels, or a number; by default found from the "
+        "labels",
         default=None,
         group="Data",
         choices=("class", "multi", "number"),
     )
-    label_separator: str | None = task_flags.label_separator()
-    max_bad_fraction: float = task_flags.max_bad_fraction()
+    label_separator: str | None = labelled_data.label_separator()
+    max_bad_fraction: float = labelled_data.max_bad_fraction()
 
     tokenizer: str | None = flag(
         "folder of the tokenizer for an encoder given by name; "
-        "one is trained on the texts if not given",
+        "by default one is trained on the texts",
         default=None,
         group="Model",
         metavar="DIR",
     )
     max_length: int | None = flag(
-        "longest sequence; 128, or 384 for question-answering, if not given",
+        "longest sequence; by default 128, or 384 for question-answering",
         default=None,
         group="Model",
         metavar="TOKENS",
@@ -66,22 +66,22 @@ class FinetuneSettings:
         at_most=512,
     )
     long_text: str | None = flag(
-        "a text that is longer: truncate it (as if not given), or average over windows of it",
+        "what to do with a longer text: truncate it (default), or average over windows of it",
         default=None,
         group="Model",
         choices=("truncate", "window"),
     )
     doc_stride: int | None = flag(
-        "tokens that a window of a longer text shares with the next; a third if not given",
+        "tokens that neighbouring windows of a longer text share; by default a third of the window",
         default=None,
         group="Model",
         metavar="TOKENS",
         at_least=0,
     )
-    max_answer_length: int | None = task_flags.max_answer_length()
+    max_answer_length: int | None = labelled_data.max_answer_length()
     image_size: int | None = flag(
-        "side of the squares that images are brought to; the model's own, or by the images, if not "
-        "given",
+        "side of the encoder's square input images; by default that of the model, or from the "
+        "size of the images",
         default=None,
         group="Model",
         metavar="PIXELS",
@@ -89,7 +89,7 @@ class FinetuneSettings:
         at_most=2048,
     )
     patch_size: int | None = flag(
-        "side of the patches of an encoder given by name; by the images if not given",
+        "side of the patches of an encoder given by name; by default from the size of the images",
         default=None,
         group="Model",
         metavar="PIXELS",
@@ -97,39 +97,39 @@ class FinetuneSettings:
         at_most=256,
     )
     mirror: bool = flag(
-        "whether half of the images to learn from are mirrored; not for digits, or images of text",
+        "mirror half of the training images; switch it off for digits and images of text",
         default=True,
         group="Model",
     )
     freeze: str | None = flag(
-        "what stays as it was pre-trained: encoder, embeddings, or "
-        "embeddings and the first N layers",
+        "what is not trained: the encoder, the embeddings, or "
+        "the embeddings and the first N layers",
         default=None,
         group="Model",
         metavar="encoder|embeddings|N",
     )
     reinit_layers: int | None = flag(
-        "draw the highest N layers and the pooler anew, as before pre-training",
+        "number of top layers to reinitialise with random weights, and the pooler with them",
         default=None,
         group="Model",
         metavar="N",
         at_least=1,
     )
     unfreeze_every: int | None = flag(
-        "gradual unfreezing: the head learns first, and after every so many epochs one more layer "
-        "from the top",
+        "gradual unfreezing: the head is trained first, and one more layer from the top every "
+        "EPOCHS epochs",
         default=None,
         group="Model",
         metavar="EPOCHS",
         at_least=1,
     )
     print_layers: bool = flag(
-        "print how each part of the model would learn, and do nothing else",
+        "print the learning rate of each part of the model, and do nothing else",
         default=False,
         group="Model",
     )
     dropout: float | None = flag(
-        "dropout while it learns; 0.1 for texts, 0 for images, if not given",
+        "dropout in training; by default 0.1 for texts and 0 for images",
         default=None,
         group="Model",
         at_least=0,
@@ -137,40 +137,40 @@ class FinetuneSettings:
     )
 
     epochs: int | None = flag(
-        "times to go through the training examples; by their number, or 20 with --freeze encoder, "
-        "if not given",
+        "passes over the training examples; the default depends on their number, and is 20 with "
+        "--freeze encoder",
         default=None,
         group="Optimisation",
         metavar="N",
         at_least=1,
     )
     batch_size: int = flag(
-        "examples in a step", default=32, group="Optimisation", metavar="N", at_least=1
+        "examples in a batch", default=32, group="Optimisation", metavar="N", at_least=1
     )
     learning_rate: float | None = flag(
-        "highest learning rate of the encoder; by its size, or 2e-3 with --freeze encoder, if not "
-        "given",
+        "peak learning rate of the encoder; the default depends on its size, and is 2e-3 with "
+        "--freeze encoder",
         default=None,
         group="Optimisation",
         metavar="X",
         above=0,
     )
     head_learning_rate: float | None = flag(
-        "highest learning rate of the new head; the encoder's if not given",
+        "peak learning rate of the task head; by default that of the encoder",
         default=None,
         group="Optimisation",
         metavar="X",
         above=0,
     )
     embedding_learning_rate: float | None = flag(
-        "highest learning rate of the word embeddings; that of the other embeddings if not given",
+        "peak learning rate of the word embeddings; by default that of the other embeddings",
         default=None,
         group="Optimisation",
         metavar="X",
         above=0,
     )
     layer_decay: float = flag(
-        "each layer's learning rate as a share of the one above it",
+        "learning rate of each layer as a fraction of that of the layer above it",
         default=1.0,
         group="Optimisation",
         metavar="X",
@@ -178,21 +178,21 @@ class FinetuneSettings:
         at_most=1,
     )
     warmup: float = flag(
-        "share of the run in which the learning rate rises",
+        "share of the run for warmup of the learning rate",
         default=0.1,
         group="Optimisation",
         at_least=0,
         below=1,
     )
     weight_decay: float = flag(
-        "AdamW's weight decay; none on biases and norms",
+        "weight decay of AdamW; not applied to biases and layer norms",
         default=0.01,
         group="Optimisation",
         metavar="X",
         at_least=0,
     )
     gradient_clip: float = flag(
-        "longest gradient that a step may take (its 2-norm)",
+        "largest 2-norm of the gradient; a longer one is scaled down",
         default=1.0,
         group="Optimisation",
         metavar="X",
@@ -200,25 +200,25 @@ class FinetuneSettings:
     )
 
     seeds: int = flag(
-        "runs to make, from --seed on; the result is their mean and standard deviation",
+        "runs with the seeds from --seed on; the result is their mean and standard deviation",
         default=1,
         group="Run",
         metavar="K",
         at_least=1,
         at_most=100,
     )
-    seed: int = machine.seed()
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
+    seed: int = shared_flags.seed()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
         if self.task not in TASKS:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
-        task_flags.refuse_unused(self, self.task)
-        task_flags.check_doc_stride(self.task, self.doc_stride, self.long_text)
-        task_flags.check_label_separator(self.label_separator)
+        labelled_data.refuse_unused(self, self.task)
+        labelled_data.check_doc_stride(self.task, self.doc_stride, self.long_text)
+        labelled_data.check_label_separator(self.label_separator)
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
                 f"--freeze takes encoder, embeddings or a number of layers, not {self.freeze!r}"

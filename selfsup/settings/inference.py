@@ -4,22 +4,21 @@ import dataclasses
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import fields as machine
-from selfsup.settings import labelled_data as task_flags
+from selfsup.settings import labelled_data, shared_flags
 from selfsup.settings.fields import argument, check_values, flag, flag_name
 
-# Settings that say nothing where answers are scored without a model. Those of the machine do no
-# harm: they may be the same for all commands.
+# Settings that have no effect where answers are scored without a model. Those of the machine may
+# still be given, as they are the same for all commands.
 _OF_A_MODEL = ("null_threshold", "max_answer_length", "batch_size")
 
 
 def batch_size() -> int:
-    return flag("examples at a time", default=64, group="Run", metavar="N", at_least=1)
+    return flag("examples in a batch", default=64, group="Run", metavar="N", at_least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """Measure a fine-tuned model on labelled examples, or answers to questions without a model.
+    """Score a fine-tuned model on labelled examples, or a file of answers to questions.
 
     Examples:
       selfsup evaluate runs/task --data test.tsv --predictions answers.jsonl
@@ -31,29 +30,32 @@ class EvaluateSettings:
         "labelled examples: a file, or a folder of images", group="Data", metavar="FILE"
     )
     predictions: str | None = flag(
-        "file to write each example's prediction to", default=None, group="Data", metavar="FILE"
-    )
-    predictions_file: str | None = flag(
-        'answers to score in place of a model\'s: {"id": "answer"}, as SQuAD has them',
+        "file to write the prediction for each example to",
         default=None,
         group="Data",
         metavar="FILE",
     )
-    text_column: str | None = task_flags.text_column()
-    text_pair_column: str | None = task_flags.text_pair_column()
-    label_column: str | None = task_flags.label_column()
-    label_separator: str | None = task_flags.label_separator()
-    max_bad_fraction: float = task_flags.max_bad_fraction()
-    max_answer_length: int | None = task_flags.max_answer_length()
-    null_threshold: float | None = task_flags.null_threshold()
+    predictions_file: str | None = flag(
+        'answers to score instead of a model: {"id": "answer"}, as for SQuAD',
+        default=None,
+        group="Data",
+        metavar="FILE",
+    )
+    text_column: str | None = labelled_data.text_column()
+    text_pair_column: str | None = labelled_data.text_pair_column()
+    label_column: str | None = labelled_data.label_column()
+    label_separator: str | None = labelled_data.label_separator()
+    max_bad_fraction: float = labelled_data.max_bad_fraction()
+    max_answer_length: int | None = labelled_data.max_answer_length()
+    null_threshold: float | None = labelled_data.null_threshold()
     batch_size: int = batch_size()
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
-        task_flags.check_label_separator(self.label_separator)
+        labelled_data.check_label_separator(self.label_separator)
         if (self.model is None) == (self.predictions_file is None):
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
         if self.predictions_file is not None and self.predictions is not None:
@@ -67,7 +69,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictSettings:
-    """Predict with a fine-tuned model, for a text or a file of them.
+    """Predict with a fine-tuned model, for one text or image or for many.
 
     Examples:
       selfsup predict runs/task "A film to see twice."
@@ -78,7 +80,7 @@ class PredictSettings:
 
     model: str = argument("folder of a fine-tuned model", metavar="MODEL")
     text: str | None = argument(
-        "one text, or an image file, to predict for", metavar="TEXT", default=None
+        "a text, or an image file, to predict for", metavar="TEXT", default=None
     )
     data: str | None = flag(
         "file of texts, or folder of images, to predict for",
@@ -90,10 +92,10 @@ class PredictSettings:
         "file to write the predictions of --data to", default=None, group="Data", metavar="FILE"
     )
     text_pair: str | None = flag(
-        "the second text of a pair", default=None, group="Data", metavar="TEXT"
+        "second text of a pair", default=None, group="Data", metavar="TEXT"
     )
     question: str | None = flag(
-        "a question to answer from TEXT or --context-file",
+        "question to answer from TEXT or --context-file",
         default=None,
         group="Data",
         metavar="QUESTION",
@@ -101,14 +103,14 @@ class PredictSettings:
     context_file: str | None = flag(
         "plain text file to answer --question from", default=None, group="Data", metavar="FILE"
     )
-    text_column: str | None = task_flags.text_column()
-    text_pair_column: str | None = task_flags.text_pair_column()
-    max_answer_length: int | None = task_flags.max_answer_length()
-    null_threshold: float | None = task_flags.null_threshold()
+    text_column: str | None = labelled_data.text_column()
+    text_pair_column: str | None = labelled_data.text_pair_column()
+    max_answer_length: int | None = labelled_data.max_answer_length()
+    null_threshold: float | None = labelled_data.null_threshold()
     batch_size: int = batch_size()
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -134,21 +136,21 @@ class PredictSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FillMaskSettings:
-    """Show what a model would put in place of [MASK].
+    """Show which tokens a model predicts for [MASK].
 
     Example:
       selfsup fill-mask runs/mine "Paris is the [MASK] of France." --top 5
     """
 
     model: str = argument("folder of a pre-trained model", metavar="MODEL")
-    text: str = argument("a text with [MASK] in it, once or more", metavar="TEXT")
+    text: str = argument("a text with one or more [MASK]", metavar="TEXT")
     top: int = flag(
         "candidates to show for each mask", default=5, group="Run", metavar="N", at_least=1,
         at_most=1000,
     )  # fmt: skip
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -1,4 +1,4 @@
-"""Settings of the commands that look at what others wrote."""
+"""Settings of the commands that inspect data and runs: report and doctor."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from selfsup.settings.fields import argument, flag
 class ReportSettings:
     """Write an HTML page about runs: curves, tables, settings.
 
-    The page is a single file that needs no network. Several runs are drawn over each other.
+    The page is a single file that needs no network. Several runs are drawn in the same charts.
 
     Examples:
       selfsup report runs/mine
@@ -18,8 +18,8 @@ class ReportSettings:
 
     runs: tuple[str, ...] = argument("run folders", metavar="RUN")
     out: str | None = flag(
-        "file to write; if not given report.html in the run's folder, or comparison.html in the "
-        "folder that several runs are in",
+        "file to write; by default report.html in the run's folder, or comparison.html in the "
+        "parent folder of several runs",
         default=None,
         group="Run",
         metavar="FILE",
@@ -28,10 +28,10 @@ class ReportSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorSettings:
-    """Say what is wrong with data or a run, and how to mend it.
+    """Say what is wrong with data or a run, and how to fix it.
 
-    Labelled tables, questions in SQuAD's form and tagged sentences are told from text by what is
-    in them. The exit status is 0 also where it finds something; with --json, `problems` lists it.
+    Labelled tables, questions as in SQuAD and tagged sentences are recognised by their content.
+    The exit status is 0 even if problems are found; with --json, `problems` lists them.
 
     Examples:
       selfsup doctor my-shards

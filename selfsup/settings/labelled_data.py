@@ -1,9 +1,10 @@
-"""The flags that only some tasks have, and the refusal of those that a task has no use for."""
+"""Flags that only some tasks use, and the check that no others are given."""
 
 import dataclasses
 from typing import Any
 
 from selfsup.errors import UserError
+from selfsup.settings import shared_flags
 from selfsup.settings.fields import flag, flag_name
 
 CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
@@ -11,7 +12,7 @@ ANSWER, TAG = "question-answering", "token-classification"
 IMAGES = "image-classification"
 _TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
 
-# The tasks that a flag is for; every task has those that are not named here.
+# The tasks that use a flag. Flags that are not here are for every task.
 _TASKS_OF_FLAG = {
     "text_column": (CLASSIFY, PAIRS, TAG),
     "text_pair_column": (PAIRS,),
@@ -36,7 +37,7 @@ _TASKS_OF_FLAG = {
 
 
 def refuse_unused(settings: Any, task: str) -> None:
-    """Refuse flags that were given and that a task has no use for.
+    """Refuse flags that are given but not used by the task.
 
     Raises:
         UserError: names the flag and the tasks that it is for.
@@ -49,25 +50,25 @@ def refuse_unused(settings: Any, task: str) -> None:
 
 
 def unused_flags(task: str) -> set[str]:
-    """The settings that a task has no use for."""
+    """The names of the settings that the task does not use."""
     return {name for name, tasks in _TASKS_OF_FLAG.items() if task not in tasks}
 
 
 def check_label_separator(separator: str | None) -> None:
-    """Refuse one that stands between any two characters.
+    """Refuse an empty separator.
 
     Raises:
-        UserError: it is empty.
+        UserError: the separator is empty.
     """
     if separator == "":
         raise UserError("--label-separator is empty: give what stands between labels, such as ,")
 
 
 def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -> None:
-    """Refuse an overlap of windows where texts are cut instead.
+    """Refuse an overlap of windows where long texts are truncated instead.
 
     Raises:
-        UserError: names the flag that is missing.
+        UserError: names the missing flag.
     """
     if task in _TASKS_OF_FLAG["long_text"] and doc_stride is not None and long_text != "window":
         raise UserError("--doc-stride is for windows of longer texts: add --long-text window")
@@ -75,7 +76,7 @@ def check_doc_stride(task: str, doc_stride: int | None, long_text: str | None) -
 
 def text_column() -> str | None:
     return flag(
-        "column or field that holds the text, or a pair's first; found by its name if not given",
+        "column or field with the text, or the first text of a pair; by default found by its name",
         default=None,
         group="Data",
         metavar="NAME",
@@ -84,7 +85,7 @@ def text_column() -> str | None:
 
 def text_pair_column() -> str | None:
     return flag(
-        "column or field that holds a pair's second text; found by its name if not given",
+        "column or field with the second text of a pair; by default found by its name",
         default=None,
         group="Data",
         metavar="NAME",
@@ -93,7 +94,7 @@ def text_pair_column() -> str | None:
 
 def label_column() -> str | None:
     return flag(
-        "column or field that holds the label; found by its name if not given",
+        "column or field with the label; by default found by its name",
         default=None,
         group="Data",
         metavar="NAME",
@@ -102,7 +103,7 @@ def label_column() -> str | None:
 
 def label_separator() -> str | None:
     return flag(
-        "what stands between several labels of one text, such as a comma",
+        "text between several labels of one example, such as a comma",
         default=None,
         group="Data",
         metavar="TEXT",
@@ -110,18 +111,12 @@ def label_separator() -> str | None:
 
 
 def max_bad_fraction() -> float:
-    return flag(
-        "stop when more than this share of the images cannot be read; they are left out",
-        default=0.01,
-        group="Data",
-        at_least=0,
-        at_most=1,
-    )
+    return shared_flags.max_bad_fraction("images")
 
 
 def max_answer_length() -> int | None:
     return flag(
-        "most tokens of an answer to a question; 30, or the model's own, if not given",
+        "longest answer to a question; by default 30, or what the model was trained with",
         default=None,
         group="Model",
         metavar="TOKENS",
@@ -132,7 +127,7 @@ def max_answer_length() -> int | None:
 
 def null_threshold() -> float | None:
     return flag(
-        "by how much an answer's score must beat that of no answer; as fitted if not given",
+        "how much an answer's score must exceed that of no answer; by default the fitted value",
         default=None,
         group="Model",
         metavar="X",

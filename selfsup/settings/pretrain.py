@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import corpus
-from selfsup.settings import fields as machine
+from selfsup.settings import shared_flags
 from selfsup.settings.fields import argument, check_values, flag, seconds_in
 
 TEXT_OBJECTIVES = ("mlm", "nsp")
@@ -14,7 +13,7 @@ IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
 OBJECTIVES = TEXT_OBJECTIVES + IMAGE_OBJECTIVES
 DEFAULT_BUDGET = "20m"
 
-# What says something of one kind of data only; the flags of the other kind are then refused.
+# Flags that apply to one kind of data only. They are refused for the other kind.
 FLAGS_FOR_TEXT = (
     "tokenizer", "vocab_size", "extend_vocabulary", "lowercase", "text_field", "text_documents",
     "language", "max_length", "short_length", "short_share", "mask_probability", "masking",
@@ -26,8 +25,8 @@ FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio", "mirror")
 class PretrainSettings:
     """Pre-train an encoder on text or on images without labels.
 
-    DATA may be raw text: the tokenizer is then trained and the shards are prepared first, inside
-    the run folder. It may be images: these are decoded once, into the run folder. Without --steps
+    DATA may be raw text: a tokenizer is then trained and the text is turned into shards first, in
+    the run folder. It may be images: they are decoded once, into the run folder. Without --steps
     and --budget the budget is 20m. Ctrl-C saves a checkpoint.
 
     Example:
@@ -37,21 +36,20 @@ class PretrainSettings:
 
     data: tuple[str, ...] = argument(
         "a folder of shards that `selfsup prepare` wrote, or "
-        + corpus.SOURCES
+        + shared_flags.SOURCES
         + "; or images: folders of .jpg, .png, .webp, .bmp, .gif and .tif files",
         metavar="DATA",
     )
     out: str = flag("run folder to write to", group="Run", metavar="RUN")
 
     tokenizer: str | None = flag(
-        "folder of a tokenizer for raw text; trained on that text if not given",
+        "folder of a tokenizer for raw text; by default one is trained on that text",
         default=None,
         group="Data",
         metavar="DIR",
     )
     vocab_size: int | None = flag(
-        "entries in the vocabulary of a new tokenizer; 8192 if not given, or fewer if the text "
-        "has no more",
+        "vocabulary size of a new tokenizer; by default 8192, or less if the text has no more",
         default=None,
         group="Data",
         metavar="N",
@@ -59,7 +57,7 @@ class PretrainSettings:
         at_most=1_000_000,
     )
     extend_vocabulary: int | None = flag(
-        "first give the model of --init so many more tokens, those that shorten this raw text most",
+        "tokens to add to the vocabulary of --init: those that shorten this raw text most",
         default=None,
         group="Data",
         metavar="N",
@@ -67,15 +65,14 @@ class PretrainSettings:
         at_most=100_000,
     )
     lowercase: bool = flag(
-        "make all text lower case (for a new tokenizer)", default=True, group="Data"
+        "make all text lower case (new tokenizers only)", default=True, group="Data"
     )
-    text_field: str = corpus.text_field()
-    text_documents: str = corpus.text_documents()
-    language: str = corpus.language()
-    max_bad_fraction: float = corpus.max_bad_fraction()
+    text_field: str = shared_flags.text_field()
+    text_documents: str = shared_flags.text_documents()
+    language: str = shared_flags.language()
+    max_bad_fraction: float = shared_flags.max_bad_fraction()
     held_out_fraction: float = flag(
-        "share of the documents or images (of these 1,000 at most) that is never trained on, to "
-        "measure with",
+        "share of the documents or images (at most 1,000 images) held out for evaluation",
         default=0.01,
         group="Data",
         above=0,
@@ -83,9 +80,8 @@ class PretrainSettings:
     )
 
     encoder: str | None = flag(
-        "size of the encoder: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, bert-large "
-        "(bert-mini if not given) for text; vit-mini, vit-tiny, vit-small, vit-base (vit-tiny if "
-        "not given) for images",
+        "size of the encoder. For text: bert-tiny, bert-mini (default), bert-small, bert-medium, "
+        "bert-base, bert-large. For images: vit-mini, vit-tiny (default), vit-small, vit-base",
         default=None,
         group="Objective",
         metavar="NAME",
@@ -97,16 +93,16 @@ class PretrainSettings:
         metavar="MODEL",
     )
     start: str = flag(
-        "first weights: structured gives small encoders word vectors from co-occurrence and heads "
-        "that can tell positions apart, random is BERT's own; by the encoder's size if auto",
+        "initial weights: structured takes word vectors from co-occurrence counts and makes "
+        "attention heads see positions, random is as in BERT; auto chooses by the encoder's size",
         default="auto",
         group="Objective",
         choices=("auto", "structured", "random"),
     )
     objectives: tuple[str, ...] | None = flag(
-        "what to learn. From text: mlm (masked language modelling), nsp (next-sentence "
-        "prediction). From images: inpainting (missing patches), jigsaw (where shuffled tiles "
-        "belong). Both of them if not given",
+        "training objectives. For text: mlm (masked language modelling), nsp (next-sentence "
+        "prediction). For images: inpainting (masked patches), jigsaw (positions of shuffled "
+        "tiles). By default both",
         default=None,
         group="Objective",
         choices=OBJECTIVES,
@@ -116,7 +112,7 @@ class PretrainSettings:
         at_most=512,
     )  # fmt: skip
     short_length: int | None = flag(
-        "longest sequence in the first part of the run (BERT: 128 for nine tenths of it, then 512)",
+        "longest sequence in the first part of the run (BERT: 128 for 90 % of it, then 512)",
         default=None,
         group="Objective",
         metavar="TOKENS",
@@ -124,21 +120,21 @@ class PretrainSettings:
         at_most=512,
     )
     short_share: float = flag(
-        "how large that first part is",
+        "share of the run that this first part takes",
         default=0.9,
         group="Objective",
         above=0,
         below=1,
     )
     mask_probability: float = flag(
-        "share of the tokens to predict", default=0.15, group="Objective", above=0, below=1
+        "share of the tokens to mask and predict", default=0.15, group="Objective", above=0, below=1
     )
     masking: str = flag(
-        "what is chosen together", default="token", group="Objective",
+        "unit that is masked as a whole", default="token", group="Objective",
         choices=("token", "whole-word", "span"),
     )  # fmt: skip
     dropout: float | None = flag(
-        "dropout in the encoder; by its size if not given",
+        "dropout in the encoder; the default depends on its size",
         default=None,
         group="Objective",
         at_least=0,
@@ -146,8 +142,8 @@ class PretrainSettings:
     )
 
     image_size: int | None = flag(
-        "side of the square image that the encoder sees; by the images' own size if not given, "
-        "224 at most",
+        "side of the encoder's square input images; by default from the size of the images, at "
+        "most 224",
         default=None,
         group="Images",
         metavar="PIXELS",
@@ -155,8 +151,7 @@ class PretrainSettings:
         at_most=1024,
     )
     patch_size: int | None = flag(
-        "side of a patch, which must divide --image-size; 16 if not given, smaller for small "
-        "images",
+        "side of a patch, a divisor of --image-size; by default 16, or less for small images",
         default=None,
         group="Images",
         metavar="PIXELS",
@@ -164,76 +159,77 @@ class PretrainSettings:
         at_most=256,
     )
     mask_ratio: float | None = flag(
-        "share of the patches that inpainting removes; 0.75 if not given",
+        "share of the patches that inpainting masks; by default 0.75",
         default=None,
         group="Images",
         above=0,
         below=1,
     )
     mirror: bool = flag(
-        "whether half of the images to learn from are mirrored; not for digits, or images of text",
+        "mirror half of the training images; switch it off for digits and images of text",
         default=True,
         group="Images",
     )
 
     steps: int | None = flag(
-        "train for so many steps", default=None, group="Optimisation", metavar="N", at_least=1
+        "number of training steps", default=None, group="Optimisation", metavar="N", at_least=1
     )
     budget: str | None = flag(
-        "train for so much time, such as 90s, 20m or 1h30m; the schedule fits itself to it",
+        "training time, such as 90s, 20m or 1h30m; the learning-rate schedule adapts to it",
         default=None,
         group="Optimisation",
         metavar="TIME",
     )
     batch_size: int | None = flag(
-        "sequences or images in a step; by the encoder's size if not given",
+        "sequences or images in a batch; the default depends on the encoder's size",
         default=None,
         group="Optimisation",
         metavar="N",
         at_least=1,
     )
     accumulate: int = flag(
-        "batches for each step, which is that of one large batch",
+        "batches whose gradients are accumulated for one step",
         default=1,
         group="Optimisation",
         metavar="N",
         at_least=1,
     )
     optimizer: str = flag(
-        "adamw, or muon for the layers' matrices; by the encoder's size if auto",
+        "adamw, or muon for the weight matrices of the layers; auto chooses by the encoder's size",
         default="auto",
         group="Optimisation",
         choices=("auto", "adamw", "muon"),
     )
     learning_rate: float | None = flag(
-        "highest learning rate; by the encoder's size if not given",
+        "peak learning rate; the default depends on the encoder's size",
         default=None,
         group="Optimisation",
         metavar="X",
         above=0,
     )
     schedule: str = flag(
-        "linear: warm up, then fall to 0; wsd: warm up, stay, fall in the last quarter",
+        "learning-rate schedule: linear is warmup, then decay to 0; wsd is warmup, constant, "
+        "then decay in the last quarter",
         default="linear",
         group="Optimisation",
         choices=("linear", "wsd"),
     )
     warmup: float = flag(
-        "share of the run in which the learning rate rises",
+        "share of the run for warmup of the learning rate",
         default=0.05,
         group="Optimisation",
         at_least=0,
         below=1,
     )
     weight_decay: float = flag(
-        "the optimizer's weight decay; none on biases and norms",
+        "weight decay; not applied to biases and layer norms",
         default=0.01,
         group="Optimisation",
         metavar="X",
         at_least=0,
     )
     gradient_clip: float = flag(
-        "longest gradient that a step may take (its 2-norm)",
+        "largest 2-norm of the gradient; a longer one is scaled down",
         default=1.0,
         group="Optimisation",
         metavar="X",
@@ -241,28 +237,28 @@ class PretrainSettings:
     )
 
     evaluate_every: int | None = flag(
-        "measure on what is held out every so many steps; ten times a run if not given",
+        "steps between evaluations on held-out data; by default ten evaluations in the run",
         default=None,
         group="Run",
         metavar="STEPS",
         at_least=1,
     )
     checkpoint_every: int | None = flag(
-        "save every so many steps; every few minutes if not given",
+        "steps between checkpoints; by default one every few minutes",
         default=None,
         group="Run",
         metavar="STEPS",
         at_least=1,
     )
-    seed: int = machine.seed()
-    device: str = machine.device()
-    precision: str = machine.precision()
-    threads: int | None = machine.threads()
-    workers: int | None = corpus.workers()
+    seed: int = shared_flags.seed()
+    device: str = shared_flags.device()
+    precision: str = shared_flags.precision()
+    threads: int | None = shared_flags.threads()
+    workers: int | None = shared_flags.workers()
 
     def __post_init__(self) -> None:
         check_values(self)
-        corpus.check_language(self.language)
+        shared_flags.check_language(self.language)
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
         if self.steps is not None and self.budget is not None:
@@ -280,17 +276,17 @@ class PretrainSettings:
 class ResumeSettings:
     """Continue a pre-training run from its last checkpoint.
 
-    The settings are those in the run's run.yaml.
+    The settings are those of the run's run.yaml.
 
     Example:
       selfsup resume runs/mine
     """
 
-    run: str = argument("run folder of a `selfsup pretrain` that stopped", metavar="RUN")
+    run: str = argument("run folder of a pre-training run that stopped", metavar="RUN")
 
 
 def filled_in(settings: PretrainSettings, **defaults: Any) -> PretrainSettings:
-    """The settings with these in the place of what was left open (None, or "auto")."""
+    """The settings with these values in place of None and "auto"."""
     left_open = {
         name: value for name, value in defaults.items() if getattr(settings, name) in (None, "auto")
     }

@@ -6,8 +6,8 @@ from selfsup.doctor.command import doctor
 from selfsup.images.decoding import ShorterSide
 from selfsup.images.files import find_images
 from selfsup.images.prepare import prepare_images
+from selfsup.runs.folder import run_yaml
 from selfsup.settings import DoctorSettings, PretrainSettings
-from selfsup.settings.yaml_file import to_yaml
 from selfsup.shards.unfinished_images import ImageProgress
 from tests.found_problems import found_in, only_one
 from tests.pretraining.images.toy_pictures import write_toy_pictures
@@ -66,7 +66,7 @@ def image_run(folder: Path, **summary: float) -> Path:
     settings = PretrainSettings(
         data=("photos",), out=str(folder), encoder="vit-tiny", objectives=("jigsaw",), image_size=64
     )
-    (folder / "run.yaml").write_text(to_yaml(settings))
+    (folder / "run.yaml").write_text(run_yaml("pretrain", settings))
     (folder / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
     text = ", ".join(f'"{name}": {value}' for name, value in summary.items())
     (folder / "summary.json").write_text("{" + text + "}")

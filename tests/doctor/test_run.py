@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from selfsup.doctor.command import doctor
+from selfsup.runs.folder import run_yaml
 from selfsup.settings import DoctorSettings, FinetuneSettings, PretrainSettings
-from selfsup.settings.yaml_file import to_yaml
 from tests.found_problems import found_in, only_one
 
 SUMMARY = {"mlm_loss": 4.5, "unigram_loss": 6.9, "nsp_accuracy": 0.8, "steps": 100}
@@ -23,7 +23,9 @@ def pretraining_run(
     checkpoint: int | None = None,
 ) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "run.yaml").write_text(to_yaml(PretrainSettings(data=("texts",), out=str(folder))))
+    (folder / "run.yaml").write_text(
+        run_yaml("pretrain", PretrainSettings(data=("texts",), out=str(folder)))
+    )
     losses = losses or [7 - 0.02 * step for step in range(100)]
     lines = [{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -106,6 +108,12 @@ def test_a_file_that_is_missing_is_named(name: str, tmp_path):
     assert f"{run / name} is missing" in only_one(found_in(run))
 
 
+def test_a_run_that_does_not_name_its_command_is_said_to_lack_it(tmp_path):
+    file = pretraining_run(tmp_path) / "run.yaml"
+    file.write_text(file.read_text().removeprefix("command: pretrain\n"))
+    assert "does not say which command made the run" in only_one(found_in(tmp_path))
+
+
 def test_missing_settings_are_named(tmp_path):
     run = pretraining_run(tmp_path)
     (run / "run.yaml").unlink()
@@ -116,7 +124,7 @@ def test_seeds_that_learned_nothing_are_named(tmp_path):
     chosen = FinetuneSettings(
         task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="c"
     )
-    (tmp_path / "run.yaml").write_text(to_yaml(chosen))
+    (tmp_path / "run.yaml").write_text(run_yaml("finetune", chosen))
     (tmp_path / "metrics.jsonl").write_text("")
     (tmp_path / "summary.json").write_text(json.dumps({"task": "x", "failed_seeds": [1, 2]}))
     add_model(tmp_path)
@@ -128,5 +136,5 @@ def test_a_fine_tuning_run_that_broke_off_is_to_be_made_again(tmp_path):
     chosen = FinetuneSettings(
         task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="c"
     )
-    (tmp_path / "run.yaml").write_text(to_yaml(chosen))
+    (tmp_path / "run.yaml").write_text(run_yaml("finetune", chosen))
     assert "run the same finetune command again" in only_one(found_in(tmp_path))

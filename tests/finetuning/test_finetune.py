@@ -19,7 +19,7 @@ from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.tasks.classification import sequence_task as sequence_classification
 from selfsup.tasks.classification.sequence_task import SequenceClassifier
 from selfsup.tasks.labels import Labels
@@ -84,7 +84,7 @@ def test_the_metrics_have_a_line_for_each_epoch_of_each_seed(run):
 def test_the_settings_of_the_run_say_what_was_left_open(files, tmp_path):
     given = settings(files, tmp_path, epochs=None, learning_rate=None, batch_size=320)
     finetune(given)
-    resolved = from_yaml(FinetuneSettings, tmp_path / "run.yaml")
+    resolved = from_yaml(FinetuneSettings, tmp_path / "run.yaml", "finetune")
     assert resolved.epochs == 20
     assert resolved.learning_rate == resolved.head_learning_rate == pytest.approx(5e-4)
     assert resolved.train == given.train

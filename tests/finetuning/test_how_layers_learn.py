@@ -82,7 +82,7 @@ def test_the_command_prints_a_table_and_with_json_an_object(files, tmp_path, cap
         "encoder.embeddings.*", "encoder.layers.0.*",
     ]  # fmt: skip
     assert "frozen" in table
-    assert "drawn anew" in table
+    assert "reinitialised" in table
     assert cli.main([*arguments, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["layers"]
     assert [(row["pattern"], row["from_epoch"], row["reinitialized"]) for row in rows] == [

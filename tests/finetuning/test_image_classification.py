@@ -16,7 +16,7 @@ from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from tests.toy_image_task import CLASSES, write_toy_images, write_toy_vit
 from tests.toy_task import write_toy_file, write_toy_model
 
@@ -64,7 +64,7 @@ def test_it_learns_which_way_the_stripes_run(run):
     assert summary["confusion"]["labels"] == list(CLASSES)
     assert np.sum(summary["confusion"]["matrix"]) == 18
     assert json.loads((out / "summary.json").read_text())["metrics"] == summary["metrics"]
-    chosen = from_yaml(FinetuneSettings, out / "run.yaml")
+    chosen = from_yaml(FinetuneSettings, out / "run.yaml", "finetune")
     assert (chosen.image_size, chosen.patch_size, chosen.dropout) == (16, 4, 0.0)
     assert chosen.max_length is None
 
@@ -141,7 +141,7 @@ def test_a_frozen_encoder_stays_and_transformers_sees_the_head_as_it_was_trained
 
 def test_from_random_weights_the_size_is_by_the_images(files, tmp_path):
     finetune(settings(files, tmp_path / "run", encoder="vit-mini", epochs=1))
-    chosen = from_yaml(FinetuneSettings, tmp_path / "run" / "run.yaml")
+    chosen = from_yaml(FinetuneSettings, tmp_path / "run" / "run.yaml", "finetune")
     assert chosen.image_size is not None
     assert chosen.patch_size is not None
     assert 20 <= chosen.image_size <= 27

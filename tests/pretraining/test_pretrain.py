@@ -16,7 +16,7 @@ from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resume
 from selfsup.pretraining.text.model import TextPreTraining
 from selfsup.settings import PretrainSettings, ResumeSettings, TrainTokenizerSettings
-from selfsup.settings.parser import from_yaml
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.training import loop
 from tests.toy_corpus import write_toy_corpus
 
@@ -93,7 +93,7 @@ def test_the_metrics_hold_training_and_held_out_measurements_in_the_order_of_the
 
 def test_the_settings_of_the_run_say_what_was_left_open(run):
     out, _ = run
-    resolved = from_yaml(PretrainSettings, out / "run.yaml")
+    resolved = from_yaml(PretrainSettings, out / "run.yaml", "pretrain")
     assert (resolved.dropout, resolved.start) == (0.0, "structured")
     assert resolved.learning_rate is not None
 

@@ -209,7 +209,9 @@ def test_records_that_could_not_be_read_are_told_of(prepared, tmp_path, capsys):
 
 
 def test_a_fine_tuned_run_cannot_be_resumed(tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text("task: sequence-classification\nencoder: bert-mini\n")
+    (tmp_path / "run.yaml").write_text(
+        "command: finetune\ntask: sequence-classification\nencoder: bert-mini\n"
+    )
     assert cli.main(["resume", str(tmp_path)]) == 2
     assert "fine-tuning cannot be resumed, only pre-training" in capsys.readouterr().err
 

@@ -7,15 +7,24 @@ from typing import Any
 
 import pytest
 
+from selfsup.runs import RunCommand
+from selfsup.runs.folder import run_yaml
 from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
-from selfsup.settings.yaml_file import to_yaml
 
 MakeRun = Callable[..., Path]
+
+_COMMANDS: dict[type, RunCommand] = {
+    PretrainSettings: "pretrain",
+    FinetuneSettings: "finetune",
+    DemoSettings: "demo",
+}
 
 
 def write_run(folder: Path, settings: Any, metrics: list[dict], summary: dict | None) -> Path:
     folder.mkdir(parents=True)
-    (folder / "run.yaml").write_text(to_yaml(settings), encoding="utf-8")
+    (folder / "run.yaml").write_text(
+        run_yaml(_COMMANDS[type(settings)], settings), encoding="utf-8"
+    )
     lines = [json.dumps(line) + "\n" for line in metrics]
     (folder / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
     if summary is not None:

@@ -5,24 +5,40 @@ from pathlib import Path
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.runs.reading import parts_of, read_run
+from selfsup.runs.reading import check_kind, parts_of, read_run
 
 
-def test_the_kind_of_a_run_is_told_from_what_it_holds(pretraining_run, finetuning_run, demo_run):
-    assert read_run(pretraining_run()).kind == "pretrain"
-    assert read_run(finetuning_run()).kind == "finetune"
-    assert read_run(demo_run).kind == "demo"
+def test_run_yaml_names_the_command_that_made_the_run(pretraining_run, finetuning_run, demo_run):
+    for folder, kind in (
+        (pretraining_run(), "pretrain"), (finetuning_run(), "finetune"), (demo_run, "demo"),
+    ):  # fmt: skip
+        run = read_run(folder)
+        check_kind(run)
+        assert run.kind == kind
+        assert "command" not in run.settings
 
 
-@pytest.mark.parametrize("kept", ["run.yaml", "metrics.jsonl", "summary.json"])
-def test_any_one_of_the_three_files_is_enough_to_tell_the_kind(
-    kept: str, pretraining_run, finetuning_run
-):
-    for folder, kind in ((pretraining_run(), "pretrain"), (finetuning_run(), "finetune")):
-        for file in folder.iterdir():
-            if file.name != kept:
-                file.unlink()
-        assert read_run(folder).kind == kind
+@pytest.mark.parametrize("first_line", ["", "command: doctor\n"])
+def test_a_run_that_does_not_name_its_command_is_refused_in_one_line(first_line, pretraining_run):
+    file = pretraining_run() / "run.yaml"
+    file.write_text(file.read_text().replace("command: pretrain\n", first_line))
+    run = read_run(file.parent)
+    assert run.kind == "unknown"
+    assert run.notes[0].startswith("run.yaml does not say which command made the run")
+    with pytest.raises(UserError, match="add the first line `command: pretrain`") as refused:
+        check_kind(run)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_run_that_lost_its_settings_is_read_but_its_kind_is_unknown(finetuning_run):
+    folder = finetuning_run()
+    (folder / "run.yaml").unlink()
+    assert len(read_run(folder).epochs) == 9
+    with pytest.raises(UserError, match=r"run\.yaml is missing"):
+        check_kind(read_run(folder))
+    (folder / "run.yaml").write_text("a: [b")
+    with pytest.raises(UserError, match=r"run\.yaml could not be read: .*not valid YAML"):
+        check_kind(read_run(folder))
 
 
 def test_training_evaluation_and_epoch_lines_are_told_apart(pretraining_run, finetuning_run):

@@ -23,5 +23,5 @@ def test_any_hours_minutes_and_seconds(hours: int, minutes: int, seconds: int):
 
 @pytest.mark.parametrize("written", ["", "20", "m", "0s", "-5m", "20 m", "5m1h", "soon", "1d"])
 def test_anything_else_is_refused_by_the_flags_name(written: str):
-    with pytest.raises(UserError, match=r"^--time takes a time such as 90s"):
-        seconds_in(written, flag="--time")
+    with pytest.raises(UserError, match=r"^--budget takes a time such as 90s"):
+        seconds_in(written)

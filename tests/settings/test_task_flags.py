@@ -5,7 +5,7 @@ import pytest
 from selfsup.errors import UserError
 from selfsup.settings import FinetuneSettings
 from selfsup.settings.labelled_data import _TASKS_OF_FLAG
-from tests.settings.test_parser import ALL_SETTINGS
+from tests.cli.test_parser import ALL_SETTINGS
 
 
 def settings(task: str, **flags) -> FinetuneSettings:

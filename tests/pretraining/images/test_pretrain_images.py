@@ -16,8 +16,7 @@ from selfsup.pretraining import log as pretraining_log
 from selfsup.pretraining.images.model import load_image_pretraining
 from selfsup.pretraining.run import pretrain
 from selfsup.settings import PretrainSettings
-from selfsup.settings.parser import from_yaml
-from selfsup.settings.yaml_file import to_yaml
+from selfsup.settings.yaml_file import from_yaml, to_yaml
 from tests.pretraining.images.toy_pictures import write_toy_pictures
 from tests.pretraining.test_pretrain_resume import SIGINT, SIGKILL, run_and_signal
 
@@ -106,7 +105,7 @@ def test_the_settings_of_the_run_say_what_was_left_open(tmp_path):
         steps=1, objectives=("jigsaw",),
     )  # fmt: skip
     pretrain(chosen)
-    resolved = from_yaml(PretrainSettings, tmp_path / "run" / "run.yaml")
+    resolved = from_yaml(PretrainSettings, tmp_path / "run" / "run.yaml", "pretrain")
     assert resolved.encoder == "vit-tiny"
     assert (resolved.image_size, resolved.patch_size) == (16, 2)
     assert resolved.objectives == ("jigsaw",)
@@ -293,6 +292,6 @@ def test_a_folder_of_images_alone_is_said_to_be_one_and_read_as_such(tmp_path, c
     printed = capsys.readouterr()
     assert "DATA holds images: pre-training a vit-tiny on them" in printed.err
     shown = printed.out.replace("\u00a0", " ")
-    assert "Tiles put right" in shown
+    assert "Jigsaw accuracy" in shown
     assert "(chance is 0.7 %)" in shown
     assert "selfsup finetune image-classification --encoder" in shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfsup.cli import terminal
+from selfsup.cli import results
 
 SCORE = {"mean": 0.8123, "std": 0.0123, "values": [0.80, 0.82]}
 
@@ -12,7 +12,7 @@ def printed(capsys) -> str:
 
 
 def test_a_demo_ends_with_its_table_masks_report_and_what_to_try_next(capsys):
-    terminal.show_demo(
+    results.show_demo(
         {
             "pretrained": {"accuracy": SCORE},
             "frozen": {"accuracy": {"mean": 0.5, "std": 0.01, "values": [0.5, 0.5]}},
@@ -35,7 +35,7 @@ def test_a_demo_ends_with_its_table_masks_report_and_what_to_try_next(capsys):
 
 
 def test_pretraining_says_its_measurements_and_leaves_out_what_there_is_none_of(capsys):
-    terminal.show_pretraining({"mlm_loss": 5.4321, "steps": 12000, "nsp_accuracy": None})
+    results.show_pretraining({"mlm_loss": 5.4321, "steps": 12000, "nsp_accuracy": None})
     text = printed(capsys)
     assert "Held-out loss  5.432 nats per masked token" in text
     assert "Steps          12,000" in text
@@ -43,12 +43,12 @@ def test_pretraining_says_its_measurements_and_leaves_out_what_there_is_none_of(
 
 
 def test_a_loss_that_is_no_number_is_left_out(capsys):
-    terminal.show_pretraining({"mlm_loss": float("nan"), "steps": 3})
+    results.show_pretraining({"mlm_loss": float("nan"), "steps": 3})
     assert "nan" not in printed(capsys)
 
 
 def test_finetuning_says_mean_and_standard_deviation_in_the_metrics_own_unit(capsys):
-    terminal.show_finetuning(
+    results.show_finetuning(
         {"metrics": {"accuracy": SCORE, "matthews_correlation": 0.61234}, "out": "runs/task"}
     )
     text = printed(capsys)
@@ -60,19 +60,19 @@ def test_finetuning_says_mean_and_standard_deviation_in_the_metrics_own_unit(cap
 def test_finetuning_says_what_was_kept_what_guessing_gives_and_which_seeds_failed(capsys):
     of_run = {"selection_metric": "accuracy", "chance": 0.65, "epochs": 6, "seeds": [0, 1, 2]}
     of_run |= {"best_seed": 2, "best_epochs": {"0": 1, "1": 4, "2": 5}}
-    terminal.show_finetuning({**of_run, "failed_seeds": [0, 1]})
+    results.show_finetuning({**of_run, "failed_seeds": [0, 1]})
     text = printed(capsys)
     assert "Accuracy by one answer for all  65.0 %" in text
     assert "Kept                            seed 2, epoch 5 of 6" in text
     assert "Seeds that failed to learn      0, 1" in text
-    terminal.show_finetuning({**of_run, "seeds": [2], "failed_seeds": []})
+    results.show_finetuning({**of_run, "seeds": [2], "failed_seeds": []})
     text = printed(capsys)
     assert "  epoch 5 of 6" in text
     assert "failed" not in text
 
 
 def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
-    terminal.show_prediction({"label": "good", "probabilities": {"bad": 0.25, "good": 0.75}})
+    results.show_prediction({"label": "good", "probabilities": {"bad": 0.25, "good": 0.75}})
     lines = [line.split() for line in printed(capsys).splitlines() if line]
     assert lines[0] == ["good"]
     assert lines[2:] == [["good", "75.0", "%"], ["bad", "25.0", "%"]]
@@ -80,18 +80,18 @@ def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
 
 def test_entities_come_with_their_places_or_their_counts(capsys):
     entity = {"text": "Angela Merkel", "label": "PER", "start": 0, "end": 13, "probability": 0.75}
-    terminal.show_prediction({"text": "Angela Merkel spoke.", "entities": [entity]})
+    results.show_prediction({"text": "Angela Merkel spoke.", "entities": [entity]})
     assert "Angela Merkel  PER   0–13        75.0 %" in printed(capsys)
-    terminal.show_prediction({"text": "Nobody spoke.", "entities": []})
+    results.show_prediction({"text": "Nobody spoke.", "entities": []})
     assert printed(capsys) == "No entities\n"
-    terminal.show_prediction({"examples": 9, "entities": {"LOC": 0, "PER": 1234}})
+    results.show_prediction({"examples": 9, "entities": {"LOC": 0, "PER": 1234}})
     text = printed(capsys)
     assert "PER   1,234" in text
     assert "No entities" not in text
 
 
 def test_answers_to_a_question_come_with_their_places_the_likeliest_first(capsys):
-    terminal.show_prediction(
+    results.show_prediction(
         {
             "answer": "1883",
             "n_best": [
@@ -106,7 +106,7 @@ def test_answers_to_a_question_come_with_their_places_the_likeliest_first(capsys
 
 
 def test_metrics_of_answers_are_shares(capsys):
-    terminal.show_evaluation({"metrics": {"exact_match": 0.5, "f1": 0.625, "no_answer_f1": 0.25}})
+    results.show_evaluation({"metrics": {"exact_match": 0.5, "f1": 0.625, "no_answer_f1": 0.25}})
     text = printed(capsys)
     assert "Exact match   50.0 %" in text
     assert "F1            62.5 %" in text
@@ -115,55 +115,55 @@ def test_metrics_of_answers_are_shares(capsys):
 
 def test_several_labels_are_named_with_their_probabilities(capsys):
     result = {"labels": ["warm", "funny"], "probabilities": {"warm": 0.75, "dull": 0.25}}
-    terminal.show_prediction(result)
+    results.show_prediction(result)
     assert "Labels: warm, funny" in (text := printed(capsys))
     assert "dull   25.0 %" in text
-    terminal.show_prediction({"labels": [], "probabilities": {"warm": 0.25}})
+    results.show_prediction({"labels": [], "probabilities": {"warm": 0.25}})
     assert "No label" in printed(capsys)
 
 
 def test_numbers_predicted_for_a_file_are_summed_up(capsys):
     values = {"mean": 2.5, "min": 1.0, "max": 4.0}
-    terminal.show_prediction({"examples": 3, "values": values, "out": "answers.jsonl"})
+    results.show_prediction({"examples": 3, "values": values, "out": "answers.jsonl"})
     assert "Mean value  2.5" in printed(capsys)
 
 
 def test_a_predicted_number_is_printed_as_one(capsys):
-    terminal.show_prediction({"value": 3.14159})
+    results.show_prediction({"value": 3.14159})
     assert printed(capsys) == "3.142\n"
 
 
 def test_filled_masks_are_numbered_where_there_are_several_and_brackets_are_kept(capsys):
     mask = {"candidates": [{"token": "[UNK]", "probability": 0.5}]}
-    terminal.show_filled_masks({"masks": [mask]})
+    results.show_filled_masks({"masks": [mask]})
     assert "[MASK] 1" not in (single := printed(capsys))
     assert "[UNK]  50.0 %" in single
-    terminal.show_filled_masks({"masks": [mask, mask]})
+    results.show_filled_masks({"masks": [mask, mask]})
     assert "[MASK] 2 of 2" in printed(capsys)
 
 
 def test_prepared_shards_say_what_was_dropped(capsys):
-    terminal.show_shards({"documents": 3381, "duplicate_documents": 1, "out": "shards"})
+    results.show_shards({"documents": 3381, "duplicate_documents": 1, "out": "shards"})
     text = printed(capsys)
     assert "3,381" in text
     assert "Duplicate documents dropped  1" in text
     assert "selfsup pretrain shards" in text
 
 
-def test_the_doctor_says_what_is_wrong_with_the_mend_or_that_nothing_is(capsys):
-    terminal.show_diagnosis({"problems": [{"what": "a shard is cut off", "mend": "prepare again"}]})
+def test_the_doctor_says_what_is_wrong_with_the_fix_or_that_nothing_is(capsys):
+    results.show_diagnosis({"problems": [{"what": "a shard is cut off", "mend": "prepare again"}]})
     assert "a shard is cut off  prepare again" in printed(capsys)
     counts = {"words": 1234, "tag_scheme": "BIO", "entities": {"PER": 1000, "LOC": 200}}
-    terminal.show_diagnosis({"path": "a.conll", "counts": counts})
+    results.show_diagnosis({"path": "a.conll", "counts": counts})
     said = " ".join(printed(capsys).split())
     assert "Words 1,234 Tag scheme BIO Entities 1,200 (PER: 1,000; LOC: 200)" in said
-    terminal.show_diagnosis({"problems": []})
+    results.show_diagnosis({"problems": []})
     assert "Nothing is wrong" in printed(capsys)
 
 
 @pytest.mark.parametrize(
     "show",
-    [getattr(terminal, name) for name in dir(terminal) if name.startswith("show_")],
+    results.SHOW.values(),
 )
 def test_nothing_printed_to_a_pipe_has_colours(show, capsys):
     show({"report": "r", "out": "o", "metrics": {"accuracy": SCORE}, "mlm_loss": 1.0})

@@ -1,90 +1,35 @@
-"""Lines and tables on standard output, plain where there's no terminal."""
+"""What a command prints for a person when it has ended: a few lines and tables.
+
+Each function takes the command's result, which is the object that `--json` prints, and leaves out
+what the result does not have.
+"""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from selfsup.cli.console import print_facts, print_line, print_next, print_table
 from selfsup.report import formatting
 from selfsup.report.demo import demo_task, is_image_demo, verdict, ways_of
 from selfsup.report.formatting import metric_title, read_score, write_metric, write_score
 
-
-def print_facts(result: Mapping[str, Any], *facts: tuple[str, str, Any]) -> None:
-    """A line for each key that the result has: its name, and its value, written by its function."""
-    rows = [
-        (name, write(result[key]))
-        for key, name, write in facts
-        if result.get(key) is not None and (write is str or formatting.is_number(result[key]))
-    ]
-    print_table((), rows)
-
-
-def print_next(introduction: str, *commands: str) -> None:
-    """Commands to try next, each on a line of its own, however long."""
-    console = _console()
-    console.print(introduction, style="dim", soft_wrap=True)
-    for command in commands:
-        console.print(Text(f"  {command}"), soft_wrap=True)
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or nothing if it has no rows; with no ``head`` its two columns have no names."""
-    if not rows:
-        return
-    console = _console()
-    box = SIMPLE_HEAD if console.is_terminal and head else None
-    table = Table(box=box, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0))
-    for name in head or ("", ""):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        # As text, so that [MASK] and other brackets are not taken for rich's markup.
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-    console.print()
-
-
-def print_line(text: str) -> None:
-    """A line, however long; nothing if it is empty."""
-    if text:
-        _console().print(Text(text), soft_wrap=True)
-
-
-def _console() -> Console:
-    # Made when it is used: standard output may have been redirected since the import. A file or a
-    # pipe has no width of its own, and a line there need not fit one.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-# What a command prints when it has ended: a few lines and tables, plain where there's no terminal.
-#
-# Each function takes the command's result, the same object that `--json` prints, and leaves out
-# what
-# is not in it.
-
-
 Result = dict[str, Any]
 
-# What a model is given to predict from, where that is not one sentence.
-_GIVEN = {
+# The input of an example command, for tasks whose input is not one sentence.
+_EXAMPLE_INPUTS = {
     "pair-classification": '"A sentence." --text-pair "Another."',
     "question-answering": '"A text." --question "A question?"',
     "image-classification": "image.jpg",
 }
 
 
-# What the doctor says first.
-_LOOKED_AT = (("path", "Looked at"), ("kind", "Which is"))
+# What the doctor prints first.
+_CHECKED = (("path", "Checked"), ("kind", "Type"))
 
 
 def show_demo(result: Result) -> None:
-    """The ways to learn the task, the sentence about them, filled masks, what to try next."""
+    """The accuracy of each encoder, a sentence about it, filled masks, and what to try next."""
     print_line(demo_task(result))
     rows = []
     for key, name, about in ways_of(result):
@@ -121,14 +66,14 @@ def show_demo(result: Result) -> None:
 
 
 def show_tokenizer(result: Result) -> None:
-    """How large the vocabulary is, and where it lies."""
+    """The size of the vocabulary, and where it was written."""
     print_facts(result, ("vocab_size", "Vocabulary", formatting.whole), ("out", "Written to", str))
     if out := result.get("out"):
         print_next("Next:", f"selfsup prepare CORPUS --tokenizer {shlex.quote(out)} --out SHARDS")
 
 
 def show_shards(result: Result) -> None:
-    """What was read, kept and dropped, and where the shards lie."""
+    """What was read, kept and dropped, and where the shards are."""
     print_facts(
         result,
         ("documents", "Documents", formatting.whole),
@@ -144,28 +89,28 @@ def show_shards(result: Result) -> None:
 
 
 def show_pretraining(result: Result) -> None:
-    """The held-out measurements, the speed, and where the run lies."""
+    """The held-out scores, the speed, and where the run is."""
     print_facts(
         result.get("vocabulary_extension") or {},
         ("added", "Tokens added", formatting.whole),
-        ("tokens_per_word_before", "Tokens a word before", "{:.3f}".format),
-        ("tokens_per_word_after", "Tokens a word after", "{:.3f}".format),
+        ("tokens_per_word_before", "Tokens per word before", "{:.3f}".format),
+        ("tokens_per_word_after", "Tokens per word after", "{:.3f}".format),
     )
     print_facts(
         result,
         ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
-        ("mlm_accuracy", "Masked tokens guessed right", formatting.percent),
-        ("nsp_accuracy", "Next sentence guessed right", formatting.percent),
+        ("mlm_accuracy", "Masked-token accuracy", formatting.percent),
+        ("nsp_accuracy", "Next-sentence accuracy", formatting.percent),
         ("inpainting_loss", "Held-out inpainting loss", "{:.3f}".format),
-        ("inpainting_pixel_error", "Squared error of missing pixels", "{:.5f}".format),
-        ("mean_colour_error", "The same, with the mean colour", "{:.5f}".format),
-        ("jigsaw_accuracy", "Tiles put right", _beside_chance(result.get("jigsaw_chance"))),
+        ("inpainting_pixel_error", "Squared error of masked pixels", "{:.5f}".format),
+        ("mean_colour_error", "Squared error of the mean colour", "{:.5f}".format),
+        ("jigsaw_accuracy", "Jigsaw accuracy", _beside_chance(result.get("jigsaw_chance"))),
         ("steps", "Steps", formatting.whole),
         ("tokens", "Tokens seen", formatting.count),
         ("images", "Images seen", formatting.count),
-        ("tokens_per_second", "Tokens a second", formatting.whole),
-        ("images_per_second", "Images a second", formatting.whole),
-        ("flops_utilization", "Of the machine's peak", formatting.percent),
+        ("tokens_per_second", "Tokens per second", formatting.whole),
+        ("images_per_second", "Images per second", formatting.whole),
+        ("flops_utilization", "Share of the machine's peak", formatting.percent),
         ("seconds", "Time", formatting.duration),
         ("out", "Written to", str),
     )
@@ -201,12 +146,12 @@ def show_finetuning(result: Result) -> None:
     )
     if out := result.get("out"):
         run = shlex.quote(out)
-        given = _GIVEN.get(result.get("task", ""), '"A new sentence."')
+        given = _EXAMPLE_INPUTS.get(result.get("task", ""), '"A new sentence."')
         print_next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
 
 
 def _kept(result: Result) -> str | None:
-    """Which of the models that were there on the way is the result."""
+    """The seed and epoch whose model was kept."""
     seed, epochs = result.get("best_seed"), result.get("best_epochs")
     if seed is None or epochs is None:
         return None
@@ -215,7 +160,7 @@ def _kept(result: Result) -> str | None:
 
 
 def show_evaluation(result: Result) -> None:
-    """Each metric, over how many examples, and where the predictions lie."""
+    """Each metric, the number of examples, and where the predictions are."""
     _metrics(result)
     print_facts(
         result, ("examples", "Examples", formatting.whole), ("predictions", "Predictions", str)
@@ -223,7 +168,7 @@ def show_evaluation(result: Result) -> None:
 
 
 def show_prediction(result: Result) -> None:
-    """The answer to one text with its probabilities, or where the answers to a file lie."""
+    """The prediction for one input with its probabilities, or a summary of those for a file."""
     answer = result.get("label", result.get("value"))
     if answer is not None:
         print_line(_number_or_text(answer))
@@ -264,7 +209,7 @@ def show_prediction(result: Result) -> None:
             ("Type", "Found"), [(str(kind), formatting.whole(n)) for kind, n in entities.items()]
         )
     counts = result.get("labels", {})
-    if isinstance(counts, list):  # of one text; of a file it says how many have each
+    if isinstance(counts, list):  # the labels of one text; for a file, counts by label
         print_line(f"Labels: {', '.join(counts)}" if counts else "No label")
         return
     values = result.get("values") or {}
@@ -278,7 +223,7 @@ def show_prediction(result: Result) -> None:
 
 
 def show_filled_masks(result: Result) -> None:
-    """For each [MASK] in the text its candidates with their probabilities."""
+    """The candidates for each [MASK] with their probabilities."""
     masks = result.get("masks") or []
     for number, mask in enumerate(masks, 1):
         print_line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
@@ -292,32 +237,32 @@ def show_filled_masks(result: Result) -> None:
 
 
 def show_report(result: Result) -> None:
-    """Where the page lies."""
+    """Where the page is."""
     print_line(f"Report: {result['report']}")
 
 
 def show_diagnosis(result: Result) -> None:
-    """What was looked at, what was counted, and each thing that is wrong with its mend."""
+    """What was looked at, what was counted, and each problem with its fix."""
     counts = (result.get("counts") or {}).items()
     print_table(
         (),
-        [(name, str(result[key])) for key, name in _LOOKED_AT if result.get(key)]
+        [(name, str(result[key])) for key, name in _CHECKED if result.get(key)]
         + [(name.replace("_", " ").capitalize(), _counted(value)) for name, value in counts],
     )
     problems = result.get("problems") or []
-    print_table(("Wrong", "Mend"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
+    print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
     if not problems:
         print_line("Nothing is wrong with it.")
 
 
 def _show_layers(result: Result) -> None:
-    """How each part of a model learns."""
+    """The learning rate of each part of a model."""
     later = any((row["from_epoch"] or 1) > 1 for row in result["layers"])
     rows = []
     for row in result["layers"]:
         rate = row["learning_rate"]
         shown = "frozen" if rate is None else f"{rate:.3g}"
-        shown += " (drawn anew)" if row["reinitialized"] else ""
+        shown += " (reinitialised)" if row["reinitialized"] else ""
         epoch = "" if row["from_epoch"] is None else str(row["from_epoch"])
         cells = (row["pattern"], str(row["parameters"]), formatting.whole(row["size"]), shown)
         rows.append((*cells, epoch) if later else cells)
@@ -325,7 +270,7 @@ def _show_layers(result: Result) -> None:
     print_table((*head, "From epoch") if later else head, rows)
     print_line(
         f"{formatting.whole(result['learning'])} of {formatting.whole(result['size'])} "
-        "numbers learn."
+        "parameters are trained."
     )
 
 
@@ -338,7 +283,7 @@ def _metrics(result: Result) -> None:
 
 
 def _beside_chance(chance: float | None) -> Callable[[float], str]:
-    """Writes an accuracy, and beside it what guessing gives."""
+    """A function that formats an accuracy with that of guessing beside it."""
     by_chance = "" if chance is None else f" (chance is {formatting.percent(chance)})"
     return lambda accuracy: formatting.percent(accuracy) + by_chance
 
@@ -353,7 +298,7 @@ def _candidate(entry: Result) -> str:
 
 
 def _counted(value: Any) -> str:
-    """A count, a name, or the counts of some names with their sum before them."""
+    """A name, a count, or several counts by name after their sum."""
     if isinstance(value, dict):
         each = "; ".join(f"{name}: {formatting.whole(count)}" for name, count in value.items())
         return f"{formatting.whole(sum(value.values()))} ({each})" if value else "0"
@@ -362,3 +307,19 @@ def _counted(value: Any) -> str:
 
 def _number_or_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+SHOW: dict[str, Callable[[Result], None]] = {
+    "demo": show_demo,
+    "train-tokenizer": show_tokenizer,
+    "prepare": show_shards,
+    "pretrain": show_pretraining,
+    "resume": show_pretraining,
+    "finetune": show_finetuning,
+    "evaluate": show_evaluation,
+    "predict": show_prediction,
+    "fill-mask": show_filled_masks,
+    "report": show_report,
+    "doctor": show_diagnosis,
+}
+"""The function that prints a command's result, by the command's name."""

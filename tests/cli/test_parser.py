@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfsup import settings
+from selfsup.cli.parser import parse_command
 from selfsup.errors import UserError
 from selfsup.settings import (
     FillMaskSettings,
@@ -17,8 +18,7 @@ from selfsup.settings import (
     ReportSettings,
     TrainTokenizerSettings,
 )
-from selfsup.settings.parser import from_yaml, parse_command
-from selfsup.settings.yaml_file import to_yaml
+from selfsup.settings.yaml_file import from_yaml, to_yaml
 
 ALL_SETTINGS = [getattr(settings, name) for name in settings.__all__]
 
@@ -95,6 +95,18 @@ def test_yaml_gives_settings_and_a_flag_beside_it_wins(tmp_path: Path):
     file.write_text("data: [a]\nout: run\nmax_length: 32\nseed: 5\n")
     chosen = pretrain("--config", str(file), "--seed", "6")
     assert chosen == PretrainSettings(data=("a",), out="run", max_length=32, seed=6)
+
+
+def test_yaml_may_name_the_command_that_it_is_for(tmp_path: Path):
+    file = tmp_path / "run.yaml"
+    file.write_text("command: pretrain\ndata: [a]\nout: run\n")
+    expected = PretrainSettings(data=("a",), out="run")
+    assert pretrain("--config", str(file)) == expected
+    assert from_yaml(PretrainSettings, file, "pretrain") == expected
+    file.write_text("command: finetune\ndata: [a]\nout: run\n")
+    assert refusal("--config", str(file)) == (
+        f"{file}: these are settings of `selfsup finetune`, not of `selfsup pretrain`"
+    )
 
 
 def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):

@@ -11,9 +11,9 @@ from selfsup.settings.fields import COMMON_FLAGS, flag_name, inner_type
 
 
 def all_commands(commands: dict[str, type]) -> str:
-    """The page that lists the commands, a line for each.
+    """The page that lists the commands.
 
-    commands: from a command's name to its settings dataclass.
+    commands: the settings dataclass of each command, by its name.
     """
     lines = [
         "Self-supervised pre-training and transfer learning, from raw text to a working model.",
@@ -22,7 +22,7 @@ def all_commands(commands: dict[str, type]) -> str:
         "",
         *(_entry(name, _summary(settings), indent=20) for name, settings in commands.items()),
         "",
-        "selfsup COMMAND --help shows what a command takes; selfsup --version says which this is.",
+        "selfsup COMMAND --help shows a command's arguments; selfsup --version shows the version.",
     ]
     return "\n".join(lines)
 
@@ -36,7 +36,7 @@ def one_command(command: str, settings_class: type) -> str:
     for field in fields:
         groups.setdefault(field.metadata.get("group", ""), []).append(field)
 
-    # The run's own flags come last, before those of every command.
+    # The flags of the run come last, before those that every command has.
     order = sorted(groups, key=lambda group: group == "Run")
     lines = [about.strip(), "", "Usage: " + usage(command, settings_class)]
     for group in order:
@@ -49,7 +49,7 @@ def one_command(command: str, settings_class: type) -> str:
 
 
 def usage(command: str, settings_class: type) -> str:
-    """`selfsup prepare CORPUS... --tokenizer DIR --out DIR [flags]`: all that must be given."""
+    """`selfsup prepare CORPUS... --tokenizer DIR --out DIR [flags]`: all that is required."""
     hints = typing.get_type_hints(settings_class)
     by_place, by_name = [], []
     for field in dataclasses.fields(settings_class):
@@ -67,7 +67,7 @@ def _summary(settings_class: type) -> str:
 
 
 def _form(field: dataclasses.Field, hint: Any) -> str:
-    """How the argument is written: `DATA...`, `--seed S`, `--lowercase/--no-lowercase`."""
+    """The argument as it is written: `DATA...`, `--seed S`, `--lowercase/--no-lowercase`."""
     name, metavar = flag_name(field), field.metadata.get("metavar")
     many = "..." if typing.get_origin(inner_type(hint)) is tuple else ""
     if field.metadata.get("positional"):
@@ -80,7 +80,7 @@ def _form(field: dataclasses.Field, hint: Any) -> str:
 
 
 def _help(field: dataclasses.Field) -> str:
-    """What the field is for, and its default in brackets."""
+    """The help of the field, and its default in brackets."""
     about = field.metadata["help"]
     if field.default is dataclasses.MISSING:
         return about if field.metadata.get("positional") else f"{about} [required]"
@@ -93,11 +93,11 @@ def _help(field: dataclasses.Field) -> str:
 
 
 def _entry(form: str, about: str, indent: int = 26) -> str:
-    """A name at the left, and what it is about at the right of `indent` columns."""
+    """A name on the left, and its description after `indent` columns."""
     width = max(60, min(100, shutil.get_terminal_size().columns))
     lines = textwrap.wrap(about, width - indent, break_on_hyphens=False)
     head = f"  {form}"
-    # A name that is too long for its column stands on a line of its own.
+    # A name that is too long for its column has a line of its own.
     lines = (
         [head, *lines] if len(head) > indent - 2 else [head.ljust(indent) + lines[0], *lines[1:]]
     )

@@ -7,9 +7,9 @@ import shlex
 import pytest
 
 from selfsup.cli import COMMANDS
+from selfsup.cli.help_page import all_commands, one_command
+from selfsup.cli.parser import parse_command
 from selfsup.settings.fields import flag_name
-from selfsup.settings.help_page import all_commands, one_command
-from selfsup.settings.parser import parse_command
 
 commands = pytest.mark.parametrize("name", COMMANDS)
 
