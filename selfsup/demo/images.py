@@ -30,12 +30,12 @@ from selfsup.demo.runs import (
 )
 from selfsup.demo.task import TEST, TRAIN, VALIDATION
 from selfsup.pretraining.run import pretrain
+from selfsup.progress import format_seconds
 from selfsup.report.page import write_report
 from selfsup.report.sections.demo import IMAGE_WAYS
 from selfsup.runs.folder import write_summary
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import format_seconds
 
 UNLABELLED = "unlabelled"
 # Images of each digit. Labels are what there is little of.

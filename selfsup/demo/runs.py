@@ -19,12 +19,12 @@ from selfsup.errors import UserError
 from selfsup.finetuning.run import finetune
 from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
+from selfsup.progress import ProgressDisplay
 from selfsup.report.sections.demo import IMAGE_WAYS, TEXT_WAYS
 from selfsup.runs.folder import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, begin_run
 from selfsup.runs.reading import read_run
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import ProgressDisplay
 
 DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"
 # The pre-trainings of the demo with images, each in a folder of its own.

@@ -11,7 +11,7 @@ from pathlib import Path
 from selfsup.corpus.readers.docstrings import read_docstrings
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
-    BadRecordTally,
+    BadRecordCounter,
     Document,
     Record,
 )
@@ -74,14 +74,14 @@ def installed_documents(workers: int | None) -> Iterator[Document]:
     Raises:
         UserError: too many of the files cannot be read.
     """
-    tally = BadRecordTally(DEFAULT_MAX_BAD_FRACTION)
+    counter = BadRecordCounter(DEFAULT_MAX_BAD_FRACTION)
     modules = find_inputs([DOCS_INSTALLED])
     for records in side_by_side(_records_of, modules, workers or default_workers(), _FILES_AT_ONCE):
         for record in records:
-            tally.count(record)
+            counter.count(record)
             if isinstance(record, Document):
                 yield record
-    tally.judge_all()
+    counter.check_fraction()
 
 
 def _records_of(module: Input) -> list[Record]:

@@ -35,12 +35,12 @@ from selfsup.demo.task import (
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
+from selfsup.progress import format_seconds
 from selfsup.report.page import write_report
 from selfsup.report.sections.demo import TEXT_WAYS
 from selfsup.runs.folder import write_summary
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import format_seconds
 
 ENCODER = "bert-mini"
 # Random weights want a higher rate than the default for so few steps; the pre-trained do not mind.

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeGuard
 
 from PIL import Image
 
-from selfsup.images.decoding import BadImage, ShorterSide, decode
+from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 
 
 def count(value: float) -> str:
@@ -140,7 +140,7 @@ def read_picture(file: Path, longest: int) -> Picture | None:
     Pixels of images much smaller than that are enlarged by a whole factor.
     """
     try:
-        pixels = decode(file, ShorterSide(longest), smallest=1)
+        pixels = decode(file, ResizeShorterSide(longest), smallest=1)
     except (BadImage, OSError):
         return None
     image = Image.fromarray(pixels)
