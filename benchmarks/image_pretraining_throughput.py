@@ -126,12 +126,12 @@ def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 def photographs(folder: Path, image_size: int) -> list[np.ndarray]:
     """Decode images, uint8 [H, W, 3], with a shorter side of at most 1.25 × ``image_size``."""
-    from selfsup.images.decoding import ShorterSide, decode
+    from selfsup.images.decoding import ResizeShorterSide, decode
     from selfsup.images.files import find_images
 
     files = find_images(folder)
     chosen = files[:: max(1, len(files) // MOST_IMAGES)][:MOST_IMAGES]
-    return [decode(file, ShorterSide(round(1.25 * image_size))) for file in chosen]
+    return [decode(file, ResizeShorterSide(round(1.25 * image_size))) for file in chosen]
 
 
 def our_step(

@@ -1,68 +1,109 @@
-"""Show on stderr how far reading is: a bar on a terminal, else a plain line now and then."""
+"""Show on stderr how far a command is: a live line on a terminal, else plain lines now and then."""
 
 import sys
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 class ProgressDisplay:
-    """Use it in a ``with`` statement."""
+    """Shows progress while its ``with`` block runs.
 
-    def __init__(self, title: str, total: int, *, shown: bool) -> None:
+    On a terminal one line is redrawn in place. Elsewhere, as in a log file, a plain line is printed
+    at most every half minute.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        shown: bool = True,
+        keeps_messages: bool = True,
+        starts_with_line: bool = True,
+    ) -> None:
         """Args:
-        title: what is being done.
-        total: how much there is to read, 0 where unknown.
-        shown: whether to show anything at all.
+        title: printed before the progress.
+        shown: whether to print anything at all.
+        keeps_messages: whether ``message`` prints anything.
+        starts_with_line: whether the first ``update`` prints a plain line at once.
         """
         self._title = title
-        self._total = total
         self._shown = shown
-        self._start = self._last_line = time.monotonic()
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not (shown and console.is_terminal),
-            transient=True,
-        )
-        self._lines = shown and not console.is_terminal
-        self._task = self._bar.add_task(title, total=total or None, rate="")
+        self._keeps_messages = shown and keeps_messages
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._start = time.monotonic()
+        self._last_line = float("-inf") if starts_with_line else self._start
 
     def __enter__(self) -> "ProgressDisplay":
-        self._bar.start()
+        if self._shown and self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
     @property
     def seconds(self) -> float:
-        """Since the beginning; never 0."""
+        """Seconds since the display was made; never 0."""
         return max(time.monotonic() - self._start, 1e-3)
 
-    def update(self, done: int, what: str) -> None:
-        """Say how much of the total was read, and, in words, how much that is and how fast."""
+    def message(self, text: str) -> None:
+        """Print a line that stays."""
+        if not self._keeps_messages:
+            return
+        if self._live is not None:
+            self._console.print(Text(text))  # A plain string would be parsed as markup.
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def update(
+        self, fraction: float | None, seconds_left: float | None, fields: Mapping[str, str]
+    ) -> None:
+        """Show the progress.
+
+        Args:
+            fraction: how much is done, in [0, 1]; None if unknown.
+            seconds_left: None if unknown.
+            fields: named values to show.
+        """
+        if not self._shown:
+            return
         now = time.monotonic()
-        self._bar.update(self._task, completed=done, rate=what)
-        if self._lines and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        share = "" if fraction is None else f"{fraction:4.0%}"
+        left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
+        if self._live is not None:
+            row = Table.grid(padding=(0, 2))
+            cells = [Text.assemble((name, "dim"), f" {value}") for name, value in fields.items()]
+            bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=24)
+            row.add_row(Text(self._title), bar, share, *cells, left)
+            self._live.update(row)
+        elif now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
-            self.say(f"{self._share(done, now)}{what}")
+            values = "  ".join(f"{name} {value}" for name, value in fields.items())
+            line = f"{self._title} {share}  {values}  {left}".rstrip()
+            print(line, file=sys.stderr, flush=True)
 
-    def say(self, message: str) -> None:
-        """Print one line."""
-        if self._shown:
-            print(f"{self._title}: {message}", file=sys.stderr, flush=True)
 
-    def _share(self, done: int, now: float) -> str:
-        if not self._total or not done:
-            return ""
-        share = min(done / self._total, 1.0)
-        left = (now - self._start) * (1 - share) / share
-        return f"{share:.0%}, {left // 60:.0f}:{left % 60:02.0f} left, "
+def seconds_left(seconds: float, fraction: float | None) -> float | None:
+    """The seconds still needed if this fraction took ``seconds``; None if it is 0 or unknown."""
+    return seconds * (1 / fraction - 1) if fraction else None
+
+
+def format_seconds(seconds: float) -> str:
+    """Such as ``48s``, ``3m 05s`` or ``2h 10m``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"

@@ -1,9 +1,10 @@
-"""The work of one worker: a block of documents' texts → token ids with their boundaries.
+"""Blocks of records: gather records for a worker, and what the worker does with their texts.
+
+A worker turns the texts into token ids with the boundaries of sentences, paragraphs and records.
 
 Letters in shapes: ``R`` records of a block, ``P`` their paragraphs, ``S`` sentences, ``T`` tokens.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.corpus.cleaning import clean_paragraphs
-from selfsup.corpus.readers.documents import BadRecord, BadRecordTally
+from selfsup.corpus.readers.documents import BadRecord, BadRecordCounter
 from selfsup.corpus.readers.sources import RecordStream
 from selfsup.corpus.sentences import guess_language, split_sentences
 from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
+from selfsup.shards.folder import report_problem
+
+_BLOCK_BYTES = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str)
         record_hashes.append(_hash64(b"".join(hashes), b"document"))
 
     encoded = encoder.encode_batch(sentences)
-    # What holds no token, such as a lone zero-width character, is no sentence and no paragraph.
+    # Sentences and paragraphs without a token, such as a lone zero-width character, are dropped.
     sentence_lengths = np.array([len(ids) for ids in encoded], np.int32) // encoder.dtype.itemsize
     paragraph_sentences = _kept_per_group(sentence_lengths > 0, sentences_per_paragraph)
     record_paragraphs = _kept_per_group(paragraph_sentences > 0, paragraphs_per_record)
@@ -101,20 +104,14 @@ def _hash64(data: bytes, kind: bytes) -> bytes:
     return blake2b(data, digest_size=8, person=kind).digest()
 
 
-# Gather records into blocks for the workers, and report those that could not be read.
-
-
-_BLOCK_BYTES = 1 << 19
-
-
 @dataclass(frozen=True)
 class RecordBlock:
-    """Where the ``R`` records of a block come from; bad records are among them, without text.
+    """Where the ``R`` records of a block come from; bad records are included, without text.
 
     Attributes:
         positions: int64 [R, 2], the input and the number of the record in it.
         text_bytes: int64 [R], length in UTF-8.
-        lines: int64 [R], what each counts for; more than one in plain text.
+        lines: int64 [R], how many records each counts as: its lines, in plain text.
         problems: for each record, why it is bad, or an empty string.
     """
 
@@ -125,9 +122,21 @@ class RecordBlock:
 
 
 def read_blocks(
-    stream: RecordStream, tally: BadRecordTally, problems_path: Path
+    stream: RecordStream, counter: BadRecordCounter, folder: Path
 ) -> Iterator[tuple[RecordBlock, list[bytes]]]:
-    """Gather records into blocks of some bytes; write bad ones to the report as they come."""
+    """Gather records into blocks.
+
+    Args:
+        stream: the records.
+        counter: counts the bad ones.
+        folder: the shards folder, where bad records are reported as they are met.
+
+    Yields:
+        Where the records of a block come from, and their texts in UTF-8.
+
+    Raises:
+        UserError: too many records are bad.
+    """
     positions: list[tuple[int, int]] = []
     texts: list[bytes] = []
     lines: list[int] = []
@@ -136,8 +145,8 @@ def read_blocks(
     for input_index, number, record in stream:
         is_bad = isinstance(record, BadRecord)
         if is_bad:
-            report_problem(record, problems_path)
-        tally.count(record)
+            report_problem(folder, record.source, record.line, record.reason)
+        counter.count(record)
         texts.append(b"" if is_bad else record.text.encode())
         positions.append((input_index, number))
         lines.append(1 if is_bad else record.records)
@@ -148,7 +157,7 @@ def read_blocks(
             positions, texts, lines, problems, size = [], [], [], [], 0
     if texts:
         yield _record_block(positions, texts, lines, problems), texts
-    tally.judge_all()
+    counter.check_fraction()
 
 
 def _record_block(
@@ -160,18 +169,3 @@ def _record_block(
         np.array(lines, np.int64),
         problems,
     )
-
-
-def report_problem(record: BadRecord, path: Path) -> None:
-    """Add one line to the report of what could not be read."""
-    line = {"file": record.source, "line": record.line, "reason": record.reason}
-    with writing_to(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def keep_first_problems(path: Path, count: int) -> None:
-    """Forget the problems after the position that is gone on from: they will be met again."""
-    if path.exists():
-        with path.open("rb") as file:
-            lines = [line for _, line in zip(range(count), file, strict=False)]
-        write_bytes(path, b"".join(lines))

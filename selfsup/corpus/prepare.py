@@ -1,11 +1,10 @@
 """Turn raw text into token shards: read, clean, split, drop duplicates, encode, write.
 
-This process reads the corpus and writes the shards; worker processes do the rest in between, a
-block of documents at a time. Which worker did what leaves no trace in the result.
+This process reads the corpus and writes the shards. Worker processes do the rest in between, a
+block of documents at a time. The result does not depend on which worker did what.
 """
 
 import contextlib
-import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -13,12 +12,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfsup.atomic_files import alone_in, write_bytes, writing_to
-from selfsup.corpus.blocks import keep_first_problems, read_blocks
+import numpy as np
+
+from selfsup.atomic_files import alone_in
+from selfsup.corpus.blocks import EncodedBlock, RecordBlock, read_blocks
+from selfsup.corpus.duplicates import KeptText, SeenHashes, drop_duplicates
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
-    BadRecordTally,
+    BadRecordCounter,
     check_max_bad_fraction,
 )
 from selfsup.corpus.readers.inputs import Input, find_inputs, inputs_sha256
@@ -26,20 +28,27 @@ from selfsup.corpus.readers.sources import RecordStream, TextDocuments
 from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import WorkerPool, default_workers
-from selfsup.corpus.writer import CorpusWriter
 from selfsup.errors import UserError
-from selfsup.progress import ProgressDisplay
-from selfsup.shards.folder import damage_of
-from selfsup.shards.tokens import FORMAT, FORMAT_VERSION, read_manifest, token_dtype
-from selfsup.shards.unfinished_tokens import (
-    Unfinished,
-    is_intact,
-    load_unfinished,
-    remove_unfinished,
+from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.shards.folder import (
+    MANIFEST_FILE,
+    PROBLEMS_FILE,
+    begin_or_resume,
+    finish,
+    finished_manifest,
+    remove_traces,
+    saying_how_to_resume,
+)
+from selfsup.shards.tokens import (
+    TOKEN_SHARDS,
+    ShardWriter,
+    TokenResumeState,
+    load_hashes,
+    save_hashes,
+    token_dtype,
 )
 
 DEFAULT_SHARD_TOKENS = 1 << 26
-PROBLEMS_FILE = "problems.jsonl"
 
 
 def prepare(
@@ -55,29 +64,29 @@ def prepare(
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
     show_progress: bool = True,
 ) -> dict[str, Any]:
-    """Write token shards; go on where an interrupted call stopped; do nothing if all is there.
+    """Write token shards; resume an interrupted call; do nothing if all shards are there.
 
     The shards are the same, byte for byte, for any number of workers and interruptions.
 
     Args:
         sources: what to read; see ``read_documents``.
-        tokenizer_folder: a tokenizer folder; a copy of it goes into the shards folder.
+        tokenizer_folder: a tokenizer folder; it is copied into the shards folder.
         out: the shards folder.
-        workers: worker processes; as many as there are cores, at most 16, unless given.
+        workers: worker processes; by default as many as there are cores, at most 16.
         text_field: the field or column that holds the text.
         text_documents: what a document is in plain text; see ``read_documents``.
         language: ISO 639-1 code for splitting sentences; ``"auto"`` guesses it for each document.
-        shard_tokens: a shard ends with the document that brings it to so many tokens.
-        max_bad_fraction: the part of the records that may be unreadable; these are skipped and
-            named in ``problems.jsonl``. Judged as ``BadRecordTally`` says.
+        shard_tokens: a shard ends with the document that brings it to at least this many tokens.
+        max_bad_fraction: the fraction of the records that may be unreadable. They are skipped and
+            listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
         show_progress: show progress on stderr.
 
     Returns:
         The manifest, as in ``manifest.json``.
 
     Raises:
-        UserError: a source, the tokenizer or a setting is wrong, too much is unreadable, there is
-            no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
+        UserError: a source, the tokenizer or a setting is wrong, too many records are unreadable,
+            there is no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
     """
     out = Path(out)
     workers = default_workers() if workers is None else workers
@@ -98,79 +107,91 @@ def prepare(
             "shard_tokens": shard_tokens,
         },
     }
-    stored_bytes = sum(found.size for found in inputs)
     _refuse_other_files(out)
-    with ProgressDisplay("prepare", stored_bytes, shown=show_progress) as display, alone_in(out):
-        finished = _finished_manifest(out, identity, display)
+    display = ProgressDisplay("prepare", shown=show_progress, starts_with_line=False)
+
+    def say(message: str) -> None:
+        display.message(f"prepare: {message}")
+
+    with display, alone_in(out):
+        finished = finished_manifest(out, TOKEN_SHARDS, identity, say)
         if finished:
             return finished
-        # What lies there of unfinished work is ours, too.
         tokenizer_copy = out / "tokenizer"
-        is_copy_ours = not tokenizer_copy.exists() or load_unfinished(out) is not None
-        with writing_to(out):
-            state = _state_to_go_on_from(out, identity, display)
-        tally = BadRecordTally(
+        # A copy next to unfinished shards was made by an earlier call.
+        is_copy_ours = not tokenizer_copy.exists() or TokenResumeState.load(out) is not None
+        state = begin_or_resume(out, TOKEN_SHARDS, TokenResumeState(identity), say)
+        save_tokenizer(tokenizer, tokenizer_copy)
+        counter = BadRecordCounter(
             max_bad_fraction,
             records=state.counts.records,
             bad=state.counts.bad_records,
             first_bad=state.first_bad,
         )
-        state.save(out)
-        save_tokenizer(tokenizer, tokenizer_copy)
         writer = CorpusWriter(out, state, token_dtype(vocabulary_size(tokenizer)), shard_tokens)
         stream = RecordStream(inputs, text_field, text_documents, start=state.position)
-        bytes_before = state.counts.bytes_read
+        progress = _Progress(display, state, stream, sum(found.size for found in inputs))
         with contextlib.ExitStack() as stack:
+            stack.enter_context(saying_how_to_resume(state, say))
             stack.callback(writer.abandon)
             pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
-            blocks = read_blocks(stream, tally, out / PROBLEMS_FILE)
-            try:
-                for records, encoded in pool.encode(blocks):
-                    writer.add(records, encoded)
-                    counts = state.counts
-                    rate = (counts.bytes_read - bytes_before) / display.seconds / 1e6
-                    what = f"{counts.tokens / 1e6:.1f} M tokens, {rate:.1f} MB/s"
-                    display.update(stream.bytes_read, what)
-                writer.finish()
-            except KeyboardInterrupt:
-                display.say(
-                    f"interrupted after {len(state.shards)} shards; the same command goes on"
-                )
-                raise
+            for records, encoded in pool.encode(read_blocks(stream, counter, out)):
+                writer.add(records, encoded)
+                progress.show()
+            writer.finish()
     if not state.shards:
-        remove_unfinished(out)
-        # They would make it a folder of other files for the next call.
+        remove_traces(out)
+        # Left in the folder, these would make the next call refuse it.
         (out / PROBLEMS_FILE).unlink(missing_ok=True)
         if is_copy_ours:
             shutil.rmtree(tokenizer_copy)
         raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+    totals = {
         "sources": [str(source) for source in sources],
         "vocab_size": vocabulary_size(tokenizer),
         **asdict(state.counts),
-        **identity,
-        "shards": state.shards,
     }
-    write_bytes(out / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
-    remove_unfinished(out)
-    return manifest
+    return finish(out, TOKEN_SHARDS, state, totals)
+
+
+class _Progress:
+    """Shows how much of the corpus is read, and how fast."""
+
+    def __init__(
+        self,
+        display: ProgressDisplay,
+        state: TokenResumeState,
+        stream: RecordStream,
+        stored_bytes: int,
+    ) -> None:
+        self._display, self._state, self._stream = display, state, stream
+        self._stored_bytes = stored_bytes  # 0 where unknown
+        self._bytes_before = state.counts.bytes_read
+
+    def show(self) -> None:
+        counts, seconds = self._state.counts, self._display.seconds
+        done = None
+        if self._stored_bytes:
+            done = min(self._stream.bytes_read / self._stored_bytes, 1.0)
+        rate = (counts.bytes_read - self._bytes_before) / seconds / 1e6
+        fields = {"tokens": f"{counts.tokens / 1e6:.1f} M", "read": f"{rate:.1f} MB/s"}
+        self._display.update(done, seconds_left(seconds, done), fields)
 
 
 def _is_inside(found: Input, folder: Path) -> bool:
-    """Whether an input is one of our own files, as when the shards lie among the texts."""
+    """Whether an input lies in the shards folder, as when the shards are next to the texts."""
     scheme, _, path = found.url.rpartition("://")
     return scheme in ("", "file") and Path(path).resolve().is_relative_to(folder.resolve())
 
 
 def _refuse_other_files(out: Path) -> None:
-    """Nothing but what an earlier call wrote there may be written over.
+    """Refuse a folder with files that no earlier call wrote.
 
     Raises:
-        UserError: other files lie in the folder.
+        UserError: the folder holds other files.
     """
-    if not out.is_dir() or (out / "manifest.json").exists() or load_unfinished(out) is not None:
+    is_ours = (out / MANIFEST_FILE).exists() or TokenResumeState.load(out) is not None
+    if not out.is_dir() or is_ours:
         return
     others = [
         path.name
@@ -183,60 +204,97 @@ def _refuse_other_files(out: Path) -> None:
         )
 
 
-def _finished_manifest(
-    out: Path, identity: dict[str, Any], display: ProgressDisplay
-) -> dict[str, Any] | None:
-    """The manifest, if all shards are there and whole; without it, they are made again.
+class CorpusWriter:
+    """Drops duplicates, writes shards and, after each of them, the state to resume from."""
 
-    Raises:
-        UserError: ``out`` holds shards of other inputs or settings.
-    """
-    if not (out / "manifest.json").exists():
-        return None
-    manifest = read_manifest(out)
-    _refuse_other(out, manifest, identity)
-    damages = [damage_of(out, entry, verify=True) for entry in manifest["shards"]]
-    damage = next(filter(None, damages), None)
-    if damage is None:
-        display.say(f"{out} is complete: {manifest['tokens']} tokens; nothing to do")
-        return manifest
-    display.say(f"{damage}: making the shards again")
-    (out / "manifest.json").unlink()
-    return None
+    def __init__(
+        self, folder: Path, state: TokenResumeState, dtype: np.dtype, shard_tokens: int
+    ) -> None:
+        """Args:
+        folder: the shards folder.
+        state: where to begin; kept up to date.
+        dtype: of the token ids.
+        shard_tokens: a shard ends with the document that brings it to at least this many tokens.
+        """
+        self.state = state
+        self._folder = folder
+        self._dtype = dtype
+        self._shard_tokens = shard_tokens
+        self._seen = SeenHashes(folder)
+        for index in range(len(state.shards)):
+            self._seen.add(load_hashes(folder, index))
+        self._new_hashes: list[np.ndarray] = []
+        self._writer: ShardWriter | None = None
 
+    def add(self, records: RecordBlock, encoded: EncodedBlock) -> None:
+        """Write one block; blocks come in the order of the corpus.
 
-def _state_to_go_on_from(
-    out: Path, identity: dict[str, Any], display: ProgressDisplay
-) -> Unfinished:
-    """What an interrupted call left, or a new beginning.
+        Raises:
+            UserError: the disk is full; finished shards stay.
+        """
+        kept = drop_duplicates(encoded, self._seen)
+        first = 0
+        while first < len(kept.record_tokens):
+            # Where a shard ends depends on the documents, not on the blocks, so that its bytes
+            # depend neither on the workers nor on an interruption.
+            written = self._writer.tokens if self._writer else 0
+            ends = written + np.cumsum(kept.record_tokens[first:]) >= self._shard_tokens
+            is_full = bool(ends.any())
+            end = first + int(ends.argmax()) + 1 if is_full else len(kept.record_tokens)
+            self._add_records(records, kept, first, end)
+            if is_full:
+                self._finish_shard()
+            first = end
 
-    Raises:
-        UserError: ``out`` holds unfinished shards of other inputs or settings.
-    """
-    state = load_unfinished(out)
-    if state and state.shards:
-        _refuse_other(out, state.identity, identity)
-        if is_intact(out, state):
-            display.say(
-                f"going on after {len(state.shards)} finished shards, {state.counts.tokens} tokens"
-            )
-            keep_first_problems(out / PROBLEMS_FILE, state.counts.bad_records)
-            return state
-        display.say(f"{out}: finished shards are missing or damaged, beginning again")
-    remove_unfinished(out)
-    (out / PROBLEMS_FILE).unlink(missing_ok=True)
-    return Unfinished(identity)
+    def finish(self) -> None:
+        """Write the last shard."""
+        if self._writer:
+            self._finish_shard()
 
+    def abandon(self) -> None:
+        """Remove the unfinished shard."""
+        if self._writer:
+            self._writer.abandon()
 
-def _refuse_other(out: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    what = {
-        "inputs_sha256": "corpus files",
-        "tokenizer_sha256": "tokenizer",
-        "settings": "settings",
-    }
-    different = [words for key, words in what.items() if found.get(key) != wanted[key]]
-    if different:
-        raise UserError(
-            f"{out}: holds shards made with other {' and '.join(different)}: "
-            "choose another --out, or delete that folder"
+    def _add_records(self, records: RecordBlock, kept: KeptText, first: int, end: int) -> None:
+        sentences = kept.record_sentences[first:end]
+        first_sentence = int(kept.record_sentences[:first].sum())
+        sentence_lengths = kept.sentence_lengths[first_sentence:][: sentences.sum()]
+        first_token = int(kept.record_tokens[:first].sum())
+        tokens = kept.tokens[first_token:][: kept.record_tokens[first:end].sum()]
+        document_lengths = sentences[sentences > 0]
+        if len(document_lengths):
+            if self._writer is None:
+                name = f"shard-{len(self.state.shards):05d}.safetensors"
+                self._writer = ShardWriter(self._folder / name, self._dtype)
+            self._writer.add(tokens, sentence_lengths, document_lengths)
+        here = (kept.new_hash_records >= first) & (kept.new_hash_records < end)
+        self._new_hashes.append(kept.new_hashes[here])
+
+        problems = list(filter(None, records.problems[first:end]))
+        duplicates = int(kept.is_duplicate[first:end].sum())
+        counts = self.state.counts
+        counts.records += int(records.lines[first:end].sum())
+        counts.bad_records += len(problems)
+        counts.bytes_read += int(records.text_bytes[first:end].sum())
+        counts.documents += len(document_lengths)
+        counts.sentences += len(sentence_lengths)
+        counts.tokens += len(tokens)
+        counts.duplicate_documents += duplicates
+        counts.duplicate_paragraphs += int(kept.duplicate_paragraphs[first:end].sum())
+        counts.empty_documents += (
+            len(sentences) - len(document_lengths) - duplicates - len(problems)
         )
+        self.state.first_bad = self.state.first_bad or next(iter(problems), "")
+        input_index, record = records.positions[end - 1].tolist()
+        self.state.position = (input_index, record + 1)
+
+    def _finish_shard(self) -> None:
+        assert self._writer
+        hashes = np.concatenate(self._new_hashes)
+        entry = self._writer.finish()
+        save_hashes(self._folder, len(self.state.shards), hashes)
+        self.state.shards.append(entry)
+        self.state.save(self._folder)
+        self._writer = None
+        self._new_hashes = []

@@ -29,9 +29,9 @@ from selfsup.demo.run import (
     say,
 )
 from selfsup.pretraining.run import pretrain
+from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
-from selfsup.training.progress_display import format_seconds
 
 UNLABELLED = "unlabelled"
 # Labelled images of each digit in each part: few, because labels are what is scarce in practice.

@@ -22,6 +22,7 @@ from selfsup.errors import UserError
 from selfsup.finetuning.run import finetune
 from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
+from selfsup.progress import ProgressDisplay
 from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
 from selfsup.report.page import write_report
 from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS
@@ -29,7 +30,6 @@ from selfsup.runs.folder import begin_run, write_summary
 from selfsup.runs.reading import read_run
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import ProgressDisplay
 
 DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"
 TEST, VALIDATION, TRAIN = "test", "validation", "train"

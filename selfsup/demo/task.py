@@ -16,7 +16,7 @@ from pathlib import Path
 from selfsup.corpus.readers.docstrings import read_docstrings
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
-    BadRecordTally,
+    BadRecordCounter,
     Document,
     Record,
 )
@@ -80,14 +80,14 @@ def library_documents(workers: int | None) -> Iterator[Document]:
     modules = [
         module for module in find_inputs([DOCS_INSTALLED]) if _library_of(module.name) in libraries
     ]
-    tally = BadRecordTally(DEFAULT_MAX_BAD_FRACTION)
+    counter = BadRecordCounter(DEFAULT_MAX_BAD_FRACTION)
     processes = workers or default_workers()
     for records in map_in_processes(_read_module, modules, processes, _FILES_PER_CHUNK):
         for record in records:
-            tally.count(record)
+            counter.count(record)
             if isinstance(record, Document):
                 yield record
-    tally.judge_all()
+    counter.check_fraction()
 
 
 def _read_module(module: Input) -> list[Record]:

@@ -15,9 +15,9 @@ from selfsup.demo.task import Division, divide, library_documents
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
+from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
 from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
-from selfsup.training.progress_display import format_seconds
 
 ENCODER = "bert-mini"
 # Random weights need a higher rate than the default in so few steps; it does not harm the

@@ -26,7 +26,7 @@ from selfsup.doctor.unlabelled import (
 from selfsup.errors import UserError
 from selfsup.pretraining.kind import holds_images, holds_text, is_image_shards, is_token_shards
 from selfsup.settings import DoctorSettings
-from selfsup.shards.unfinished_images import is_unfinished
+from selfsup.shards.images import ImageResumeState
 
 
 def doctor(settings: DoctorSettings) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
 def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     """What it is, and what is wrong with it, found while it is iterated over."""
     folder = Path(path)
-    if is_image_shards(folder) or is_unfinished(folder):
+    if is_image_shards(folder) or ImageResumeState.load(folder) is not None:
         return "decoded images", image_shards_problems(folder)
     if is_token_shards(folder):
         return "token shards", shards_problems(folder)

@@ -15,11 +15,11 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor.problem import Fact, Finding, Problem
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, ShorterSide, decode
+from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 from selfsup.images.files import find_images, find_labelled_images
-from selfsup.shards.folder import damage_of
-from selfsup.shards.images import read_image_manifest
-from selfsup.shards.tokens import Shard, Shards, open_shards, read_manifest
+from selfsup.shards.folder import damage_of, read_manifest
+from selfsup.shards.images import IMAGE_SHARDS
+from selfsup.shards.tokens import TOKEN_SHARDS, Shard, Shards, open_shards
 
 _MOST_RECORDS = 1_000_000  # as many are looked at, so that memory is bounded
 _FEWEST_TEXTS = 4
@@ -95,7 +95,7 @@ def corpus_problems(source: str) -> Iterator[Finding]:
 
 
 _FEWEST_IMAGES = 2  # one to train on, one to measure with
-_LOOKED_AT = ShorterSide(64)
+_LOOKED_AT = ResizeShorterSide(64)
 
 
 def image_problems(path: str) -> Iterator[Finding]:
@@ -132,7 +132,7 @@ def image_shards_problems(folder: Path) -> Iterator[Finding]:
     Raises:
         UserError: the folder is not finished.
     """
-    manifest = read_image_manifest(folder)
+    manifest = read_manifest(folder, IMAGE_SHARDS)
     yield Fact("images", manifest["images"])
     for entry in manifest["shards"]:
         if damage := damage_of(folder, entry, verify=True):
@@ -170,7 +170,7 @@ def shards_problems(folder: Path) -> Iterator[Finding]:
     Raises:
         UserError: the folder is not finished, or the tokenizer cannot be read.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, TOKEN_SHARDS)
     for name in ("documents", "sentences", "tokens"):
         yield Fact(name, manifest[name])
     damages = [damage_of(folder, entry, verify=True) for entry in manifest["shards"]]

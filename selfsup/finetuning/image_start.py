@@ -9,7 +9,7 @@ from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_i
 from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_size
 from selfsup.errors import UserError
 from selfsup.finetuning.starting_point import StartingPoint, encoder_weights
-from selfsup.images.files import typical_side
+from selfsup.images.files import median_shorter_side
 from selfsup.pretraining.images.setup import fitting_image_size, fitting_patch_size
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks import image_encoder as image_family
@@ -27,7 +27,7 @@ def from_random_weights(
     """
     name, size, patch = settings.encoder, settings.image_size, settings.patch_size
     if size is None:
-        size, patch = fitting_image_size(typical_side(train.files), patch)
+        size, patch = fitting_image_size(median_shorter_side(train.files), patch)
     elif patch is None:
         patch = fitting_patch_size(size)
     if size < 2 * patch:

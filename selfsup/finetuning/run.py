@@ -22,6 +22,7 @@ from selfsup.finetuning.starting_point import StartingPoint
 from selfsup.finetuning.summary import FinetuneLog, summarize
 from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
+from selfsup.progress import ProgressDisplay
 from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.model_cards import task_model_card
@@ -32,7 +33,6 @@ from selfsup.tasks.labels import Kind
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import StepSettings
-from selfsup.training.progress_display import ProgressDisplay
 
 # Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6: small sets need many steps, and
 # a run that goes on until its training loss is near 0 fails less often than a short one.

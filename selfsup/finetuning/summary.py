@@ -7,11 +7,11 @@ from typing import Any
 
 from selfsup.finetuning.data import TaskData
 from selfsup.finetuning.one_seed import EpochReport, SeedRun, merit
+from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.base import Task
 from selfsup.training.loop import StepReport
-from selfsup.training.progress_display import ProgressDisplay
 
 
 class FinetuneLog:
@@ -33,7 +33,7 @@ class FinetuneLog:
             fields = {"step": f"{report.state.step}", "loss": f"{sum(report.losses.values()):.3f}"}
             if self._seeds > 1:
                 fields = {"seed": f"{seed}", **fields}
-            self._display.update(share, spent * (1 / share - 1) if share else None, fields)
+            self._display.update(share, seconds_left(spent, share), fields)
 
         return show
 

@@ -46,7 +46,7 @@ class BadImage(Exception):
 
 
 @dataclass(frozen=True)
-class Square:
+class ResizeSquare:
     """The whole image brought to ``side`` × ``side`` pixels, as transformers' ViT does it."""
 
     side: int
@@ -57,7 +57,7 @@ class Square:
 
 
 @dataclass(frozen=True)
-class ShorterSide:
+class ResizeShorterSide:
     """The shorter side brought down (never up) to ``side`` pixels.
 
     Proportions are kept up to 4:1; the longer side of more elongated images is squashed to that.
@@ -73,10 +73,10 @@ class ShorterSide:
         return min(round(width * share), longest), min(round(height * share), longest)
 
 
-Form = Square | ShorterSide
+Resize = ResizeSquare | ResizeShorterSide
 
 
-def decode(file: Path, form: Form, *, smallest: int = SMALLEST_SIDE) -> np.ndarray:
+def decode(file: Path, form: Resize, *, smallest: int = SMALLEST_SIDE) -> np.ndarray:
     """Read an image upright in RGB, whatever it is stored as.
 
     It is turned as its EXIF data say. Transparent images are laid over white, 16 bits of grey
@@ -140,9 +140,9 @@ def _too_large(size: str) -> str:
     return f"too large ({size}more than {MOST_PIXELS // 1_000_000} million pixels)"
 
 
-def _pixels(image: Image.Image, form: Form) -> np.ndarray:
+def _pixels(image: Image.Image, form: Resize) -> np.ndarray:
     size = form.size(*image.size)
-    if isinstance(form, ShorterSide):
+    if isinstance(form, ResizeShorterSide):
         # A JPEG can be decoded at a half, a quarter or an eighth of its size at less cost.
         image.draft(None, size)
     image.load()

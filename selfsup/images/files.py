@@ -102,7 +102,7 @@ def _refuse(error: OSError) -> None:
 _MOST_LOOKED_AT = 1000
 
 
-def typical_side(files: Sequence[Path]) -> int:
+def median_shorter_side(files: Sequence[Path]) -> int:
     """The median of the shorter sides, in pixels, of up to 1,000 images from the first to the last.
 
     Args:

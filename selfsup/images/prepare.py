@@ -1,4 +1,8 @@
-"""Write decoded images to shards of a given size, without duplicates."""
+"""Decode image files once, in threads, and write their pixels to shards in the order of the files.
+
+Pillow releases the interpreter lock while it decodes, so threads run in parallel. The result does
+not depend on their number.
+"""
 
 import hashlib
 import json
@@ -12,139 +16,60 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.atomic_files import alone_in, write_bytes
-from selfsup.corpus.blocks import keep_first_problems, report_problem
+from selfsup.atomic_files import alone_in
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecord,
-    BadRecordTally,
+    BadRecordCounter,
     check_max_bad_fraction,
 )
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, Form, decode
-from selfsup.progress import ProgressDisplay
-from selfsup.shards.images import (
-    FORMAT,
-    FORMAT_VERSION,
-    PROGRESS_FILE,
-    digests_of,
-    write_image_shard,
+from selfsup.images.decoding import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
+from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.shards.folder import (
+    begin_or_resume,
+    finish,
+    finished_manifest,
+    remove_traces,
+    report_problem,
+    saying_how_to_resume,
 )
-from selfsup.shards.unfinished_images import (
-    ImageProgress,
-    first_damage,
-    load_finished,
-    load_progress,
-)
+from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, read_digests, write_image_shard
 
-
-class ImageWriter:
-    """Takes images in order; after each finished shard it saves the progress."""
-
-    def __init__(
-        self, folder: Path, progress: ImageProgress, *, shard_bytes: int, drop_duplicates: bool
-    ) -> None:
-        """Args:
-        folder: where the shards lie.
-        progress: where to go on from; its shards and duplicates are kept up to date.
-        shard_bytes: a shard ends with the image that brings it to so many bytes of pixels.
-        drop_duplicates: leave out what was written before.
-        """
-        self._folder = folder
-        self._progress = progress
-        self._shard_bytes = shard_bytes
-        self._drop_duplicates = drop_duplicates
-        self._seen: set[int] = set()
-        for entry in progress.shards:
-            self._seen.update(digests_of(folder, entry).tolist())
-        self._clear()
-
-    def add(self, name: str, pixels: np.ndarray, digest: int) -> None:
-        """Append one image.
-
-        Args:
-            name: of the file it was read from.
-            pixels: uint8 [H, W, 3].
-            digest: what ``digest_of`` says of it.
-
-        Raises:
-            UserError: the disk is full; finished shards stay.
-        """
-        if self._drop_duplicates and digest in self._seen:
-            self._progress.duplicate_images += 1
-            return
-        self._seen.add(digest)
-        self._images.append(pixels)
-        self._digests.append(digest)
-        self._names.append(name)
-        self._size += pixels.size
-        if self._size >= self._shard_bytes:
-            self.finish()
-
-    def finish(self) -> None:
-        """Write the last shard."""
-        if self._images:
-            path = self._folder / f"shard-{len(self._progress.shards):05d}.safetensors"
-            entry = write_image_shard(path, self._images, self._digests, self._names)
-            self._progress.shards.append(entry)
-            self._progress.save(self._folder)
-            self._clear()
-
-    def _clear(self) -> None:
-        self._images: list[np.ndarray] = []
-        self._digests: list[int] = []
-        self._names: list[str] = []
-        self._size = 0
-
-
-def digest_of(pixels: np.ndarray) -> int:
-    """A hash of 64 bits of an image's size and pixels, uint8 [H, W, 3]."""
-    digest = hashlib.blake2b(struct.pack("<2Q", *pixels.shape[:2]), digest_size=8)
-    digest.update(np.ascontiguousarray(pixels).data)
-    return int.from_bytes(digest.digest(), "little")
-
-
-# Decode image files once, in parallel, and write their pixels to shards in the order of the files.
-#
-# Threads decode (Pillow lets go of Python's lock meanwhile), this thread writes. How many there
-# are
-# leaves no trace in the result.
-
-
-# A shard waits in memory until it is written.
+# A shard is held in memory until it is written.
 DEFAULT_SHARD_BYTES = 1 << 27
-PROBLEMS_FILE = "problems.jsonl"
-# Images on their way for each thread, so that none waits for another's large image.
+# Images decoded ahead for each thread, so that no thread waits for another's large image.
 _IMAGES_AHEAD = 4
+# What manifests call the ways to resize; changing a name would make finished folders unusable.
+_NAMES_IN_MANIFEST = {ResizeSquare: "Square", ResizeShorterSide: "ShorterSide"}
 
 
 def prepare_images(
     files: Sequence[Path],
     root: str | Path,
     out: str | Path,
-    form: Form,
+    resize: Resize,
     *,
     workers: int | None = None,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
-    drop_duplicates: bool = True,
     shard_bytes: int = DEFAULT_SHARD_BYTES,
     show_progress: bool = True,
 ) -> dict[str, Any]:
-    """Write image shards; go on where an interrupted call stopped; do nothing if all is there.
+    """Write image shards; resume an interrupted call; do nothing if all shards are there.
 
     The shards are the same, byte for byte, for any number of workers and interruptions.
 
     Args:
-        files: image files, such as ``find_images`` gives.
-        root: a folder that they lie in; their names are relative to it.
-        out: the folder of the shards.
-        form: the size that images are brought to.
-        workers: threads that decode; as many as there are cores, at most 16, unless given.
-        max_bad_fraction: the part of the files that may be unreadable; these are skipped and named
-            in ``problems.jsonl``. Judged as ``BadRecordTally`` says.
-        drop_duplicates: keep only the first of several files whose decoded pixels are the same.
-        shard_bytes: a shard ends with the image that brings it to so many bytes of pixels.
+        files: image files, such as ``find_images`` returns.
+        root: a folder that contains them; their names are relative to it.
+        out: the shards folder.
+        resize: the size to bring images to.
+        workers: decoding threads; by default as many as there are cores, at most 16.
+        max_bad_fraction: the fraction of the files that may be unreadable. They are skipped and
+            listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
+        shard_bytes: a shard ends with the image that brings it to at least this many bytes of
+            pixels.
         show_progress: show progress on stderr.
 
     Returns:
@@ -164,74 +89,136 @@ def prepare_images(
     identity = {
         "inputs_sha256": _files_sha256(files, names),
         "settings": {
-            "form": {"name": type(form).__name__, **asdict(form)},
-            "drop_duplicates": drop_duplicates,
+            "form": {"name": _NAMES_IN_MANIFEST[type(resize)], **asdict(resize)},
+            "drop_duplicates": True,
             "shard_bytes": shard_bytes,
         },
     }
-    with ProgressDisplay("images", len(files), shown=show_progress) as display, alone_in(out):
-        finished = _finished_manifest(out, identity, display)
+    display = ProgressDisplay("images", shown=show_progress, starts_with_line=False)
+
+    def say(message: str) -> None:
+        display.message(f"images: {message}")
+
+    with display, alone_in(out):
+        finished = finished_manifest(out, IMAGE_SHARDS, identity, say)
         if finished:
             return finished
-        progress = _progress_to_go_on_from(out, identity, display)
-        progress.save(out)
-        first = progress.files_read
-        tally = BadRecordTally(
+        state = begin_or_resume(out, IMAGE_SHARDS, ImageResumeState(identity), say)
+        first = state.files_read
+        counter = BadRecordCounter(
             max_bad_fraction,
             records=first,
-            bad=progress.bad_images,
-            first_bad=progress.first_bad,
+            bad=state.bad_images,
+            first_bad=state.first_bad,
             what="images",
         )
-        writer = ImageWriter(
-            out, progress, shard_bytes=shard_bytes, drop_duplicates=drop_duplicates
-        )
-        try:
-            for number, image in enumerate(_decoded(files[first:], form, workers), first):
-                progress.files_read = number + 1
+        writer = ImageWriter(out, state, shard_bytes)
+        with saying_how_to_resume(state, say):
+            for number, image in enumerate(_decoded(files[first:], resize, workers), first):
+                state.files_read = number + 1
                 if isinstance(image, BadImage):
                     problem = BadRecord(str(files[number]), None, str(image))
-                    report_problem(problem, out / PROBLEMS_FILE)
-                    tally.count(problem)
-                    progress.bad_images, progress.first_bad = tally.bad, tally.first_bad
+                    report_problem(out, problem.source, None, problem.reason)
+                    counter.count(problem)
+                    state.bad_images, state.first_bad = counter.bad, counter.first_bad
                 else:
-                    tally.count_good(1)
+                    counter.count_good(1)
                     writer.add(names[number], *image)
-                rate = (number + 1 - first) / display.seconds
-                display.update(number + 1, f"{number + 1} of {len(files)}, {rate:.0f} images/s")
-            tally.judge_all()
+                _show_progress(display, number + 1, len(files), first)
+            counter.check_fraction()
             writer.finish()
-        except KeyboardInterrupt:
-            display.say(
-                f"interrupted after {len(progress.shards)} shards; the same command goes on"
-            )
-            raise
-    if not progress.shards:
-        (out / PROGRESS_FILE).unlink()
+    if not state.shards:
+        remove_traces(out)
         raise UserError(f"{root}: none of its {len(files)} images can be read: name other images")
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+    totals = {
         "source": str(root),
-        "images": sum(entry["images"] for entry in progress.shards),
-        "bad_images": progress.bad_images,
-        "duplicate_images": progress.duplicate_images,
-        **identity,
-        "shards": progress.shards,
+        "images": sum(entry["images"] for entry in state.shards),
+        "bad_images": state.bad_images,
+        "duplicate_images": state.duplicate_images,
     }
-    write_bytes(out / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
-    (out / PROGRESS_FILE).unlink()
-    return manifest
+    return finish(out, IMAGE_SHARDS, state, totals)
+
+
+def _show_progress(display: ProgressDisplay, done: int, files: int, first: int) -> None:
+    rate = (done - first) / display.seconds
+    fields = {"decoded": f"{done} of {files}", "speed": f"{rate:.0f} images/s"}
+    display.update(done / files, seconds_left(display.seconds, done / files), fields)
+
+
+class ImageWriter:
+    """Drops duplicates, writes shards and, after each of them, the state to resume from.
+
+    Duplicates are images with the same decoded pixels; the first one stays.
+    """
+
+    def __init__(self, folder: Path, state: ImageResumeState, shard_bytes: int) -> None:
+        """Args:
+        folder: the shards folder.
+        state: where to begin; its shards and duplicates are kept up to date.
+        shard_bytes: a shard ends with the image that brings it to at least this many bytes of
+            pixels.
+        """
+        self._folder = folder
+        self._state = state
+        self._shard_bytes = shard_bytes
+        self._seen: set[int] = set()
+        for entry in state.shards:
+            self._seen.update(read_digests(folder, entry).tolist())
+        self._clear()
+
+    def add(self, name: str, pixels: np.ndarray, digest: int) -> None:
+        """Append one image; images come in the order of the files.
+
+        Args:
+            name: the file it was read from.
+            pixels: uint8 [H, W, 3].
+            digest: the image's hash, by ``digest_of``.
+
+        Raises:
+            UserError: the disk is full; finished shards stay.
+        """
+        if digest in self._seen:
+            self._state.duplicate_images += 1
+            return
+        self._seen.add(digest)
+        self._images.append(pixels)
+        self._digests.append(digest)
+        self._names.append(name)
+        self._size += pixels.size
+        if self._size >= self._shard_bytes:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write the last shard."""
+        if self._images:
+            path = self._folder / f"shard-{len(self._state.shards):05d}.safetensors"
+            entry = write_image_shard(path, self._images, self._digests, self._names)
+            self._state.shards.append(entry)
+            self._state.save(self._folder)
+            self._clear()
+
+    def _clear(self) -> None:
+        self._images: list[np.ndarray] = []
+        self._digests: list[int] = []
+        self._names: list[str] = []
+        self._size = 0
+
+
+def digest_of(pixels: np.ndarray) -> int:
+    """A 64-bit hash of the size and pixels of an image, uint8 [H, W, 3]."""
+    digest = hashlib.blake2b(struct.pack("<2Q", *pixels.shape[:2]), digest_size=8)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return int.from_bytes(digest.digest(), "little")
 
 
 def _decoded(
-    files: Sequence[Path], form: Form, workers: int
+    files: Sequence[Path], resize: Resize, workers: int
 ) -> Iterator[tuple[np.ndarray, int] | BadImage]:
-    """What the files hold, one after another, a few of them decoded ahead."""
+    """Decode files in threads, a few ahead; yields pixels and digest of each, in order."""
 
     def decode_one(file: Path) -> tuple[np.ndarray, int] | BadImage:
         try:
-            pixels = decode(file, form)
+            pixels = decode(file, resize)
         except BadImage as error:
             return error
         return pixels, digest_of(pixels)
@@ -250,45 +237,13 @@ def _decoded(
 
 
 def _files_sha256(files: Sequence[Path], names: list[str]) -> str:
-    """A hash of what the files are called, how long they are, and when they changed."""
+    """A hash of the files' names, sizes and modification times."""
     digest = hashlib.sha256()
     for file, name in zip(files, names, strict=True):
         try:
             status = file.stat()
             line = [name, status.st_size, status.st_mtime_ns]
-        except OSError:  # It will be a bad image.
+        except OSError:  # Decoding reports it as a bad image.
             line = [name]
         digest.update((json.dumps(line) + "\n").encode())
     return digest.hexdigest()
-
-
-def _finished_manifest(
-    out: Path, identity: dict[str, Any], display: ProgressDisplay
-) -> dict[str, Any] | None:
-    """The manifest, if all shards are there and whole; without it, they are made again."""
-    manifest = load_finished(out, identity)
-    if manifest is None:
-        return None
-    damage = first_damage(out, manifest["shards"])
-    if damage is None:
-        display.say(f"{out} is complete: {manifest['images']} images; nothing to do")
-        return manifest
-    display.say(f"{damage}: reading the images again")
-    (out / "manifest.json").unlink()
-    return None
-
-
-def _progress_to_go_on_from(
-    out: Path, identity: dict[str, Any], display: ProgressDisplay
-) -> ImageProgress:
-    """What an interrupted call left, or a new beginning."""
-    progress = load_progress(out, identity)
-    if progress is not None:
-        damage = first_damage(out, progress.shards)
-        if damage is None:
-            display.say(f"going on after {progress.files_read} files")
-            keep_first_problems(out / PROBLEMS_FILE, progress.bad_images)
-            return progress
-        display.say(f"{damage}: beginning again")
-    (out / PROBLEMS_FILE).unlink(missing_ok=True)
-    return ImageProgress(identity)

@@ -9,6 +9,7 @@ from typing import Any
 from selfsup.errors import UserError
 from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.scoring import score
+from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import is_of_pairs, reading_of
@@ -17,7 +18,6 @@ from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 from selfsup.tasks.question_answering.task import NAME, NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, load_task_model
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import ProgressDisplay
 
 
 def with_answer_flags(loaded: TaskModel, settings: EvaluateSettings | PredictSettings) -> TaskModel:
@@ -41,7 +41,7 @@ def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
 
     def show(share: float) -> None:
         spent = time.perf_counter() - started
-        display.update(share, spent * (1 / share - 1) if share else None, {})
+        display.update(share, seconds_left(spent, share), {})
 
     return show
 

@@ -10,13 +10,13 @@ from selfsup.errors import UserError
 from selfsup.inference.evaluate import showing_share, with_answer_flags
 from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.predictor import Predictor
+from selfsup.progress import ProgressDisplay
 from selfsup.settings import PredictSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading, is_of_pairs
 from selfsup.tasks.registry import load_task_model
 from selfsup.tasks.tables import Columns
 from selfsup.training.compute import choose_compute
-from selfsup.training.progress_display import ProgressDisplay
 
 
 def predict(settings: PredictSettings) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from selfsup.images.files import find_images
 from selfsup.settings import PretrainSettings
 from selfsup.settings.fields import flag_name
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, IMAGE_OBJECTIVES
-from selfsup.shards.images import FORMAT
-from selfsup.shards.tokens import FORMAT as TOKENS
-from selfsup.shards.unfinished_tokens import PROGRESS_FILE, load_unfinished
+from selfsup.shards.folder import MANIFEST_FILE, PROGRESS_FILE
+from selfsup.shards.images import IMAGE_SHARDS
+from selfsup.shards.tokens import TOKEN_SHARDS, TokenResumeState
 
 Kind = Literal["text", "images"]
 
@@ -44,18 +44,18 @@ def holds_images(source: str) -> bool:
 
 def is_image_shards(folder: Path) -> bool:
     """Whether decoded images lie there, all of them."""
-    return _format_of(folder) == FORMAT
+    return _format_of(folder) == IMAGE_SHARDS.name
 
 
 def is_token_shards(folder: Path) -> bool:
     """Whether ``prepare`` wrote there, even if it has not come to its end or its files suffered."""
     known = _format_of(folder)
     if known is not None:
-        return known == TOKENS
+        return known == TOKEN_SHARDS.name
     # Files of the user's own may be called so too, but not beside a tokenizer.
     has_tokenizer = (folder / "tokenizer" / "tokenizer.json").exists()
-    made = ("manifest.json", PROGRESS_FILE)
-    return load_unfinished(folder) is not None or (
+    made = (MANIFEST_FILE, PROGRESS_FILE)
+    return TokenResumeState.load(folder) is not None or (
         has_tokenizer and any((folder / name).exists() for name in made)
     )
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from selfsup.pretraining.setup import Setup
+from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.training.checkpoint import save_checkpoint
 from selfsup.training.loop import Extent, RunState, StepReport
-from selfsup.training.progress_display import ProgressDisplay
 
 _EVALUATIONS = 10  # in a run, unless the user says how often
 _CHECKPOINT_SECONDS = 300.0  # between checkpoints, unless the user says how often
@@ -150,6 +150,4 @@ class PretrainingLog:
             fields |= self._setup.shown(self._held_out)
         fields[f"{self._setup.counted}/s"] = f"{speed:,.0f}"
         fields["of peak"] = f"{flops / self.peak_flops:.0%}"
-        seconds = self._state.seconds
-        left = seconds * (1 - progress) / progress if progress > 0 else None
-        self._display.update(progress, left, fields)
+        self._display.update(progress, seconds_left(self._state.seconds, progress), fields)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from selfsup.images.decoding import BadImage, ShorterSide, decode
+from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 
 _LONGEST_TEXT = 240  # characters
 _CONTEXT = 100  # characters on either side of a marked passage
@@ -74,7 +74,7 @@ def read_picture(file: Path, longest: int) -> Picture | None:
     Much smaller images are enlarged by a whole factor, so that single pixels can be seen.
     """
     try:
-        pixels = decode(file, ShorterSide(longest), smallest=1)
+        pixels = decode(file, ResizeShorterSide(longest), smallest=1)
     except (BadImage, OSError):
         return None
     image = Image.fromarray(pixels)

@@ -1,1 +1,1 @@
-"""Data on disk as flat arrays: tokens and pixels in files that are memory-mapped."""
+"""Shards: tokens or pixels on disk, as flat arrays in files that are memory-mapped."""

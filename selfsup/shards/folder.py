@@ -1,122 +1,271 @@
-"""Flat arrays in a safetensors file: the header to write before them, and a memory map of them.
+"""A folder of shards: begin or resume writing it, finish it with a manifest, check it for damage.
 
-The format: the header's length as a little-endian uint64, a JSON header, the arrays' bytes.
+A finished folder holds ``shard-00000.safetensors`` …, ``manifest.json`` and, if some inputs could
+not be read, ``problems.jsonl``. While the shards are written, ``progress.json`` holds the state
+after the last finished shard, so that the same command can resume after an interruption. Whatever
+was in memory for the next shard is computed again.
 """
 
+import contextlib
 import hashlib
 import json
-import mmap
-import struct
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 
-_DTYPES = {
-    "U8": np.dtype("u1"),
-    "U16": np.dtype("<u2"),
-    "U32": np.dtype("<u4"),
-    "U64": np.dtype("<u8"),
-    "I64": np.dtype("<i8"),
-}
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+MANIFEST_FILE = "manifest.json"
+PROGRESS_FILE = "progress.json"
+PROBLEMS_FILE = "problems.jsonl"
+
+# Files that an interrupted call leaves behind, besides finished shards.
+_TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*", ".hashes-*.tmp", ".*.json.tmp")
 
 
-def safetensors_header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
-    """The length and JSON header, padded to 8 bytes, of flat arrays laid in this order.
+@dataclass(frozen=True)
+class ShardFormat:
+    """A kind of shards: its name in manifests, and the words that messages use for it.
+
+    Attributes:
+        name: the manifest's ``format``.
+        version: the only ``format_version`` that can be read.
+        unit: what is counted; the manifest has the total under this key.
+        content: what the shards are, such as "token shards".
+        inputs: what they are made from, such as "corpus files".
+        made: as in "holds *shards made* with other settings".
+        remake: what the user does to make the folder again, such as "run prepare".
+        remaking: the same as done by the program, such as "making the shards".
+        no_folder, interrupted, no_manifest: what is wrong with a folder without a manifest,
+            and what to do.
+    """
+
+    name: str
+    version: int
+    unit: str
+    content: str
+    inputs: str
+    made: str
+    remake: str
+    remaking: str
+    no_folder: str
+    interrupted: str
+    no_manifest: str
+
+
+@dataclass
+class ResumeState(ABC):
+    """The state after a finished shard, as ``progress.json`` holds it.
+
+    Attributes:
+        identity: what the shards are made from and how: ``inputs_sha256``, ``settings`` and, for
+            tokens, ``tokenizer_sha256``.
+        shards: the manifest's entries of the finished shards.
+    """
+
+    identity: dict[str, Any]
+    shards: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    @abstractmethod
+    def done(self) -> str:
+        """What is finished, for messages."""
+
+    @property
+    @abstractmethod
+    def problem_count(self) -> int:
+        """How many inputs could not be read so far."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Build the state from the values in ``progress.json``."""
+        return cls(**values)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """Read ``progress.json``; None if there is none of this kind, or it cannot be read."""
+        try:
+            return cls.from_json(json.loads((folder / PROGRESS_FILE).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, folder: Path) -> None:
+        """Write ``progress.json``."""
+        write_bytes(folder / PROGRESS_FILE, _to_json(asdict(self)))
+
+    def damage(self, folder: Path) -> str | None:
+        """Say what is missing or damaged among the files to resume from, or None."""
+        return first_damage(folder, self.shards)
+
+
+State = TypeVar("State", bound=ResumeState)
+
+
+def finished_manifest(
+    folder: Path, form: ShardFormat, identity: dict[str, Any], say: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Return the manifest if all shards are there and undamaged.
+
+    If a shard is damaged, the manifest is deleted, so that all shards are made again.
 
     Args:
-        arrays: for each name the dtype and the number of elements. Those of wide elements should
-            come first, so that each begins where its elements are aligned.
-    """
-    entries = {}
-    position = 0
-    for name, (dtype, length) in arrays.items():
-        end = position + dtype.itemsize * length
-        entries[name] = {
-            "dtype": _NAMES[dtype],
-            "shape": [length],
-            "data_offsets": [position, end],
-        }
-        position = end
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return struct.pack("<Q", len(header)) + header
-
-
-def map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Memory-map the arrays of a safetensors file, read-only (its own reader would copy them).
+        folder: the shards folder.
+        form: the kind of shards.
+        identity: what the shards must be made from and how.
+        say: shows a message.
 
     Raises:
-        UserError: it is no such file, or damaged.
+        UserError: the folder holds shards of other inputs or settings.
     """
-    try:
-        return _map_safetensors(path)
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise UserError(f"{path}: damaged ({error}): make it again") from None
+    if not (folder / MANIFEST_FILE).exists():
+        return None
+    manifest = read_manifest(folder, form)
+    _refuse_other(folder, form, manifest, identity)
+    damage = first_damage(folder, manifest["shards"])
+    if damage is None:
+        say(f"{folder} is complete: {manifest[form.unit]} {form.unit}; nothing to do")
+        return manifest
+    say(f"{damage}: {form.remaking} again")
+    (folder / MANIFEST_FILE).unlink()
+    return None
 
 
-def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    data = np.frombuffer(mapped, np.uint8)
-    (header_bytes,) = struct.unpack("<Q", mapped[:8])
-    header = json.loads(bytes(data[8 : 8 + header_bytes]))
-    body = data[8 + header_bytes :]
-    return {
-        name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
+def begin_or_resume(
+    folder: Path, form: ShardFormat, begin: State, say: Callable[[str], None]
+) -> State:
+    """Return the state that an interrupted call left, or else ``begin``.
 
-
-# The manifest of a folder of shards: which files belong to it, and whether these are whole.
-
-
-def read_manifest_of(
-    folder: Path, form: str, version: int, *, what: str, again: str, missing: Callable[[Path], str]
-) -> dict[str, Any]:
-    """Read the manifest of a finished folder.
+    Before a new beginning, whatever an interrupted call left is removed, except shards.
 
     Args:
-        form: what the manifest calls its ``format``.
-        version: the only ``format_version`` that can be read.
-        what: the shards hold, for messages.
-        again: what to do to make the folder anew, for messages.
-        missing: says why a folder has no manifest.
+        folder: the shards folder.
+        form: the kind of shards.
+        begin: the state before the first shard; its identity must be that of the folder.
+        say: shows a message.
+
+    Raises:
+        UserError: the folder holds unfinished shards of other inputs or settings, or cannot be
+            written.
+    """
+    with writing_to(folder):
+        state = begin.load(folder)
+        if state is not None and state.shards:
+            _refuse_other(folder, form, state.identity, begin.identity)
+            damage = state.damage(folder)
+            if damage is None:
+                say(f"going on after {state.done}")
+                _keep_first_problems(folder, state.problem_count)
+                return state
+            say(f"{damage}: beginning again")
+        remove_traces(folder)
+        (folder / PROBLEMS_FILE).unlink(missing_ok=True)
+    begin.save(folder)
+    return begin
+
+
+@contextlib.contextmanager
+def saying_how_to_resume(state: ResumeState, say: Callable[[str], None]) -> Iterator[None]:
+    """On Ctrl-C, say that the same command resumes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"interrupted after {len(state.shards)} shards; the same command goes on")
+        raise
+
+
+def finish(
+    folder: Path, form: ShardFormat, state: ResumeState, totals: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the manifest and remove what was kept for resuming.
+
+    Args:
+        folder: the shards folder.
+        form: the kind of shards.
+        state: after the last shard.
+        totals: further entries of the manifest.
+
+    Returns:
+        The manifest.
+    """
+    manifest = {
+        "format": form.name,
+        "format_version": form.version,
+        **totals,
+        **state.identity,
+        "shards": state.shards,
+    }
+    write_bytes(folder / MANIFEST_FILE, _to_json(manifest))
+    remove_traces(folder)
+    return manifest
+
+
+def remove_traces(folder: Path) -> None:
+    """Remove what was kept for resuming, except finished shards."""
+    for pattern in _TRACES:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def report_problem(folder: Path, file: str, line: int | None, reason: str) -> None:
+    """Add an input that could not be read to ``problems.jsonl``."""
+    path = folder / PROBLEMS_FILE
+    problem = {"file": file, "line": line, "reason": reason}
+    with writing_to(path), path.open("a", encoding="utf-8", errors="backslashreplace") as out:
+        out.write(json.dumps(problem, ensure_ascii=False) + "\n")
+
+
+def _keep_first_problems(folder: Path, count: int) -> None:
+    """Drop the problems found after the state to resume from: they will be found again."""
+    path = folder / PROBLEMS_FILE
+    if path.exists():
+        with path.open("rb") as file:
+            lines = [line for _, line in zip(range(count), file, strict=False)]
+        write_bytes(path, b"".join(lines))
+
+
+def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
+    """Read the manifest of a finished folder.
 
     Raises:
         UserError: there is none, it cannot be read, or it is of another format or version.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST_FILE
     try:
         manifest = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(missing(folder)) from None
+        raise UserError(f"{folder}: {_why_no_manifest(folder, form)}") from None
     except (ValueError, OSError) as error:
         raise UserError(
-            f"{path}: cannot be read ({error}): delete {folder} and {again} again"
+            f"{path}: cannot be read ({error}): delete {folder} and {form.remake} again"
         ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != form:
-        raise UserError(f"{path}: not a manifest of {what}: name another folder")
-    if manifest.get("format_version") != version:
+    if not isinstance(manifest, dict) or manifest.get("format") != form.name:
+        raise UserError(f"{path}: not a manifest of {form.content}: name another folder")
+    if manifest.get("format_version") != form.version:
         raise UserError(
             f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
-            f"{version}: {again} again into another folder"
+            f"{form.version}: {form.remake} again into another folder"
         )
     return manifest
 
 
+def _why_no_manifest(folder: Path, form: ShardFormat) -> str:
+    if not folder.exists():
+        return form.no_folder
+    return form.interrupted if (folder / PROGRESS_FILE).exists() else form.no_manifest
+
+
 def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | None:
-    """Say what is wrong with the shard that a manifest's entry names, or None.
+    """Say what is wrong with a shard, or None.
 
     Args:
         folder: the shards folder.
-        entry: one of the manifest's ``shards``: ``file``, ``bytes``, ``sha256``.
-        verify: also compare the checksum.
+        entry: the shard's entry in the manifest: ``file``, ``bytes``, ``sha256``.
+        verify: also compare the checksum, which reads the whole file.
     """
     path = folder / entry["file"]
     try:
@@ -132,17 +281,39 @@ def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | Non
     return None
 
 
-def shards_sha256(manifest: dict[str, Any]) -> str:
-    """A hash of what is in the shards of a finished folder, and of the tokenizer of token shards.
+def first_damage(folder: Path, entries: Sequence[dict[str, Any]]) -> str | None:
+    """Say what is wrong with the first damaged shard, or None; compares checksums."""
+    damages = (damage_of(folder, entry, verify=True) for entry in entries)
+    return next(filter(None, damages), None)
 
-    Args:
-        manifest: as ``read_manifest_of`` gives it.
-    """
+
+def shards_sha256(manifest: dict[str, Any]) -> str:
+    """A hash of the contents of a finished folder's shards and, for tokens, of the tokenizer."""
     content = [manifest.get("tokenizer_sha256"), *(entry["sha256"] for entry in manifest["shards"])]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def _refuse_other(
+    folder: Path, form: ShardFormat, found: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    words = {
+        "inputs_sha256": form.inputs,
+        "tokenizer_sha256": "tokenizer",
+        "settings": "settings",
+    }
+    different = [word for key, word in words.items() if found.get(key) != wanted.get(key)]
+    if different:
+        raise UserError(
+            f"{folder}: holds {form.made} with other {' and '.join(different)}: "
+            "choose another --out, or delete that folder"
+        )
+
+
+def _to_json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
 def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """``range(start, start + length)`` for each pair, laid end to end, int64."""
-    places = np.cumsum(lengths) - lengths
-    return np.repeat(starts - places, lengths) + np.arange(int(lengths.sum()))
+    """``range(start, start + length)`` of each pair, concatenated, int64."""
+    positions = np.cumsum(lengths) - lengths
+    return np.repeat(starts - positions, lengths) + np.arange(int(lengths.sum()))

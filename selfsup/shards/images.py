@@ -1,12 +1,8 @@
-"""Images as raw pixels in shards on disk, memory-mapped.
-
-A folder of them holds ``manifest.json``, ``shard-00000.safetensors`` … and, where some images could
-not be read, ``problems.jsonl``.
+"""Image shards: raw pixels, memory-mapped.
 
 Letters in shapes: ``n`` images of a shard, ``H`` height, ``W`` width, in pixels.
 """
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
-from selfsup.shards.folder import damage_of, map_safetensors, read_manifest_of, safetensors_header
+from selfsup.shards.arrays import map_safetensors, write_safetensors
+from selfsup.shards.folder import ResumeState, ShardFormat, damage_of, read_manifest
 
-FORMAT = "selfsup-images"
-FORMAT_VERSION = 1
-PROGRESS_FILE = "progress.json"
+IMAGE_SHARDS = ShardFormat(
+    name="selfsup-images",
+    version=1,
+    unit="images",
+    content="images",
+    inputs="files",
+    made="images read",
+    remake="read the images",
+    remaking="reading the images",
+    no_folder="no such folder: check the path",
+    interrupted="reading was interrupted: run the same command again to finish it",
+    no_manifest="holds no images as pixels (no manifest.json): name another folder",
+)
 
 # No file name holds this character.
 _BETWEEN_NAMES = "\0"
@@ -33,19 +39,17 @@ _BETWEEN_NAMES = "\0"
 class ImageShard:
     """One shard; image ``i`` is ``pixels[offsets[i]:offsets[i + 1]].reshape(*sizes[i], 3)``.
 
+    The file also holds the images' names and digests.
+
     Attributes:
         pixels: uint8, RGB, the images one after another, row by row; memory-mapped, read-only.
         offsets: int64 [n + 1], positions in ``pixels``.
         sizes: int64 [n, 2], heights and widths.
-        digests: uint64 [n], a hash of each image's size and pixels.
-        names: the files they were read from, relative to the folder that was read.
     """
 
     pixels: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
-    digests: np.ndarray
-    names: list[str]
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -58,10 +62,10 @@ class ImageShard:
 
 @dataclass(frozen=True)
 class ImageShards:
-    """An opened folder of images; ``images[number]`` is one of them, and ``len`` says how many.
+    """An opened folder of images: a sequence of them.
 
     Attributes:
-        folder: where they lie.
+        folder: the shards folder.
         manifest: what ``manifest.json`` holds.
         shards: in order.
     """
@@ -71,21 +75,20 @@ class ImageShards:
     shards: tuple[ImageShard, ...]
 
     @staticmethod
-    def read(folder: str | Path, *, verify: bool = False) -> "ImageShards":
+    def read(folder: str | Path) -> "ImageShards":
         """Open a folder of images without reading their pixels.
 
         Args:
             folder: what ``prepare_images`` wrote.
-            verify: also compare every shard with its checksum, which reads all of it.
 
         Raises:
-            UserError: the folder is missing, unfinished, of another format version, or a shard is
-                missing, cut short or (with ``verify``) altered.
+            UserError: the folder is missing, unfinished or of another format version, or a shard
+                is missing or cut short.
         """
         folder = Path(folder)
-        manifest = read_image_manifest(folder)
+        manifest = read_manifest(folder, IMAGE_SHARDS)
         for entry in manifest["shards"]:
-            damage = damage_of(folder, entry, verify=verify)
+            damage = damage_of(folder, entry, verify=False)
             if damage:
                 raise UserError(f"{damage}: delete {folder} and read the images again")
         shards = tuple(_open(folder / entry["file"]) for entry in manifest["shards"])
@@ -98,17 +101,12 @@ class ImageShards:
         """One image, uint8 [H, W, 3], a read-only view of the file.
 
         Raises:
-            IndexError: there is no image of this number; negative ones do not count from the end.
+            IndexError: there is no image of this number; negative numbers are not allowed.
         """
         if not 0 <= number < len(self):
             raise IndexError(f"image {number} of {len(self)}")
         index = bisect_right(self._ends, number)
         return self.shards[index][number - (self._ends[index - 1] if index else 0)]
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The file that each image was read from, relative to the folder that was read."""
-        return [name for shard in self.shards for name in shard.names]
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -120,20 +118,29 @@ class ImageShards:
         return list(accumulate(map(len, self.shards)))
 
 
-def read_image_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``manifest.json`` of a finished folder of images.
+@dataclass
+class ImageResumeState(ResumeState):
+    """How many files are read, and what became of them.
 
-    Raises:
-        UserError: there is none, it cannot be read, or it is of another format version.
+    Attributes:
+        files_read: the number of the file to resume with.
+        bad_images: files that could not be read.
+        duplicate_images: files dropped because an earlier one held the same pixels.
+        first_bad: the first problem, in words; empty if there is none.
     """
-    return read_manifest_of(
-        folder,
-        FORMAT,
-        FORMAT_VERSION,
-        what="images",
-        again="read the images",
-        missing=_why_no_manifest,
-    )
+
+    files_read: int = 0
+    bad_images: int = 0
+    duplicate_images: int = 0
+    first_bad: str = ""
+
+    @property
+    def done(self) -> str:
+        return f"{self.files_read} files"
+
+    @property
+    def problem_count(self) -> int:
+        return self.bad_images
 
 
 def write_image_shard(
@@ -144,7 +151,7 @@ def write_image_shard(
     Args:
         path: its file.
         images: uint8 [H, W, 3] each.
-        digests: of the images, 64 bits each.
+        digests: 64-bit hashes of the images.
         names: the files they were read from.
 
     Returns:
@@ -153,57 +160,24 @@ def write_image_shard(
     Raises:
         UserError: the disk is full; nothing of the shard is left behind.
     """
-    sizes = np.array([image.shape[:2] for image in images], "<i8").reshape(-1)
     offsets = np.array([0, *accumulate(image.size for image in images)], "<i8")
     text = _BETWEEN_NAMES.join(names).encode("utf-8", "surrogateescape")
     arrays = {
         "offsets": offsets,
-        "sizes": sizes,
+        "sizes": np.array([image.shape[:2] for image in images], "<i8").reshape(-1),
         "digests": np.array(digests, "<u8"),
         "names": np.frombuffer(text, np.uint8),
     }
-    header = safetensors_header(
-        {
-            **{name: (array.dtype, len(array)) for name, array in arrays.items()},
-            "pixels": (np.dtype(np.uint8), int(offsets[-1])),
-        }
-    )
-    checksum = hashlib.sha256()
-    size = 0
-    with replacing(path) as file:
-        for part in (header, *arrays.values(), *images):
-            data = part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes()
-            checksum.update(data)
-            size += len(data)
-            file.write(data)
-    return {
-        "file": path.name,
-        "bytes": size,
-        "sha256": checksum.hexdigest(),
-        "images": len(images),
-    }
+    pixels = (np.ascontiguousarray(image).tobytes() for image in images)
+    last = ("pixels", np.dtype(np.uint8), int(offsets[-1]))
+    return {**write_safetensors(path, arrays, last, pixels), "images": len(images)}
 
 
-def digests_of(folder: Path, entry: dict[str, Any]) -> np.ndarray:
+def read_digests(folder: Path, entry: dict[str, Any]) -> np.ndarray:
     """The digests, uint64 [n], in the shard that a manifest's entry names."""
-    return _open(folder / entry["file"]).digests
+    return map_safetensors(folder / entry["file"])["digests"]
 
 
 def _open(path: Path) -> ImageShard:
     arrays = map_safetensors(path)
-    names = arrays["names"].tobytes().decode("utf-8", "surrogateescape")
-    return ImageShard(
-        arrays["pixels"],
-        arrays["offsets"],
-        arrays["sizes"].reshape(-1, 2),
-        arrays["digests"],
-        names.split(_BETWEEN_NAMES),
-    )
-
-
-def _why_no_manifest(folder: Path) -> str:
-    if not folder.exists():
-        return f"{folder}: no such folder: check the path"
-    if (folder / PROGRESS_FILE).exists():
-        return f"{folder}: reading was interrupted: run the same command again to finish it"
-    return f"{folder}: holds no images as pixels (no manifest.json): name another folder"
+    return ImageShard(arrays["pixels"], arrays["offsets"], arrays["sizes"].reshape(-1, 2))

@@ -1,27 +1,107 @@
-"""Write one token shard: tokens are streamed to the disk, only the boundaries stay in memory."""
+"""Token shards: token ids with the boundaries of sentences and documents, memory-mapped.
+
+The shards folder also holds a copy of the tokenizer in ``tokenizer/``.
+
+Letters in shapes: ``T`` tokens of a shard, ``S`` sentences, ``D`` documents.
+"""
 
 import contextlib
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from selfsup.atomic_files import replacing, writing_to
+from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
-from selfsup.shards.folder import damage_of, map_safetensors, read_manifest_of, safetensors_header
+from selfsup.shards.arrays import map_safetensors, write_safetensors
+from selfsup.shards.folder import ResumeState, ShardFormat, damage_of, read_manifest
+
+TOKEN_SHARDS = ShardFormat(
+    name="selfsup-shards",
+    version=1,
+    unit="tokens",
+    content="token shards",
+    inputs="corpus files",
+    made="shards made",
+    remake="run prepare",
+    remaking="making the shards",
+    no_folder="no such folder: make the shards with `selfsup prepare`",
+    interrupted="prepare was interrupted: run the same prepare command again to finish it",
+    no_manifest="holds no token shards (no manifest.json): make them with `selfsup prepare`",
+)
 
 _COPY_BYTES = 1 << 20
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
-    """uint16 where every id fits, else uint32 (both little-endian)."""
+    """uint16 if every id fits, else uint32 (both little-endian)."""
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
 
 
+@dataclass(frozen=True)
+class Shard:
+    """One shard; sentence ``s`` is ``tokens[sentence_offsets[s]:sentence_offsets[s + 1]]``.
+
+    Attributes:
+        tokens: uint16 or uint32 [T], without special tokens, memory-mapped and read-only.
+        sentence_offsets: int64 [S + 1], positions in ``tokens``.
+        document_offsets: int64 [D + 1], indices of sentences.
+    """
+
+    tokens: np.ndarray
+    sentence_offsets: np.ndarray
+    document_offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shards:
+    """An opened shards folder."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    shards: tuple[Shard, ...]
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The copy of the tokenizer that made these shards."""
+        return self.folder / "tokenizer"
+
+    @property
+    def vocab_size(self) -> int:
+        """Every token id is below this."""
+        return self.manifest["vocab_size"]
+
+
+def open_shards(folder: str | Path) -> Shards:
+    """Open a shards folder without reading the tokens.
+
+    Args:
+        folder: what ``prepare`` wrote.
+
+    Raises:
+        UserError: the folder is missing, unfinished or of another format version, or a shard is
+            missing or cut short.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder, TOKEN_SHARDS)
+    return Shards(
+        folder=folder,
+        manifest=manifest,
+        shards=tuple(_open_shard(folder, entry) for entry in manifest["shards"]),
+    )
+
+
+def _open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
+    damage = damage_of(folder, entry, verify=False)
+    if damage:
+        raise UserError(f"{damage}: run prepare again, it makes this shard anew")
+    arrays = map_safetensors(folder / entry["file"])
+    return Shard(arrays["tokens"], arrays["sentence_offsets"], arrays["document_offsets"])
+
+
 class ShardWriter:
-    """Takes documents in order; ``finish`` puts the shard in its place and describes it."""
+    """Writes one shard: tokens are streamed to the disk, only the boundaries stay in memory."""
 
     def __init__(self, path: Path, dtype: np.dtype) -> None:
         self.path = path
@@ -60,32 +140,19 @@ class ShardWriter:
         """
         with writing_to(self.path):
             self._token_file.close()
+        # The int64 arrays come first, so that they are aligned for any number of tokens.
         offsets = {
             "document_offsets": _offsets(self._document_lengths),
             "sentence_offsets": _offsets(self._sentence_lengths),
         }
-        # The int64 arrays come first, so that they are aligned whatever the number of tokens.
-        header = safetensors_header(
-            {
-                **{name: (array.dtype, len(array)) for name, array in offsets.items()},
-                "tokens": (self.dtype, self.tokens),
-            }
-        )
-        checksum = hashlib.sha256()
-        size = 0
-        with replacing(self.path) as out, self._token_path.open("rb") as token_file:
-            parts = [header, *(array.tobytes() for array in offsets.values())]
-            while parts:
-                checksum.update(parts[0])
-                size += len(parts[0])
-                out.write(parts.pop(0))
-                if not parts and (chunk := token_file.read(_COPY_BYTES)):
-                    parts.append(chunk)
+        with self._token_path.open("rb") as tokens:
+            chunks = iter(lambda: tokens.read(_COPY_BYTES), b"")
+            entry = write_safetensors(
+                self.path, offsets, ("tokens", self.dtype, self.tokens), chunks
+            )
         self._token_path.unlink()
         return {
-            "file": self.path.name,
-            "bytes": size,
-            "sha256": checksum.hexdigest(),
+            **entry,
             "tokens": self.tokens,
             "sentences": len(offsets["sentence_offsets"]) - 1,
             "documents": len(offsets["document_offsets"]) - 1,
@@ -93,7 +160,7 @@ class ShardWriter:
 
     def abandon(self) -> None:
         """Remove what was written so far; harmless after ``finish``."""
-        with contextlib.suppress(OSError):  # Closing writes, too, and the disk may be full.
+        with contextlib.suppress(OSError):  # Closing also writes, and the disk may be full.
             self._token_file.close()
         self._token_path.unlink(missing_ok=True)
 
@@ -107,100 +174,77 @@ def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
     return offsets
 
 
-# Read token shards: flat arrays of token ids with sentence and document boundaries, memory-mapped.
-#
-# A shards folder holds ``manifest.json``, ``shard-00000.safetensors`` …, a copy of the tokenizer
-# in
-# ``tokenizer/`` and, where the corpus had records that could not be read, ``problems.jsonl``.
-#
-# Letters in shapes: ``T`` tokens of a shard laid end to end, ``S`` sentences, ``D`` documents.
-
-
-FORMAT = "selfsup-shards"
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One shard; sentence ``s`` is ``tokens[sentence_offsets[s]:sentence_offsets[s + 1]]``.
+@dataclass
+class Counts:
+    """What was read and written.
 
     Attributes:
-        tokens: uint16 or uint32 [T], without special tokens, memory-mapped and read-only.
-        sentence_offsets: int64 [S + 1], positions in ``tokens``.
-        document_offsets: int64 [D + 1], positions in the sentences.
+        records: records read, including bad ones; in plain text each line is one.
+        bad_records: records that could not be read.
+        bytes_read: bytes of text, in UTF-8.
+        documents: documents written.
+        sentences: sentences written.
+        tokens: tokens written.
+        duplicate_documents: documents dropped as duplicates.
+        duplicate_paragraphs: paragraphs dropped as duplicates from other documents.
+        empty_documents: documents not written because they have no text, or none is left.
     """
 
-    tokens: np.ndarray
-    sentence_offsets: np.ndarray
-    document_offsets: np.ndarray
+    records: int = 0
+    bad_records: int = 0
+    bytes_read: int = 0
+    documents: int = 0
+    sentences: int = 0
+    tokens: int = 0
+    duplicate_documents: int = 0
+    duplicate_paragraphs: int = 0
+    empty_documents: int = 0
 
 
-@dataclass(frozen=True)
-class Shards:
-    """An opened shards folder."""
+@dataclass
+class TokenResumeState(ResumeState):
+    """Where in the corpus to resume.
 
-    folder: Path
-    manifest: dict[str, Any]
-    shards: tuple[Shard, ...]
+    The hashes of the texts that occur first in a finished shard are in a file next to the shard.
+
+    Attributes:
+        position: the input, and the record in it, that the next shard begins with.
+        counts: up to that position.
+        first_bad: the first bad record, in words; empty if there is none.
+    """
+
+    position: tuple[int, int] = (0, 0)
+    counts: Counts = field(default_factory=Counts)
+    first_bad: str = ""
 
     @property
-    def tokenizer_folder(self) -> Path:
-        """The copy of the tokenizer that made these shards."""
-        return self.folder / "tokenizer"
+    def done(self) -> str:
+        return f"{len(self.shards)} finished shards, {self.counts.tokens} tokens"
 
     @property
-    def vocab_size(self) -> int:
-        """Every token id is below this."""
-        return self.manifest["vocab_size"]
+    def problem_count(self) -> int:
+        return self.counts.bad_records
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        position, counts = tuple(values["position"]), Counts(**values["counts"])
+        return cls(**{**values, "position": position, "counts": counts})
+
+    def damage(self, folder: Path) -> str | None:
+        files = (_hashes_file(folder, index) for index in range(len(self.shards)))
+        missing = next((file for file in files if not file.exists()), None)
+        return super().damage(folder) or (f"{missing}: missing" if missing else None)
 
 
-def open_shards(folder: str | Path, *, verify: bool = False) -> Shards:
-    """Open a shards folder without reading the tokens.
-
-    Args:
-        folder: what ``prepare`` wrote.
-        verify: also compare every shard with its checksum, which reads all of it.
-
-    Raises:
-        UserError: the folder is missing, unfinished, of another format version, or a shard is
-            missing, cut short or (with ``verify``) altered.
-    """
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    return Shards(
-        folder=folder,
-        manifest=manifest,
-        shards=tuple(_open_shard(folder, entry, verify) for entry in manifest["shards"]),
-    )
+def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> None:
+    """Write the hashes, uint64 [n], of the texts that occur first in a shard."""
+    write_bytes(_hashes_file(folder, index), hashes.astype("<u8").tobytes())
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``manifest.json`` of a finished shards folder.
-
-    Raises:
-        UserError: there is none, it cannot be read, or it is of another format version.
-    """
-    return read_manifest_of(
-        folder,
-        FORMAT,
-        FORMAT_VERSION,
-        what="token shards",
-        again="run prepare",
-        missing=_why_no_manifest,
-    )
+def load_hashes(folder: Path, index: int) -> np.ndarray:
+    """Read what ``save_hashes`` wrote."""
+    return np.frombuffer(_hashes_file(folder, index).read_bytes(), "<u8")
 
 
-def _open_shard(folder: Path, entry: dict[str, Any], verify: bool) -> Shard:
-    damage = damage_of(folder, entry, verify=verify)
-    if damage:
-        raise UserError(f"{damage}: run prepare again, it makes this shard anew")
-    tensors = map_safetensors(folder / entry["file"])
-    return Shard(tensors["tokens"], tensors["sentence_offsets"], tensors["document_offsets"])
-
-
-def _why_no_manifest(folder: Path) -> str:
-    if not folder.exists():
-        return f"{folder}: no such folder: make the shards with `selfsup prepare`"
-    if (folder / "progress.json").exists():
-        return f"{folder}: prepare was interrupted: run the same prepare command again to finish it"
-    return f"{folder}: holds no token shards (no manifest.json): make them with `selfsup prepare`"
+def _hashes_file(folder: Path, index: int) -> Path:
+    return folder / f"hashes-{index:05d}.u64"

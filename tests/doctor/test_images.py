@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from selfsup.doctor.command import doctor
-from selfsup.images.decoding import ShorterSide
+from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images
 from selfsup.images.prepare import prepare_images
 from selfsup.runs.folder import run_yaml
 from selfsup.settings import DoctorSettings, PretrainSettings
-from selfsup.shards.unfinished_images import ImageProgress
+from selfsup.shards.images import ImageResumeState
 from tests.found_problems import found_in, only_one
 from tests.pretraining.images.toy_pictures import write_toy_pictures
 
@@ -42,7 +42,7 @@ def test_one_image_is_too_few(tmp_path):
 def test_decoded_images_are_compared_with_their_manifest(tmp_path):
     files = find_images(write_toy_pictures(tmp_path / "files", 4))
     out = tmp_path / "images"
-    prepare_images(files, tmp_path / "files", out, ShorterSide(16), show_progress=False)
+    prepare_images(files, tmp_path / "files", out, ResizeShorterSide(16), show_progress=False)
     assert facts_of(out) == ("decoded images", {"images": 4})
     assert found_in(out) == []
     shard = out / "shard-00000.safetensors"
@@ -53,7 +53,7 @@ def test_decoded_images_are_compared_with_their_manifest(tmp_path):
 
 
 def test_images_of_which_not_all_are_decoded_are_to_be_gone_on_with(tmp_path):
-    ImageProgress({"inputs_sha256": "0", "settings": {}}, files_read=3).save(tmp_path)
+    ImageResumeState({"inputs_sha256": "0", "settings": {}}, files_read=3).save(tmp_path)
     assert facts_of(tmp_path) == ("decoded images", {})
     found = only_one(found_in(tmp_path))
     assert "reading was interrupted → run the same command again to finish it" in found

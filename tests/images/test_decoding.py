@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfsup.images.decoding import BadImage, ShorterSide, Square, decode, image_size
+from selfsup.images.decoding import BadImage, ResizeShorterSide, ResizeSquare, decode, image_size
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
-AS_STORED = ShorterSide(1000)
+AS_STORED = ResizeShorterSide(1000)
 
 
 def save(path, image: Image.Image, **how):
@@ -145,13 +145,13 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("stored", "form", "wanted"),
     [
-        ((40, 60), ShorterSide(20), (20, 30)),
-        ((60, 40), ShorterSide(20), (30, 20)),
-        ((40, 60), ShorterSide(50), (40, 60)),
-        ((10, 100), ShorterSide(50), (10, 40)),
-        ((400, 40), ShorterSide(20), (80, 20)),
-        ((40, 60), Square(50), (50, 50)),
-        ((8, 8), Square(50), (50, 50)),
+        ((40, 60), ResizeShorterSide(20), (20, 30)),
+        ((60, 40), ResizeShorterSide(20), (30, 20)),
+        ((40, 60), ResizeShorterSide(50), (40, 60)),
+        ((10, 100), ResizeShorterSide(50), (10, 40)),
+        ((400, 40), ResizeShorterSide(20), (80, 20)),
+        ((40, 60), ResizeSquare(50), (50, 50)),
+        ((8, 8), ResizeSquare(50), (50, 50)),
     ],
 )
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -165,7 +165,9 @@ def test_a_jpeg_decoded_small_shows_the_same_picture(tmp_path):
     pixels = np.stack([np.tile(ramp, (300, 1)), np.tile(ramp[:300, None], (1, 400))], 2)
     pixels = np.concatenate([pixels, pixels[:, :, :1] // 2], 2)
     images = [
-        decode(save(tmp_path / f"a.{suffix}", Image.fromarray(pixels)), ShorterSide(30)).astype(int)
+        decode(
+            save(tmp_path / f"a.{suffix}", Image.fromarray(pixels)), ResizeShorterSide(30)
+        ).astype(int)
         for suffix in ("png", "jpg")
     ]
     assert np.abs(images[0] - images[1]).max() <= 6
@@ -179,7 +181,7 @@ def test_a_square_is_what_the_vit_processor_of_transformers_makes(tmp_path):
         image = Image.fromarray(noise(height, width))
         file = save(tmp_path / f"{number}.png", image)
         expected = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
-        decoded = decode(file, Square(32)).transpose(2, 0, 1)
+        decoded = decode(file, ResizeSquare(32)).transpose(2, 0, 1)
         np.testing.assert_array_equal(decoded, expected["pixel_values"][0].astype(np.uint8))
 
 
@@ -195,7 +197,7 @@ def test_a_square_is_what_the_vit_processor_of_transformers_makes(tmp_path):
 def test_what_is_no_image_is_refused_with_a_reason(tmp_path, content, reason):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(BadImage, match=reason):
-        decode(tmp_path / "a.png", Square(32))
+        decode(tmp_path / "a.png", ResizeSquare(32))
 
 
 def test_pillow_is_not_heard_when_an_image_is_too_large(tmp_path):
@@ -203,7 +205,7 @@ def test_pillow_is_not_heard_when_an_image_is_too_large(tmp_path):
     (tmp_path / "a.png").write_bytes(png_header(11_000, 11_000))
     script = (
         "import sys; from pathlib import Path; from selfsup.images.decoding import *\n"
-        "try: decode(Path(sys.argv[1]), Square(8))\n"
+        "try: decode(Path(sys.argv[1]), ResizeSquare(8))\n"
         "except BadImage as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "a.png")]
@@ -219,7 +221,7 @@ def test_a_truncated_image_is_refused(tmp_path, suffix, share):
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(BadImage, match="damaged"):
-        decode(file, Square(32))
+        decode(file, ResizeSquare(32))
 
 
 @pytest.mark.filterwarnings("ignore")  # pytest sets aside those that the module itself ignores
@@ -234,7 +236,7 @@ def test_damaged_bytes_give_pixels_or_a_reason_in_one_line(tmp_path, suffix):
         damaged[random.integers(0, min(len(content), 200), 5)] = random.integers(0, 256, 5)
         file.write_bytes(damaged.tobytes())
         try:
-            pixels = decode(file, Square(16))
+            pixels = decode(file, ResizeSquare(16))
         except BadImage as error:
             reasons.append(str(error))
         else:
@@ -247,16 +249,16 @@ def test_a_side_that_is_too_small_is_refused(tmp_path):
     dot = save(tmp_path / "dot.png", Image.new("RGB", (1, 1)))
     line = save(tmp_path / "line.png", Image.new("RGB", (100, 7)))
     with pytest.raises(BadImage, match=r"1 × 1 pixels, a side must have at least 8"):
-        decode(dot, Square(32))
+        decode(dot, ResizeSquare(32))
     with pytest.raises(BadImage, match="100 × 7 pixels"):
-        decode(line, Square(32))
-    assert decode(line, Square(32), smallest=7).shape == (32, 32, 3)
+        decode(line, ResizeSquare(32))
+    assert decode(line, ResizeSquare(32), smallest=7).shape == (32, 32, 3)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(BadImage, match="cannot be read"):
-        decode(tmp_path / "folder.png", Square(32))
+        decode(tmp_path / "folder.png", ResizeSquare(32))
     with pytest.raises(BadImage, match="cannot be read"):
         image_size(tmp_path / "missing.png")
 

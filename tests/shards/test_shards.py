@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from selfsup.errors import UserError
+from selfsup.shards.folder import damage_of, first_damage
 from selfsup.shards.tokens import ShardWriter, open_shards, token_dtype
 
 DOCUMENTS = st.lists(
@@ -35,7 +36,7 @@ def write_shards(folder, documents: list[list[list[int]]], vocab_size: int = 60_
 
 
 def read_back(folder) -> list[list[list[int]]]:
-    (shard,) = open_shards(folder, verify=True).shards
+    (shard,) = open_shards(folder).shards
     return [
         [
             shard.tokens[slice(*shard.sentence_offsets[s : s + 2])].tolist()
@@ -103,9 +104,12 @@ def test_an_altered_shard_is_found_when_asked_to_look(tmp_path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    open_shards(tmp_path)
-    with pytest.raises(UserError, match="checksum"):
-        open_shards(tmp_path, verify=True)
+    (entry,) = open_shards(tmp_path).manifest["shards"]
+    assert damage_of(tmp_path, entry, verify=False) is None
+    damage = damage_of(tmp_path, entry, verify=True)
+    assert damage is not None
+    assert "checksum" in damage
+    assert first_damage(tmp_path, [entry]) == damage
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ Record = Document | BadRecord
 
 DEFAULT_MAX_BAD_FRACTION = 0.01
 
-# The bad fraction is judged from here on, and at the end: a file may begin badly.
-_JUDGED_FROM = 1000
+# The bad fraction is first checked after this many records: a file may begin badly.
+_CHECKED_FROM = 1000
 
 
 def check_max_bad_fraction(fraction: float) -> None:
@@ -63,10 +63,10 @@ def check_max_bad_fraction(fraction: float) -> None:
         raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
 
 
-class BadRecordTally:
-    """Counts records and stops where too many are bad.
+class BadRecordCounter:
+    """Counts records and raises an error if too many are bad.
 
-    The fraction is judged at the end, and after each bad record once there were 1,000 records.
+    The fraction is checked after each bad record, from the 1,000th record on, and at the end.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class BadRecordTally:
         what: str = "records",
     ) -> None:
         """Args:
-        max_fraction: the part of them that may be bad.
+        max_fraction: the fraction of the records that may be bad.
         records: how many were counted before.
         bad: how many of those were bad.
         first_bad: the first of the bad ones, in words.
-        what: the word for them.
+        what: what messages call the records.
         """
         check_max_bad_fraction(max_fraction)
         self._max_fraction = max_fraction
@@ -104,15 +104,15 @@ class BadRecordTally:
         self.records += 1
         self.bad += 1
         self.first_bad = self.first_bad or str(record)
-        if self.records >= _JUDGED_FROM:
-            self.judge_all()
+        if self.records >= _CHECKED_FROM:
+            self.check_fraction()
 
     def count_good(self, records: int) -> None:
         """Count records that could be read."""
         self.records += records
 
-    def judge_all(self) -> None:
-        """Judge what was counted so far.
+    def check_fraction(self) -> None:
+        """Check the fraction of bad records so far.
 
         Raises:
             UserError: too many were bad; it names the first.
@@ -120,7 +120,7 @@ class BadRecordTally:
         if self.bad > self._max_fraction * self.records:
             raise UserError(
                 f"{self.first_bad} — and with it {self.bad} of {self.records} {self._what} cannot "
-                f"be read: mend them or raise --max-bad-fraction ({self._max_fraction})"
+                f"be read: fix them or raise --max-bad-fraction ({self._max_fraction})"
             )
 
 

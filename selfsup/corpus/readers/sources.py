@@ -12,7 +12,7 @@ from selfsup.corpus.readers.arrow_tables import read_parquet
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
-    BadRecordTally,
+    BadRecordCounter,
     Document,
     Record,
 )
@@ -54,13 +54,13 @@ def read_documents(
     Raises:
         UserError: as ``find_inputs``, or too many records cannot be read.
     """
-    tally = BadRecordTally(max_bad_fraction)
+    counter = BadRecordCounter(max_bad_fraction)
     stream = RecordStream(find_inputs(sources), text_field, text_documents)
     for _, _, record in stream:
-        tally.count(record)
+        counter.count(record)
         if isinstance(record, Document):
             yield record
-    tally.judge_all()
+    counter.check_fraction()
 
 
 class RecordStream:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.images.decoding import ShorterSide
-from selfsup.images.files import find_images, typical_side
+from selfsup.images.decoding import ResizeShorterSide
+from selfsup.images.files import find_images, median_shorter_side
 from selfsup.images.prepare import prepare_images
 from selfsup.pretraining.kind import is_image_shards, of_other_kind, refuse_runs
 from selfsup.settings import PretrainSettings
@@ -65,7 +65,7 @@ def pretraining_images(settings: PretrainSettings, run: Path, is_resumed: bool) 
                 files,
                 _common_folder(settings.data),
                 folder,
-                ShorterSide(round(_ROOM * settings.image_size)),
+                ResizeShorterSide(round(_ROOM * settings.image_size)),
                 workers=settings.workers,
                 max_bad_fraction=settings.max_bad_fraction,
             )
@@ -83,7 +83,7 @@ def usual_side(settings: PretrainSettings) -> int:
     folder = _shards_folder(settings)
     if folder is not None:
         return int(np.median(ImageShards.read(folder).sizes.min(axis=1)))
-    return typical_side(_files(settings))
+    return median_shorter_side(_files(settings))
 
 
 def _files(settings: PretrainSettings) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.prepare import PROBLEMS_FILE, prepare
+from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.sources import find_inputs
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
@@ -17,7 +17,8 @@ from selfsup.pretraining.kind import is_token_shards, of_other_kind, refuse_runs
 from selfsup.pretraining.text.extend_vocabulary import check_extensible, write_extended_tokenizer
 from selfsup.pretraining.text.model import TEXT_OBJECTIVES
 from selfsup.settings import PretrainSettings
-from selfsup.shards.tokens import Shards, open_shards, read_manifest
+from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
+from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 
 # Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
@@ -104,7 +105,7 @@ def _shards_of_this_run(settings: PretrainSettings, run: Path) -> Shards:
         UserError: it was made of another text than ``run.yaml`` names.
     """
     shards = open_shards(run / SHARDS)
-    made_of = read_manifest(run / SHARDS)["sources"]
+    made_of = read_manifest(run / SHARDS, TOKEN_SHARDS)["sources"]
     if made_of != list(settings.data):
         raise UserError(
             f"{run / SHARDS}: made of {' '.join(made_of)}, but {run}/run.yaml says "

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.readers.documents import BadRecordTally
+from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, Form, ShorterSide, decode
+from selfsup.images.decoding import BadImage, Resize, ResizeShorterSide, decode
 from selfsup.images.files import check_name, find_images, find_labelled_images
 
 _MOST_THREADS = 16
@@ -27,7 +27,7 @@ class DecodedImages:
     They are kept in a temporary file, not in memory: it has no name and goes with this object.
     """
 
-    def __init__(self, files: Sequence[Path], form: Form, *, smallest: int, keep: bool) -> None:
+    def __init__(self, files: Sequence[Path], form: Resize, *, smallest: int, keep: bool) -> None:
         """Nothing is decoded yet.
 
         Args:
@@ -100,7 +100,7 @@ def threads() -> ThreadPoolExecutor:
 # The fewest pixels that a side of an image may have.
 SMALLEST_SIDE = 8
 # To see whether an image can be decoded; small, so that a JPEG is decoded at an eighth of its size.
-_GLANCE = ShorterSide(SMALLEST_SIDE)
+_GLANCE = ResizeShorterSide(SMALLEST_SIDE)
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,10 @@ def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages
         raise UserError(first)
     if not kept:
         raise UserError(f"{images.source}: none of its images can be read (the first is {first})")
-    tally = BadRecordTally(
+    counter = BadRecordCounter(
         max_bad_fraction, records=len(images), bad=len(bad), first_bad=first, what="images"
     )
-    tally.judge_all()
+    counter.check_fraction()
     note = (
         f"{images.source}: {len(bad):,} of {len(images):,} images cannot be read and are left out "
         f"(the first is {first})"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.images.crops import random_crops
-from selfsup.images.decoding import ShorterSide, Square
+from selfsup.images.decoding import ResizeShorterSide, ResizeSquare
 from selfsup.tasks.image_classification.data import (
     SMALLEST_SIDE,
     DecodedImages,
@@ -105,13 +105,13 @@ class EncodedImages:
         """Each image as a whole, brought to the model's size."""
         # Images with labels are scored again after every epoch.
         keep = self.images.labels is not None
-        form = Square(self.preparation.image_size)
+        form = ResizeSquare(self.preparation.image_size)
         return DecodedImages(self.images.files, form, smallest=SMALLEST_SIDE, keep=keep)
 
     @cached_property
     def to_crop(self) -> DecodedImages:
         """Each image in its proportions, to cut crops from."""
-        form = ShorterSide(round(_ROOM * self.preparation.image_size))
+        form = ResizeShorterSide(round(_ROOM * self.preparation.image_size))
         return DecodedImages(self.images.files, form, smallest=SMALLEST_SIDE, keep=True)
 
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from selfsup.training.progress_display import ProgressDisplay
+from selfsup.progress import ProgressDisplay
 
 
 def test_square_brackets_are_shown_as_they_are_in_a_terminal():
