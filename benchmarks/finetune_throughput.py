@@ -229,6 +229,7 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """The loop of ``selfsup finetune``, and an epoch's batches for it."""
+    from selfsup.finetuning.batches import EpochBatches
     from selfsup.finetuning.data import encode_task_data, read_task_files
     from selfsup.finetuning.embedding_rows import learning_rows_in_use
     from selfsup.finetuning.find_starting_point import find_starting_point
@@ -236,7 +237,6 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     from selfsup.finetuning.run import with_defaults
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.base import reading_of
-    from selfsup.tasks.batches import EpochBatches
     from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import Extent, RunState, Stage, StepSettings, train

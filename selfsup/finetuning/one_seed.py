@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selfsup.finetuning.batches import EpochBatches
 from selfsup.finetuning.data import TaskData
 from selfsup.finetuning.plan import LearningPlan
 from selfsup.inference.scoring import score
 from selfsup.tasks.base import Task, Units, Windows
-from selfsup.tasks.batches import EpochBatches
 from selfsup.tasks.labels import Labels
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (

@@ -12,6 +12,7 @@ from selfsup.atomic_files import alone_in
 from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.finetuning.data import TaskData, encode_task_data, read_task_files
 from selfsup.finetuning.embedding_rows import learning_rows_in_use
 from selfsup.finetuning.find_starting_point import find_starting_point
@@ -33,7 +34,6 @@ from selfsup.runs.folder import (
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, Units, Windows, reading_of
-from selfsup.tasks.batches import FrozenFeatures
 from selfsup.tasks.labels import Kind
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
