@@ -153,7 +153,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     """A classifier of two labels that both sides can load, its head drawn at random."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
-    from selfsup.finetuning.find_starting_point import find_starting_point
+    from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.labels import Labels, Limits
     from selfsup.tasks.registry import TASKS, save_task_model
@@ -232,9 +232,9 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     from selfsup.finetuning.batches import EpochBatches
     from selfsup.finetuning.data import encode_task_data, read_task_files
     from selfsup.finetuning.embedding_rows import learning_rows_in_use
-    from selfsup.finetuning.find_starting_point import find_starting_point
     from selfsup.finetuning.plan import plan_learning
     from selfsup.finetuning.run import with_defaults
+    from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.base import reading_of
     from selfsup.tasks.registry import TASKS

@@ -15,11 +15,10 @@ from selfsup.errors import UserError
 from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.finetuning.data import TaskData, encode_task_data, read_task_files
 from selfsup.finetuning.embedding_rows import learning_rows_in_use
-from selfsup.finetuning.find_starting_point import find_starting_point
 from selfsup.finetuning.layers import reinitialize_top
 from selfsup.finetuning.one_seed import EpochReport, SeedRun, merit, train_one_seed
 from selfsup.finetuning.plan import check_layers, layer_table, never_thawed, plan_learning
-from selfsup.finetuning.starting_point import StartingPoint
+from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
 from selfsup.finetuning.summary import FinetuneLog, summarize
 from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
