@@ -153,7 +153,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     """Write a classifier of two labels that both sides can load; its head is random."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
-    from selfsup.finetuning.find_starting_point import find_starting_point
+    from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.labels import Labels, Limits
     from selfsup.tasks.registry import TASKS, save_task_model
@@ -229,14 +229,14 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """Return the training loop of ``selfsup finetune``, and the batches of an epoch."""
+    from selfsup.finetuning.batches import EpochBatches
+    from selfsup.finetuning.compact_embedding import compact_word_embeddings
     from selfsup.finetuning.data import encode_task_data, read_task_files
-    from selfsup.finetuning.embedding_rows import learning_rows_in_use
-    from selfsup.finetuning.find_starting_point import find_starting_point
-    from selfsup.finetuning.plan import plan_learning
     from selfsup.finetuning.run import with_defaults
+    from selfsup.finetuning.setup import prepare_finetuning
+    from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
     from selfsup.tasks.base import reading_of
-    from selfsup.tasks.batches import EpochBatches
     from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import Extent, RunState, Stage, StepSettings, train
@@ -259,15 +259,15 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     settings = with_defaults(settings, start, data)
     model = start.build_model(task, data.labels, seed=0)
     units = data.train.encoded.units
-    UNTIL_THE_END.enter_context(learning_rows_in_use(settings, task, model, units))
-    plan = plan_learning(settings, model)
+    UNTIL_THE_END.enter_context(compact_word_embeddings(settings, task, model, units))
+    setup = prepare_finetuning(settings, model)
     batches = EpochBatches(units, BATCH_SIZE, seed=0)
     how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed=0)
 
     def learn(batches: list) -> None:
         train(
-            plan.learner,
-            plan.optimizer,
+            setup.model,
+            setup.optimizer,
             [Stage(1.0, batches, {})],
             Extent(steps=len(batches)),
             how,

@@ -145,12 +145,19 @@ def our_step(
     from selfsup.encoder.vit import VitEncoder
     from selfsup.pretraining.images.inpainting import PREDICTED_SHARE
     from selfsup.pretraining.images.model import ImageBatches, ImagePreTraining
-    from selfsup.training.optimizers import build_adamw
+    from selfsup.training.optimizers import (
+        PRETRAINING_BETAS,
+        PRETRAINING_EPS,
+        adamw,
+        parameter_groups,
+    )
 
     config = vit_config(arguments.encoder, arguments.image_size, arguments.patch_size)
     model = ImagePreTraining(VitEncoder(config), ["inpainting"]).train()
     initialize(model, config.initializer_range, seed=0)
-    optimizer = build_adamw(model.named_parameters(), LEARNING_RATE, WEIGHT_DECAY)
+    named = dict(model.named_parameters())
+    groups = parameter_groups(named.items(), dict.fromkeys(named, LEARNING_RATE), WEIGHT_DECAY)
+    optimizer = adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
     batches = ImageBatches(
         images,
         np.arange(len(images)),

@@ -170,14 +170,21 @@ def our_step(vocab_size: int, load: Load):
     from selfsup.pretraining.text.model import TextPreTraining
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import clip_gradients
-    from selfsup.training.optimizers import build_adamw
+    from selfsup.training.optimizers import (
+        PRETRAINING_BETAS,
+        PRETRAINING_EPS,
+        adamw,
+        parameter_groups,
+    )
 
     compute = choose_compute(load.device, "auto", None)
     config = bert_config(load.encoder, vocab_size, dropout=0.0)
     model = TextPreTraining(BertEncoder(config), ("mlm", "nsp"))
     initialize(model, config.initializer_range, seed=0)
     model.to(compute.device)
-    optimizer = build_adamw(model.named_parameters(), 1e-4, 0.01)
+    named = dict(model.named_parameters())
+    groups = parameter_groups(named.items(), dict.fromkeys(named, 1e-4), 0.01)
+    optimizer = adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
     parameters = list(model.parameters())
 
     def take_step(batch) -> None:

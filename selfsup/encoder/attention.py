@@ -1,10 +1,13 @@
-"""Sequences laid end to end, as one padded matrix for each sequence and head, and back.
+"""Multi-head self-attention over packed sequences.
 
-Attention multiplies matrices [L, K], one for each sequence and head. A row is moved there in one
-step, by its number; to pad the sequences first and to part the heads then would move it twice.
+Sequences are packed: their tokens are concatenated without padding. Attention multiplies one
+matrix [L, K] for each sequence and head. ``split_heads`` moves each token's vectors into these
+matrices in one step, by index; padding the sequences and then permuting the heads would move them
+twice. ``join_heads`` is the way back.
 
-Shapes: B sequences, T tokens in all, R rows (T, and filler), L padded length, H heads, K width of
-a head, N kinds of vectors side by side, such as keys and values.
+Shapes: B sequences, T tokens in total, R rows (T, and padding rows), L padded length, Q tokens that
+are queried, H heads, K width of a head, D = H × K, N kinds of vectors, such as keys and values.
+Padding rows may follow the T and the Q rows; they do not influence the tokens, nor the tokens them.
 """
 
 import math
@@ -21,16 +24,16 @@ from selfsup.encoder.packing import Packing, Queries
 def split_heads(x: Tensor, packing: Packing) -> tuple[Tensor, ...]:
     """x [R, N, H, K] → N times [B, H, L, K], zeros at padding."""
     rows, kinds, heads, width = x.shape
-    there, back = _moves(packing, kinds, heads, rows)
-    moved = _Moved.apply(x.reshape(-1, width), there, back)
+    to_heads, to_rows = _layout(packing, kinds, heads, rows)
+    moved = _Permute.apply(x.reshape(-1, width), to_heads, to_rows)
     return moved.view(kinds, -1, heads, packing.padded_length, width).unbind()  # type: ignore[union-attr]
 
 
 def join_heads(x: Tensor, packing: Packing, rows: int) -> Tensor:
-    """x [B, H, L, K] → [R, H × K], zeros at filler."""
+    """x [B, H, L, K] → [R, H × K], zeros in padding rows."""
     heads, width = x.shape[1], x.shape[3]
-    there, back = _moves(packing, 1, heads, rows)
-    moved = _Moved.apply(x.reshape(-1, width), back, there)
+    to_heads, to_rows = _layout(packing, 1, heads, rows)
+    moved = _Permute.apply(x.reshape(-1, width), to_rows, to_heads)
     return moved.view(rows, heads * width)  # type: ignore[union-attr]
 
 
@@ -43,48 +46,48 @@ def pad(x: Tensor, packing: Packing) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Move:
-    """Rows that come from elsewhere.
+class _Gather:
+    """Collects rows of a matrix by index.
 
     Attributes:
-        source: int64, which row each comes from.
-        blank: int64, which of them come from nowhere, and are zeros.
+        source: int64, the input row of each output row.
+        zero_rows: int64, the output rows that have no input row and are zeros.
     """
 
     source: Tensor
-    blank: Tensor
+    zero_rows: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
         moved = x.index_select(0, self.source)
-        return moved.index_fill_(0, self.blank, 0) if len(self.blank) else moved
+        return moved.index_fill_(0, self.zero_rows, 0) if len(self.zero_rows) else moved
 
 
-class _Moved(torch.autograd.Function):
-    """A move, whose gradient is the move back: nothing is accumulated."""
+class _Permute(torch.autograd.Function):
+    """Gathers rows; the gradient is gathered by the inverse, so nothing is accumulated."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, there: _Move, back: _Move) -> Tensor:
-        ctx.back = back
-        return there(x)
+    def forward(ctx, x: Tensor, gather: _Gather, inverse: _Gather) -> Tensor:
+        ctx.inverse = inverse
+        return gather(x)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[override]
-        return ctx.back(gradient), None, None
+        return ctx.inverse(gradient), None, None
 
 
-def _moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
-    """From [R × N × H, K] to [N × B × H × L, K], and back; worked out once for a batch."""
+def _layout(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Gather, _Gather]:
+    """From [R × N × H, K] to [N × B × H × L, K], and back; computed once for a batch."""
     key = kinds, heads, rows
-    if key not in packing.moves:
-        packing.moves[key] = _find_moves(packing, kinds, heads, rows)
-    return packing.moves[key]
+    if key not in packing.layouts:
+        packing.layouts[key] = _build_layout(packing, kinds, heads, rows)
+    return packing.layouts[key]
 
 
-def _find_moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Move, _Move]:
-    """As ``_moves``.
+def _build_layout(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Gather, _Gather]:
+    """See ``_layout``.
 
-    With lengths 2 and 1, padded to 2, one head and one kind: rows 0, 1 and 2 go to places 0, 1
-    and 2, and place 3 is padding.
+    Example: with lengths 2 and 1, padded to 2, one head and one kind, rows 0, 1 and 2 go to
+    positions 0, 1 and 2, and position 3 is padding.
     """
     lengths = packing.cu_seqlens.diff().long()
     batch, length, tokens = len(lengths), packing.padded_length, len(packing.position_ids)
@@ -96,33 +99,28 @@ def _find_moves(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_M
     of_kind = count(kinds) * (batch * heads * length)
     of_head = of_kind[:, None] + count(heads) * length  # [N, H]
 
-    def places(sequence: Tensor, position: Tensor) -> Tensor:
+    def targets(sequence: Tensor, position: Tensor) -> Tensor:
         first = sequence * (heads * length) + position
         return (first[:, None, None] + of_head).flatten()
 
     sequence = count(batch).repeat_interleave(lengths, output_size=tokens)
-    target = places(sequence, packing.position_ids)
+    target = targets(sequence, packing.position_ids)
     missing = length - lengths
     absent = batch * length - tokens
     sequence = count(batch).repeat_interleave(missing, output_size=absent)
-    padding = places(sequence, count(absent) + (lengths + missing - missing.cumsum(0))[sequence])
+    padding = targets(sequence, count(absent) + (lengths + missing - missing.cumsum(0))[sequence])
     source = target.new_zeros(len(target) + len(padding))
     source[target] = count(len(target))
-    filler = torch.arange(len(target), rows * kinds * heads, device=device)
-    return _Move(source, padding), _Move(torch.cat([target, torch.zeros_like(filler)]), filler)
-
-
-# Multi-head self-attention over sequences laid end to end.
-#
-# Shapes: T tokens in all, B sequences, L padded length, Q tokens asked for, H heads, K width of a
-# head, D = H × K. Rows of filler may follow the T and the Q; they make nothing of the tokens, and
-# the tokens nothing of them.
+    # Vectors of the padding rows after the tokens.
+    extra = torch.arange(len(target), rows * kinds * heads, device=device)
+    to_rows = _Gather(torch.cat([target, torch.zeros_like(extra)]), extra)
+    return _Gather(source, padding), to_rows
 
 
 class SelfAttention(nn.Module):
     """Scaled dot-product attention within each sequence (Vaswani et al. 2017, §3.2).
 
-    Query, key and value are one matrix product. No token sees another sequence's tokens.
+    Query, key and value are one matrix product. No token attends to another sequence.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -133,7 +131,7 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
-        """x [T, D] → [T, D], or [Q, D]: what the tokens asked for make of it."""
+        """x [T, D] → [T, D]; with ``queries`` only the rows of the queried tokens, [Q, D]."""
         dropout = self.dropout if self.training else 0.0
         if queries is not None:
             return self.output(self._attend_from(queries, x, packing, dropout))
@@ -141,11 +139,11 @@ class SelfAttention(nn.Module):
         return self.output(_attend(qkv, packing, dropout))
 
     def _attend_from(self, queries: Queries, x: Tensor, packing: Packing, dropout: float) -> Tensor:
-        """x [T, D] → attended values of the tokens asked for, [Q, D]."""
+        """x [T, D] → attended values of the queried tokens, [Q, D]."""
         width = x.shape[1]
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        asked = x.index_select(0, queries.rows)
-        q = F.linear(asked, weight[:width], bias[:width]).view(len(asked), 1, self.heads, -1)
+        queried = x.index_select(0, queries.rows)
+        q = F.linear(queried, weight[:width], bias[:width]).view(len(queried), 1, self.heads, -1)
         has_varlen = _has_varlen(q, dropout)
         if queries.packing.padded_length == 1 and not has_varlen:
             return self._attend_without_keys(q, x, packing, dropout)
@@ -156,34 +154,34 @@ class SelfAttention(nn.Module):
         k, v = split_heads(kv, packing)
         (q,) = split_heads(q, queries.packing)  # [B, H, most queries, K]
         attended = _attend_padded(q, k, v, packing, dropout)
-        return join_heads(attended, queries.packing, len(asked))
+        return join_heads(attended, queries.packing, len(queried))
 
     def _attend_without_keys(
         self, q: Tensor, x: Tensor, packing: Packing, dropout: float
     ) -> Tensor:
         """q [Q, 1, H, K] of one token of each sequence, x [T, D] → its attended values, [Q, D].
 
-        A score q · (W x + b) is (Wᵀ q) · x and, for every token of a sequence alike, q · b, which
-        the softmax takes away. The attended value Σ p (W x + b) is W Σ p x + b Σ p. So the key's
-        and the value's matrices are multiplied once a sequence, not once a token.
+        A score q · (W x + b) is (Wᵀ q) · x plus q · b, which is the same for all tokens of a
+        sequence and cancels in the softmax. The attended value Σ p (W x + b) is W Σ p x + b Σ p. So
+        the key and value matrices are multiplied once per sequence, not once per token.
         """
         tokens = pad(x, packing)  # [B, L, D]
         batch, _, width = tokens.shape
-        filler = len(q) - batch
+        padding_rows = len(q) - batch
         weights = self.query_key_value.weight.view(3, self.heads, -1, width)
         _, key_weight, value_weight = weights.unbind()  # [H, K, D]
         value_bias = self.query_key_value.bias.view(3, self.heads, 1, -1)[2]  # [H, 1, K]
         q = q[:batch].squeeze(1).transpose(0, 1) / math.sqrt(q.shape[-1])  # [H, B, K]
-        looked_for = torch.bmm(q, key_weight).transpose(0, 1)  # Wᵀ q, [B, H, D]
-        scores = torch.bmm(looked_for, tokens.transpose(1, 2))  # [B, H, L]
+        projected = torch.bmm(q, key_weight).transpose(0, 1)  # Wᵀ q, [B, H, D]
+        scores = torch.bmm(projected, tokens.transpose(1, 2))  # [B, H, L]
         if packing.padding_bias is not None:
             scores = scores + packing.padding_bias.squeeze(1).to(scores.dtype)
         probabilities = drop_out(scores.softmax(-1), dropout)
         means = torch.bmm(probabilities, tokens).transpose(0, 1)  # Σ p x, [H, B, D]
-        sums = probabilities.sum(-1).t().unsqueeze(-1)  # Σ p, [H, B, 1]: 1, but for dropout
+        sums = probabilities.sum(-1).t().unsqueeze(-1)  # Σ p, [H, B, 1]: 1 without dropout
         values = torch.bmm(means, value_weight.transpose(1, 2)) + sums * value_bias.to(sums.dtype)
         attended = values.transpose(0, 1).reshape(batch, width)
-        return F.pad(attended, (0, 0, 0, filler))
+        return F.pad(attended, (0, 0, 0, padding_rows))
 
 
 def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
@@ -196,7 +194,7 @@ def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
 
 
 def _has_varlen(x: Tensor, dropout: float) -> bool:
-    """Whether flash attention over variable lengths computes this, x [T, …, K]."""
+    """Whether variable-length flash attention supports x [T, …, K]."""
     width = x.shape[-1]
     return (
         x.device.type == "cuda"
@@ -207,14 +205,12 @@ def _has_varlen(x: Tensor, dropout: float) -> bool:
     )
 
 
-def _attend_varlen(
-    q: Tensor, k: Tensor, v: Tensor, of_queries: Packing, of_keys: Packing
-) -> Tensor:
-    """Flash attention: q [Q, H, K], k and v [T, H, K] → [Q, D]."""
+def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, queries: Packing, keys: Packing) -> Tensor:
+    """Variable-length flash attention: q [Q, H, K], k and v [T, H, K] → [Q, D]."""
     from torch.nn.attention.varlen import varlen_attn
 
-    ends = of_queries.cu_seqlens, of_keys.cu_seqlens
-    longest = of_queries.max_seqlen, of_keys.max_seqlen
+    ends = queries.cu_seqlens, keys.cu_seqlens
+    longest = queries.max_seqlen, keys.max_seqlen
     return varlen_attn(q, k, v, *ends, *longest).flatten(1)  # type: ignore[union-attr]
 
 
@@ -229,7 +225,10 @@ def attend(
 ) -> Tensor:
     """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K].
 
-    The bias is added to the scores, [B, 1, 1, L].
+    Args:
+        q, k, v: queries, keys and values.
+        bias: [B, 1, 1, L], added to the scores.
+        dropout: probability of dropping an attention weight.
     """
     if q.device.type == "cpu":
         return _attend_by_matrix_products(q, k, v, bias, dropout)
@@ -239,10 +238,10 @@ def attend(
 def _attend_by_matrix_products(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float
 ) -> Tensor:
-    """As ``attend``.
+    """``attend`` for a CPU.
 
-    On a CPU, the backward pass of torch's fused attention takes three times as long as these
-    batched products at lengths up to 512 (docs/log.md).
+    There the backward pass of torch's fused attention takes three times as long as these batched
+    products at lengths up to 512 (docs/log.md).
     """
     batch, heads, length, width = k.shape
     if bias is not None:

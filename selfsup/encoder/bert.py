@@ -1,7 +1,7 @@
-"""BERT's encoder (Devlin et al. 2018, §3), over sequences laid end to end.
+"""BERT's encoder (Devlin et al. 2018, §3), over packed sequences.
 
-Shapes: B sequences, T tokens in all, Q tokens asked for, D width, F width of the feed-forward
-layer.
+Shapes: B sequences, T tokens in total, Q tokens that are queried, D width, F width of the
+feed-forward layer.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from selfsup.encoder.packing import Packing, Queries
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder computes.
+    """The encoder's output.
 
     Attributes:
         last_hidden_state: [T, D], a vector for every token.
@@ -31,8 +31,8 @@ class EncoderOutput(NamedTuple):
 class BertEncoder(nn.Module):
     """Embeddings, a stack of post-norm Transformer layers, and a pooler over ``[CLS]``.
 
-    Models that look at tokens one by one are saved without a pooler, and are made without one:
-    ``pooled`` is then false, and only ``hidden_states`` may be asked for.
+    Models with a head over single tokens have no pooler: ``pooled`` is False for them, and
+    ``forward``, ``pooled_states`` and ``pool`` must not be called.
     """
 
     def __init__(self, config: EncoderConfig, *, pooled: bool = True) -> None:
@@ -44,12 +44,12 @@ class BertEncoder(nn.Module):
             self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> EncoderOutput:
-        """Encode sequences laid end to end.
+        """Encode packed sequences.
 
         Args:
             input_ids: int64 [T].
             token_type_ids: int64 [T], 0 in the first segment and 1 in the second.
-            packing: where each sequence begins; none longer than ``max_position_embeddings``.
+            packing: the boundaries of the sequences, of at most ``max_position_embeddings`` tokens.
         """
         hidden = self.hidden_states(input_ids, token_type_ids, packing)
         first_tokens = hidden.index_select(0, packing.first_rows)
@@ -67,23 +67,21 @@ class BertEncoder(nn.Module):
     def states_at(
         self, queries: Queries, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
     ) -> Tensor:
-        """The last layer's vector for each token asked for, [Q, D].
+        """The last layer's vector for each queried token, [Q, D].
 
-        The rows of ``hidden_states`` at ``queries.rows``. The last layer is not computed for
-        the other tokens, but for their keys and values: of masked language modelling this saves
-        most of that layer.
+        These are the rows of ``hidden_states`` at ``queries.rows``. For the other tokens the last
+        layer computes only keys and values, which saves most of it in masked language modelling.
         """
         hidden = self._embed(input_ids, token_type_ids, packing)
         *lower, highest = self.layers
         for layer in lower:
             hidden = layer(hidden, packing)
-        rows = F.pad(queries.rows, (0, queries.packing.filler()))
-        return _without_filler(
-            highest(hidden, packing, Queries(rows, queries.packing)), queries.rows
-        )
+        rows = F.pad(queries.rows, (0, queries.packing.padding_rows()))
+        states = highest(hidden, packing, Queries(rows, queries.packing))
+        return _first_rows(states, len(queries.rows))
 
     def pool(self, first_states: Tensor) -> Tensor:
-        """Last states of first tokens, [B, D] → ``pooler_output`` [B, D]."""
+        """The last layer's vectors of first tokens, [B, D] → ``pooler_output`` [B, D]."""
         return torch.tanh(self.pooler(first_states))
 
     def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
@@ -91,18 +89,18 @@ class BertEncoder(nn.Module):
         hidden = self._embed(input_ids, token_type_ids, packing)
         for layer in self.layers:
             hidden = layer(hidden, packing)
-        return _without_filler(hidden, input_ids)
+        return _first_rows(hidden, len(input_ids))
 
     def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """The first layer's input, [T, D], and rows of filler after it: its first token again."""
-        filler = packing.filler()
+        """The first layer's input, [T, D], then padding rows, which repeat the first token."""
+        padding = packing.padding_rows()
         ids = input_ids, token_type_ids, packing.position_ids
-        return self.embeddings(*(torch.cat([x, x[:1].expand(filler)]) for x in ids))
+        return self.embeddings(*(torch.cat([x, x[:1].expand(padding)]) for x in ids))
 
 
-def _without_filler(x: Tensor, real: Tensor) -> Tensor:
-    """The first rows of x, as many as ``real`` has."""
-    return x if len(x) == len(real) else x[: len(real)]
+def _first_rows(x: Tensor, count: int) -> Tensor:
+    """The rows of x without its padding rows."""
+    return x if len(x) == count else x[:count]
 
 
 class BertEmbeddings(nn.Module):
@@ -141,7 +139,7 @@ class BertLayer(nn.Module):
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
-        """x [T, D] → [T, D], or [Q, D] of the tokens asked for alone."""
+        """x [T, D] → [T, D], or [Q, D] of the queried tokens alone."""
         attended = self.attention(x, packing, queries)
         if queries is not None:
             x = x.index_select(0, queries.rows)

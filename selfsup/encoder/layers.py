@@ -1,9 +1,10 @@
-"""The activation functions of feed-forward layers, under Hugging Face's names."""
+"""Parts that all encoders share: activations, precision, dropout, weight initialisation."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# The activation functions of feed-forward layers, under Hugging Face's names.
 ACTIVATIONS = {
     "gelu": nn.GELU(),
     "gelu_new": nn.GELU(approximate="tanh"),
@@ -11,36 +12,29 @@ ACTIVATIONS = {
     "relu": nn.ReLU(),
 }
 
-
-# In which precision layers compute.
+_VALUES = 1 << 16  # of the random integer that decides whether an element is dropped
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
-    """The precision of matrix products here: autocast's where it is on, else the tensor's own."""
+    """The precision of matrix products: autocast's if it is enabled, else that of the tensor."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-# Dropout (Srivastava et al. 2014, §4), with cheap random numbers on a CPU.
-
-
-_VALUES = 1 << 16  # of the random integer that decides over an element
-
-
 class Dropout(nn.Dropout):
-    """``drop_out`` in training; otherwise nothing."""
+    """Dropout that calls ``drop_out`` in training mode; in evaluation mode it does nothing."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as the parent has it
-        """Of any shape, and the result likewise."""
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the parent's name
+        """A tensor of any shape → one of the same shape."""
         return drop_out(input, self.p) if self.training else input
 
 
 def drop_out(x: Tensor, p: float) -> Tensor:
-    """Set elements to 0 with probability ``p``, and scale the others so that the mean stays.
+    """Set elements to 0 with probability ``p``, and scale the others to keep the mean.
 
-    On a CPU four elements share a draw of 64 random bits, which takes a sixth of the time of
-    torch's own dropout (docs/log.md); ``p`` is rounded to a multiple of 2⁻¹⁶. What is dropped is a
-    function of torch's seed.
+    Dropout as in Srivastava et al. 2014, §4. On a CPU four elements share a draw of 64 random bits,
+    which takes a sixth of the time of torch's own dropout (docs/log.md); ``p`` is rounded to a
+    multiple of 2⁻¹⁶. Torch's seed determines what is dropped.
     """
     if x.device.type != "cpu":
         return F.dropout(x, p)
@@ -53,42 +47,18 @@ def drop_out(x: Tensor, p: float) -> Tensor:
     return x * kept.mul_(_VALUES / (_VALUES - dropped))
 
 
-# Rows added to a matrix so that few different numbers of rows occur.
-#
-# On a CPU, oneDNN makes a kernel for each shape of matrix product that it meets, and keeps the
-# last
-# thousand. Sequences laid end to end have another number of rows in nearly every batch; the
-# kernels
-# for them took up to a tenth of a training step, and a gigabyte (docs/log.md).
-
-
-def filler_rows(count: int, device: torch.device) -> int:
-    """How many rows to add to ``count``: at most 31 or a thirty-second of them; none but on a CPU.
-
-    There are at most 32 different sums between a power of two and the next. To a few rows, such as
-    those of a single text, at most 7 are added.
-    """
-    unit = 8 if count <= 32 else max(32, 1 << max(0, count.bit_length() - 6))
-    return -count % unit if device.type == "cpu" else 0
-
-
-def with_filler(x: Tensor) -> Tensor:
-    """Add rows of zeros to x [N, …]."""
-    rows = filler_rows(len(x), x.device)
-    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, rows)) if rows else x
-
-
-# How every weight starts.
-
-
 def initialize(model: nn.Module, std: float, seed: int, *, truncated: bool = True) -> None:
-    """Draw all weights as BERT does: N(0, std²) truncated at two standard deviations.
+    """Initialise all weights as BERT does: N(0, std²), truncated at two standard deviations.
 
-    Not ``truncated``, as ``transformers`` draws them, they vary by the whole std; else by 0.88 std.
+    Biases start at 0 and norms as the identity. Tokens that a module learns (``cls_token``,
+    ``mask_token``) are drawn like weights. Other parameters that a module holds directly keep their
+    values.
 
-    Biases start at 0 and norms at the identity. Learned tokens that a module holds itself
-    (``cls_token``, ``mask_token``) are drawn like weights. Other parameters that are held so stay
-    as they were made. The draw is a function of ``seed`` and of the order of the modules alone.
+    Args:
+        model: changed in place.
+        std: standard deviation before truncation; truncated weights have 0.88 std.
+        seed: determines the weights, together with the order of the modules.
+        truncated: False to draw from the whole normal distribution, as ``transformers`` does.
     """
     generator = torch.Generator().manual_seed(seed)
 

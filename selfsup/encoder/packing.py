@@ -1,7 +1,12 @@
-"""Sequences laid end to end, and where each one begins.
+"""Packed sequences: concatenated without padding, with the boundaries of each.
 
-Shapes: B sequences, T tokens in all, L length of the longest sequence, P that of all in padded
-form, Q tokens asked for.
+On a CPU, oneDNN builds a kernel for each shape of matrix product, and keeps the last thousand.
+Packed sequences have a different number of rows in nearly every batch; building kernels for them
+took up to a tenth of a training step, and the kernels a gigabyte (docs/log.md). So padding rows are
+added to a packed matrix until its number of rows is one of few, and padded lengths are rounded up.
+
+Shapes: B sequences, T tokens in total, L length of the longest sequence, P padded length, Q tokens
+that are queried.
 """
 
 from dataclasses import dataclass, field
@@ -9,25 +14,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from selfsup.encoder.layers import filler_rows
+from torch.nn import functional as F
 
 _LENGTH_UNIT = 8
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The boundaries of B sequences laid end to end in T rows.
+    """The boundaries of B sequences that are packed in T rows.
 
     Attributes:
         cu_seqlens: int32 [B + 1]; sequence b is rows ``cu_seqlens[b]:cu_seqlens[b + 1]``.
         max_seqlen: L, the length of the longest.
-        padded_length: P, to which sequences are padded where they are: L, or a little more, so that
-            few different shapes occur (``encoder.filler``).
+        padded_length: P, the length that sequences are padded to where they are padded: L, or a
+            little more, so that few different shapes occur.
         position_ids: int64 [T], counted from the start of each sequence.
         padding_bias: float32 [B, 1, 1, P], 0 at tokens and -inf at padding, or None when all
             lengths are P.
-        moves: kept here by ``head_rows``.
+        layouts: a cache for ``selfsup.encoder.attention``.
     """
 
     cu_seqlens: Tensor
@@ -35,11 +39,11 @@ class Packing:
     padded_length: int
     position_ids: Tensor
     padding_bias: Tensor | None
-    moves: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    layouts: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_lengths(cls, lengths: Tensor) -> "Packing":
-        """Lay sequences of the given lengths, int64 [B], end to end."""
+        """Pack sequences of the given lengths, int64 [B]."""
         batch, longest = len(lengths), int(lengths.max())
         padded = -(-longest // _LENGTH_UNIT) * _LENGTH_UNIT
         ends = lengths.cumsum(0)
@@ -58,7 +62,7 @@ class Packing:
 
     @classmethod
     def of_equal_lengths(cls, batch: int, length: int, device: torch.device) -> "Packing":
-        """Lay ``batch`` sequences of one length end to end; nothing waits for the device."""
+        """Pack ``batch`` sequences of one length, without waiting for the device."""
         cu_seqlens = torch.arange(0, batch * length + 1, length, dtype=torch.int32, device=device)
         position_ids = torch.arange(length, device=device).repeat(batch)
         return cls(cu_seqlens, length, length, position_ids, None)
@@ -79,17 +83,17 @@ class Packing:
         """The row of each sequence's first token, int64 [B]."""
         return self.cu_seqlens[:-1].long()
 
-    def filler(self) -> int:
-        """How many rows that belong to no sequence should follow the T; see ``encoder.filler``."""
-        return filler_rows(len(self.position_ids), self.position_ids.device)
+    def padding_rows(self) -> int:
+        """How many padding rows to add after the T rows."""
+        return padding_rows(len(self.position_ids), self.position_ids.device)
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Tokens that a layer is computed for; the others of their sequences are only looked at.
+    """Tokens that a layer is computed for; it attends to all tokens of their sequences.
 
     Attributes:
-        rows: int64 [Q], which of the T tokens, in rising order.
+        rows: int64 [Q], which of the T tokens, ascending.
         packing: of the Q tokens: how many each of the B sequences has.
     """
 
@@ -106,10 +110,26 @@ class Queries:
 
     @classmethod
     def first_tokens(cls, packing: Packing) -> "Queries":
-        """The first token of each sequence; nothing waits for the device."""
+        """The first token of each sequence, without waiting for the device."""
         rows = packing.first_rows
         return cls(rows, Packing.of_equal_lengths(len(rows), 1, rows.device))
 
     def to(self, device: torch.device) -> "Queries":
         """The same tokens on a device."""
         return Queries(self.rows.to(device), self.packing.to(device))
+
+
+def padding_rows(count: int, device: torch.device) -> int:
+    """How many padding rows to add to ``count`` rows; none unless on a CPU.
+
+    At most 31 or a thirty-second of ``count``. Between a power of two and the next there are then
+    at most 32 different numbers of rows. Few rows, such as those of a single text, get at most 7.
+    """
+    unit = 8 if count <= 32 else max(32, 1 << max(0, count.bit_length() - 6))
+    return -count % unit if device.type == "cpu" else 0
+
+
+def pad_rows(x: Tensor) -> Tensor:
+    """Add padding rows of zeros to x [N, …]."""
+    rows = padding_rows(len(x), x.device)
+    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, rows)) if rows else x

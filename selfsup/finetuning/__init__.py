@@ -1,1 +1,1 @@
-"""What is frozen, and how learning rates differ by layer."""
+"""Fine-tuning: learn a task from labelled examples, starting from a pre-trained encoder."""

@@ -1,4 +1,4 @@
-"""The labelled files of a fine-tuning run, as a model takes them, and what to tell of them."""
+"""The labelled files of a fine-tuning run, read and encoded for a model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from selfsup.tasks.labels import Kind, Labels
 
 @dataclass(frozen=True)
 class EncodedPart:
-    """One file's examples: as they stand in it, and as a model takes them."""
+    """The examples of one file, as they were read and as a model takes them."""
 
     examples: Examples
     encoded: EncodedExamples
@@ -23,9 +23,9 @@ class TaskData:
     """The labelled examples of a run.
 
     Attributes:
-        train, validation: to learn from and to measure with.
-        labels: those of the training examples.
-        notes: what the user should know of how the files were read, a sentence each.
+        train, validation: the examples to learn from and to validate with.
+        labels: the labels that occur in the training examples.
+        notes: what the user should know about the files, one sentence each.
     """
 
     train: EncodedPart
@@ -37,7 +37,7 @@ class TaskData:
 def read_task_files(
     task: Task, train: str, validation: str, reading: Reading
 ) -> tuple[Examples, Examples]:
-    """Read both files. Nothing is learnt from empty texts; measured, they are like any other."""
+    """Read both files. Empty texts are left out of training, but not out of validation."""
     return (
         task.read_examples(train, reading, labelled=True).without_empty(),
         task.read_examples(validation, reading, labelled=True),
@@ -51,7 +51,7 @@ def encode_task_data(
     label_type: Kind | None,
     preparation: Any,
 ) -> TaskData:
-    """Find the labels as they occur in training, and make all examples ready.
+    """Find the labels of the training examples, and encode all examples.
 
     Raises:
         UserError: the labels cannot be learnt, or one in validation does not occur in training.

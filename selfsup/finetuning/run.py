@@ -1,4 +1,8 @@
-"""How long and how fast to learn a task where the user does not say: what held up on few labels."""
+"""``selfsup finetune``: teach an encoder a task, with one seed or several.
+
+Reads the labelled files, finds the starting point, trains once per seed and writes the run folder.
+Defaults for epochs and learning rates are those that work on few labels.
+"""
 
 import dataclasses
 import math
@@ -12,14 +16,19 @@ from selfsup.atomic_files import alone_in
 from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.compact_embedding import compact_word_embeddings
 from selfsup.finetuning.data import TaskData, encode_task_data, read_task_files
-from selfsup.finetuning.embedding_rows import learning_rows_in_use
-from selfsup.finetuning.find_starting_point import find_starting_point
-from selfsup.finetuning.layers import reinitialize_top
-from selfsup.finetuning.one_seed import EpochReport, SeedRun, merit, train_one_seed
-from selfsup.finetuning.plan import check_layers, layer_table, never_thawed, plan_learning
-from selfsup.finetuning.starting_point import StartingPoint
+from selfsup.finetuning.layer_rules import check_layers, layer_table, note_on_unfreezing
+from selfsup.finetuning.setup import prepare_finetuning, reinitialize_top
+from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
 from selfsup.finetuning.summary import FinetuneLog, summarize
+from selfsup.finetuning.training_run import (
+    EpochReport,
+    SeedRun,
+    selection_key,
+    train_with_seed,
+)
 from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
 from selfsup.progress import ProgressDisplay
@@ -28,65 +37,61 @@ from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summar
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, Units, Windows, reading_of
-from selfsup.tasks.batches import FrozenFeatures
 from selfsup.tasks.labels import Kind
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import StepSettings
 
-# Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6: small sets need many steps, and
-# a run that goes on until its training loss is near 0 fails less often than a short one.
-_LEAST_STEPS = 600
-_LEAST_EPOCHS, _MOST_EPOCHS = 3, 20
-
-
-# A head alone starts from nothing and cannot spoil anything (docs/log.md). It is quickly taught:
-# what the encoder makes of each example is computed once.
-_RATE_OF_A_HEAD_ALONE = 2e-3
+# Small data sets need many steps: a run that trains until its loss is near 0 fails less often than
+# a short one (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6).
+_MIN_STEPS = 600
+_MIN_EPOCHS, _MAX_EPOCHS = 3, 20
+# For a head over a frozen encoder: it starts from random weights, and a high rate cannot damage
+# pre-trained ones (docs/log.md).
+_HEAD_ONLY_RATE = 2e-3
 
 
 def default_epochs(examples: int, batch_size: int, *, frozen: bool) -> int:
-    """Times to go through the training examples: as many as give some hundreds of steps.
+    """Number of epochs that gives some hundreds of steps.
 
     Args:
-        examples, batch_size: of the training.
-        frozen: whether the encoder is, as a whole.
+        examples: number of training examples.
+        batch_size: examples in a training batch.
+        frozen: whether the whole encoder is frozen. Its output for each example is then computed
+            only once, and epochs are cheap.
     """
     if frozen:
-        return _MOST_EPOCHS
+        return _MAX_EPOCHS
     steps_per_epoch = max(1, math.ceil(examples / batch_size))
-    wanted = math.ceil(_LEAST_STEPS / steps_per_epoch)
-    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, wanted))
+    wanted = math.ceil(_MIN_STEPS / steps_per_epoch)
+    return min(_MAX_EPOCHS, max(_MIN_EPOCHS, wanted))
 
 
 def default_learning_rate(config: EncoderConfig | VitConfig, *, frozen: bool) -> float:
-    """The highest rate for an encoder's width: small encoders want a larger one.
+    """The highest learning rate for an encoder's width: small encoders need a higher one.
 
-    3e-5 at BERT-base's 768, as its paper has it (appendix A.3), and inversely to the square of
-    the width below that. A head over an encoder that is frozen as a whole wants a rate of its own.
+    3e-5 at BERT-base's width of 768 (its paper, appendix A.3), and inversely proportional to the
+    square of the width below that. A head over a frozen encoder has another rate.
     """
     if frozen:
-        return _RATE_OF_A_HEAD_ALONE
+        return _HEAD_ONLY_RATE
     return min(5e-4, 3e-5 * (768 / config.hidden_size) ** 2)
 
 
-# ``selfsup finetune``: teach an encoder a task, over one or several seeds.
-
-
 def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
-    """Fine-tune, and write the run: settings, metrics, summary, the best seed's model and answers.
+    """Fine-tune, and write the run: settings, metrics, summary, best model and its predictions.
 
     Args:
-        settings: what and how.
-        display: where progress is shown; one of its own if None.
+        settings: what to learn and how.
+        display: shows the progress; None to make a new one.
 
     Returns:
-        the summary, and the run's folder as ``out``; with ``--print-layers`` only a table of the
+        the summary, with the run's folder as ``out``; with ``--print-layers`` only a table of the
         layers.
 
     Raises:
-        UserError: the data, the model or a flag is wrong (nothing has then been written), or every
-            seed diverged.
+        UserError: the data, the model or a flag is wrong (nothing is written then), or every seed
+            diverged.
     """
     started = time.perf_counter()
     if not settings.print_layers:
@@ -103,7 +108,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
         settings = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(settings, start, data)]
-        late = never_thawed(settings, start.config.num_hidden_layers)
+        late = note_on_unfreezing(settings, start.config.num_hidden_layers)
         for note in (*notes, *([late] if late else [])):
             display.message(note)
         if settings.print_layers:
@@ -126,17 +131,18 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
-            # Last, since a folder with a model is never written over.
+            # After everything else, since a folder with a model is never overwritten.
             save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)
     return {**summary, "out": str(run)}
 
 
 def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
-    """Refuse what this encoder cannot do.
+    """Check that the flags fit the encoder.
 
     Raises:
-        UserError: the flags name more layers than it has, or pre-trained ones where there are none.
+        UserError: the flags name more layers than it has, or re-initialise layers of an encoder
+            that is not pre-trained.
     """
     check_layers(settings, start.config.num_hidden_layers, start.name)
     if settings.reinit_layers and not start.is_pretrained:
@@ -165,7 +171,7 @@ def with_defaults(
 
 
 def describe(settings: FinetuneSettings, start: StartingPoint, data: TaskData) -> str:
-    """The run in a line."""
+    """One line about the run, shown before it starts."""
     how = "pre-trained" if start.is_pretrained else "from random weights"
     labels = "" if data.labels.kind in ("number", "none") else f" of {len(data.labels)} labels"
     return (
@@ -186,7 +192,7 @@ def train_seeds(
     """Train once for each seed.
 
     Returns:
-        each seed's run, the model that did best, and the epoch in which it did.
+        the run of each seed, the best model, and its best epoch.
 
     Raises:
         UserError: every seed diverged.
@@ -200,14 +206,16 @@ def train_seeds(
         if settings.reinit_layers:
             reinitialize_top(model.encoder, settings.reinit_layers, seed)
         model.to(compute.device)
-        # What a frozen pre-trained encoder makes of a text is the same for every seed.
+        # The output of a frozen pre-trained encoder is the same for every seed.
         if settings.freeze == "encoder" and (seed == settings.seed or not start.is_pretrained):
             train, validation = data.train.encoded, data.validation.encoded
             units = with_features(model, train.units, train.windows, compute)
             windows = with_features(model, validation.windows, validation.windows, compute)
         run = train_seed(settings, task, model, data, units, windows, seed, compute, log)
         runs[seed] = run
-        if run.best is not None and (best is None or merit(run.best, task) > merit(best[1], task)):
+        if run.best is not None and (
+            best is None or selection_key(run.best, task) > selection_key(best[1], task)
+        ):
             best = model, run.best
     if best is None:
         raise UserError(
@@ -220,7 +228,7 @@ def train_seeds(
 def with_features(
     model: TaskModule, units: Units, windows: Windows, compute: Compute
 ) -> FrozenFeatures:
-    """Units, or windows, with what the encoder makes of their windows in place of tokens."""
+    """Units or windows whose batches hold the encoder's output for them instead of tokens."""
     features = map_batches(model, model.features, windows, compute)
     return FrozenFeatures(units, features, np.asarray(windows.row_counts))
 
@@ -236,13 +244,13 @@ def train_seed(
     compute: Compute,
     log: FinetuneLog,
 ) -> SeedRun:
-    """Train a model as the settings say, and leave it as it was after its best epoch."""
+    """Train a model with one seed, and leave it with the weights of its best epoch."""
     assert settings.epochs is not None  # see with_defaults
     features = units.features if isinstance(units, FrozenFeatures) else None
-    with learning_rows_in_use(settings, task, model, units):
-        plan = plan_learning(settings, model, features)
-        return train_one_seed(
-            plan,
+    with compact_word_embeddings(settings, task, model, units):
+        setup = prepare_finetuning(settings, model, features)
+        return train_with_seed(
+            setup,
             task,
             data,
             units,

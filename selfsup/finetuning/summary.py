@@ -1,4 +1,4 @@
-"""What a fine-tuning run tells while it goes on: a line of metrics an epoch, and its progress."""
+"""The log of a fine-tuning run while it trains, and the summary of its results over all seeds."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from selfsup.finetuning.data import TaskData
-from selfsup.finetuning.one_seed import EpochReport, SeedRun, merit
+from selfsup.finetuning.training_run import EpochReport, SeedRun, selection_key
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.settings import FinetuneSettings
@@ -15,17 +15,17 @@ from selfsup.training.loop import StepReport
 
 
 class FinetuneLog:
-    """Writes ``metrics.jsonl`` and shows how far the seeds are together."""
+    """Writes ``metrics.jsonl``, a line an epoch, and shows the progress over all seeds."""
 
     def __init__(self, metrics: MetricsFile, display: ProgressDisplay, seeds: int) -> None:
         self._metrics, self._display, self._seeds = metrics, display, seeds
         self._started = time.perf_counter()
-        self._begun: list[int] = []
+        self._seeds_begun = 0
 
     def of_step(self, seed: int) -> Callable[[StepReport], None]:
-        """To be called after each step of a seed."""
-        self._begun.append(seed)
-        before = len(self._begun) - 1
+        """A function to call after each step of a seed."""
+        before = self._seeds_begun
+        self._seeds_begun += 1
 
         def show(report: StepReport) -> None:
             share = (before + report.progress) / self._seeds
@@ -38,7 +38,7 @@ class FinetuneLog:
         return show
 
     def of_epoch(self, seed: int) -> Callable[[EpochReport], None]:
-        """To be called after each epoch of a seed."""
+        """A function to call after each epoch of a seed."""
 
         def write(report: EpochReport) -> None:
             self._metrics.write(
@@ -50,15 +50,12 @@ class FinetuneLog:
                     "validation": report.validation,
                 }
             )
-            shown = ", ".join(
+            metrics = ", ".join(
                 f"{name.replace('_', ' ')} {value:.3f}" for name, value in report.validation.items()
             )
-            self._display.message(f"seed {seed}, epoch {report.epoch}: {shown}")
+            self._display.message(f"seed {seed}, epoch {report.epoch}: {metrics}")
 
         return write
-
-
-# What a fine-tuning run came to, over its seeds.
 
 
 def summarize(
@@ -66,11 +63,10 @@ def summarize(
 ) -> dict[str, Any]:
     """The run's results: each metric's mean, standard deviation and values over the seeds.
 
-    A seed has failed if its loss diverged, or if it does no better than the best answer that is
-    the same for every example.
+    A seed has failed if its loss diverged, or if it is no better than the best constant answer.
     """
     best = {seed: run.best for seed, run in runs.items() if run.best is not None}
-    best_seed = max(best, key=lambda seed: merit(best[seed], task))
+    best_seed = max(best, key=lambda seed: selection_key(best[seed], task))
     examples, encoded = data.validation.examples, data.validation.encoded
     chance = task.chance(encoded, examples, data.labels)
     selection = task.selection_metric(data.labels)
@@ -100,6 +96,6 @@ def summarize(
 
 
 def mean_and_std(values: list[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (0 of one value), and the values."""
+    """Mean, sample standard deviation (0 for a single value), and the values."""
     std = statistics.stdev(values) if len(values) > 1 else 0.0
     return {"mean": statistics.fmean(values), "std": std, "values": values}

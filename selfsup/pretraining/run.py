@@ -26,7 +26,13 @@ from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remo
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.interrupt import StopOnSignal
 from selfsup.training.loop import Extent, NotFinite, RunState, StepSettings, train
-from selfsup.training.optimizers import Muon, adamw_groups, build_adamw
+from selfsup.training.optimizers import (
+    PRETRAINING_BETAS,
+    PRETRAINING_EPS,
+    Muon,
+    adamw,
+    parameter_groups,
+)
 
 # The rate of the layers' matrices under Muon, as a multiple of --learning-rate (docs/log.md).
 _MATRIX_RATE = 2.0
@@ -46,13 +52,17 @@ def build_optimizer(
     """
     assert settings.learning_rate is not None  # see pretraining_defaults
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    named.sort(key=lambda item: item[1].ndim <= 1)  # matrices first: checkpoints have this order
+    rates = dict.fromkeys(dict(named), settings.learning_rate)
     if settings.optimizer == "adamw":
-        return build_adamw(named, settings.learning_rate, settings.weight_decay)
+        groups = parameter_groups(named, rates, settings.weight_decay)
+        return adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
     matrices = {name: p for name, p in named if name.startswith(_LAYERS) and p.ndim == 2}
     return Muon(
         [(p, 3 if "query_key_value" in name else 1) for name, p in matrices.items()],
-        adamw_groups([(n, p) for n, p in named if n not in matrices], settings.weight_decay),
-        settings.learning_rate,
+        parameter_groups(
+            [(n, p) for n, p in named if n not in matrices], rates, settings.weight_decay
+        ),
         _MATRIX_RATE * settings.learning_rate,
         settings.weight_decay,
         _ROUNDS,

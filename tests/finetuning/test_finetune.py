@@ -13,9 +13,10 @@ import transformers
 
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.errors import UserError
-from selfsup.finetuning.one_seed import EpochReport, merit
+from selfsup.finetuning import training_run
 from selfsup.finetuning.run import finetune
 from selfsup.finetuning.summary import mean_and_std
+from selfsup.finetuning.training_run import EpochReport, selection_key
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
@@ -120,7 +121,9 @@ def test_of_epochs_with_the_same_metric_the_lower_loss_is_better():
         EpochReport(1, 10, 0.0, {"accuracy": 0.75, "loss": loss}, np.zeros((1, 2)), labels)
         for loss in (0.5, 0.6)
     )
-    assert merit(better, sequence_classification) > merit(worse, sequence_classification)
+    assert selection_key(better, sequence_classification) > selection_key(
+        worse, sequence_classification
+    )
 
 
 def test_what_is_written_runs_in_the_pipeline_of_transformers(run):
@@ -218,15 +221,15 @@ def test_a_seed_that_learns_nothing_is_named(files, tmp_path):
 
 
 def test_a_run_that_diverges_keeps_its_best_epoch_and_is_named(files, tmp_path, monkeypatch):
-    def diverging(learner, optimizer, stages, extent, step, compute, state, after_step):
+    def diverging(model, optimizer, stages, extent, step, compute, state, after_step):
         def stop(report):
             after_step(report)
             if step.seed == 1 and report.state.step == 70:
                 raise NotFinite("the gradient is not finite at step 70")
 
-        loop.train(learner, optimizer, stages, extent, step, compute, state, stop)
+        loop.train(model, optimizer, stages, extent, step, compute, state, stop)
 
-    monkeypatch.setattr("selfsup.finetuning.one_seed.train", diverging)
+    monkeypatch.setattr(training_run, "train", diverging)
     result = finetune(settings(files, tmp_path, seeds=2))
     # Though until then it had learnt well.
     assert result["failed_seeds"] == [1]
@@ -244,16 +247,16 @@ def test_a_run_that_diverges_in_its_last_step_has_diverged(files, tmp_path, labe
         text = text.replace("up\t", f"{labels[0]}\t").replace("down\t", f"{labels[1]}\t")
         (tmp_path / part).write_text(text, encoding="utf-8")
 
-    def diverging(learner, optimizer, stages, extent, step, compute, state, after_step):
+    def diverging(model, optimizer, stages, extent, step, compute, state, after_step):
         def ruin(report):
             if report.state.step == extent.steps:
                 with torch.no_grad():
-                    next(learner.parameters()).fill_(math.nan)
+                    next(model.parameters()).fill_(math.nan)
             after_step(report)
 
-        loop.train(learner, optimizer, stages, extent, step, compute, state, ruin)
+        loop.train(model, optimizer, stages, extent, step, compute, state, ruin)
 
-    monkeypatch.setattr("selfsup.finetuning.one_seed.train", diverging)
+    monkeypatch.setattr(training_run, "train", diverging)
     changed = {part: str(tmp_path / f"{name}.tsv") for part, name in
                (("train", "train"), ("validation", "dev"))}  # fmt: skip
     with pytest.raises(UserError, match="lower --learning-rate"):
@@ -265,7 +268,7 @@ def test_a_run_whose_seeds_all_diverge_at_once_asks_for_a_lower_rate(files, tmp_
     def diverging(*_):
         raise NotFinite("the gradient is not finite at step 1")
 
-    monkeypatch.setattr("selfsup.finetuning.one_seed.train", diverging)
+    monkeypatch.setattr(training_run, "train", diverging)
     with pytest.raises(UserError, match="lower --learning-rate"):
         finetune(settings(files, tmp_path))
     assert not (tmp_path / "summary.json").exists()
@@ -275,7 +278,7 @@ def test_an_interrupted_run_leaves_no_model_and_no_summary(files, tmp_path, monk
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("selfsup.finetuning.one_seed.train", interrupted)
+    monkeypatch.setattr(training_run, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         finetune(settings(files, tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "run.yaml"]

@@ -13,9 +13,9 @@ from selfsup import cli
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.errors import UserError
-from selfsup.finetuning import one_seed
-from selfsup.finetuning.plan import plan_learning
+from selfsup.finetuning import training_run
 from selfsup.finetuning.run import finetune
+from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.finetuning.starting_point import StartingPoint
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.classification import sequence_task as task
@@ -107,14 +107,14 @@ def test_matrices_decay_and_vectors_do_not_also_those_that_thaw_later():
         learning_rate=1e-3, head_learning_rate=1e-3, weight_decay=0.3, unfreeze_every=1,
     )  # fmt: skip
     model = task.build_model(BertEncoder(CONFIG), Labels("class", ("0", "1")), 0.1)
-    plan = plan_learning(chosen, model)
+    setup = prepare_finetuning(chosen, model)
     sizes = []
     for epoch in (1, 2, 3):
-        plan.begin_epoch(epoch)
-        for group in plan.optimizer.param_groups:
+        setup.begin_epoch(epoch)
+        for group in setup.optimizer.param_groups:
             (is_matrix,) = {parameter.ndim > 1 for parameter in group["params"]}
             assert group["weight_decay"] == (0.3 if is_matrix else 0.0)
-        sizes.append(sum(len(group["params"]) for group in plan.optimizer.param_groups))
+        sizes.append(sum(len(group["params"]) for group in setup.optimizer.param_groups))
     assert sizes[0] < sizes[1] < sizes[2]
 
 
@@ -137,13 +137,13 @@ def test_dropout_is_berts_unless_another_is_said(files, tmp_path, monkeypatch, s
 
 def test_the_loop_is_given_what_the_settings_say(files, tmp_path, monkeypatch):
     given: list[StepSettings] = []
-    real = one_seed.train
+    real = training_run.train
 
     def watched(model, optimizer, stages, extent, steps, *further, **named):
         given.append(steps)
         return real(model, optimizer, stages, extent, steps, *further, **named)
 
-    monkeypatch.setattr(one_seed, "train", watched)
+    monkeypatch.setattr(training_run, "train", watched)
     finetune(settings(files, tmp_path / "run", epochs=1, warmup=0.3, gradient_clip=0.7, seed=5))
     assert given
     for steps in given:
@@ -163,7 +163,7 @@ def test_the_loop_is_given_what_the_settings_say(files, tmp_path, monkeypatch):
 def test_one_more_layer_learns_in_each_epoch(files, tmp_path, monkeypatch, epochs, learnt, capsys):
     # So that the last epoch's weights are those that are kept.
     monkeypatch.setattr(
-        "selfsup.finetuning.one_seed.merit", lambda report, task: (float(report.epoch), 0.0)
+        training_run, "selection_key", lambda report, task: (float(report.epoch), 0.0)
     )
     finetune(settings(files, tmp_path, epochs=epochs, unfreeze_every=1))
     assert moved(files, tmp_path) == learnt
@@ -172,7 +172,7 @@ def test_one_more_layer_learns_in_each_epoch(files, tmp_path, monkeypatch, epoch
 
 def test_what_thawed_after_the_best_epoch_is_kept_as_it_was_in_it(files, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "selfsup.finetuning.one_seed.merit", lambda report, task: (-float(report.epoch), 0.0)
+        training_run, "selection_key", lambda report, task: (-float(report.epoch), 0.0)
     )
     finetune(settings(files, tmp_path, epochs=4, unfreeze_every=1))
     assert moved(files, tmp_path) == {"bert.pooler."}

@@ -7,16 +7,12 @@ import torch
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
-from selfsup.finetuning.layers import (
-    PartlyFrozen,
-    build_adamw,
-    encoder_rules,
-    learning_rates,
-    parameter_groups,
-)
+from selfsup.finetuning.layer_rules import encoder_rules, learning_rates
+from selfsup.finetuning.setup import PartlyFrozen
 from selfsup.tasks.classification import sequence_task as task
 from selfsup.tasks.labels import Labels, Limits
 from selfsup.tasks.text_encoding import encode_texts
+from selfsup.training.optimizers import adamw, parameter_groups
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 BATCH = encode_texts(
@@ -40,12 +36,14 @@ def new_model(freeze: str | None):
 
 @pytest.mark.parametrize("freeze", ["embeddings", "1", "encoder"])
 def test_frozen_parameters_stay_as_they_are_and_all_others_move(freeze: str):
-    model, rates, learner = new_model(freeze)
-    optimizer = build_adamw(parameter_groups(model.named_parameters(), rates, weight_decay=0.1))
+    model, rates, partly_frozen = new_model(freeze)
+    optimizer = adamw(
+        parameter_groups(model.named_parameters(), rates, weight_decay=0.1), (0.9, 0.999), 1e-8
+    )
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    learner.train()
+    partly_frozen.train()
     for _ in range(3):
-        learner(BATCH)["classification"][0].backward()
+        partly_frozen(BATCH)["classification"][0].backward()
         optimizer.step()
         optimizer.zero_grad()
     for name, parameter in model.named_parameters():
@@ -54,15 +52,15 @@ def test_frozen_parameters_stay_as_they_are_and_all_others_move(freeze: str):
 
 
 def test_frozen_parameters_get_no_gradient():
-    model, rates, learner = new_model("1")
-    learner(BATCH)["classification"][0].backward()
+    model, rates, partly_frozen = new_model("1")
+    partly_frozen(BATCH)["classification"][0].backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is None) == (rates[name] is None), name
 
 
 def test_dropout_is_off_in_frozen_parts_and_on_elsewhere():
-    model, _, learner = new_model("1")
-    learner.train()
+    model, _, partly_frozen = new_model("1")
+    partly_frozen.train()
     assert not any(is_on(part) for part in (model.encoder.embeddings, model.encoder.layers[0]))
     assert all(is_on(part) for part in (model.encoder.layers[1], model.dropout))
 
@@ -75,17 +73,17 @@ def is_on(part: torch.nn.Module) -> bool:
 
 
 def test_what_the_frozen_parts_compute_is_the_same_in_training_and_evaluation():
-    model, _, learner = new_model("encoder")
-    learner.train()
+    model, _, partly_frozen = new_model("encoder")
+    partly_frozen.train()
     in_training = model.features(BATCH)
-    learner.eval()
+    partly_frozen.eval()
     assert torch.equal(in_training, model.features(BATCH))
 
 
 def test_nothing_is_frozen_where_every_parameter_has_a_rate():
-    _, _, learner = new_model(None)
-    learner.train()
-    assert all(module.training for module in learner.modules())
+    _, _, partly_frozen = new_model(None)
+    partly_frozen.train()
+    assert all(module.training for module in partly_frozen.modules())
 
 
 def test_parameters_that_learn_alike_share_a_group_and_vectors_are_not_decayed():
@@ -109,7 +107,9 @@ def test_parameters_that_learn_alike_share_a_group_and_vectors_are_not_decayed()
 
 def test_the_first_step_is_as_long_as_the_rate_because_its_bias_is_corrected():
     parameter = torch.nn.Parameter(torch.zeros(3))
-    optimizer = build_adamw([{"params": [parameter], "lr": 0.25, "weight_decay": 0.0}])
+    optimizer = adamw(
+        [{"params": [parameter], "lr": 0.25, "weight_decay": 0.0}], (0.9, 0.999), 1e-8
+    )
     parameter.grad = torch.tensor([1e-2, -3.0, 7.0])
     optimizer.step()
     torch.testing.assert_close(

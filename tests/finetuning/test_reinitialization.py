@@ -5,7 +5,7 @@ import torch
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.vit import VitEncoder
-from selfsup.finetuning.layers import reinitialize_top
+from selfsup.finetuning.setup import reinitialize_top
 from tests.pretraining.images.toy_images import small_config
 from tests.toy_task import CONFIG
 

@@ -7,7 +7,7 @@ import torch
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
-from selfsup.finetuning.layers import (
+from selfsup.finetuning.layer_rules import (
     EMBEDDINGS,
     WORD_EMBEDDINGS,
     encoder_rules,
@@ -15,7 +15,7 @@ from selfsup.finetuning.layers import (
     learning_rates,
     rules_in_epoch,
 )
-from selfsup.finetuning.plan import plan_learning
+from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.classification import sequence_task as task
 from selfsup.tasks.labels import Labels
@@ -87,12 +87,12 @@ def test_without_it_all_learns_from_the_start():
 
 def test_what_waits_does_not_move_by_a_bit_and_has_no_state_gradient_or_dropout():
     model = new_model()
-    plan = plan_learning(settings(unfreeze_every=1), model)
+    setup = prepare_finetuning(settings(unfreeze_every=1), model)
     parameters = dict(model.named_parameters())
-    plan.learner.train()
+    setup.model.train()
     for epoch in range(1, 6):
         if epoch > 1:
-            plan.begin_epoch(epoch)
+            setup.begin_epoch(epoch)
         learning = ("encoder.pooler.", "classifier.", *ORDER[: epoch - 1])
         before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
         hidden = torch.randn(2, CONFIG.hidden_size)
@@ -100,18 +100,18 @@ def test_what_waits_does_not_move_by_a_bit_and_has_no_state_gradient_or_dropout(
         (loss + hidden.sum()).backward()
         for name, parameter in parameters.items():
             assert (parameter.grad is not None) == name.startswith(learning), (epoch, name)
-        plan.optimizer.step()
-        plan.optimizer.zero_grad()
+        setup.optimizer.step()
+        setup.optimizer.zero_grad()
         for name, parameter in parameters.items():
             learns = name.startswith(learning)
-            assert (parameter in plan.optimizer.state) == learns, (epoch, name)
+            assert (parameter in setup.optimizer.state) == learns, (epoch, name)
             if not learns or before[name].any():  # a bias of 0 has no gradient here
                 assert torch.equal(parameter, before[name]) != learns, (epoch, name)
         for part, module in (("encoder.layers.0.", model.encoder.layers[0]),
                              ("encoder.embeddings.", model.encoder.embeddings)):  # fmt: skip
             assert module.dropout.training == part.startswith(learning)
-    grouped = [p for group in plan.optimizer.param_groups for p in group["params"]]
+    grouped = [p for group in setup.optimizer.param_groups for p in group["params"]]
     assert len(grouped) == len(set(grouped)) == len(parameters)
     rates = learning_rates(parameters, encoder_rules(LAYERS, 0.01, 0.02, 0.5, None))
-    rate_of = {p: group["lr"] for group in plan.optimizer.param_groups for p in group["params"]}
+    rate_of = {p: group["lr"] for group in setup.optimizer.param_groups for p in group["params"]}
     assert all(rate_of[parameter] == rates[name] for name, parameter in parameters.items())

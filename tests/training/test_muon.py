@@ -9,20 +9,20 @@ from selfsup.training.checkpoint import load_checkpoint, save_checkpoint
 from selfsup.training.optimizers import Muon, orthogonalised
 
 
-def muon(matrices, groups=(), rate=0.01, decay=0.0, rounds=5) -> Muon:
-    return Muon(matrices, groups, 0.01, rate, decay, rounds, torch.float32)
+def muon(matrices, groups=(), rate=0.01, decay=0.0, iterations=5) -> Muon:
+    return Muon(matrices, groups, rate, decay, iterations, torch.float32)
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (8, 5), (6, 6)])
-@pytest.mark.parametrize("rounds", [1, 5])
-def test_singular_values_go_through_the_polynomial_and_directions_stay(shape, rounds):
+@pytest.mark.parametrize("iterations", [1, 5])
+def test_singular_values_go_through_the_polynomial_and_directions_stay(shape, iterations):
     matrix = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     values = values / torch.linalg.matrix_norm(matrix)[:, None]
-    for _ in range(rounds):
+    for _ in range(iterations):
         values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
     expected = left @ torch.diag_embed(values) @ right
-    found = orthogonalised(matrix, rounds, torch.float64)
+    found = orthogonalised(matrix, iterations, torch.float64)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_matrices_that_lie_in_one_parameter_are_updated_each_on_its_own():
 def test_other_parameters_are_updated_as_by_adamw():
     vectors = [nn.Parameter(torch.ones(5)) for _ in range(2)]
     matrix = nn.Parameter(torch.eye(3))
-    groups = [{"params": [vectors[0]], "weight_decay": 0.1}]
+    groups = [{"params": [vectors[0]], "lr": 0.01, "weight_decay": 0.1}]
     optimizer = muon([(matrix, 1)], groups)
     peer = torch.optim.AdamW(
         [vectors[1]], lr=0.01, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1, fused=True
@@ -75,7 +75,7 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
     def new_run() -> tuple[nn.Linear, Muon]:
         torch.manual_seed(0)
         model = nn.Linear(4, 3)
-        return model, muon([(model.weight, 1)], [{"params": [model.bias]}])
+        return model, muon([(model.weight, 1)], [{"params": [model.bias], "lr": 0.01}])
 
     def train(model: nn.Module, optimizer: Muon, steps: range) -> None:
         for step in steps:

@@ -1,6 +1,6 @@
 """Cross-entropy of a linear layer's scores, without keeping the scores in float32.
 
-Shapes: M labels, N rows (M, and filler), D width, V vocabulary.
+Shapes: M labels, N rows (M, and padding rows), D width, V vocabulary.
 """
 
 import functools
@@ -12,7 +12,8 @@ from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from selfsup.counter_random import hash64, uniform
-from selfsup.encoder.layers import ACTIVATIONS, compute_dtype, with_filler
+from selfsup.encoder.layers import ACTIVATIONS, compute_dtype
+from selfsup.encoder.packing import pad_rows
 from selfsup.pretraining.text.batch import TextBatch, TextStates
 from selfsup.pretraining.text.sequences import Sequences, SpecialTokens
 
@@ -263,7 +264,7 @@ class MaskedLMHead(nn.Module):
 
         Scores are computed at masked tokens only.
         """
-        hidden = self.transform(with_filler(states.masked))
+        hidden = self.transform(pad_rows(states.masked))
         # Autocast leaves norms in float32 on some devices; the large product need not be.
         hidden = hidden.to(compute_dtype(hidden))
         loss, right = linear_cross_entropy(

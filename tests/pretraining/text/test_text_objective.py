@@ -271,8 +271,8 @@ def test_losses_and_gradients_are_those_of_transformers(tmp_path):
 def test_floating_point_operations_are_those_that_torch_counts_without_padding(
     objectives, monkeypatch
 ):
-    monkeypatch.setattr(masked_lm, "with_filler", lambda x: x)
-    monkeypatch.setattr(Packing, "filler", lambda packing: 0)
+    monkeypatch.setattr(masked_lm, "pad_rows", lambda x: x)
+    monkeypatch.setattr(Packing, "padding_rows", lambda packing: 0)
     monkeypatch.setattr("selfsup.encoder.packing._LENGTH_UNIT", 1)
     model = TextPreTraining(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.

@@ -13,8 +13,8 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.tasks.base import Reading
-from selfsup.tasks.batches import FrozenFeatures
 from selfsup.tasks.classification import sequence_task as task
 from selfsup.tasks.labels import Labels, Limits
 from selfsup.tasks.text_encoder import TextPreparation

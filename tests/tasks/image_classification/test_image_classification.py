@@ -14,8 +14,8 @@ from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import EpochBatches, FrozenFeatures
 from selfsup.tasks.base import Reading
-from selfsup.tasks.batches import EpochBatches, FrozenFeatures
 from selfsup.tasks.image_classification import task
 from selfsup.tasks.labels import Labels
 from tests.toy_image_task import CLASSES, CONFIG, toy_image, write_toy_images

@@ -17,8 +17,8 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.inference.scoring import score
-from selfsup.tasks.batches import FrozenFeatures
 from selfsup.tasks.labels import Labels, Limits
 from selfsup.tasks.question_answering import task
 from selfsup.tasks.question_answering.data import Questions, read_squad

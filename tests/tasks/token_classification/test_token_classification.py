@@ -14,9 +14,9 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
+from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.base import Reading
-from selfsup.tasks.batches import FrozenFeatures
 from selfsup.tasks.labels import Labels, Limits
 from selfsup.tasks.registry import TaskModel, load_task_model, save_task_model
 from selfsup.tasks.text_encoder import TextPreparation, text_preparation

@@ -12,8 +12,7 @@ import torch
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.encoder.huggingface.folder import read_weights
-from selfsup.finetuning import embedding_rows as word_rows
-from selfsup.finetuning import run as recipe
+from selfsup.finetuning import compact_embedding, run
 from selfsup.finetuning.run import finetune
 from tests.toy_finetuning import toy_settings
 from tests.toy_task import BAD, GOOD, write_toy_file, write_toy_model
@@ -49,9 +48,9 @@ def test_all_units_are_looked_at_however_many_at_once(at_once, monkeypatch):
             ids = [token for number in numbers for token in rows[number]]
             return SimpleNamespace(input_ids=torch.tensor(ids))
 
-    monkeypatch.setattr(word_rows, "_UNITS_AT_ONCE", at_once)
+    monkeypatch.setattr(compact_embedding, "_UNITS_AT_ONCE", at_once)
     rows[-1] = [700]
-    assert word_rows.token_ids_of(cast(Any, Texts())).tolist() == [1, 3, 5, 8, 9, 700]
+    assert compact_embedding.token_ids_of(cast(Any, Texts())).tolist() == [1, 3, 5, 8, 9, 700]
 
 
 def test_words_that_training_lacks_stay_as_they_were_pre_trained(files, tmp_path):
@@ -66,7 +65,7 @@ def test_words_that_training_lacks_stay_as_they_were_pre_trained(files, tmp_path
 
 def test_the_model_is_the_one_that_learns_with_the_whole_vocabulary(files, tmp_path, monkeypatch):
     few = finetune(settings(files, tmp_path / "few", weight_decay=0.0))
-    monkeypatch.setattr(recipe, "learning_rows_in_use", lambda *arguments: nullcontext())
+    monkeypatch.setattr(run, "compact_word_embeddings", lambda *arguments: nullcontext())
     all_ = finetune(settings(files, tmp_path / "all", weight_decay=0.0))
     one, other = read_weights(tmp_path / "few" / "model"), read_weights(tmp_path / "all" / "model")
     for name in other:

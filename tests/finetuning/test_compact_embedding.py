@@ -1,8 +1,10 @@
+"""An embedding of only the rows in use learns what the whole embedding would."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from selfsup.finetuning.embedding_rows import RowsInUse, only_rows_in_use
+from selfsup.finetuning.compact_embedding import CompactEmbedding, compact_embedding
 
 VOCABULARY, WIDTH = 50, 4
 ROWS = torch.tensor([3, 7, 8, 40])
@@ -33,7 +35,7 @@ def train(model: Model, weight_decay: float = 0.0) -> None:
 def test_learns_what_the_whole_embedding_learns() -> None:
     whole, part = Model(), Model()
     train(whole)
-    with only_rows_in_use(part, "word", ROWS):
+    with compact_embedding(part, ROWS):
         train(part)
     torch.testing.assert_close(part.word.weight, whole.word.weight, rtol=0, atol=1e-6)
     assert not torch.equal(part.word.weight[ROWS], Model().word.weight[ROWS])
@@ -41,14 +43,14 @@ def test_learns_what_the_whole_embedding_learns() -> None:
 
 def test_only_the_rows_in_use_are_parameters() -> None:
     model = Model()
-    with only_rows_in_use(model, "word", ROWS):
+    with compact_embedding(model, ROWS):
         assert dict(model.named_parameters())["word.weight"].shape == (len(ROWS), WIDTH)
     assert dict(model.named_parameters())["word.weight"].shape == (VOCABULARY, WIDTH)
 
 
 def test_other_rows_stay_as_they_were_whatever_the_weight_decay() -> None:
     model = Model()
-    with only_rows_in_use(model, "word", ROWS):
+    with compact_embedding(model, ROWS):
         train(model, weight_decay=0.5)
     others = [row for row in range(VOCABULARY) if row not in ROWS.tolist()]
     assert torch.equal(model.word.weight[others], Model().word.weight[others])
@@ -56,7 +58,7 @@ def test_other_rows_stay_as_they_were_whatever_the_weight_decay() -> None:
 
 def test_evaluation_may_ask_for_any_row_and_sees_what_was_learnt() -> None:
     model = Model()
-    with only_rows_in_use(model, "word", ROWS):
+    with compact_embedding(model, ROWS):
         train(model)
         learnt = model.word.weight.detach().clone()
         model.eval()
@@ -68,7 +70,7 @@ def test_evaluation_may_ask_for_any_row_and_sees_what_was_learnt() -> None:
 def test_weights_that_are_put_back_are_kept() -> None:
     """The best epoch's weights are copied into the parameters after the last one."""
     model = Model()
-    with only_rows_in_use(model, "word", ROWS):
+    with compact_embedding(model, ROWS):
         best = model.word.weight.detach().clone()
         train(model)
         model.eval()
@@ -79,5 +81,5 @@ def test_weights_that_are_put_back_are_kept() -> None:
 
 def test_nearly_all_rows_in_use_change_nothing() -> None:
     model = Model()
-    with only_rows_in_use(model, "word", torch.arange(VOCABULARY - 1)):
-        assert not isinstance(model.word, RowsInUse)
+    with compact_embedding(model, torch.arange(VOCABULARY - 1)):
+        assert not isinstance(model.word, CompactEmbedding)

@@ -1,4 +1,4 @@
-"""One fine-tuning run: its epochs, and the best of them by validation."""
+"""Fine-tuning with one seed: train epoch by epoch, validate after each, keep the best weights."""
 
 import statistics
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selfsup.finetuning.batches import EpochBatches
 from selfsup.finetuning.data import TaskData
-from selfsup.finetuning.plan import LearningPlan
+from selfsup.finetuning.setup import FinetuningSetup
 from selfsup.inference.scoring import score
 from selfsup.tasks.base import Task, Units, Windows
-from selfsup.tasks.batches import EpochBatches
 from selfsup.tasks.labels import Labels
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (
@@ -28,7 +28,7 @@ from selfsup.training.loop import (
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch came to.
+    """The result of an epoch.
 
     Attributes:
         epoch: from 1.
@@ -49,19 +49,19 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A run's end.
+    """The result of training with one seed.
 
     Attributes:
-        best: the epoch that did best in validation; None if the first one did not come to its end.
-        diverged: whether the loss ceased to be a number.
+        best: the epoch with the best validation result; None if not even the first was completed.
+        diverged: whether the loss became infinite or not a number.
     """
 
     best: EpochReport | None
     diverged: bool
 
 
-def train_one_seed(
-    plan: LearningPlan,
+def train_with_seed(
+    setup: FinetuningSetup,
     task: Task,
     data: TaskData,
     units: Units,
@@ -73,23 +73,23 @@ def train_one_seed(
     after_step: Callable[[StepReport], None],
     after_epoch: Callable[[EpochReport], None],
 ) -> SeedRun:
-    """Train, measure after each epoch, and leave the learner as it was after the best one.
+    """Train, validate after each epoch, and leave the model with the weights of the best epoch.
 
     Args:
-        plan: what learns, and how.
+        setup: the model, its optimizer, and what it unfreezes at the start of each epoch.
         task, data: for the metrics.
-        units: of the training examples, as the learner takes them.
+        units: of the training examples, as the model takes them.
         windows: of the validation examples, likewise.
-        epochs, batch_size, settings, compute: how.
-        after_step, after_epoch: told of each.
+        epochs, batch_size, settings, compute: how to train; ``settings`` has the seed.
+        after_step, after_epoch: called after each step and each epoch.
     """
-    learner, optimizer, begin_epoch = plan
+    model, optimizer, begin_epoch = setup
     batches = EpochBatches(units, batch_size, settings.seed)
     best: EpochReport | None = None
     best_weights: dict[str, Tensor] = {}
     losses: list[float] = []
 
-    def measure(epoch: int, step: int, loss: float, scores: np.ndarray) -> EpochReport:
+    def validate(epoch: int, step: int, loss: float, scores: np.ndarray) -> EpochReport:
         encoded, examples = data.validation.encoded, data.validation.examples
         fitted = task.fit(scores, encoded, examples, data.labels)
         metrics = task.metrics(scores, encoded, examples, fitted)
@@ -101,13 +101,13 @@ def train_one_seed(
         after_step(step)
         if step.state.step % batches.steps_per_epoch == 0:
             epoch = step.state.step // batches.steps_per_epoch
-            scores = score(learner, windows, compute)
-            if not np.isfinite(scores).all():  # after its last step, which no loss tells of
+            scores = score(model, windows, compute)
+            if not np.isfinite(scores).all():  # the last step may diverge without a later loss
                 raise NotFinite
-            report = measure(epoch, step.state.step, statistics.fmean(losses), scores)
+            report = validate(epoch, step.state.step, statistics.fmean(losses), scores)
             losses.clear()
-            if best is None or merit(report, task) > merit(best, task):
-                best, best_weights = report, _copy_weights(learner)
+            if best is None or selection_key(report, task) > selection_key(best, task):
+                best, best_weights = report, _copy_weights(model)
             after_epoch(report)
             if epoch < epochs:
                 begin_epoch(epoch + 1)
@@ -116,26 +116,26 @@ def train_one_seed(
     stages = [Stage(1.0, batches, {})]
     diverged = False
     try:
-        train(learner, optimizer, stages, extent, settings, compute, RunState(), end_of_step)
+        train(model, optimizer, stages, extent, settings, compute, RunState(), end_of_step)
     except NotFinite:
         diverged = True
-    _restore(learner, best_weights)
+    _restore_weights(model, best_weights)
     return SeedRun(best, diverged)
 
 
-def merit(report: EpochReport, task: Task) -> tuple[float, float]:
-    """What is better is larger: the task's metric, and among equals the lower loss."""
+def selection_key(report: EpochReport, task: Task) -> tuple[float, float]:
+    """Larger is better: first the task's selection metric, then the lower loss."""
     metrics = report.validation
     return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
 
 
-def _copy_weights(learner: nn.Module) -> dict[str, Tensor]:
-    """Of all parameters: one that is frozen now may learn from the next epoch on."""
-    return {name: weights.detach().clone() for name, weights in learner.named_parameters()}
+def _copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters; one that is frozen now may learn in a later epoch."""
+    return {name: weights.detach().clone() for name, weights in model.named_parameters()}
 
 
 @torch.no_grad()
-def _restore(learner: nn.Module, weights: dict[str, Tensor]) -> None:
-    parameters = dict(learner.named_parameters())
+def _restore_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    parameters = dict(model.named_parameters())
     for name, tensor in weights.items():
         parameters[name].copy_(tensor)

@@ -4,13 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.tasks.batches import EpochBatches, batches_by_length, epoch_batches
+from selfsup.finetuning.batches import EpochBatches, epoch_batches
+from selfsup.tasks.batches import batches_by_length
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=400).map(np.array)
 
 
-class Places:
-    """Examples whose batch is the places themselves."""
+class Indices:
+    """Examples whose batch is their indices."""
 
     def __init__(self, lengths: np.ndarray) -> None:
         self.lengths = lengths
@@ -61,7 +62,7 @@ def test_batches_come_in_no_order_of_length():
 
 
 def test_steps_are_counted_through_the_epochs():
-    batches = EpochBatches(Places(np.arange(1, 11)), batch_size=4, seed=7)
+    batches = EpochBatches(Indices(np.arange(1, 11)), batch_size=4, seed=7)
     assert batches.steps_per_epoch == 3
     first = [batches[number] for number in range(3)]
     second = [batches[number] for number in range(3, 6)]

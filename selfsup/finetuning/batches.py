@@ -1,0 +1,116 @@
+"""The training batches of each epoch, of tokens or of features that a frozen encoder computed once.
+
+Examples of similar length go into one batch, so that attention pads little.
+
+Shapes: N examples, B of them in a batch, W windows, R rows of features in all, D width.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfsup.counter_random import permutation
+from selfsup.shards.folder import concatenated_ranges
+from selfsup.tasks.base import ChangingUnits, Units
+from selfsup.tasks.batches import FeatureBatch
+
+_ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
+# Examples are sorted by length within chunks of this many batches, so a batch is still a mixture.
+_BATCHES_IN_CHUNK = 16
+
+
+class EpochBatches:
+    """The batches of a run, found by their number; each is a function of (seed, number).
+
+    Every epoch contains each example once. The last batch of an epoch may be smaller.
+    """
+
+    def __init__(self, units: Units, batch_size: int, seed: int) -> None:
+        self._units, self._batch_size, self._seed = units, batch_size, seed
+        self._epoch, self._batches = -1, []
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self._units) // self._batch_size)
+
+    def __getitem__(self, number: int) -> Any:
+        """The batch of a step, counted from 0."""
+        epoch, step = divmod(number, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
+            if isinstance(self._units, ChangingUnits):
+                self._units = self._units.in_epoch(self._seed, epoch)
+        return self._units.batch(self._batches[step])
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Divide all examples into batches of similar length, in random order.
+
+    Args:
+        lengths: int64 [N].
+        batch_size: B; the last batch takes the rest.
+        seed, epoch: determine the division and the order.
+
+    Returns:
+        for each batch the indices of its examples, int64 [B].
+    """
+    order = permutation(len(lengths), seed, epoch, _ORDER)
+    chunk = batch_size * _BATCHES_IN_CHUNK
+    batches: list[np.ndarray] = []
+    for number, first in enumerate(range(0, len(order), chunk)):
+        indices = order[first : first + chunk]
+        # Only full batches are sorted and shuffled, so that the short one stays the last.
+        full = len(indices) // batch_size * batch_size
+        by_length = indices[:full][np.argsort(lengths[indices[:full]], kind="stable")]
+        shuffled = permutation(full // batch_size, seed, epoch, _CHUNK_ORDER, number)
+        batches.extend(by_length.reshape(-1, batch_size)[shuffled])
+        if full < len(indices):
+            batches.append(indices[full:])
+    return batches
+
+
+@dataclass(frozen=True)
+class FrozenFeatures:
+    """Units or windows whose batches come with features, computed once by a frozen encoder.
+
+    Attributes:
+        units: the units or windows that the features belong to.
+        features: float32 [R, D], the rows of all windows, concatenated.
+        window_rows: int64 [W], number of rows of each window.
+    """
+
+    units: Units
+    features: Tensor
+    window_rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The lengths of the units, int64 [N]."""
+        return self.units.lengths
+
+    @property
+    def row_counts(self) -> np.ndarray:
+        """Where the units are windows: number of rows of scores of each, int64 [W]."""
+        return self.window_rows
+
+    def batch(self, places: np.ndarray) -> FeatureBatch:
+        """The units at ``places``, int64 [B], in that order."""
+        windows = self.units.windows_of(places)
+        rows = concatenated_ranges(self._starts[windows], self.window_rows[windows])
+        return FeatureBatch(self.features[torch.from_numpy(rows)], self.units.batch(places))
+
+    def windows_of(self, places: np.ndarray) -> np.ndarray:
+        """The numbers of the windows that ``batch(places)`` is made of, in its order, int64."""
+        return self.units.windows_of(places)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum(self.window_rows) - self.window_rows
