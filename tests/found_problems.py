@@ -7,7 +7,7 @@ from selfsup.settings import DoctorSettings
 
 
 def found_in(path: Path | str) -> list[str]:
-    """Each problem as `what → mend`."""
+    """Each problem as `what → how to fix it`."""
     result = doctor(DoctorSettings(path=str(path)))
     assert all(problem["what"] and problem["mend"] for problem in result["problems"])
     return [f"{problem['what']} → {problem['mend']}" for problem in result["problems"]]

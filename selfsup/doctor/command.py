@@ -1,15 +1,14 @@
-"""``selfsup doctor``: what is wrong with data or with a run, and how to mend it.
+"""``selfsup doctor``: what is wrong with data or with a run, and how to fix it.
 
-What it finds are results, not errors: the exit status is 0 with problems and without.
+Problems are results, not errors: the exit status is 0 with and without them.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from selfsup.doctor import Fact, Finding, Problem, collect
 from selfsup.doctor.labelled import is_labelled, labelled_problems
-from selfsup.doctor.problem import Fact, Finding, Problem, collect
 from selfsup.doctor.questions_and_tags import (
     is_squad,
     is_tagged,
@@ -30,14 +29,14 @@ from selfsup.shards.images import ImageResumeState
 
 
 def doctor(settings: DoctorSettings) -> dict[str, Any]:
-    """Look at what lies at a path.
+    """Examine the data or the run at a path.
 
     Returns:
-        ``path``, ``kind`` (in words), ``counts`` (by name; of a run none) and ``problems``,
-        each with ``what`` is wrong and its ``mend``.
+        ``path``, ``kind`` (in words), ``counts`` (by name; empty for a run) and ``problems``,
+        each with ``what`` is wrong and how to fix it (``mend``).
 
     Raises:
-        UserError: nothing lies there, or nothing that can be looked at.
+        UserError: there is nothing at the path, or nothing that can be examined.
     """
     kind, found = _diagnosis(settings.path)
     findings = list(collect(found))
@@ -45,12 +44,16 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
         "path": settings.path,
         "kind": kind,
         "counts": {fact.name: fact.value for fact in findings if isinstance(fact, Fact)},
-        "problems": [asdict(problem) for problem in findings if isinstance(problem, Problem)],
+        "problems": [
+            {"what": problem.what, "mend": problem.fix}
+            for problem in findings
+            if isinstance(problem, Problem)
+        ],
     }
 
 
 def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
-    """What it is, and what is wrong with it, found while it is iterated over."""
+    """What is at the path, in words, and an iterator that examines it."""
     folder = Path(path)
     if is_image_shards(folder) or ImageResumeState.load(folder) is not None:
         return "decoded images", image_shards_problems(folder)
@@ -59,7 +62,7 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
     if _has_any(folder, "run.yaml", "metrics.jsonl", "summary.json"):
         return run_kind(folder), run_problems(folder)
     if _has_any(folder, "config.json", "model.safetensors"):
-        raise UserError(f"{path}: a model folder: give the folder of the run that it lies in")
+        raise UserError(f"{path}: a model folder: give the folder of its run")
     if (runs := sorted(folder.glob("*/run.yaml"))) and not (holds_images(path) or holds_text(path)):
         first, more = runs[0].parent, f" (or one of {len(runs) - 1} more)" if runs[1:] else ""
         raise UserError(f"{path}: holds runs and no data: give one of them, such as {first}{more}")

@@ -1,11 +1,11 @@
-"""What can be wrong with a labelled file."""
+"""What can be wrong with a file of labelled texts."""
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from selfsup.corpus.readers.documents import BadRecord
-from selfsup.doctor.problem import Fact, Finding, Problem
+from selfsup.doctor import Fact, Finding, Problem
 from selfsup.errors import UserError
 from selfsup.tasks.classification.data import (
     NO_AGREEMENT,
@@ -27,24 +27,24 @@ from selfsup.tasks.tables import (
     read_records,
 )
 
-_MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
-_LONG_WORDS, _MOST_LONG = 128, 0.1
+_MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
+_MAX_WORDS, _MAX_LONG_SHARE = 128, 0.1  # words in a text, share of longer texts
 
 
 def is_labelled(file: str) -> bool:
-    """Whether the file is a table with a column that is called as labels are."""
+    """Whether the file is a table with a column that has a usual name for labels."""
     if not is_table(file):
         return False
     return any(name.strip().lower() in LABEL_NAMES for name in first_columns(file))
 
 
 def labelled_problems(file: str) -> Iterator[Finding]:
-    """Read a labelled file as ``finetune`` would, but go on where it would stop.
+    """Read a labelled file as ``finetune`` does, but continue after mistakes.
 
     Raises:
         UserError: the file cannot be read at all, or has no text or no label column.
     """
-    records = list(read_records(file, _MOST_ROWS))
+    records = list(read_records(file, _MAX_ROWS))
     rows = [record for record in records if isinstance(record, Row)]
     bad = [record for record in records if isinstance(record, BadRecord)]
     if bad:
@@ -52,7 +52,7 @@ def labelled_problems(file: str) -> Iterator[Finding]:
             f"{len(bad):,} of {len(records):,} rows cannot be read; the first: {bad[0]}",
             "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
             if "UTF-8" in bad[0].reason
-            else "mend these rows or take them out; finetune reads all rows or none",
+            else "fix or remove these rows; finetune reads all rows or none",
         )
     if not rows:
         yield Problem(f"{file}: holds no examples", "give a file with at least one row")
@@ -72,10 +72,10 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     several = hold_several(rows, columns.label)
     labels = [_labels(row, file, columns.label, several) for row in rows]
     if leaves_some_out(label for given in labels for label in given or ()):
-        kept = [place for place, label in enumerate(labels) if label != (NO_AGREEMENT,)]
+        kept = [index for index, label in enumerate(labels) if label != (NO_AGREEMENT,)]
         yield Fact("left out, as not agreed upon", len(rows) - len(kept))
-        rows, texts = [rows[place] for place in kept], [texts[place] for place in kept]
-        labels = [labels[place] for place in kept]
+        rows, texts = [rows[index] for index in kept], [texts[index] for index in kept]
+        labels = [labels[index] for index in kept]
     counts = _counts(labels)
     yield Fact("examples", len(rows))
     if not _are_measures(counts) and len(counts) <= MANY_LABELS:
@@ -85,7 +85,7 @@ def labelled_problems(file: str) -> Iterator[Finding]:
 
 
 def _labels(row: Row, file: str, column: str, several: bool) -> tuple[str, ...] | None:
-    """Those of one row; None if it has nothing that can be one."""
+    """The labels of one row; None if it has none that can be read."""
     try:
         label = read_label(row, file, column, several=several)
     except UserError:
@@ -118,37 +118,37 @@ def _label_problems(
     if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(
             f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
-            "label them or take them out",
+            "label them or remove them",
         )
     counts = _counts(labels)
     if not counts:
         return
-    if len(counts) == 1 and () not in labels:  # else some rows have it and others do not
+    if len(counts) == 1 and () not in labels:  # otherwise some rows have the label and others none
         yield Problem(
-            f'all examples have the label "{next(iter(counts))}": there is nothing to tell apart',
+            f'all examples have the label "{next(iter(counts))}": there is nothing to distinguish',
             "give examples of another label, or name another --label-column",
         )
         return
     if _are_measures(counts):
-        return  # not names, but numbers to be learnt as such
+        return  # numbers, for regression
     if len(counts) > max(MANY_LABELS, len(rows) / 2):
         yield Problem(
             f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',
-            "it holds no classes: name another --label-column",
+            "these are not classes: name another --label-column",
         )
         return
     if rare := {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}:
         shown = ", ".join(f'"{label}" ({count})' for label, count in list(rare.items())[:5])
         yield Problem(
             f"labels with fewer than {FEWEST_EXAMPLES} examples: {shown}",
-            "give more examples of them, or join them with others",
+            "give more examples of them, or merge them with others",
         )
     label, most = counts.most_common(1)[0]
     if most > MOST_FREQUENT * len(rows):
         share = most / len(rows)
         yield Problem(
-            f'{share:.0%} of the examples have the label "{label}": always saying so is right as '
-            "often",
+            f'{share:.0%} of the examples have the label "{label}": always predicting it is right '
+            "as often",
             "judge by f1_macro, not by f1"
             if several
             else "judge by f1 or matthews_correlation, not by accuracy",
@@ -161,27 +161,27 @@ def _text_problems(
     if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
         yield Problem(
             f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
-            "take these rows out (finetune leaves them out of training by itself)",
+            "remove these rows (finetune leaves them out of training anyway)",
         )
     labels_of: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
     for text, label in zip(texts, labels, strict=True):
         if text:
             labels_of[text].add(label)
-    if torn := [text for text, found in labels_of.items() if len(found) > 1]:
+    if ambiguous := [text for text, found in labels_of.items() if len(found) > 1]:
         yield Problem(
-            f"{len(torn):,} texts occur with different labels, such as {_short(torn[0])}",
-            "decide on a label for each",
+            f"{len(ambiguous):,} texts occur with different labels, such as {_short(ambiguous[0])}",
+            "decide on one label for each",
         )
     repeated = len(texts) - len(empty) - len(labels_of)
     if repeated:
         yield Problem(
-            f"{repeated:,} texts occur again",
-            "take them out, lest the same text be in training and in validation",
+            f"{repeated:,} texts are repetitions of others",
+            "remove them, so that no text is both in training and in validation",
         )
-    long = sum(text.count(" ") >= _LONG_WORDS for text in texts)
-    if long > _MOST_LONG * len(texts):
+    long = sum(text.count(" ") >= _MAX_WORDS for text in texts)
+    if long > _MAX_LONG_SHARE * len(texts):
         yield Problem(
-            f"{long:,} of {len(texts):,} texts have more than {_LONG_WORDS} words, and finetune "
+            f"{long:,} of {len(texts):,} texts have more than {_MAX_WORDS} words, and finetune "
             "cuts them at 128 tokens",
             "finetune with a larger --max-length",
         )

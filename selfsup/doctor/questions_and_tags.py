@@ -1,4 +1,7 @@
-"""What can be wrong with questions in SQuAD's form."""
+"""What can be wrong with labelled data for two tasks: questions, and tagged sentences.
+
+First come questions in SQuAD's form, then sentences in CoNLL columns or in rows of words and tags.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -6,7 +9,7 @@ from itertools import islice
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
-from selfsup.doctor.problem import Fact, Finding, Problem, collect, mistake_problems
+from selfsup.doctor import Fact, Finding, Problem, collect, mistake_problems
 from selfsup.errors import UserError
 from selfsup.tasks.notes import contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering import task as question_answering
@@ -19,13 +22,20 @@ from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, rea
 from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows
 from selfsup.tasks.token_classification.tag_scheme import TaggedTexts, find_breaches, find_scheme
 
-# Words of running text that fill the usual length beside a question, of some 1.25 tokens each.
-_LONG_CONTEXT_WORDS, _MOST_LONG_CONTEXTS = 300, 0.1
-_SHOWN_QUESTIONS = 3
+_SHOWN = 3  # questions, types or tags that a message names
+# Words that fit the usual maximum length, at about 1.25 tokens per word: in a context beside its
+# question, and in a sentence. Above this share of longer ones there is a problem.
+_MAX_CONTEXT_WORDS, _MAX_SENTENCE_WORDS = 300, 100
+_MAX_LONG_SHARE = 0.1
+# The suffixes of files that contain nothing but columns of words and tags.
+_CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner")
+_SAMPLE = 50  # lines or rows that are read to recognise a file
+_MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
+_MIN_ENTITIES = 8
 
 
 def is_squad(file: str) -> bool:
-    """Whether the file is JSON, as no other file is that the doctor knows.
+    """Whether the file has the suffix .json, which only questions have among the doctor's files.
 
     Raises:
         UserError: it cannot be opened.
@@ -37,7 +47,7 @@ def is_squad(file: str) -> bool:
 
 
 def question_problems(file: str) -> Iterator[Finding]:
-    """Read questions as ``finetune`` would, but go on where it would stop.
+    """Read questions as ``finetune`` does, but continue after mistakes.
 
     Raises:
         UserError: the file cannot be read at all, or is not in SQuAD's form.
@@ -53,30 +63,30 @@ def question_problems(file: str) -> Iterator[Finding]:
     if len(questions) and not any(answers):
         yield Problem(
             f"{file}: no question has an answer: there is nothing to learn from them",
-            "give questions with answers beside those without",
+            "give questions with answers as well",
         )
-    yield from _text_problems(questions)
-    yield from _length_problems(questions)
+    yield from _repeated_or_empty_questions(questions)
+    yield from _long_contexts(questions)
 
 
-def _text_problems(questions: Questions) -> Iterator[Problem]:
-    file, places = questions.source, range(len(questions))
+def _repeated_or_empty_questions(questions: Questions) -> Iterator[Problem]:
+    file, indices = questions.source, range(len(questions))
     empty = [
-        questions.ids[place]
-        for place in places
-        if not questions.questions[place].strip() or not questions.context(place).strip()
+        questions.ids[index]
+        for index in indices
+        if not questions.questions[index].strip() or not questions.context(index).strip()
     ]
     if empty:
         yield Problem(
             f"{file}: {len(empty):,} questions or their contexts are empty: {_listed(empty)}",
-            "take them out (finetune leaves them out of training by itself)",
+            "remove them (finetune leaves them out of training anyway)",
         )
     seen: set[tuple[str, int]] = set()
     repeated = []
-    for place in places:
-        key = (" ".join(questions.questions[place].split()), int(questions.context_of[place]))
+    for index in indices:
+        key = (" ".join(questions.questions[index].split()), int(questions.context_of[index]))
         if key in seen:
-            repeated.append(questions.ids[place])
+            repeated.append(questions.ids[index])
         seen.add(key)
     if repeated:
         yield Problem(
@@ -86,70 +96,59 @@ def _text_problems(questions: Questions) -> Iterator[Problem]:
         )
 
 
-def _length_problems(questions: Questions) -> Iterator[Problem]:
+def _long_contexts(questions: Questions) -> Iterator[Problem]:
     long = [
-        place
-        for place, context in enumerate(questions.contexts)
-        if len(words_of_text(context)) > _LONG_CONTEXT_WORDS
+        index
+        for index, context in enumerate(questions.contexts)
+        if len(words_of_text(context)) > _MAX_CONTEXT_WORDS
     ]
-    if long and len(long) > _MOST_LONG_CONTEXTS * len(questions.contexts):
+    if long and len(long) > _MAX_LONG_SHARE * len(questions.contexts):
         first = questions.ids[int((questions.context_of == long[0]).argmax())]
         yield Problem(
             f"{questions.source}: {len(long):,} of {len(questions.contexts):,} contexts have more "
-            f"than {_LONG_CONTEXT_WORDS} words, more than go into "
+            f"than {_MAX_CONTEXT_WORDS} words, more than fit into "
             f"{question_answering.default_max_length()} tokens (the first "
             f"is that of question {first})",
-            "nothing is cut: they are read in windows, which takes longer; to have fewer, finetune "
-            "with a larger --max-length, or give the paragraphs one by one",
+            "nothing is lost: they are read in windows, which takes longer; for fewer windows, "
+            "finetune with a larger --max-length, or give the paragraphs one by one",
         )
 
 
 def _listed(ids: list[str]) -> str:
-    more = f" and {len(ids) - _SHOWN_QUESTIONS:,} more" if len(ids) > _SHOWN_QUESTIONS else ""
-    return ", ".join(ids[:_SHOWN_QUESTIONS]) + more
-
-
-# What can be wrong with tagged sentences: CoNLL columns, or rows of words and tags.
-
-
-# The endings of files that hold columns of tags and nothing else.
-_COLUMNS = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner")
-_LOOKED_AT = 50
-_MOST_ROWS = 1_000_000  # as many are looked at, so that memory is bounded
-_FEWEST_ENTITIES = 8
-# Words that fill the usual length, of some 1.25 tokens each.
-_LONG_SENTENCE_WORDS, _MOST_LONG_SENTENCES = 100, 0.1
-_SHOWN_SENTENCES = 3
+    more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more
 
 
 def is_tagged(file: str) -> bool:
-    """Whether the first sentences of a file have tags, even if some of its lines are wrong.
+    """Whether the first sentences of a file have tags; some of its lines may be wrong.
 
     Raises:
         UserError: there is nothing to read.
     """
     suffix = format_suffix(file)
     if suffix in ROWS or file.startswith("hf://"):
-        if not is_table(file):  # several of them
+        if not is_table(file):  # several files
             return False
-        return holds_tags(row for row in read_records(file, _LOOKED_AT) if isinstance(row, Row))
+        return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
     try:
-        lines = [line for _, line in islice(read_lines(file), _LOOKED_AT)]
-    except UserError:  # Whoever takes it for something else says what is wrong.
+        lines = [line for _, line in islice(read_lines(file), _SAMPLE)]
+    except UserError:  # whatever reads it as another kind of file reports the error
         return False
-    return suffix in _COLUMNS or looks_like_conll(lines, share=0.5)
+    return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
 
 
 def tagged_problems(file: str) -> Iterator[Finding]:
-    """Read tagged sentences as ``finetune`` would, but go on where it would stop.
+    """Read tagged sentences as ``finetune`` does, but continue after mistakes.
 
     Raises:
-        UserError: the file cannot be read at all, or which of its fields are meant is not plain.
+        UserError: the file cannot be read at all, or it is unclear which fields to use.
     """
     mistakes: list[UserError] = []
     if format_suffix(file) in ROWS or file.startswith("hf://"):
-        records = list(read_records(file, _MOST_ROWS))
-        mistakes += [_unreadable(record) for record in records if isinstance(record, BadRecord)]
+        records = list(read_records(file, _MAX_ROWS))
+        mistakes += [
+            _unreadable_error(record) for record in records if isinstance(record, BadRecord)
+        ]
         rows = [record for record in records if isinstance(record, Row)]
         found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
     else:
@@ -168,9 +167,10 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from _sentence_problems(sentences)
 
 
-def _unreadable(record: BadRecord) -> UserError:
-    mend = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-    return UserError(f"{record}: {mend if 'UTF-8' in record.reason else 'mend or remove the row'}")
+def _unreadable_error(record: BadRecord) -> UserError:
+    in_utf8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+    fix = in_utf8 if "UTF-8" in record.reason else "fix or remove the row"
+    return UserError(f"{record}: {fix}")
 
 
 def _scheme_problems(sentences: TaggedTexts) -> Iterator[Finding]:
@@ -178,14 +178,12 @@ def _scheme_problems(sentences: TaggedTexts) -> Iterator[Finding]:
     yield Fact("tag_scheme", scheme)
     breaches = find_breaches(sentences.sentences, scheme)
     if breaches:
-        shown = "; ".join(
-            f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN_SENTENCES]
-        )
-        more = "; …" if len(breaches) > _SHOWN_SENTENCES else ""
+        shown = "; ".join(f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN])
+        more = "; …" if len(breaches) > _SHOWN else ""
         yield Problem(
-            f"{sentences.source}: tags that the {scheme} scheme does not allow where they stand: "
+            f"{sentences.source}: tags that the {scheme} scheme does not allow in their position: "
             f"{len(breaches):,} ({shown}{more})",
-            "mend them; finetune takes a tag that continues nothing for the first of an entity",
+            "fix them; finetune reads a tag that continues no entity as the first of one",
         )
 
 
@@ -197,33 +195,35 @@ def _entity_problems(sentences: TaggedTexts) -> Iterator[Finding]:
             f"{sentences.source}: all words are tagged O: there is nothing to learn",
             "give sentences with entities",
         )
-    rare = [f'"{kind}" ({count})' for kind, count in counts.items() if count < _FEWEST_ENTITIES]
+    rare = [f'"{kind}" ({count})' for kind, count in counts.items() if count < _MIN_ENTITIES]
     if rare:
-        more = ", …" if len(rare) > _SHOWN_SENTENCES else ""
+        more = ", …" if len(rare) > _SHOWN else ""
         yield Problem(
-            f"{sentences.source}: types with fewer than {_FEWEST_ENTITIES} entities: {len(rare)}, "
-            f"{', '.join(rare[:_SHOWN_SENTENCES])}{more}",
-            "give more examples of them, or join them with others",
+            f"{sentences.source}: types with fewer than {_MIN_ENTITIES} entities: {len(rare)}, "
+            f"{', '.join(rare[:_SHOWN])}{more}",
+            "give more examples of them, or merge them with others",
         )
 
 
 def _sentence_problems(sentences: TaggedTexts) -> Iterator[Problem]:
-    source, all_of_them = sentences.source, sentences.sentences
-    keys, lines = keys_of(sentences), [sentence.line for sentence in all_of_them]
+    source, all_sentences = sentences.source, sentences.sentences
+    keys, lines = keys_of(sentences), [sentence.line for sentence in all_sentences]
     for note in repetition_notes(source, keys, lines):
         yield Problem(
-            note, "take them out, lest the same sentence be in training and in validation"
+            note, "remove them, so that no sentence is both in training and in validation"
         )
-    tags = [tuple(sentence.tags or ()) for sentence in all_of_them]
+    tags = [tuple(sentence.tags or ()) for sentence in all_sentences]
     for note in contradiction_notes(source, keys, tags, lines):
         yield Problem(note, "decide on the tags of each")
-    long = [sentence.line for sentence in all_of_them if len(sentence.spans) > _LONG_SENTENCE_WORDS]
-    if len(long) > _MOST_LONG_SENTENCES * len(all_of_them):
+    long = [
+        sentence.line for sentence in all_sentences if len(sentence.spans) > _MAX_SENTENCE_WORDS
+    ]
+    if len(long) > _MAX_LONG_SHARE * len(all_sentences):
         yield Problem(
-            f"{source}: {len(long):,} of {len(all_of_them):,} sentences have more than "
-            f"{_LONG_SENTENCE_WORDS} words, more than go into "
+            f"{source}: {len(long):,} of {len(all_sentences):,} sentences have more than "
+            f"{_MAX_SENTENCE_WORDS} words, more than fit into "
             f"{token_classification.default_max_length()} tokens (the first in "
             f"line {long[0]})",
-            "end each sentence with a blank line, or a row of its own; nothing is cut, but longer "
-            "ones are read in windows",
+            "end each sentence with a blank line, or give it its own row; nothing is lost, but "
+            "longer ones are read in windows",
         )

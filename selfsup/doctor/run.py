@@ -1,4 +1,4 @@
-"""What can be wrong with a run: it has not ended, a file is missing, or it did not learn."""
+"""What can be wrong with a run: it has not ended, a file is missing, or it has learned nothing."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from selfsup.demo.run import PRETRAIN
-from selfsup.doctor.problem import Problem
+from selfsup.doctor import Problem
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.report.formatting import is_number
 from selfsup.runs import CHECKPOINTS
@@ -17,30 +17,31 @@ _NOT_ENDED = "has not ended (or is still running)"
 _MODEL_FILES = ("config.json", "model.safetensors")
 _TOKENIZER, _IMAGE_PROCESSOR = "tokenizer.json", "preprocessor_config.json"
 _OLD_TOKENIZER = "vocab.txt"
-# Nats a masked token below word frequencies at which a model has begun to use the context.
-_PLATEAU = 0.3
-_RISE = 0.3  # nats by which the training loss may rise again, by chance
-_CHANCE_OF_NEXT_SENTENCE = 0.55
-_TIMES_CHANCE = 2
+# A model that uses the context has a loss this far below that of word frequencies, in nats per
+# masked token.
+_MIN_GAIN = 0.3
+_MAX_RISE = 0.3  # by which the training loss may rise again by chance, in nats
+_MIN_NEXT_SENTENCE_ACCURACY = 0.55
+_MIN_TIMES_CHANCE = 2  # of the jigsaw's accuracy
 
 
 def run_kind(folder: Path) -> str:
-    """In words."""
+    """The kind of run, in words."""
     kinds = {"pretrain": "a pre-training run", "finetune": "a fine-tuning run", "demo": "a demo"}
     return kinds.get(read_run(folder).kind, "a run")
 
 
 def run_problems(folder: Path) -> Iterator[Problem]:
-    """Look at a run's files, then at how its loss went."""
+    """Check a run's files, then its losses and scores."""
     run = read_run(folder)
     has_ended = (folder / "summary.json").exists()
     for note in run.notes:
         if has_ended or "has not ended" not in note:
-            yield Problem(note, "run the command again, or mend the file")
+            yield Problem(note, "run the command again, or fix the file")
     if not (folder / "run.yaml").exists():
         yield Problem(
-            f"{folder / 'run.yaml'} is missing: nobody can tell how this run was made",
-            "keep it beside the results; a stopped run cannot be resumed without it",
+            f"{folder / 'run.yaml'} is missing: the settings of this run are unknown",
+            "put it back if there is a copy; a stopped run cannot be resumed without it",
         )
     if run.kind == "unknown":
         return
@@ -52,7 +53,7 @@ def run_problems(folder: Path) -> Iterator[Problem]:
         yield from _pretraining_problems(run)
     elif run.kind == "finetune":
         yield from _finetuning_problems(run)
-    elif run.kind == "demo":  # that of images has several pre-trainings
+    elif run.kind == "demo":  # the demo with images has several pre-trainings
         for settings in sorted(folder.glob(f"{PRETRAIN}*/run.yaml")):
             yield from run_problems(settings.parent)
 
@@ -70,7 +71,7 @@ def _unfinished(run: Run) -> Problem:
     if checkpoint is None:
         return Problem(
             f"{run.folder}: this run {_NOT_ENDED}, and nothing of it was saved yet",
-            f"selfsup resume {run.folder} begins it again",
+            f"selfsup resume {run.folder} starts it again",
         )
     step = int(checkpoint.name.rpartition("-")[2])
     return Problem(
@@ -82,10 +83,10 @@ def _unfinished(run: Run) -> Problem:
 def _missing_files(run: Run) -> Iterator[Problem]:
     folder = run.folder
     settings = run.settings
-    of_images = settings.get("image_size") or settings.get("task") == "image-classification"
+    on_images = settings.get("image_size") or settings.get("task") == "image-classification"
     model = folder / MODEL_IN_RUN
     tokenizer = _OLD_TOKENIZER if (model / _OLD_TOKENIZER).exists() else _TOKENIZER
-    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if of_images else tokenizer):
+    for name in (*_MODEL_FILES, _IMAGE_PROCESSOR if on_images else tokenizer):
         if not (model / name).exists():
             yield Problem(
                 f"{model / name} is missing",
@@ -94,7 +95,7 @@ def _missing_files(run: Run) -> Iterator[Problem]:
     if not (folder / "metrics.jsonl").exists():
         yield Problem(
             f"{folder / 'metrics.jsonl'} is missing: a report has no curves to show",
-            "copy the whole run folder again; the model itself is not harmed",
+            "copy the whole run folder again; the model itself is not affected",
         )
 
 
@@ -102,23 +103,23 @@ def _pretraining_problems(run: Run) -> Iterator[Problem]:
     yield from _training_loss_problems(run)
     summary = run.summary
     loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
-    if is_number(loss) and is_number(unigram) and loss > unigram - _PLATEAU:
+    if is_number(loss) and is_number(unigram) and loss > unigram - _MIN_GAIN:
         structured = (
             "" if run.settings.get("start") == "structured" else ", or with --start structured"
         )
         yield Problem(
             f"the held-out loss, {loss:.2f}, is that of guessing by word frequency "
-            f"({unigram:.2f}): the model makes no use of context yet",
+            f"({unigram:.2f}): the model does not use the context yet",
             f"train longer (--budget), on more text{structured}",
         )
     accuracy = summary.get("nsp_accuracy")
-    if is_number(accuracy) and accuracy < _CHANCE_OF_NEXT_SENTENCE:
+    if is_number(accuracy) and accuracy < _MIN_NEXT_SENTENCE_ACCURACY:
         yield Problem(
-            f"next sentences are told right {accuracy:.0%} of the time, where chance gives 50%",
+            f"next sentences are recognised {accuracy:.0%} of the time, where chance gives 50%",
             "train longer; if documents hold unrelated sentences, --objectives mlm",
         )
     right, chance = summary.get("jigsaw_accuracy"), summary.get("jigsaw_chance")
-    if is_number(right) and is_number(chance) and right < _TIMES_CHANCE * chance:
+    if is_number(right) and is_number(chance) and right < _MIN_TIMES_CHANCE * chance:
         yield Problem(
             f"{right:.1%} of the tiles are put right, where chance gives {chance:.1%}",
             "train longer (--budget), on more images, or with larger patches (--patch-size)",
@@ -139,8 +140,8 @@ def _training_loss_problems(run: Run) -> Iterator[Problem]:
     )
     if bad is not None:
         yield Problem(
-            f"the loss is no number from step {bad} on",
-            "start anew with a lower --learning-rate, or with --precision float32",
+            f"the loss is not a number from step {bad} on",
+            "start again with a lower --learning-rate, or with --precision float32",
         )
         return
     finite = [(step, loss) for step, loss in losses if is_number(loss)]
@@ -154,11 +155,11 @@ def _training_loss_problems(run: Run) -> Iterator[Problem]:
     ]
     lowest_step, lowest = min(means, key=lambda entry: entry[1])
     last_step, last = means[-1]
-    if last > lowest + _RISE:
+    if last > lowest + _MAX_RISE:
         yield Problem(
             f"the training loss has risen from {lowest:.2f} at step {lowest_step:,} to {last:.2f} "
             f"at step {last_step:,}",
-            "start anew with a lower --learning-rate or a longer --warmup",
+            "start again with a lower --learning-rate or a longer --warmup",
         )
 
 
@@ -167,7 +168,7 @@ def _finetuning_problems(run: Run) -> Iterator[Problem]:
         loss = line.get("train_loss")
         if isinstance(loss, float) and not math.isfinite(loss):
             yield Problem(
-                f"the loss of seed {line.get('seed')} is no number in epoch {line.get('epoch')}",
+                f"the loss of seed {line.get('seed')} is not a number in epoch {line.get('epoch')}",
                 "a lower --learning-rate",
             )
             break

@@ -1,4 +1,4 @@
-"""What can be wrong with text to pre-train on."""
+"""What can be wrong with data to pre-train on: text, images, and the shards prepared from them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.sources import RecordStream, find_inputs
 from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
-from selfsup.doctor.problem import Fact, Finding, Problem
+from selfsup.doctor import Fact, Finding, Problem
 from selfsup.errors import UserError
 from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 from selfsup.images.files import find_images, find_labelled_images
@@ -21,25 +21,38 @@ from selfsup.shards.folder import damage_of, read_manifest
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, Shard, Shards, open_shards
 
-_MOST_RECORDS = 1_000_000  # as many are looked at, so that memory is bounded
-_FEWEST_TEXTS = 4
-_FEWEST_CHARACTERS = 1_000_000
-_MOST_DUPLICATE_TEXTS = 0.1
-_MOST_EMPTY = 0.01
-_MOST_DAMAGED = 0.01
+# Of text. The shares are of all documents.
+_MAX_RECORDS = 1_000_000  # later records are not read, to limit the memory
+_MIN_TEXTS = 4
+_MIN_CHARACTERS = 1_000_000
+_MAX_DUPLICATE_TEXTS = 0.1
+_MAX_EMPTY = 0.01
+_MAX_DAMAGED = 0.01
 _REPLACEMENT = "\ufffd"
+# Of images.
+_MIN_IMAGES = 2  # one to train on, one to measure with
+_DECODED_SIZE = ResizeShorterSide(
+    64
+)  # a small one is enough to find out whether an image can be read
+# Of token shards.
+_MIN_DOCUMENTS = 4  # two to train on, two to measure with
+_MIN_TOKENS = 1_000_000
+_MAX_UNKNOWN = 0.01  # of all tokens
+_MAX_SINGLE_SENTENCES = 0.5  # of all documents
+_MAX_MEAN_SENTENCE = 100.0  # tokens
+_MAX_DUPLICATES = 0.5  # of all documents
 
 
 def corpus_problems(source: str) -> Iterator[Finding]:
-    """Read a file or folder as ``prepare`` would, and count.
+    """Read a file or folder as ``prepare`` does, and count the documents.
 
     Raises:
-        UserError: there is nothing to read, or no field that holds text.
+        UserError: there is nothing to read, or no field that contains text.
     """
     documents = empty = damaged = duplicates = characters = bad = 0
     first_bad: BadRecord | None = None
     seen: set[int] = set()
-    for _, _, record in islice(RecordStream(find_inputs([source])), _MOST_RECORDS):
+    for _, _, record in islice(RecordStream(find_inputs([source])), _MAX_RECORDS):
         if isinstance(record, BadRecord):
             bad += 1
             first_bad = first_bad or record
@@ -61,45 +74,38 @@ def corpus_problems(source: str) -> Iterator[Finding]:
             f"{bad:,} of {documents + bad:,} records cannot be read; the first: {first_bad}",
             "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
             if "UTF-8" in first_bad.reason
-            else "mend them, or raise --max-bad-fraction to leave them out",
+            else "fix them, or raise --max-bad-fraction to leave them out",
         )
-    if empty > _MOST_EMPTY * documents:
+    if empty > _MAX_EMPTY * documents:
         yield Problem(
             f"{empty:,} of {documents:,} documents are empty", "name the right --text-field"
         )
-    if damaged > _MOST_DAMAGED * documents:
+    if damaged > _MAX_DAMAGED * documents:
         yield Problem(
-            f"{damaged:,} of {documents:,} documents hold {_REPLACEMENT}, which stands for bytes "
-            "that were read in a wrong encoding",
-            "make the file anew from its source, in the right encoding",
+            f"{damaged:,} of {documents:,} documents hold {_REPLACEMENT}, which takes the place of "
+            "bytes that were read in a wrong encoding",
+            "make the file again from its source, in the right encoding",
         )
-    if duplicates > _MOST_DUPLICATE_TEXTS * documents:
+    if duplicates > _MAX_DUPLICATE_TEXTS * documents:
         yield Problem(
             f"{duplicates:,} of {documents:,} documents are duplicates of others",
-            "prepare drops them; look whether the text is there twice",
+            "prepare drops them; check whether the text is there twice",
         )
-    if len(seen) < _FEWEST_TEXTS:
+    if len(seen) < _MIN_TEXTS:
         yield Problem(
-            f"{len(seen)} different documents: pre-training needs {_FEWEST_TEXTS}, some to "
+            f"{len(seen)} different documents: pre-training needs {_MIN_TEXTS}, some to "
             "measure with",
-            "give more text; if it is one long file, set its documents apart with blank lines",
+            "give more text; if it is one long file, separate its documents with blank lines",
         )
-    elif characters < _FEWEST_CHARACTERS:
+    elif characters < _MIN_CHARACTERS:
         yield Problem(
             f"{characters:,} characters: from so little text an encoder learns little",
             "give more text; a few megabytes is little, some hundred are good",
         )
 
 
-# What can be wrong with images: files that cannot be read, or decoded ones that are damaged.
-
-
-_FEWEST_IMAGES = 2  # one to train on, one to measure with
-_LOOKED_AT = ResizeShorterSide(64)
-
-
 def image_problems(path: str) -> Iterator[Finding]:
-    """Decode every image; in a folder with a folder for each class, count the classes.
+    """Decode every image; if there is a folder for each class, count the images of each.
 
     Raises:
         UserError: there is no image.
@@ -110,7 +116,7 @@ def image_problems(path: str) -> Iterator[Finding]:
     except UserError:  # no classes: images to pre-train on
         yield Fact("images", len(files))
     with ThreadPoolExecutor(default_workers()) as threads:
-        reasons = threads.map(_reason, files)
+        reasons = threads.map(_why_unreadable, files)
         bad = [(file, why) for file, why in zip(files, reasons, strict=True) if why]
     if bad:
         yield Problem(
@@ -118,19 +124,19 @@ def image_problems(path: str) -> Iterator[Finding]:
             f"{bad[0][1]}",
             "replace or delete them, or let --max-bad-fraction allow for them",
         )
-    if len(files) - len(bad) < _FEWEST_IMAGES:
+    if len(files) - len(bad) < _MIN_IMAGES:
         yield Problem(
-            f"{path}: pre-training needs {_FEWEST_IMAGES} images, one to train on and one to "
+            f"{path}: pre-training needs {_MIN_IMAGES} images, one to train on and one to "
             "measure with",
             "give more images",
         )
 
 
 def image_shards_problems(folder: Path) -> Iterator[Finding]:
-    """Compare decoded images with their manifest.
+    """Compare decoded images with the manifest of their folder.
 
     Raises:
-        UserError: the folder is not finished.
+        UserError: the folder is incomplete.
     """
     manifest = read_manifest(folder, IMAGE_SHARDS)
     yield Fact("images", manifest["images"])
@@ -144,38 +150,27 @@ def image_shards_problems(folder: Path) -> Iterator[Finding]:
         )
 
 
-def _reason(file: Path) -> str:
-    """Why an image cannot be read; nothing if it can."""
+def _why_unreadable(file: Path) -> str:
+    """Why an image cannot be read; empty if it can."""
     try:
-        decode(file, _LOOKED_AT)
+        decode(file, _DECODED_SIZE)
     except BadImage as error:
         return str(error)
     return ""
 
 
-# What can be wrong with a folder of token shards.
-
-
-_FEWEST_DOCUMENTS = 4  # two to train on, two to measure with
-_FEWEST_TOKENS = 1_000_000
-_MOST_UNKNOWN = 0.01
-_MOST_SINGLE_SENTENCES = 0.5
-_LONGEST_MEAN_SENTENCE = 100.0
-_MOST_DUPLICATES = 0.5
-
-
 def shards_problems(folder: Path) -> Iterator[Finding]:
-    """Compare the files with the manifest, then look at the text in them.
+    """Compare token shards with their manifest, then check the text in them.
 
     Raises:
-        UserError: the folder is not finished, or the tokenizer cannot be read.
+        UserError: the folder is incomplete, or the tokenizer cannot be read.
     """
     manifest = read_manifest(folder, TOKEN_SHARDS)
     for name in ("documents", "sentences", "tokens"):
         yield Fact(name, manifest[name])
     damages = [damage_of(folder, entry, verify=True) for entry in manifest["shards"]]
     for damage in filter(None, damages):
-        yield Problem(damage, "run the same prepare command again, it makes this shard anew")
+        yield Problem(damage, "run the same prepare command again; it makes this shard again")
     if any(damages):
         return
     yield from _reading_problems(manifest, folder)
@@ -188,7 +183,7 @@ def shards_problems(folder: Path) -> Iterator[Finding]:
                 "delete the folder and run prepare again",
             )
             return
-    yield from _text_problems(shards)
+    yield from _shard_text_problems(shards)
 
 
 def _reading_problems(manifest: dict, folder: Path) -> Iterator[Problem]:
@@ -198,10 +193,10 @@ def _reading_problems(manifest: dict, folder: Path) -> Iterator[Problem]:
             f"{folder / 'problems.jsonl'} names each with its file and line",
         )
     read = manifest["documents"] + manifest["duplicate_documents"] + manifest["empty_documents"]
-    if manifest["duplicate_documents"] > _MOST_DUPLICATES * read:
+    if manifest["duplicate_documents"] > _MAX_DUPLICATES * read:
         yield Problem(
             f"{manifest['duplicate_documents']:,} of {read:,} documents were duplicates of others",
-            "they were dropped; look whether the same files were given twice",
+            "they were dropped; check whether the same files were given twice",
         )
 
 
@@ -216,7 +211,7 @@ def _tokenizer_problems(shards: Shards) -> Iterator[Problem]:
     unknown = tokenizer.token_to_id("[UNK]")
     tokens = sum(len(shard.tokens) for shard in shards.shards)
     found = sum(int((shard.tokens == unknown).sum()) for shard in shards.shards)
-    if found > _MOST_UNKNOWN * tokens:
+    if found > _MAX_UNKNOWN * tokens:
         yield Problem(
             f"{found / tokens:.1%} of the tokens are [UNK]: the tokenizer does not know them",
             "train a tokenizer on this text with selfsup train-tokenizer, and prepare it again",
@@ -224,7 +219,7 @@ def _tokenizer_problems(shards: Shards) -> Iterator[Problem]:
 
 
 def _is_consistent(shard: Shard, vocab_size: int) -> bool:
-    """Whether the sentences cover the tokens, the documents the sentences, in order."""
+    """Whether the sentences cover all tokens in order, and the documents all sentences."""
     parts = ((shard.sentence_offsets, len(shard.tokens)),
              (shard.document_offsets, len(shard.sentence_offsets) - 1))  # fmt: skip
     for offsets, end in parts:
@@ -238,7 +233,7 @@ def _is_consistent(shard: Shard, vocab_size: int) -> bool:
     return len(shard.tokens) == 0 or int(shard.tokens.max()) < vocab_size
 
 
-def _text_problems(shards: Shards) -> Iterator[Problem]:
+def _shard_text_problems(shards: Shards) -> Iterator[Problem]:
     sentences = np.concatenate([np.diff(shard.document_offsets) for shard in shards.shards])
     documents, tokens = len(sentences), sum(len(shard.tokens) for shard in shards.shards)
     if empty := int((sentences == 0).sum()):
@@ -247,23 +242,23 @@ def _text_problems(shards: Shards) -> Iterator[Problem]:
             "delete the folder and run prepare again, which leaves such documents out",
         )
     single = float((sentences == 1).mean())
-    if single > _MOST_SINGLE_SENTENCES:
+    if single > _MAX_SINGLE_SENTENCES:
         yield Problem(
             f"{single:.0%} of the documents are a single sentence, after which nothing can follow",
             "pretrain with --objectives mlm, or see whether --text-documents takes texts apart",
         )
     mean = tokens / max(1, int(sentences.sum()))
-    if mean > _LONGEST_MEAN_SENTENCE:
+    if mean > _MAX_MEAN_SENTENCE:
         yield Problem(
             f"sentences are {mean:.0f} tokens long on average: few sentence ends were found",
             "prepare again with the text's --language",
         )
-    if documents < _FEWEST_DOCUMENTS:
+    if documents < _MIN_DOCUMENTS:
         yield Problem(
-            f"{documents} documents: pre-training needs {_FEWEST_DOCUMENTS}, some to measure with",
-            "give more text; if it is one long file, set its documents apart with blank lines",
+            f"{documents} documents: pre-training needs {_MIN_DOCUMENTS}, some to measure with",
+            "give more text; if it is one long file, separate its documents with blank lines",
         )
-    elif tokens < _FEWEST_TOKENS:
+    elif tokens < _MIN_TOKENS:
         yield Problem(
             f"{tokens:,} tokens: from so little text an encoder learns little",
             "give more text; a million tokens (some 5 MB) is little, a hundred million is good",

@@ -130,8 +130,8 @@ def _kept(run: Run) -> str:
     if epoch is None or not formatting.is_number(examples):
         return ""
     return paragraph(
-        f"The model that was kept, of seed {seed} after epoch {epoch}, on the {examples:,} "
-        "validation examples."
+        f"The model that was kept is that of seed {seed} after epoch {epoch}; here are its "
+        f"results on the {examples:,} validation examples."
     )
 
 

@@ -16,8 +16,8 @@ for (const svg of document.querySelectorAll("svg[data-x]")) {
   cursor.setAttribute("y2", yStart);
   cursor.style.display = "none";
   svg.append(cursor);
-  const x = (place) => xLow + ((place - xStart) / (xEnd - xStart)) * (xHigh - xLow);
-  const y = (place) => yLow + ((place - yStart) / (yEnd - yStart)) * (yHigh - yLow);
+  const x = (pixel) => xLow + ((pixel - xStart) / (xEnd - xStart)) * (xHigh - xLow);
+  const y = (pixel) => yLow + ((pixel - yStart) / (yEnd - yStart)) * (yHigh - yLow);
   const short = (value) => {
     for (const [size, suffix] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
       if (Math.abs(value) >= size) return (value / (suffix === "k" ? 1e3 : size)).toPrecision(4) + suffix;
@@ -27,19 +27,19 @@ for (const svg of document.querySelectorAll("svg[data-x]")) {
   const hide = () => { tip.hidden = true; cursor.style.display = "none"; };
   const show = (event) => {
     const box = svg.getBoundingClientRect();
-    const place = ((event.clientX - box.left) / box.width) * width;
-    if (place < xStart - 8 || place > xEnd + 8) return hide();
+    const pixel = ((event.clientX - box.left) / box.width) * width;
+    if (pixel < xStart - 8 || pixel > xEnd + 8) return hide();
     const near = curves.filter((curve) => curve.points.length).map((curve) => ({
-      ...curve, point: curve.points.reduce((a, b) => (Math.abs(b[0] - place) < Math.abs(a[0] - place) ? b : a)),
+      ...curve, point: curve.points.reduce((a, b) => (Math.abs(b[0] - pixel) < Math.abs(a[0] - pixel) ? b : a)),
     }));
     if (!near.length) return hide();
-    const closest = near.reduce((a, b) => (Math.abs(b.point[0] - place) < Math.abs(a.point[0] - place) ? b : a)).point[0];
+    const closest = near.reduce((a, b) => (Math.abs(b.point[0] - pixel) < Math.abs(a.point[0] - pixel) ? b : a)).point[0];
     const percent = svg.dataset.percent !== undefined;
     tip.replaceChildren();
     const head = document.createElement("span");
     head.textContent = `${short(x(closest))} ${svg.dataset.unit}`;
     tip.append(head);
-    for (const curve of near.filter((curve) => Math.abs(curve.point[0] - place) < 40).sort((a, b) => a.point[1] - b.point[1])) {
+    for (const curve of near.filter((curve) => Math.abs(curve.point[0] - pixel) < 40).sort((a, b) => a.point[1] - b.point[1])) {
       const value = y(curve.point[1]);
       const row = document.createElement("div");
       const name = Object.assign(document.createElement("b"), { className: curve.colour, textContent: percent ? (100 * value).toFixed(1) + " %" : short(value) });

@@ -38,13 +38,13 @@ from selfsup.runs.reading import Record, Run
 _FOLDER, _CONTENTS = "pictures", "pictures.json"
 _LONGEST = 256
 _ABOUT_INPAINTING = (
-    "Inpainting sees what is left visible and fills in the rest; the numbers are mean squared "
-    "errors of the missing pixels, from 0 to 1, in brackets those of the mean colour of what is "
-    "visible."
+    "Inpainting sees what is left visible and fills in the rest. The numbers are mean squared "
+    "errors of the missing pixels, which are between 0 and 1; in brackets, the error of filling "
+    "them with the mean colour of what is visible."
 )
 _ABOUT_JIGSAW = (
-    "Jigsaw gets the tiles in random order and gives each a place of its own; a red frame is "
-    "around those in a wrong one."
+    "Jigsaw gets the tiles in random order and assigns each a position; a red frame marks those "
+    "in a wrong position."
 )
 
 
@@ -150,7 +150,7 @@ def image_pretraining_tiles(run: Run) -> str:
     error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
     if formatting.is_number(error) and formatting.is_number(baseline) and baseline > 0:
         change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
-        about = f"squared error beside the mean colour's: {error:.4f} against {baseline:.4f}"
+        about = f"squared error compared with the mean colour's: {error:.4f} against {baseline:.4f}"
         entries.append(("Inpainting", change, about))
     if formatting.is_number(loss := state.get("inpainting_loss")):
         entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))

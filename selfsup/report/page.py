@@ -134,8 +134,8 @@ def _settings(run: Run) -> str:
     return section(
         "Settings",
         paragraph(
-            "In bold what was given, or chosen to suit data and encoder; run.yaml in the run's "
-            "folder holds them all."
+            "Settings that were given, or chosen to suit the data and the encoder, are in bold; "
+            "run.yaml in the run's folder contains all of them."
         )
         + f'<dl class="settings">{items}</dl>',
     )

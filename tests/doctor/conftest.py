@@ -2,11 +2,10 @@
 
 import pytest
 
-from selfsup.doctor import unlabelled as corpus
-from selfsup.doctor import unlabelled as shards
+from selfsup.doctor import unlabelled
 
 
 @pytest.fixture
 def no_text_is_little(monkeypatch):
-    monkeypatch.setattr(shards, "_FEWEST_TOKENS", 100)
-    monkeypatch.setattr(corpus, "_FEWEST_CHARACTERS", 100)
+    monkeypatch.setattr(unlabelled, "_MIN_TOKENS", 100)
+    monkeypatch.setattr(unlabelled, "_MIN_CHARACTERS", 100)

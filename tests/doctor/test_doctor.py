@@ -5,8 +5,8 @@ import json
 import pytest
 
 from selfsup import cli
+from selfsup.doctor import Problem
 from selfsup.doctor.command import doctor
-from selfsup.doctor.problem import Problem
 from selfsup.errors import UserError
 from selfsup.settings import DoctorSettings
 from tests.toy_corpus import write_toy_corpus
@@ -48,11 +48,11 @@ def test_problems_are_results_and_the_exit_status_is_0(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "what", "mend"),
+    ("error", "what", "fix"),
     [
         ("a: b: c", "a: b", "c"),
-        ("no mend", "no mend", ""),
+        ("no fix", "no fix", ""),
     ],
 )
-def test_an_error_becomes_a_problem_with_its_last_part_as_the_mend(error, what, mend):
-    assert Problem.of(UserError(error)) == Problem(what, mend)
+def test_an_error_becomes_a_problem_with_its_last_part_as_the_fix(error, what, fix):
+    assert Problem.from_error(UserError(error)) == Problem(what, fix)

@@ -42,7 +42,7 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("questions", "what", "mend"),
+    ("questions", "what", "fix"),
     [
         (
             [asked("a"), asked("b", "?", answers=[{"text": "film", "answer_start": 21}])],
@@ -71,7 +71,7 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
             "questions that cannot be used: 1; the first: FILE, question a",
             "write []",
         ),
-        ([asked("a", question=" ")], "1 questions or their contexts are empty: a", "take them out"),
+        ([asked("a", question=" ")], "1 questions or their contexts are empty: a", "remove them"),
         (
             [asked("a"), asked("b", "What  is fine? ")],
             "1 questions are asked again about the same context: b",
@@ -79,11 +79,11 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_questions_is_found_with_its_place(questions, what, mend, tmp_path):
+def test_what_is_wrong_with_questions_is_found_with_its_place(questions, what, fix, tmp_path):
     path = with_questions(tmp_path, *questions)
     problem = only_one(found_in(path))
     assert what.replace("FILE", str(path)) in problem.partition(" → ")[0]
-    assert mend in problem.partition(" → ")[2]
+    assert fix in problem.partition(" → ")[2]
 
 
 def test_mistakes_of_each_kind_are_counted_apart_and_left_out_of_the_counts(tmp_path):
@@ -111,7 +111,7 @@ def test_contexts_longer_than_usual_are_found_with_the_first_question_about_one(
     problem = only_one(found_in(path))
     assert "2 of 10 contexts have more than 300 words" in problem
     assert "(the first is that of question q0)" in problem
-    assert "nothing is cut" in problem
+    assert "nothing is lost" in problem
 
 
 def test_questions_without_any_answer_teach_nothing(tmp_path):

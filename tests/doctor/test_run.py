@@ -64,9 +64,9 @@ def test_a_run_of_which_nothing_was_saved_is_said_to_begin_again(tmp_path):
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_is_found_with_its_step(loss: float, tmp_path):
+def test_a_loss_that_is_not_a_number_is_found_with_its_step(loss: float, tmp_path):
     run = pretraining_run(tmp_path, losses=[6.0] * 41 + [loss] * 3, summary=None, checkpoint=40)
-    assert any("no number from step 42 on" in problem for problem in found_in(run))
+    assert any("not a number from step 42 on" in problem for problem in found_in(run))
 
 
 def test_a_loss_that_rises_again_is_found_and_one_that_is_noisy_is_not(tmp_path):
@@ -86,7 +86,7 @@ def test_a_model_that_knows_word_frequencies_alone_is_found(tmp_path):
 
 def test_next_sentences_guessed_by_chance_are_found(tmp_path):
     run = pretraining_run(tmp_path, summary=SUMMARY | {"nsp_accuracy": 0.51})
-    assert "told right 51% of the time" in only_one(found_in(run))
+    assert "recognised 51% of the time" in only_one(found_in(run))
 
 
 def test_a_run_without_next_sentences_is_not_blamed_for_them(tmp_path):

@@ -47,7 +47,7 @@ def test_sound_shards_have_no_problems(make_shards):
 
 
 def test_a_little_corpus_is_named_little(make_shards, monkeypatch):
-    monkeypatch.setattr(shards_diagnosis, "_FEWEST_TOKENS", 1_000_000)
+    monkeypatch.setattr(shards_diagnosis, "_MIN_TOKENS", 1_000_000)
     assert LITTLE_TEXT in only_one(found_in(make_shards(toy_documents(20))))
 
 

@@ -47,7 +47,7 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("added", "what", "mend"),
+    ("added", "what", "fix"),
     [
         ("Paris\n", "lines of one column: 1; the first: FILE, line 193: one column, 'Paris'", ""),
         (
@@ -59,23 +59,23 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
         ("a\t\n", "lines without a tag: 1; the first: FILE, line 193", "add it"),
         (
             "Anna\tI-PER\nsings\tO\nLee\tI-LOC\n",
-            "tags that the BIO scheme does not allow where they stand: 2 (line 193: I-PER at the "
+            "tags that the BIO scheme does not allow in their position: 2 (line 193: I-PER at the "
             "beginning; line 195: I-LOC after O)",
-            "for the first of an entity",
+            "as the first of one",
         ),
         ("Anna\tPER\n", "FILE, line 193: tag 'PER' is neither O nor a type with a prefix", "mend"),
         ("Fiat\tB-ORG\n", 'types with fewer than 8 entities: 1, "ORG" (1)', "more examples"),
-        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeat an earlier one", "take them"),
+        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeat an earlier one", "remove them"),
         ("a\tO\n" * 101 + "\n" + ("b\tO\n" * 102 + "\n") * 2 + "c\tO\n" * 200,
          "4 of 28 sentences have more than 100 words", "end each sentence with a blank line"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, mend, tmp_path):
+def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp_path):
     path = in_columns(tmp_path, added)
     problems = [p for p in found_in(path) if "repeat an earlier" not in p or "repeat" in what]
     said, _, how = only_one(problems).partition(" → ")
     assert what.replace("FILE", str(path)) in said
-    assert mend in how
+    assert fix in how
 
 
 def test_the_same_sentence_with_other_tags_is_found(tmp_path):
@@ -104,7 +104,7 @@ def test_the_scheme_is_guessed(tags, scheme, tmp_path):
     path.write_text("\n".join(blocks))
     result = diagnosed(path)
     assert result["counts"]["tag_scheme"] == scheme
-    assert [p for p in result["problems"] if "where they stand" in p["what"]] == []
+    assert [p for p in result["problems"] if "does not allow" in p["what"]] == []
 
 
 def test_rows_of_words_and_tags_are_read_to_their_end(tmp_path):

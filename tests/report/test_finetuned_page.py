@@ -73,7 +73,7 @@ def test_each_seed_is_shown_with_its_best_epoch_and_what_became_of_it(tmp_path):
     ]
     shown = page.all_text()
     assert "no better than the same answer for every example: seeds 4, 6." in shown
-    assert "of seed 5 after epoch 2, on the 1,244 validation examples" not in shown  # of nothing
+    assert "of seed 5 after epoch 2; here are its results on the 1,244" not in shown  # of nothing
 
 
 def test_the_metric_that_is_chosen_by_comes_first_with_what_one_answer_for_all_gives(tmp_path):
@@ -95,7 +95,7 @@ def test_each_label_has_its_precision_recall_f1_and_count(tmp_path):
         ["up", "50.0 %", "70.0 %", "58.3 %", "10"],
     ]
     assert rows_of(page, "down") == [["down", "3", "1"], ["up", "0", "2"]]
-    assert "of seed 5 after epoch 2, on the 1,244 validation examples" in page.all_text()
+    assert "of seed 5 after epoch 2; here are its results on the 1,244" in page.all_text()
 
 
 def test_of_very_many_labels_the_pairs_that_are_confused_most_are_named(tmp_path):

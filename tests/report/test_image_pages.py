@@ -107,7 +107,7 @@ def test_a_run_on_images_shows_what_each_objective_came_to(tmp_path):
     page = report_on(image_run(tmp_path / "run"))
     shown = page.all_text()
     # 0.012 is 60 % less than 0.03.
-    assert "−60.0 % squared error beside the mean colour's: 0.0120 against 0.0300" in shown
+    assert "−60.0 % squared error compared with the mean colour's: 0.0120 against 0.0300" in shown
     assert "40.0 % of the tiles put right; chance is 2.8 %" in shown
     for result in ("0.812", "2.56k", "in 40 steps", "128", "20 s"):
         assert result in shown
@@ -150,7 +150,7 @@ def test_a_run_on_images_that_has_not_ended_shows_what_it_had_logged(tmp_path):
     page = report_on(image_run(tmp_path / "run", ended=False))
     shown = page.all_text()
     assert "This run has not ended" in shown
-    assert "−66.7 % squared error beside the mean colour's: 0.0100 against 0.0300" in shown
+    assert "−66.7 % squared error compared with the mean colour's: 0.0100 against 0.0300" in shown
     assert "What it makes of images it never saw" not in page.of("h2")
 
 
