@@ -20,6 +20,7 @@ from selfsup.finetuning.layers import (
     rules_in_epoch,
 )
 from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 
 
 class LearningPlan(NamedTuple):
@@ -38,7 +39,7 @@ class LearningPlan(NamedTuple):
 
 
 def plan_learning(
-    settings: FinetuneSettings, model: Any, features: Tensor | None = None
+    settings: ResolvedFinetuneSettings, model: Any, features: Tensor | None = None
 ) -> LearningPlan:
     """Give every parameter of a task's model its rate, or freeze it.
 
@@ -72,10 +73,8 @@ def plan_learning(
     return LearningPlan(over_features or learner, optimizer, begin_epoch)
 
 
-def rules_of(settings: FinetuneSettings, layer_count: int) -> list[Rule]:
+def rules_of(settings: ResolvedFinetuneSettings, layer_count: int) -> list[Rule]:
     """The run's rules, in their order; with what was left to defaults filled in."""
-    assert settings.learning_rate is not None
-    assert settings.head_learning_rate is not None
     return encoder_rules(
         layer_count,
         settings.learning_rate,
@@ -107,9 +106,8 @@ def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> Non
         )
 
 
-def never_thawed(settings: FinetuneSettings, layer_count: int) -> str | None:
+def never_thawed(settings: ResolvedFinetuneSettings, layer_count: int) -> str | None:
     """A note, where a run with gradual unfreezing ends before its lowest layers learn."""
-    assert settings.epochs is not None
     late = [
         pattern
         for pattern, rate in rules_of(settings, layer_count)
@@ -128,7 +126,7 @@ def never_thawed(settings: FinetuneSettings, layer_count: int) -> str | None:
 # ``selfsup finetune --print-layers``: how each part of a model would learn.
 
 
-def layer_table(settings: FinetuneSettings, model: Any) -> dict[str, Any]:
+def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any]:
     """Each rule with what it decides of.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from selfsup.finetuning.data import TaskData
 from selfsup.finetuning.one_seed import EpochReport, SeedRun, merit
 from selfsup.runs.folder import MetricsFile
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.base import Task
 from selfsup.training.loop import StepReport
 from selfsup.training.progress_display import ProgressDisplay
@@ -62,7 +62,7 @@ class FinetuneLog:
 
 
 def summarize(
-    settings: FinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
+    settings: ResolvedFinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
 ) -> dict[str, Any]:
     """The run's results: each metric's mean, standard deviation and values over the seeds.
 
