@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 
 Rate = float | None
 Rule = tuple[str, Rate]
@@ -83,10 +83,8 @@ def encoder_rules(
     return [*rules, (_POOLER, pooler_rate), ("*", head_learning_rate)]
 
 
-def rules_of(settings: FinetuneSettings, layer_count: int) -> list[Rule]:
+def rules_of(settings: ResolvedFinetuneSettings, layer_count: int) -> list[Rule]:
     """The run's rules, in order; defaults in the settings are filled in."""
-    assert settings.learning_rate is not None
-    assert settings.head_learning_rate is not None
     return encoder_rules(
         layer_count,
         settings.learning_rate,
@@ -129,7 +127,7 @@ def first_epoch(pattern: str, layer_count: int, unfreeze_every: int | None) -> i
     return 1 + unfreeze_every * (len(patterns) - patterns.index(pattern))
 
 
-def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> None:
+def check_layers(settings: ResolvedFinetuneSettings, layer_count: int, name: str) -> None:
     """Check that the flags fit an encoder with ``layer_count`` layers.
 
     Raises:
@@ -151,9 +149,8 @@ def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> Non
         )
 
 
-def note_on_unfreezing(settings: FinetuneSettings, layer_count: int) -> str | None:
+def note_on_unfreezing(settings: ResolvedFinetuneSettings, layer_count: int) -> str | None:
     """A note if a run with gradual unfreezing ends before its lowest layers learn."""
-    assert settings.epochs is not None
     late = [
         pattern
         for pattern, rate in rules_of(settings, layer_count)
@@ -169,7 +166,7 @@ def note_on_unfreezing(settings: FinetuneSettings, layer_count: int) -> str | No
     )
 
 
-def layer_table(settings: FinetuneSettings, model: Any) -> dict[str, Any]:
+def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any]:
     """``selfsup finetune --print-layers``: each rule with the parameters that it covers.
 
     Args:

@@ -4,7 +4,6 @@ Reads the labelled files, finds the starting point, trains once per seed and wri
 Defaults for epochs and learning rates are those that work on few labels.
 """
 
-import dataclasses
 import math
 import time
 from contextlib import closing
@@ -36,6 +35,7 @@ from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, Units, Windows, reading_of
 from selfsup.tasks.labels import Kind
 from selfsup.tasks.registry import TASKS, save_task_model
@@ -106,20 +106,20 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         check_flags(settings, start)
         label_type = cast(Kind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
-        settings = with_defaults(settings, start, data)
-        notes = [*data.notes, *start.notes(task), describe(settings, start, data)]
-        late = note_on_unfreezing(settings, start.config.num_hidden_layers)
+        resolved = with_defaults(settings, start, data)
+        notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
+        late = note_on_unfreezing(resolved, start.config.num_hidden_layers)
         for note in (*notes, *([late] if late else [])):
             display.message(note)
-        if settings.print_layers:
-            return layer_table(settings, start.build_model(task, data.labels, settings.seed))
+        if resolved.print_layers:
+            return layer_table(resolved, start.build_model(task, data.labels, resolved.seed))
 
-        with alone_in(check_free(settings.out)):
-            run = begin_run(settings.out, "finetune", settings)
+        with alone_in(check_free(resolved.out)):
+            run = begin_run(resolved.out, "finetune", resolved)
             with closing(MetricsFile(run / METRICS)) as metrics:
-                log = FinetuneLog(metrics, display, settings.seeds)
-                runs, model, best = train_seeds(settings, task, start, data, compute, log)
-            summary = summarize(settings, task, data, runs)
+                log = FinetuneLog(metrics, display, resolved.seeds)
+                runs, model, best = train_seeds(resolved, task, start, data, compute, log)
+            summary = summarize(resolved, task, data, runs)
             if summary["failed_seeds"]:
                 failed = ", ".join(map(str, summary["failed_seeds"]))
                 display.message(
@@ -127,7 +127,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
                     f"example: {failed}: `selfsup doctor {run}` says more"
                 )
             summary["seconds"] = round(time.perf_counter() - started, 1)
-            card = task_model_card(settings, task, start.name, best.labels, summary)
+            card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
@@ -153,24 +153,22 @@ def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
 
 def with_defaults(
     settings: FinetuneSettings, start: StartingPoint, data: TaskData
-) -> FinetuneSettings:
-    """The settings with what was left open filled in."""
+) -> ResolvedFinetuneSettings:
+    """The settings with a value for all that depends on the data and the encoder."""
     units = len(data.train.encoded.units)
     frozen = settings.freeze == "encoder"
     epochs = settings.epochs or default_epochs(units, settings.batch_size, frozen=frozen)
     rate = settings.learning_rate or default_learning_rate(start.config, frozen=frozen)
-    head_rate = settings.head_learning_rate or rate
-    return dataclasses.replace(
-        settings,
-        **start.preparation.settings(),
-        dropout=start.config.hidden_dropout_prob,
-        epochs=epochs,
-        learning_rate=rate,
-        head_learning_rate=head_rate,
-    )
+    chosen = {
+        "dropout": start.config.hidden_dropout_prob,
+        "epochs": epochs,
+        "learning_rate": rate,
+        "head_learning_rate": settings.head_learning_rate or rate,
+    }
+    return ResolvedFinetuneSettings(**vars(settings) | start.preparation.settings() | chosen)
 
 
-def describe(settings: FinetuneSettings, start: StartingPoint, data: TaskData) -> str:
+def describe(settings: ResolvedFinetuneSettings, start: StartingPoint, data: TaskData) -> str:
     """One line about the run, shown before it starts."""
     how = "pre-trained" if start.is_pretrained else "from random weights"
     labels = "" if data.labels.kind in ("number", "none") else f" of {len(data.labels)} labels"
@@ -182,7 +180,7 @@ def describe(settings: FinetuneSettings, start: StartingPoint, data: TaskData) -
 
 
 def train_seeds(
-    settings: FinetuneSettings,
+    settings: ResolvedFinetuneSettings,
     task: Task,
     start: StartingPoint,
     data: TaskData,
@@ -234,7 +232,7 @@ def with_features(
 
 
 def train_seed(
-    settings: FinetuneSettings,
+    settings: ResolvedFinetuneSettings,
     task: Task,
     model: TaskModule,
     data: TaskData,
@@ -245,7 +243,6 @@ def train_seed(
     log: FinetuneLog,
 ) -> SeedRun:
     """Train a model with one seed, and leave it with the weights of its best epoch."""
-    assert settings.epochs is not None  # see with_defaults
     features = units.features if isinstance(units, FrozenFeatures) else None
     with compact_word_embeddings(settings, task, model, units):
         setup = prepare_finetuning(settings, model, features)

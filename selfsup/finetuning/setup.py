@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from selfsup.encoder.layers import initialize
 from selfsup.finetuning.layer_rules import Rate, learning_rates, rules_in_epoch, rules_of
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.training.optimizers import adamw, parameter_groups
 
 # Without AdamW's bias correction training on few labels is unstable (Mosbach et al. 2021, "On the
@@ -35,7 +35,7 @@ class FinetuningSetup(NamedTuple):
 
 
 def prepare_finetuning(
-    settings: FinetuneSettings, model: Any, features: Tensor | None = None
+    settings: ResolvedFinetuneSettings, model: Any, features: Tensor | None = None
 ) -> FinetuningSetup:
     """Give every parameter of a task's model its learning rate, or freeze it.
 

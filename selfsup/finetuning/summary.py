@@ -9,7 +9,7 @@ from selfsup.finetuning.data import TaskData
 from selfsup.finetuning.training_run import EpochReport, SeedRun, selection_key
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.base import Task
 from selfsup.training.loop import StepReport
 
@@ -59,7 +59,7 @@ class FinetuneLog:
 
 
 def summarize(
-    settings: FinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
+    settings: ResolvedFinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
 ) -> dict[str, Any]:
     """The run's results: each metric's mean, standard deviation and values over the seeds.
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from selfsup.settings import FinetuneSettings, PretrainSettings
+from selfsup.settings import PretrainSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.settings.labelled_data import TAG
 from selfsup.tasks.base import Task
 from selfsup.tasks.labels import Labels
@@ -137,7 +138,11 @@ _EXAMPLE_INPUTS = {
 
 
 def task_model_card(
-    settings: FinetuneSettings, task: Task, encoder: str, labels: Labels, summary: dict[str, Any]
+    settings: ResolvedFinetuneSettings,
+    task: Task,
+    encoder: str,
+    labels: Labels,
+    summary: dict[str, Any],
 ) -> str:
     """The card of a fine-tuned model: what it is, its scores, and how to use it."""
     rows = [

@@ -1,6 +1,8 @@
 """Settings of fine-tuning on a labelled task."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from selfsup.errors import UserError
 from selfsup.settings import labelled_data, shared_flags
@@ -237,6 +239,24 @@ class FinetuneSettings:
                     raise UserError(
                         f"{name} is for layers that learn: leave it out with --freeze encoder"
                     )
+
+
+def _chosen() -> Any:
+    """A field without a default."""
+    return dataclasses.field()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedFinetuneSettings(FinetuneSettings):
+    """Settings in which all that depends on the data and the encoder is chosen.
+
+    The other fields that may be None are then either not used by the task or switched off.
+    """
+
+    epochs: int = _chosen()
+    learning_rate: float = _chosen()
+    head_learning_rate: float = _chosen()
+    dropout: float = _chosen()
 
 
 def _is_freezable(freeze: str) -> bool:

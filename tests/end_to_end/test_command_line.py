@@ -1,4 +1,4 @@
-"""The whole road through the commands a person types, on a tiny corpus: raw text to predictions."""
+"""The whole workflow with the commands that a user types: from raw text to predictions."""
 
 import contextlib
 import io
@@ -37,9 +37,9 @@ def selfsup() -> Command:
 
 
 @pytest.fixture(scope="module")
-def road(selfsup, tmp_path_factory) -> tuple[Path, dict[str, Answer]]:
+def workflow(selfsup, tmp_path_factory) -> tuple[Path, dict[str, Answer]]:
     """Each command once, in a folder; what each answered, by its name."""
-    folder = tmp_path_factory.mktemp("road")
+    folder = tmp_path_factory.mktemp("workflow")
     # Half of the documents are of the words that the task is made of.
     reviews = [
         ". ".join(text.capitalize() for _, text in toy_examples(6, seed)) + "."
@@ -86,29 +86,29 @@ def road(selfsup, tmp_path_factory) -> tuple[Path, dict[str, Answer]]:
     return folder, answers
 
 
-def test_the_tokenizer_has_the_size_asked_for(road):
-    folder, answers = road
+def test_the_tokenizer_has_the_size_asked_for(workflow):
+    folder, answers = workflow
     assert answers["train-tokenizer"]["vocab_size"] == 200
     assert len(AutoTokenizer.from_pretrained(folder / "tokenizer")) == 200
 
 
-def test_the_shards_hold_all_documents(road):
-    _, answers = road
+def test_the_shards_hold_all_documents(workflow):
+    _, answers = workflow
     assert answers["prepare"]["documents"] == 80
     assert answers["prepare"]["bad_records"] == 0
     assert answers["prepare"]["tokens"] > 2000
 
 
-def test_pretraining_measures_what_it_held_out_and_leaves_a_model_for_transformers(road):
-    folder, answers = road
+def test_pretraining_measures_what_it_held_out_and_leaves_a_model_for_transformers(workflow):
+    folder, answers = workflow
     assert answers["pretrain"]["steps"] == 40
     assert answers["pretrain"]["mlm_loss"] < answers["pretrain"]["unigram_loss"]
     assert json.loads((folder / "run" / "summary.json").read_bytes()) == answers["pretrain"]
     assert BertForPreTraining.from_pretrained(folder / "run" / "model").config.vocab_size == 200
 
 
-def test_each_mask_gets_its_candidates_with_probabilities(road):
-    _, answers = road
+def test_each_mask_gets_its_candidates_with_probabilities(workflow):
+    _, answers = workflow
     masks = answers["fill-mask"]["masks"]
     assert [len(mask["candidates"]) for mask in masks] == [3, 3]
     for mask in masks:
@@ -117,22 +117,22 @@ def test_each_mask_gets_its_candidates_with_probabilities(road):
         assert 0 < sum(probabilities) <= 1
 
 
-def test_the_task_is_learnt_and_holds_on_examples_that_were_never_seen(road):
-    _, answers = road
+def test_the_task_is_learnt_and_holds_on_examples_that_were_never_seen(workflow):
+    _, answers = workflow
     assert answers["finetune"]["metrics"]["accuracy"]["mean"] > 0.9
     assert answers["evaluate"]["metrics"]["accuracy"] > 0.9
     assert answers["evaluate"]["examples"] == 40
 
 
-def test_the_predictions_file_holds_an_answer_for_each_example(road):
-    folder, answers = road
+def test_the_predictions_file_holds_an_answer_for_each_example(workflow):
+    folder, answers = workflow
     lines = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
     right = sum(line["label"] == line["prediction"] for line in lines)
     assert right / len(lines) == answers["evaluate"]["metrics"]["accuracy"]
 
 
-def test_a_new_text_gets_the_answer_that_transformers_gives(road):
-    folder, answers = road
+def test_a_new_text_gets_the_answer_that_transformers_gives(workflow):
+    folder, answers = workflow
     (theirs,) = pipeline("text-classification", model=str(folder / "task" / "model"))(
         "A very witty film"
     )
@@ -140,8 +140,8 @@ def test_a_new_text_gets_the_answer_that_transformers_gives(road):
     assert answers["predict"]["probability"] == pytest.approx(theirs["score"], abs=1e-5)
 
 
-def test_the_report_is_one_page_about_both_runs(road):
-    folder, answers = road
+def test_the_report_is_one_page_about_both_runs(workflow):
+    folder, answers = workflow
     assert answers["report"]["report"] == str(folder / "comparison.html")
     page = (folder / "comparison.html").read_text(encoding="utf-8")
     assert "Pre-training" in page
@@ -149,14 +149,14 @@ def test_the_report_is_one_page_about_both_runs(road):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_the_doctor_finds_the_corpus_small_and_nothing_else(road):
-    _, answers = road
+def test_the_doctor_finds_the_corpus_small_and_nothing_else(workflow):
+    _, answers = workflow
     (problem,) = answers["doctor"]["problems"]
     assert "from so little text" in problem["what"]
 
 
-def test_every_command_also_prints_for_a_person(road, capsys):
-    folder, _ = road
+def test_every_command_also_prints_for_a_person(workflow, capsys):
+    folder, _ = workflow
     for words in (
         ["prepare", folder / "texts.jsonl", "--tokenizer", folder / "tokenizer",
          "--out", folder / "shards", "--workers", "1"],

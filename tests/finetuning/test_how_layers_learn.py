@@ -17,7 +17,7 @@ from selfsup.finetuning import training_run
 from selfsup.finetuning.run import finetune
 from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.finetuning.starting_point import StartingPoint
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.classification import sequence_task as task
 from selfsup.tasks.labels import Labels
 from selfsup.training.loop import StepSettings
@@ -102,9 +102,10 @@ def test_the_rate_of_the_word_embeddings_is_theirs_alone(files, tmp_path):
 
 
 def test_matrices_decay_and_vectors_do_not_also_those_that_thaw_later():
-    chosen = FinetuneSettings(
+    chosen = ResolvedFinetuneSettings(
         task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="run",
         learning_rate=1e-3, head_learning_rate=1e-3, weight_decay=0.3, unfreeze_every=1,
+        epochs=3, dropout=0.1,
     )  # fmt: skip
     model = task.build_model(BertEncoder(CONFIG), Labels("class", ("0", "1")), 0.1)
     setup = prepare_finetuning(chosen, model)

@@ -16,7 +16,7 @@ from selfsup.finetuning.layer_rules import (
     rules_in_epoch,
 )
 from selfsup.finetuning.setup import prepare_finetuning
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.classification import sequence_task as task
 from selfsup.tasks.labels import Labels
 from tests.toy_task import CONFIG
@@ -31,7 +31,7 @@ def new_model() -> Any:
     return model
 
 
-def settings(**changed: Any) -> FinetuneSettings:
+def settings(**changed: Any) -> ResolvedFinetuneSettings:
     values = {
         "task": "sequence-classification",
         "encoder": "x",
@@ -43,8 +43,9 @@ def settings(**changed: Any) -> FinetuneSettings:
         "layer_decay": 0.5,
         "weight_decay": 0.1,
         "epochs": 4,
+        "dropout": 0.1,
     }
-    return FinetuneSettings(**(values | changed))
+    return ResolvedFinetuneSettings(**(values | changed))
 
 
 @pytest.mark.parametrize("every", [1, 2])
