@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.encoder.config import EncoderConfig, bert_config
