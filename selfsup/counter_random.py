@@ -1,8 +1,8 @@
 """Random numbers as a pure function of integers.
 
-No generator state exists anywhere: the random number at (seed, epoch, example, position) is a hash
-of those integers. So what a training step sees does not depend on the number of workers or ranks,
-nor on how often the run was interrupted.
+There is no generator state: the random number at (seed, epoch, example, position) is a hash of
+those integers. So the data of a training step depends neither on the number of workers or ranks nor
+on interruptions of the run.
 
 The hash chains the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable
 pseudorandom number generators", Fig. 15) over the integers.
@@ -20,8 +20,8 @@ def hash64(*keys: int | np.ndarray, after: int | np.ndarray = 0) -> np.ndarray:
     """Hash integers, broadcast against each other, to uint64.
 
     Each key is an int or an integer array; the result has their broadcast shape. Order matters:
-    ``hash64(1, 2) != hash64(2, 1)``. A hash can be taken up where another ended, which saves doing
-    the same work for every element: ``hash64(1, 2) == hash64(2, after=hash64(1))``.
+    ``hash64(1, 2) != hash64(2, 1)``. A hash can continue from another one, so that common keys are
+    hashed only once: ``hash64(1, 2) == hash64(2, after=hash64(1))``.
     """
     state = np.asarray(after, np.uint64)
     with np.errstate(over="ignore"):

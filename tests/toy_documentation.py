@@ -36,7 +36,5 @@ def toy_documentation(files: int, per_file: int = 3, seed: int = 1) -> list[Docu
                 sentences = [" ".join(row).capitalize() + "." for row in words]
                 text = f"{sentences[0]} See {library}.mod{file}.\n{sentences[1]} {sentences[2]}"
                 name = f"{library}.mod{file}.f{function}"
-                documents.append(
-                    Document(name, text, f"/site/{library}/mod{file}.py", function + 1)
-                )
+                documents.append(Document(name, text, f"/site/{library}/mod{file}.py"))
     return documents

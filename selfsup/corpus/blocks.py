@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.readers.documents import BadRecord, BadRecordCounter
 from selfsup.corpus.readers.sources import RecordStream
-from selfsup.corpus.sentences import guess_language, split_sentences
+from selfsup.corpus.text import clean_paragraphs, guess_language, split_sentences
 from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
 from selfsup.shards.folder import report_problem
 
@@ -54,10 +53,10 @@ class EncodedBlock:
 
 
 def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str) -> EncodedBlock:
-    """Clean, split into sentences and encode.
+    """Clean texts, split them into sentences and encode these.
 
     Args:
-        texts: a text for each record.
+        texts: one for each record.
         encoder: turns sentences into ids.
         language: ISO 639-1 code, or ``"auto"`` to guess it for each document.
     """
@@ -94,13 +93,13 @@ def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str)
 
 
 def _kept_per_group(kept: np.ndarray, group_sizes: list[int]) -> np.ndarray:
-    """How many are kept of each group of consecutive items: bool [n], g sizes → int32 [g]."""
+    """How many items of each group are kept: bool [n], sizes of g groups in order → int32 [g]."""
     group_of_item = np.repeat(np.arange(len(group_sizes)), group_sizes)
     return np.bincount(group_of_item[kept], minlength=len(group_sizes)).astype(np.int32)
 
 
 def _hash64(data: bytes, kind: bytes) -> bytes:
-    """Hash to 8 bytes; the same data of different kinds has different hashes."""
+    """Hash to 8 bytes; the hash depends on the kind of data too."""
     return blake2b(data, digest_size=8, person=kind).digest()
 
 

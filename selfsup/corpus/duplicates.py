@@ -1,6 +1,6 @@
-"""Remember which texts were seen, by 64-bit hashes, in bounded memory.
+"""Drop texts that were seen before, by 64-bit hashes, in bounded memory.
 
-Among n different texts some n² / 2⁶⁵ are wrongly taken for duplicates: none to be expected in a
+Among n different texts about n² / 2⁶⁵ are wrongly dropped as duplicates: none is expected in a
 hundred million paragraphs.
 """
 
@@ -18,21 +18,21 @@ from selfsup.corpus.blocks import EncodedBlock
 _EMPTY = np.uint64(0)
 _FULLEST = 0.6
 _REHASHED_AT_ONCE = 1 << 20
-# A mapped table's pages count as this process's memory until it gives them back; the system keeps
-# them cached all the same. One key touches one page: 4 KiB × 32,768 = 128 MiB.
+# The pages of a mapped table count as this process's memory until it releases them; the system
+# still keeps them cached. One key touches one page: 4 KiB × 32,768 = 128 MiB.
 _KEYS_BEFORE_RELEASE = 1 << 15
 
 
 class SeenHashes:
-    """A set of uint64: open addressing with linear probing, in memory while small, then mapped."""
+    """A set of uint64: open addressing with linear probing, in memory, then in a file."""
 
     def __init__(
         self, folder: Path, *, capacity: int = 1 << 20, memory_bytes: int = 64 << 20
     ) -> None:
         """Args:
-        folder: where the table's file goes once it outgrows memory; the file has no name and
-            vanishes with the process.
-        capacity: slots to begin with, a power of two.
+        folder: where the table's file goes once the table outgrows memory; the file has no name
+            and vanishes with the process.
+        capacity: initial number of slots, a power of two.
         memory_bytes: the largest table that is kept in memory.
         """
         self._folder = folder
@@ -49,7 +49,7 @@ class SeenHashes:
         """Add hashes and say which were new.
 
         Args:
-            hashes: uint64 [n], repetitions allowed.
+            hashes: uint64 [n], may contain repetitions.
 
         Returns:
             bool [n]: true at the first occurrence of each hash not added before.
@@ -75,7 +75,7 @@ class SeenHashes:
         while len(pending):
             wanted, at = keys[pending], slots[pending]
             free = self._table[at] == _EMPTY
-            # Of several keys that meet in one free slot the last one written stays.
+            # If several keys meet in one free slot, the last one written stays.
             self._table[at[free]] = wanted[free]
             found = self._table[at] == wanted
             new[pending[free & found]] = True
@@ -102,7 +102,8 @@ class SeenHashes:
         if size <= self._memory_bytes:
             return np.zeros(capacity, np.uint64)
         with writing_to(self._folder), tempfile.TemporaryFile(dir=self._folder) as file:
-            # Written out, not only made long: a page that the disk has no room for kills.
+            # Write zeros, do not just extend the file: touching a page without disk space kills the
+            # process.
             zeros = bytes(1 << 20)
             for _ in range(0, size, len(zeros)):
                 file.write(zeros)
@@ -124,14 +125,14 @@ def _release_pages(mapping: mmap.mmap | None) -> None:
 
 @dataclass(frozen=True)
 class KeptText:
-    """What is left of a block's ``R`` records without duplicates.
+    """The ``R`` records of a block without duplicates.
 
     Attributes:
         tokens: token ids [t].
         sentence_lengths: int32 [s].
-        record_sentences: int64 [R], sentences left of each record.
-        record_tokens: int64 [R].
-        is_duplicate: bool [R], records whose whole text was seen before.
+        record_sentences: int64 [R], sentences kept of each record.
+        record_tokens: int64 [R], tokens kept of each record.
+        is_duplicate: bool [R], whether the whole text was seen before.
         duplicate_paragraphs: int64 [R], paragraphs dropped from records that are not duplicates.
         new_hashes: uint64 [h], of the records and paragraphs not seen before.
         new_hash_records: int64 [h], the record that each of them belongs to.
@@ -148,10 +149,10 @@ class KeptText:
 
 
 def drop_duplicates(block: EncodedBlock, seen: SeenHashes) -> KeptText:
-    """Drop records seen before, and from the others the paragraphs seen before.
+    """Drop records seen before, and paragraphs seen before from the other records.
 
     Raises:
-        UserError: the table of what was seen must grow and the disk is full.
+        UserError: the table of hashes must grow and the disk is full.
     """
     records = len(block.record_hashes)
     has_text = block.record_paragraphs > 0

@@ -1,4 +1,4 @@
-"""A sample of a corpus's documents, for what does not need all of it, such as a vocabulary."""
+"""``selfsup train-tokenizer``: learn a WordPiece vocabulary from a sample of raw text."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,15 +8,16 @@ from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.documents import DEFAULT_MAX_BAD_FRACTION, DEFAULT_TEXT_FIELD, Document
 from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.corpus.readers.sources import TextDocuments, read_documents
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer as train
 from selfsup.counter_random import uniform
 from selfsup.errors import UserError
 from selfsup.settings import TrainTokenizerSettings
 
-# Text takes about four times the room of its compressed form.
+# Text is about four times as long as its compressed form.
 _COMPRESSION_RATIO = 4
+_BERTS_SIZE = 30_522
 
 
 def sample_documents(
@@ -29,8 +30,8 @@ def sample_documents(
 ) -> Iterator[Document]:
     """Read about ``budget_bytes`` of documents, evenly from the whole corpus; all if it is smaller.
 
-    The choice is a function of a document's place in the corpus alone, so it is the same each time.
-    Where the size cannot be known (``hf://``) all documents are read.
+    The choice depends only on a document's position in the corpus, so it is the same each time.
+    If the size cannot be known (``hf://``), all documents are read.
 
     Raises:
         UserError: as ``read_documents``.
@@ -46,21 +47,15 @@ def sample_documents(
         text_documents=text_documents,
         max_bad_fraction=max_bad_fraction,
     )
-    for place, document in enumerate(documents):
-        if fraction == 1.0 or uniform(place) < fraction:
+    for position, document in enumerate(documents):
+        if fraction == 1.0 or uniform(position) < fraction:
             yield document
-
-
-# ``selfsup train-tokenizer``: a WordPiece vocabulary from raw text.
-
-
-_BERTS_SIZE = 30_522
 
 
 def train_tokenizer(settings: TrainTokenizerSettings) -> dict[str, Any]:
     """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``.
 
-    Of more than a gigabyte of text a sample of about that size is counted (``sample_documents``).
+    From more than a gigabyte of text, a sample of about that size is used (``sample_documents``).
 
     Raises:
         UserError: the text cannot be read, or ``out`` holds a tokenizer, a model or a run.

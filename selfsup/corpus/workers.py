@@ -1,4 +1,10 @@
-"""Messages between processes: a frame is a few byte strings, each with its length before it."""
+"""Encode blocks of texts in worker processes.
+
+A worker reads frames of texts on stdin and writes frames of encoded blocks on stdout. A frame is a
+number of byte strings, preceded by their lengths. Unlike a process of ``multiprocessing``, a worker
+needs no ``__main__`` guard in the program that starts it, inherits no threads or locks from it, and
+ends when that program does, because stdin then closes.
+"""
 
 import contextlib
 import json
@@ -17,8 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.corpus.blocks import EncodedBlock, encode_block
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
 from selfsup.shards.tokens import token_dtype
 
@@ -52,24 +57,18 @@ def _read_exactly(stream: BinaryIO, length: int) -> bytes:
     return data
 
 
-# The worker process of ``prepare``: texts come in on stdin, encoded blocks go out on stdout.
-#
-# Unlike what ``multiprocessing`` starts, it needs no ``__main__`` guard in the program that starts
-# it, inherits no threads or locks from it, and ends when that program does, as stdin then closes.
-
-
 def main() -> None:
-    """Serve until stdin closes.
+    """Run a worker process until stdin closes.
 
     The first frame holds the settings as JSON and the tokenizer's JSON. Every later one holds the
     texts' lengths in bytes, int64 [R], and the texts in UTF-8 one after another.
     """
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers.
+    # Ctrl-C reaches the whole process group; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     first = receive_frame(sys.stdin.buffer)
     if first is None:
         return
-    # What a library may print must not end up among the frames.
+    # Whatever a library prints must not end up among the frames.
     frames_out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     settings = json.loads(first[0])
@@ -83,20 +82,17 @@ def main() -> None:
         send_frame(frames_out, encode_block(texts, encoder, settings["language"]).to_bytes())
 
 
-# Encode blocks of texts in worker processes; results come in the order of the blocks.
-
-
-# Pieces remembered by all workers together, at some 200 bytes each.
+# Pieces cached by all workers together, at about 200 bytes each.
 _CACHED_PIECES = 1 << 19
 _FEWEST_CACHED_PIECES = 1 << 15
-# So many read as much as one process can parse; with more, memory would pass a gigabyte.
+# This many workers keep up with one reader; with more, memory would pass a gigabyte.
 _MOST_WORKERS = 16
-# Blocks on their way beyond one for each worker, so that none waits for the reader.
+# Blocks read ahead, besides one for each worker, so that no worker waits for the reader.
 _BLOCKS_AHEAD = 2
-# Blocks of giant documents wait for one another, so that memory stays bounded.
+# With blocks of giant documents fewer are read ahead, so that memory stays bounded.
 _BYTES_AHEAD = 32 << 20
 
-# The worker finds modules where this process does, installed or not.
+# The worker imports modules from where this process does, installed or not.
 _START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -108,8 +104,8 @@ Tag = TypeVar("Tag")
 
 
 def default_workers() -> int:
-    """As many as the cores this process may use, within what one reader can keep busy."""
-    # In a container the cores that may be used are fewer than the machine's.
+    """As many as the cores this process may use, at most as many as one reader can keep busy."""
+    # A container may use fewer cores than the machine has.
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -118,7 +114,7 @@ def default_workers() -> int:
 
 
 class WorkerPool:
-    """Worker processes, each served by a thread of this one; use it in a ``with`` statement."""
+    """Worker processes, each served by a thread of this process; use it in a ``with`` statement."""
 
     def __init__(self, workers: int, tokenizer: Tokenizer, language: str) -> None:
         self._workers = workers
@@ -134,7 +130,7 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Killing first ends what a thread may be waiting for.
+        # A thread may be waiting for a worker: kill the workers first.
         for process in self._processes:
             process.kill()
         self._threads.shutdown(cancel_futures=True)
@@ -142,17 +138,17 @@ class WorkerPool:
             process.kill()
             process.wait()
             for stream in (process.stdin, process.stdout):
-                # What was still to be sent to a dead worker cannot be.
+                # Closing flushes, and the worker is dead.
                 with contextlib.suppress(BrokenPipeError):
                     cast(BinaryIO, stream).close()
 
     def encode(
         self, blocks: Iterable[tuple[Tag, list[bytes]]]
     ) -> Iterator[tuple[Tag, EncodedBlock]]:
-        """Encode (tag, texts in UTF-8) pairs, reading only a few blocks ahead.
+        """Encode (tag, texts in UTF-8) pairs in order, reading only a few blocks ahead.
 
         Raises:
-            UserError: a worker was killed, which is mostly for want of memory.
+            UserError: a worker was killed, probably because memory ran out.
         """
         pending: deque[tuple[Tag, Future[EncodedBlock], int]] = deque()
         pending_bytes = 0
@@ -180,14 +176,14 @@ class WorkerPool:
         return EncodedBlock.from_bytes(reply, self._dtype)
 
     def _streams_of_this_thread(self) -> tuple[BinaryIO, BinaryIO]:
-        """What goes to this thread's worker and what comes from it; starts it the first time."""
+        """The pipes to and from this thread's worker, which is started on the first call."""
         if not hasattr(self._of_thread, "process"):
             process = subprocess.Popen(
-                # -P: a stray json.py in the current folder must not stand in for the library's.
+                # -P: a stray json.py in the current folder must not be imported as the library's.
                 [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                # A worker a core: more threads in each would only get in the others' way.
+                # One worker per core: more threads in each would only slow the others down.
                 env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
             )
             self._processes.append(process)
@@ -204,7 +200,7 @@ def _death_of(process: subprocess.Popen[bytes]) -> Exception:
     status = process.wait()
     if status < 0:
         return UserError(
-            f"a worker process was killed by signal {-status}, probably for want of memory: "
-            "run the same command again with fewer --workers, it goes on where it stopped"
+            f"a worker process was killed by signal {-status}, probably because memory ran out: "
+            "run the same command again with fewer --workers; it resumes where it stopped"
         )
     return RuntimeError(f"a worker process failed with status {status}; its message is above")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.corpus.cleaning import clean_paragraphs
 from selfsup.corpus.readers.documents import BadRecord
-from selfsup.corpus.readers.sources import RecordStream, find_inputs
+from selfsup.corpus.readers.inputs import find_inputs
+from selfsup.corpus.readers.sources import RecordStream
+from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor import Fact, Finding, Problem

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.encoder.config import EncoderConfig, VitConfig, bert_config, vit_config

@@ -1,1 +1,1 @@
-"""From folders of images of any kind to memory-mapped pixels of one kind, and crops of them."""
+"""Images: find and decode files, store their pixels in shards, and crop them for training."""

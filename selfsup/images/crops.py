@@ -1,6 +1,6 @@
-"""Cut training images out of stored ones, each crop a function of the keys of its randomness.
+"""Crop training images from stored ones; a crop depends only on the image and the random keys.
 
-Letters in shapes: ``B`` images of a batch, ``S`` side of the square that is made of each.
+Letters in shapes: ``B`` images of a batch, ``S`` side of a square crop.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from selfsup.counter_random import hash64, uniform
 
 # Width to height of a crop, as in Inception and in MAE (He et al. 2021, §4.1, "RandResizedCrop").
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
-_PURPOSE = 0x43524F50  # keeps these numbers apart from others of the same seed and epoch
+_PURPOSE = 0x43524F50  # makes these numbers independent of others of the same seed and epoch
 _AREA, _SHAPE, _LEFT, _TOP, _FLIP = range(5)
 
 
 class StoredImages(Protocol):
-    """Images by number, such as ``ImageShards``, or a list of arrays."""
+    """Images by number, such as ``ImageShards`` or a list of arrays."""
 
     def __getitem__(self, number: int, /) -> np.ndarray:
         """One image, uint8 [H, W, 3]."""
@@ -35,19 +35,19 @@ def random_crops(
     mirror: bool = True,
     threads: Executor | None = None,
 ) -> np.ndarray:
-    """A random part of each image, half of them mirrored, brought to one size.
+    """A random crop of each image, half of them mirrored, scaled to one size.
 
-    A part has a share of the image's area that is uniform in [``smallest_area``, 1], and a width
-    of 3/4 to 4/3 of its height, log-uniform; what would stand out of the image is cut off.
+    The crop's fraction of the image's area is uniform in [``smallest_area``, 1]. Its width is 3/4
+    to 4/3 of its height, log-uniform, and clipped to the image.
 
     Args:
-        images: where they are stored.
+        images: the stored images.
         examples: int64 [B], numbers of images.
-        keys: what else the crops depend on, such as the seed and the epoch.
+        keys: further integers that the crops depend on, such as the seed and the epoch.
         side: S, in pixels.
         smallest_area: between 0 and 1.
-        mirror: false where a mirrored image would be another thing, such as a digit.
-        threads: used to scale images at the same time; it changes nothing else.
+        mirror: whether to mirror; false if a mirrored image means something else, as with digits.
+        threads: scale images in parallel; the result is the same.
 
     Returns:
         uint8 [B, S, S, 3].
@@ -68,10 +68,10 @@ def random_crops(
 def whole_images(
     images: StoredImages, examples: np.ndarray, *, side: int, threads: Executor | None = None
 ) -> np.ndarray:
-    """The same without chance: each image as a whole, squashed to a square.
+    """Each whole image, squashed to a square; nothing is random.
 
     Args:
-        images: where they are stored.
+        images: the stored images.
         examples: int64 [B], numbers of images.
         side: S, in pixels.
         threads: as for ``random_crops``.
@@ -85,7 +85,7 @@ def whole_images(
 def crop_boxes(
     examples: np.ndarray, sizes: np.ndarray, *keys: int, smallest_area: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the parts lie that ``random_crops`` takes, and which of them it mirrors.
+    """The boxes that ``random_crops`` crops, and which of them it mirrors.
 
     Args:
         examples: int64 [B], numbers of images.

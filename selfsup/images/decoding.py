@@ -1,4 +1,4 @@
-"""Decode one image file of any kind to RGB pixels of a wanted size.
+"""Decode an image file of any kind to RGB pixels of a chosen size.
 
 Letters in shapes: ``H`` height, ``W`` width, in pixels.
 """
@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 MOST_PIXELS = 100_000_000
 SMALLEST_SIDE = 8
-# Pillow knows more formats, some of which start other programs.
+# Pillow supports more formats, but some of them start other programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _MOST_ELONGATED = 4
 # Larger images are decoded one at a time, so that memory is bounded for any number of threads.
@@ -22,7 +22,7 @@ _LARGE_PIXELS = 16_000_000
 _one_large = threading.Lock()
 
 _Turn = Image.Transpose
-# What brings an image upright that is stored with this orientation (EXIF 2.32, §4.6.4 A).
+# How to turn an image with this EXIF orientation upright (EXIF 2.32, §4.6.4 A).
 _TURNS = {
     2: _Turn.FLIP_LEFT_RIGHT,
     3: _Turn.ROTATE_180,
@@ -34,9 +34,9 @@ _TURNS = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
-# What Pillow warns of, such as damaged EXIF data, is no matter for the reader of a progress line;
-# how many pixels are too many is checked here. A filter set and unset in each call would not be
-# safe in threads.
+# Pillow's warnings, such as those about damaged EXIF data, do not concern the user, and this module
+# checks the number of pixels itself. A filter that is set and unset in each call would not be
+# thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -47,26 +47,26 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class ResizeSquare:
-    """The whole image brought to ``side`` × ``side`` pixels, as transformers' ViT does it."""
+    """Resize the whole image to ``side`` × ``side`` pixels, as transformers' ViT does."""
 
     side: int
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """The wanted (width, height) of an image of this width and height."""
+        """The new (width, height) of an image of this width and height."""
         return self.side, self.side
 
 
 @dataclass(frozen=True)
 class ResizeShorterSide:
-    """The shorter side brought down (never up) to ``side`` pixels.
+    """Shrink the image until its shorter side has at most ``side`` pixels; never enlarge it.
 
-    Proportions are kept up to 4:1; the longer side of more elongated images is squashed to that.
+    Proportions are kept up to 4:1; more elongated images are squashed to that.
     """
 
     side: int
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """The wanted (width, height) of an image of this width and height."""
+        """The new (width, height) of an image of this width and height."""
         shorter = min(width, height)
         share = min(1.0, self.side / shorter)
         longest = _MOST_ELONGATED * min(self.side, shorter)
@@ -76,23 +76,23 @@ class ResizeShorterSide:
 Resize = ResizeSquare | ResizeShorterSide
 
 
-def decode(file: Path, form: Resize, *, smallest: int = SMALLEST_SIDE) -> np.ndarray:
-    """Read an image upright in RGB, whatever it is stored as.
+def decode(file: Path, resize: Resize, *, smallest: int = SMALLEST_SIDE) -> np.ndarray:
+    """Read an image in RGB, turned upright as its EXIF data say.
 
-    It is turned as its EXIF data say. Transparent images are laid over white, 16 bits of grey
-    become 8, and of an animation the first frame is taken.
+    Transparent images are put on white, 16-bit grey becomes 8-bit, and of an animation the first
+    frame is used.
 
     Args:
-        file: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
-        form: the wanted size.
-        smallest: the fewest pixels that a side may have as stored.
+        file: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        resize: the size to bring it to.
+        smallest: the least number of pixels that a side may have in the file.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
         BadImage: it cannot be read or decoded, a side is too small, or it has more than 100 million
-            pixels, which is found before they are decoded.
+            pixels (checked before decoding).
     """
     try:
         with _opened(file) as image:
@@ -100,17 +100,17 @@ def decode(file: Path, form: Resize, *, smallest: int = SMALLEST_SIDE) -> np.nda
             if min(width, height) < smallest:
                 raise BadImage(f"{width} × {height} pixels, a side must have at least {smallest}")
             if width * height <= _LARGE_PIXELS:
-                return _pixels(image, form)
+                return _pixels(image, resize)
             with _one_large:
-                return _pixels(image, form)
+                return _pixels(image, resize)
     except BadImage:
         raise
-    except Exception as error:  # On damaged files each of Pillow's readers has its own kinds.
+    except Exception as error:  # Each of Pillow's readers raises its own kinds on damaged files.
         raise BadImage(_reason(error)) from None
 
 
 def image_size(file: Path) -> tuple[int, int]:
-    """The (width, height) in pixels that an image's header states, before any turning by EXIF.
+    """The (width, height) in pixels from an image's header, before turning it as EXIF says.
 
     Raises:
         BadImage: it cannot be read, or has more than 100 million pixels.
@@ -140,10 +140,10 @@ def _too_large(size: str) -> str:
     return f"too large ({size}more than {MOST_PIXELS // 1_000_000} million pixels)"
 
 
-def _pixels(image: Image.Image, form: Resize) -> np.ndarray:
-    size = form.size(*image.size)
-    if isinstance(form, ResizeShorterSide):
-        # A JPEG can be decoded at a half, a quarter or an eighth of its size at less cost.
+def _pixels(image: Image.Image, resize: Resize) -> np.ndarray:
+    size = resize.size(*image.size)
+    if isinstance(resize, ResizeShorterSide):
+        # Decoding a JPEG at a half, a quarter or an eighth of its size is faster.
         image.draft(None, size)
     image.load()
     orientation = _orientation(image)

@@ -1,4 +1,4 @@
-"""Find the images that a path names, and the classes that their folders stand for."""
+"""Find the images at a path, the classes that their folders name, and their typical size."""
 
 import os
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from selfsup.images.decoding import BadImage, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _ENDINGS = ", ".join(SUFFIXES)
-# Folders of these names side by side are parts of a data set, not classes.
+# Folders with only these names are parts of a data set, not classes.
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "test"}
 
 
 def find_images(path: str | Path) -> list[Path]:
-    """All images in a folder and the folders in it, sorted by name; a file stands for itself.
+    """All images in a folder and its subfolders, sorted by name; for a file, the file itself.
 
-    An image is told by its suffix, in upper or lower case. Hidden files and folders, links to
-    folders, and runs of ours, which hold pictures, are skipped.
+    Images are recognised by their suffix, in upper or lower case. Hidden files and folders, links
+    to folders, and run folders (which contain pictures) are skipped.
 
     Raises:
         UserError: there is no such path, or no image in it.
@@ -49,16 +49,16 @@ def find_images(path: str | Path) -> list[Path]:
 
 
 def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
-    """The images of a folder with one folder in it for each class.
+    """The images of a folder that has one subfolder for each class.
 
-    Folders within a class's folder belong to the class; folders without images are no classes.
+    Folders inside a class's folder belong to the class; folders without images are not classes.
 
     Returns:
         The images, sorted by name, and for each the name of its class.
 
     Raises:
-        UserError: as ``find_images``, or an image lies outside the folders of the classes, or the
-            folders are called like the parts of a data set.
+        UserError: as ``find_images``, or an image is outside the classes' folders, or the folders
+            are named like the parts of a data set.
     """
     path = Path(path)
     if path.is_file():
@@ -82,7 +82,7 @@ def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
 
 
 def check_name(file: Path) -> None:
-    """Refuse an image that no answer could name in a file of text.
+    """Refuse an image whose name cannot be written to a text file.
 
     Raises:
         UserError: its path is not UTF-8.
@@ -96,28 +96,25 @@ def _refuse(error: OSError) -> None:
     raise UserError(f"{error.filename}: cannot be read ({error.strerror}): check who may read it")
 
 
-# How large the images of a collection are.
-
-
-_MOST_LOOKED_AT = 1000
+_MOST_SAMPLED = 1000
 
 
 def median_shorter_side(files: Sequence[Path]) -> int:
-    """The median of the shorter sides, in pixels, of up to 1,000 images from the first to the last.
+    """The median of the shorter sides, in pixels, of up to 1,000 evenly spaced images.
 
     Args:
         files: at least one.
 
     Raises:
-        UserError: none of those looked at can be read.
+        UserError: none of these images can be read.
     """
     sides, problem = [], ""
-    places = np.linspace(0, len(files) - 1, min(len(files), _MOST_LOOKED_AT))
-    for place in sorted({int(place) for place in places}):
+    positions = np.linspace(0, len(files) - 1, min(len(files), _MOST_SAMPLED))
+    for index in sorted({int(position) for position in positions}):
         try:
-            sides.append(min(image_size(files[place])))
+            sides.append(min(image_size(files[index])))
         except BadImage as error:
-            problem = problem or f"{files[place]}: {error}"
+            problem = problem or f"{files[index]}: {error}"
     if not sides:
-        raise UserError(f"{problem}; and no other of the images can be read: mend or replace them")
+        raise UserError(f"{problem}; and no other of the images can be read: fix or replace them")
     return int(np.median(sides))

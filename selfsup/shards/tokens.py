@@ -242,7 +242,7 @@ def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> None:
 
 
 def load_hashes(folder: Path, index: int) -> np.ndarray:
-    """Read what ``save_hashes`` wrote."""
+    """Read the hashes that ``save_hashes`` wrote."""
     return np.frombuffer(_hashes_file(folder, index).read_bytes(), "<u8")
 
 

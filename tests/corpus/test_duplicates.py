@@ -77,7 +77,8 @@ def kept_texts(batches: list[list[str]], tmp_path) -> tuple[list[list[list[int]]
 
 
 def ids(*sentences: str) -> list[list[int]]:
-    return [ENCODER.encode(sentence) for sentence in sentences]
+    encoded = ENCODER.encode_batch(list(sentences))
+    return [np.frombuffer(each, ENCODER.dtype).tolist() for each in encoded]
 
 
 def test_documents_and_paragraphs_seen_before_are_dropped_and_counted(tmp_path):

@@ -1,1 +1,1 @@
-"""Read documents from files and other sources of any kind."""
+"""Read documents from files, URLs, data sets and installed packages."""

@@ -1,4 +1,7 @@
-"""Read documents from Parquet files, a few rows at a time."""
+"""Read documents from Parquet files and from the Hugging Face Hub (``hf://NAME``).
+
+Both libraries are imported only where they are used: they are slow to import, and optional.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -21,20 +24,20 @@ def read_parquet(file: BinaryIO, source: str, text_field: str) -> Iterator[Recor
     """Yield a document for each row; its id is the column ``id`` or the row's number, from 1.
 
     Raises:
-        UserError: the file is no Parquet file, or lacks the column.
+        UserError: the file is not a Parquet file, or lacks the column.
     """
     return documents_from_fields(_rows(file, source, text_field), source, text_field)
 
 
 def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | BadRecord]:
-    import pyarrow  # Costs a tenth of a second and 40 MB, which other formats need not pay.
+    import pyarrow  # Takes a tenth of a second and 40 MB.
     import pyarrow.parquet
 
     try:
-        # Buffered pages instead of whole row groups, which writers make as large as they like.
+        # Read buffered pages, not whole row groups: these can be of any size.
         parquet = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
         number = 0
-        if not parquet.metadata.num_rows:  # its columns may be of no kind
+        if not parquet.metadata.num_rows:  # an empty table may have columns without a type
             return
         columns = _columns(parquet.schema_arrow, text_field, source)
         for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
@@ -53,7 +56,7 @@ def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | Bad
 
 
 def _columns(schema: Any, text_field: str, source: str) -> list[str]:
-    """The columns to read: text and id, or every column of strings where a guess is needed.
+    """The columns to read: text and id, or every string column if the text field must be guessed.
 
     Raises:
         UserError: there are none.
@@ -96,9 +99,6 @@ def _value(scalar: Any) -> Any:
         return _UNDECODABLE
 
 
-# Read documents from data sets that the Hugging Face library ``datasets`` can load: ``hf://NAME``.
-
-
 _PREFIX = "hf://"
 
 
@@ -117,7 +117,7 @@ def read_hub(url: str, text_field: str) -> Iterator[Record]:
 
 
 def hub_rows(url: str) -> Iterator[Fields]:
-    """Each row's number, from 1, and its fields; classes have their names, or "-" if unknown.
+    """Yield each row's number, from 1, and its fields; classes become their names, "-" if unknown.
 
     Raises:
         UserError: as ``read_hub``.
@@ -134,7 +134,7 @@ def hub_rows(url: str) -> Iterator[Fields]:
         dataset: Any = datasets.load_dataset(name, streaming=True, **options)
     except Exception as error:  # datasets raises a wide range of them
         raise _not_loaded(url, error) from None
-    # A list of classes, such as a tag for each word, has them as its ``feature``.
+    # A list of classes, such as the tags of words, has them in its ``feature``.
     classes = {
         column: getattr(feature, "feature", feature)
         for column, feature in (dataset.features or {}).items()
@@ -146,7 +146,7 @@ def hub_rows(url: str) -> Iterator[Fields]:
     }
     rows = iter(dataset)
     for number in itertools.count(1):
-        try:  # it is fetched while it is read
+        try:  # rows are downloaded while they are read
             row = next(rows, None)
         except Exception as error:
             raise _not_loaded(url, error) from None

@@ -1,4 +1,4 @@
-"""Open files as they are or compressed, by suffix."""
+"""Read files that may be compressed, as their suffix says."""
 
 import bz2
 import codecs
@@ -17,24 +17,24 @@ import zstandard
 from selfsup.errors import UserError
 
 _BUFFER_BYTES = 1 << 20
-# So few at a time, as each can stand for 32 kB, which come all at once.
+# Read few bytes at a time: each can decompress to 32 kB, all at once.
 _ZSTANDARD_BYTES = 1 << 10
 
 
 class _Zstandard(io.RawIOBase):
-    """What a file of Zstandard frames holds; unlike the library's reader it knows a cut file."""
+    """Decompresses Zstandard frames; unlike the library's reader, it detects a truncated file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._decompressor = zstandard.ZstdDecompressor()
-        self._frame = None  # the one that is being read
+        self._frame = None  # the current one
         self._compressed, self._ready = b"", memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """As of any raw stream.
+        """Read into a buffer, as every raw stream does.
 
         Raises:
             EOFError: the file ends within a frame.
@@ -63,42 +63,42 @@ _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
 }
 
-# What these libraries raise on data that is damaged or cut short.
+# What these libraries raise on damaged or truncated data.
 DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 
 def format_suffix(name: str) -> str:
-    """The suffix that tells the format, in lower case: ``".jsonl"`` of ``"a.jsonl.gz"``."""
+    """The suffix of the format, in lower case: ``".jsonl"`` for ``"a.jsonl.gz"``."""
     path = _path(name)
     return PurePosixPath(path.stem).suffix if is_compressed(name) else path.suffix
 
 
 def is_compressed(name: str) -> bool:
-    """Whether the suffix says that it is."""
+    """Whether the suffix is that of a compressed file."""
     return _path(name).suffix in _DECOMPRESSORS
 
 
 def _path(name: str) -> PurePosixPath:
-    """The name in lower case; of a chain of URLs, such as ``zip://a.txt::b.zip``, the first."""
+    """The name in lower case; for a chain of URLs, such as ``zip://a.txt::b.zip``, the first."""
     links = name.lower().split("::")
     return PurePosixPath(next((link for link in links if "://" in link), name.lower()))
 
 
 def seekable(file: IO[bytes], name: str) -> IO[bytes]:
-    """The file itself, or what it holds decompressed in a temporary one, which can be sought in."""
+    """The file itself or, if it is compressed, a temporary file with its contents."""
     if not is_compressed(name):
         return file
-    whole = tempfile.TemporaryFile()  # noqa: SIM115 - it goes when the reader does
+    whole = tempfile.TemporaryFile()  # noqa: SIM115 - removed when it is closed
     shutil.copyfileobj(decompressed(file, name), whole)
     whole.seek(0)
     return whole
 
 
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:
-    """A buffered reader of what ``file`` holds, decompressed as the name's suffix says.
+    """A buffered reader of the contents of ``file``, decompressed as the suffix of the name says.
 
     Raises:
-        UserError: it is text in UTF-16.
+        UserError: the text is UTF-16.
     """
     decompressor = _DECOMPRESSORS.get(_path(name).suffix)
     raw = decompressor(file) if decompressor else file

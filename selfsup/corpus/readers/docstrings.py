@@ -1,6 +1,6 @@
-"""Read the documentation of the Python packages installed here: ``docs://installed``.
+"""Read the documentation of the installed Python packages: ``docs://installed``.
 
-Docstrings of modules, classes and functions, found by ``ast``; nothing is imported.
+Docstrings of modules, classes and functions are found with ``ast``; nothing is imported.
 """
 
 import ast
@@ -16,7 +16,7 @@ from pathlib import Path
 from selfsup.corpus.readers.documents import BadRecord, Document, Record, is_encodable
 
 _SHORTEST = 80
-# Tests document nothing, and what is vendored stands under its own name as well.
+# Tests document nothing, and vendored packages are also installed under their own names.
 _SKIPPED_FOLDERS = re.compile(
     r"tests?|testing|_?testdata|idlelib|lib2to3|site-packages|dist-packages|__pycache__"
     r"|_vendor|_vendored|vendored|.*\.dist-info|.*\.egg-info|\..*"
@@ -47,17 +47,17 @@ def installed_modules() -> list[tuple[str, Path]]:
                 if (
                     name.endswith(".py")
                     and not _SKIPPED_FILES.fullmatch(name)
-                    and path.is_file()  # not a link to nowhere
+                    and path.is_file()  # not a broken link
                 ):
                     modules.setdefault(_dotted_name(path.relative_to(root)), path)
     return sorted(modules.items())
 
 
 def read_docstrings(name: str, path: Path) -> Iterator[Record]:
-    """Yield a document for each docstring of a module, in the order they stand in it.
+    """Yield a document for each docstring of a module, in order.
 
     Args:
-        name: the module's dotted name; a document's id is that and the name within the module,
+        name: the module's dotted name. A document's id is this plus the name within the module,
             such as ``numpy.linalg.solve``, so that its first part is the library.
         path: the module's file.
     """
@@ -70,7 +70,7 @@ def read_docstrings(name: str, path: Path) -> Iterator[Record]:
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Invalid escapes in other people's strings.
+            warnings.simplefilter("ignore")  # Invalid escapes in string literals.
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         yield BadRecord(str(path), None, f"not Python that this interpreter reads ({error})")
@@ -89,22 +89,22 @@ def _documents(
     ):
         text = docstring_paragraphs(first.value.value)
         if len(text) >= _SHORTEST and is_encodable(text):
-            yield Document(name, text, path, first.lineno)
+            yield Document(name, text, path)
     for child in node.body:
         if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _documents(child, f"{name}.{child.name}", path)
 
 
 def docstring_paragraphs(docstring: str) -> str:
-    """The prose of a docstring, a paragraph a line.
+    """The prose of a docstring, one paragraph per line.
 
-    Lines wrapped by hand are joined; interactive examples and headings' underlines are left out.
+    Wrapped lines are joined; interactive examples and the underlines of headings are left out.
     """
     paragraphs: list[list[str]] = [[]]
     in_example = False
     for line in inspect.cleandoc(docstring).splitlines():
         stripped = line.strip()
-        # An example's output follows it up to the next blank line.
+        # The output of an example ends at the next blank line.
         in_example = bool(stripped) and (in_example or _EXAMPLE.match(line) is not None)
         if _UNDERLINE.match(line) or not stripped:
             paragraphs.append([])

@@ -1,4 +1,7 @@
-"""What flows out of a corpus: documents, and the records that could not be read."""
+"""Documents and bad records: what reading a corpus yields.
+
+Also counts bad records, and finds the text in records with named fields.
+"""
 
 import itertools
 import logging
@@ -8,7 +11,7 @@ from typing import Any
 
 from selfsup.errors import UserError
 
-# Longer records are refused, so that memory is bounded whatever the corpus holds.
+# Longer records are bad records, so that memory is bounded.
 LONGEST_RECORD_BYTES = 16 << 20
 
 
@@ -18,23 +21,20 @@ class Document:
 
     Attributes:
         id: a name within the source, such as a record's id or a docstring's dotted path.
-        text: paragraphs, one a line.
-        source: the file it came from.
-        line: the line its record begins at, from 1; None where the format has no lines.
-        records: how many records it was read from: its lines, in plain text. It says what part
-            of a corpus could not be read.
+        text: one paragraph per line.
+        source: the file it comes from.
+        records: how many records it was read from: in plain text, its lines.
     """
 
     id: str
     text: str
     source: str
-    line: int | None = None
     records: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that could not be read: where it stands and why."""
+    """A record that could not be read: where it is, and why."""
 
     source: str
     line: int | None
@@ -48,17 +48,14 @@ class BadRecord:
 Record = Document | BadRecord
 
 
-# How much of a corpus may be unreadable before reading stops.
-
-
 DEFAULT_MAX_BAD_FRACTION = 0.01
 
-# The bad fraction is first checked after this many records: a file may begin badly.
+# The fraction is first checked after this many records: a file may begin with bad ones.
 _CHECKED_FROM = 1000
 
 
 def check_max_bad_fraction(fraction: float) -> None:
-    """Raise a ``UserError`` unless it is a fraction."""
+    """Raise a ``UserError`` unless it is in [0, 1]."""
     if not 0 <= fraction <= 1:
         raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
 
@@ -124,18 +121,15 @@ class BadRecordCounter:
             )
 
 
-# Pick the text out of records with named fields.
-
-
 DEFAULT_TEXT_FIELD = "text"
 
-# How many records a field's name is guessed from, and among how many they are looked for.
-_LOOKED_AT = 20
-_LOOKED_THROUGH = 1000
+# The text field is guessed from this many good records, found among the first 1,000 records.
+_SAMPLES = 20
+_SAMPLED_FROM = 1000
 
 _log = logging.getLogger(__name__)
 
-# A record's line (or number, where the format has no lines) and its fields.
+# A record's line (or its number, in a format without lines) and its fields.
 Fields = tuple[int, dict[str, Any]]
 
 
@@ -144,8 +138,8 @@ def documents_from_fields(
 ) -> Iterator[Record]:
     """Turn records into documents.
 
-    Where no record among the first has the default field ``"text"`` and just one other field holds
-    running text, that one is taken, with a warning that says so.
+    If none of the first records has the default field ``"text"``, and exactly one other field holds
+    running text, that field is used, with a warning.
 
     Raises:
         UserError: the first records all lack the field.
@@ -153,11 +147,11 @@ def documents_from_fields(
     records = iter(records)
     first: list[Fields | BadRecord] = []
     samples: list[dict[str, Any]] = []
-    for record in itertools.islice(records, _LOOKED_THROUGH):
+    for record in itertools.islice(records, _SAMPLED_FROM):
         first.append(record)
         if not isinstance(record, BadRecord):
             samples.append(record[1])
-        if len(samples) == _LOOKED_AT:
+        if len(samples) == _SAMPLES:
             break
     if samples and not any(text_field in fields for fields in samples):
         text_field = _guess(samples, source, text_field)
@@ -178,11 +172,11 @@ def _document(record: Fields, source: str, text_field: str) -> Record:
     if not is_encodable(text):
         return BadRecord(source, line, "text holds half a character (a lone surrogate)")
     identifier = fields.get("id")
-    return Document(str(line if identifier is None else identifier), text, source, line)
+    return Document(str(line if identifier is None else identifier), text, source)
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a text holds whole characters only, so that it can be written as UTF-8."""
+    """Whether a text can be written as UTF-8, as it holds no lone surrogates."""
     try:
         return text.isascii() or text.encode() is not None
     except UnicodeEncodeError:
@@ -190,12 +184,12 @@ def is_encodable(text: str) -> bool:
 
 
 def too_long() -> str:
-    """Why a record is refused that would take too much memory."""
+    """Why a record that would take too much memory is bad."""
     return f"longer than {LONGEST_RECORD_BYTES >> 20} MiB: cut it into several documents"
 
 
 def refuse_repeated_names(names: Sequence[str], where: str) -> None:
-    """Raise a UserError if two columns have one name, since a row would lack one of them."""
+    """Raise a ``UserError`` if two columns have the same name: a row would lose one of them."""
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f'{where}: two columns are called "{twice}": rename one')

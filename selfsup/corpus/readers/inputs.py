@@ -1,4 +1,4 @@
-"""Find the files that the sources on a command line name, and open them."""
+"""Find the files that the sources on the command line name, and open them."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
 
 _GLOB_CHARACTERS = "*?["
 
-# What file systems call the thing that changes with a file's content.
+# The keys under which file systems report what changes with a file's content.
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
 
 
@@ -33,11 +33,11 @@ class Input:
 
     Attributes:
         name: what messages call it.
-        url: where it is, in full; what the path lacks, such as a host, is in the source after it.
+        url: its full address; if the path alone lacks a part, such as a host, the source follows.
         suffix: its format's suffix, or ``"docs"`` or ``"hub"``.
         size: bytes as stored, 0 where unknown.
-        stamp: changes when the content does (the time it was changed, or what stands for it).
-        place: the file system it was found in, and its path there; without it the URL says both.
+        stamp: changes when the content does: the modification time, or an equivalent.
+        location: the file system it was found in, and its path there; None if the URL says both.
     """
 
     name: str
@@ -45,16 +45,15 @@ class Input:
     suffix: str
     size: int = 0
     stamp: str = ""
-    place: tuple[fsspec.AbstractFileSystem, str] | None = field(
+    location: tuple[fsspec.AbstractFileSystem, str] | None = field(
         default=None, compare=False, repr=False
     )
 
 
 def find_inputs(sources: Sequence[str]) -> list[Input]:
-    """Resolve files, folders, globs and URLs; what is inside a folder or glob is sorted by name.
+    """Resolve files, folders, globs and URLs; files from a folder or glob are sorted by name.
 
-    Runs, shards and tokenizers below a folder, or below where a glob begins, are no texts, and are
-    passed over.
+    Runs, shards and tokenizers inside a folder or glob are skipped.
 
     Raises:
         UserError: a source does not exist, names nothing readable, or needs a library that is not
@@ -66,7 +65,7 @@ def find_inputs(sources: Sequence[str]) -> list[Input]:
 
 
 def inputs_sha256(inputs: Sequence[Input]) -> str:
-    """A hash of where the inputs are, how long, and when they changed."""
+    """A hash of the inputs' addresses, sizes and modification times."""
     identity = [[found.url, found.size, found.stamp] for found in inputs]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
@@ -87,7 +86,7 @@ def _find(source: str) -> list[Input]:
         if filesystem.isdir(path):
             names = sorted(filesystem.find(path, on_error="raise"))
             known = set(names)
-            # What is in an archive is called by its path there: the source ends in another file's.
+            # A file in an archive is named by its path there: the source ends in the archive.
             folder = path if "::" in source else source.rstrip("/")
             found = [
                 _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
@@ -111,7 +110,7 @@ def _find(source: str) -> list[Input]:
 def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system that holds a source, and its path there.
 
-    A local file is one whatever its name: to fsspec ``a::b.txt`` would be a chain of file systems.
+    An existing local path is always local: fsspec would read ``a::b.txt`` as a chain of URLs.
     """
     local = Path(source.removeprefix("file://"))
     if local.exists():
@@ -148,22 +147,22 @@ def _format(path: str) -> str | None:
 def _texts_of_the_user(
     names: Sequence[str], root: str, exists: Callable[[str], bool]
 ) -> Iterator[str]:
-    """Those of the names below a folder that are of a format, not hidden and in no work of ours."""
+    """The names below a folder with a known format, not hidden, and not in a folder of ours."""
 
     @cache
-    def lies_in_ours(folder: str) -> bool:
+    def is_in_ours(folder: str) -> bool:
         return len(folder) > len(root) and (
-            _is_made_by_us(folder, exists) or lies_in_ours(folder.rpartition("/")[0])
+            _is_made_by_us(folder, exists) or is_in_ours(folder.rpartition("/")[0])
         )
 
     for name in names:
         is_text = _format(name) and not _is_hidden(name[len(root) :])
-        if is_text and not lies_in_ours(name.rpartition("/")[0]):
+        if is_text and not is_in_ours(name.rpartition("/")[0]):
             yield name
 
 
 def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
-    """Whether a folder is a run, a tokenizer, or shards."""
+    """Whether this program made a folder: a run, a tokenizer, or shards."""
     return (
         exists(f"{folder}/run.yaml")
         or exists(f"{folder}/tokenizer.json")
@@ -175,7 +174,7 @@ def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
 
 
 def _folder_of_glob(path: str) -> str:
-    """The folder that all matches lie in."""
+    """The folder that contains all matches."""
     first = min(path.find(character) for character in _GLOB_CHARACTERS if character in path)
     return path[:first].rpartition("/")[0]
 
@@ -192,7 +191,7 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
         UserError: it cannot be opened.
     """
     with _opening_errors(found.name):
-        filesystem, path = found.place or _filesystem(found.url)
+        filesystem, path = found.location or _filesystem(found.url)
         file = filesystem.open(path, "rb")
     with closing(file):
         yield cast(IO[bytes], file)
@@ -204,6 +203,6 @@ def _opening_errors(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # Each remote file system has its own kinds.
+    except Exception as error:  # Each remote file system raises its own kinds.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(f"{name}: cannot be opened ({reason.splitlines()[0]})") from None

@@ -5,13 +5,13 @@ from typing import BinaryIO
 
 from selfsup.corpus.readers.documents import BadRecord, Document, Record
 
-# Longer documents, such as a file of many gigabytes without a blank line, are cut.
+# Longer documents, such as a file of many gigabytes without a blank line, are split.
 _LONGEST_DOCUMENT = 4 << 20
 _LONGEST_LINE_BYTES = 1 << 20
 
 
 def read_whole_file(file: BinaryIO, source: str) -> Iterator[Record]:
-    """One document: blank lines separate paragraphs, within which lines are joined by a space.
+    """Read a file as one document: blank lines separate paragraphs, whose lines are joined.
 
     A line that is not UTF-8 is left out.
     """
@@ -35,7 +35,7 @@ def read_whole_file(file: BinaryIO, source: str) -> Iterator[Record]:
 
 
 def read_blank_line_separated(file: BinaryIO, source: str) -> Iterator[Record]:
-    """Documents separated by blank lines, in the form of BERT's own corpus; a paragraph a line.
+    """Read documents separated by blank lines, one paragraph per line, as in BERT's corpus.
 
     A line that is not UTF-8 is left out.
     """
@@ -58,11 +58,11 @@ def read_blank_line_separated(file: BinaryIO, source: str) -> Iterator[Record]:
 
 
 def _document(paragraphs: Iterable[str], source: str, line: int, records: int) -> Document:
-    return Document(f"{source}:{line}", "\n".join(paragraphs), source, line, records)
+    return Document(f"{source}:{line}", "\n".join(paragraphs), source, records)
 
 
 def _decoded_lines(file: BinaryIO, source: str) -> Iterator[tuple[int, str | BadRecord]]:
-    """Lines with their numbers, without white space around them."""
+    """Lines with their numbers, stripped of white space."""
     for number, line in _lines(file):
         try:
             yield number, line.decode().strip()
@@ -71,7 +71,7 @@ def _decoded_lines(file: BinaryIO, source: str) -> Iterator[tuple[int, str | Bad
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers; a line too long for memory comes in pieces, cut at a space."""
+    """Lines with their numbers; a line too long for memory is split at spaces."""
     number = 1
     rest = b""
     while piece := file.readline(_LONGEST_LINE_BYTES):
@@ -79,7 +79,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if number == 1 and not rest:
             piece = piece.removeprefix(b"\xef\xbb\xbf")
         piece = rest + piece
-        cut = len(piece) if is_whole else _place_to_cut(piece)
+        cut = len(piece) if is_whole else _split_position(piece)
         yield number, piece[:cut]
         rest = piece[cut:]
         number += is_whole
@@ -87,8 +87,11 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield number, rest
 
 
-def _place_to_cut(piece: bytes) -> int:
-    """Just after the last space, else before the last character, which may be incomplete."""
+def _split_position(piece: bytes) -> int:
+    """The position after the last space or, without one, before the last character.
+
+    That character may be incomplete.
+    """
     space = piece.rfind(b" ")
     if space >= 0:
         return space + 1

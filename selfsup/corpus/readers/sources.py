@@ -1,14 +1,12 @@
-"""Read documents from all kinds of sources."""
+"""Read the documents of all kinds of sources, one after another."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from selfsup.corpus.readers import arrow_tables as hub
 from selfsup.corpus.readers import compression, docstrings, plain_text
-from selfsup.corpus.readers import tables as json_lines
-from selfsup.corpus.readers.arrow_tables import read_parquet
+from selfsup.corpus.readers.arrow_tables import read_hub, read_parquet
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
@@ -16,17 +14,15 @@ from selfsup.corpus.readers.documents import (
     Document,
     Record,
 )
-from selfsup.corpus.readers.inputs import DOCS_INSTALLED, Input, find_inputs, opening
-from selfsup.corpus.readers.tables import read_csv, read_tsv
+from selfsup.corpus.readers.inputs import Input, find_inputs, opening
+from selfsup.corpus.readers.tables import read_csv, read_json_lines, read_tsv
 from selfsup.errors import UserError
-
-__all__ = ["DOCS_INSTALLED", "RecordStream", "TextDocuments", "find_inputs", "read_documents"]
 
 TextDocuments = Literal["auto", "file", "blank-line"]
 
 _FIELD_READERS: dict[str, Callable[[BinaryIO, str, str], Iterator[Record]]] = {
-    ".jsonl": json_lines.read_json_lines,
-    ".ndjson": json_lines.read_json_lines,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".parquet": read_parquet,
@@ -47,9 +43,9 @@ def read_documents(
             ``.gz``, ``.xz``, ``.zst``, ``.bz2``), folders and globs of them, any fsspec URL,
             ``hf://NAME``, ``docs://installed``.
         text_field: the field or column that holds the text.
-        text_documents: what a document is in plain text: the whole file, or what stands between
-            blank lines. ``"auto"``: the former where there are several such files.
-        max_bad_fraction: the part of the records that may be unreadable and is skipped.
+        text_documents: what a document is in plain text: the whole file, or the text between
+            blank lines. ``"auto"`` means the whole file if there are several such files.
+        max_bad_fraction: the fraction of the records that may be unreadable; they are skipped.
 
     Raises:
         UserError: as ``find_inputs``, or too many records cannot be read.
@@ -78,7 +74,7 @@ class RecordStream:
         inputs: what to read.
         text_field: as in ``read_documents``.
         text_documents: as in ``read_documents``.
-        start: the input and the record in it to begin with; what comes before is not yielded.
+        start: the input and the record in it to begin with; earlier records are skipped.
         """
         self._inputs = inputs
         self._text_field = text_field
@@ -92,13 +88,8 @@ class RecordStream:
         self._raw: IO[bytes] | None = None
 
     @property
-    def bytes_total(self) -> int:
-        """Bytes as stored, of all inputs whose size is known."""
-        return sum(found.size for found in self._inputs)
-
-    @property
     def bytes_read(self) -> int:
-        """How many of ``bytes_total`` are behind the reader, also those skipped."""
+        """Bytes read or skipped so far, as stored (compressed, for instance)."""
         within = self._raw.tell() if self._raw and not self._raw.closed else 0
         return self._bytes_before + within
 
@@ -115,7 +106,7 @@ class RecordStream:
 
     def _read(self, found: Input) -> Iterator[Record]:
         if found.suffix == "hub":
-            yield from hub.read_hub(found.url, self._text_field)
+            yield from read_hub(found.url, self._text_field)
         elif found.suffix == "docs":
             yield from docstrings.read_docstrings(found.name, Path(found.url))
         else:

@@ -1,4 +1,4 @@
-"""Read documents from CSV and TSV files with a header line."""
+"""Read documents from CSV and TSV files with a header line, and from JSON lines."""
 
 import csv
 import io
@@ -29,14 +29,15 @@ def read_tsv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
 
 
 def csv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
-    """Each row's line and its fields by the header's names."""
+    """Yield each row's line and its fields, named by the header."""
     return _rows(file, source, ",", csv.QUOTE_MINIMAL)
 
 
 def tsv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
-    """Likewise. Quotes are ordinary characters, as in GLUE's files.
+    """Yield each row's line and its fields, named by the header.
 
-    To read them as quotes would swallow rows, silently, wherever a text begins with a lone one.
+    Quotes are ordinary characters, as in GLUE's files. Otherwise a text that begins with a lone
+    quotation mark would silently swallow the rows after it.
     """
     return _rows(file, source, "\t", csv.QUOTE_NONE)
 
@@ -44,11 +45,11 @@ def tsv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
 def _rows(
     file: BinaryIO, source: str, delimiter: str, quoting: int
 ) -> Iterator[Fields | BadRecord]:
-    # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
+    # Bytes that are not UTF-8 become surrogates, so that only their row is lost.
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(LONGEST_RECORD_BYTES)
     lines = _BoundedLines(text)
-    # Strict, so that a quote which is never closed is told, and does not pass for a long field.
+    # Strict, so that a quote that is never closed is an error and not a long field.
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
     try:
         header = next(reader, [])
@@ -66,7 +67,7 @@ def _rows(
             row = next(reader, None)
         except csv.Error as error:
             if _is_never_closed(error, reader.line_num > line):
-                # No single row is lost, but all that follow.
+                # All the rows that follow are lost.
                 raise UserError(
                     f"{source}, line {line}: a quotation mark is opened and never closed, so that "
                     "it swallows all that follows: close it, or write it twice"
@@ -88,9 +89,9 @@ def _rows(
 
 
 class _BoundedLines:
-    """Lines for ``csv.reader``; one too long for memory is left out, and said to be.
+    """Lines for ``csv.reader``; sets a flag for a line too long for memory and replaces it.
 
-    What stands for it opens or closes a field of several lines where it does.
+    The replacement opens or closes a field of several lines if the original does.
     """
 
     def __init__(self, text: TextIO) -> None:
@@ -111,14 +112,14 @@ class _BoundedLines:
 
 
 def _is_never_closed(error: csv.Error, has_several_lines: bool) -> bool:
-    """Whether a quotation mark is why; in a long file it is met as a field of too many lines."""
+    """Whether an unclosed quotation mark is the cause; in a long file it makes a huge field."""
     return "unexpected end of data" in str(error) or (
         has_several_lines and "field larger than field limit" in str(error)
     )
 
 
 def _bad_lines(source: str, first: int, last: int, reason: str) -> Iterator[BadRecord]:
-    """A record for each line, as it is mostly a stray quotation mark that makes them one row."""
+    """A bad record for each line: most often a stray quotation mark makes them one row."""
     if last > first:
         reason += f"; one row of lines {first} to {last}, perhaps by a stray quotation mark"
     for line in range(first, last + 1):
@@ -127,9 +128,6 @@ def _bad_lines(source: str, first: int, last: int, reason: str) -> Iterator[BadR
 
 def _has_escaped_bytes(text: str) -> bool:
     return not text.isascii() and any(0xDC80 <= ord(c) <= 0xDCFF for c in text)
-
-
-# Read documents from JSON lines: an object a line, its text in a named field.
 
 
 def read_json_lines(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
@@ -142,7 +140,7 @@ def read_json_lines(file: BinaryIO, source: str, text_field: str) -> Iterator[Re
 
 
 def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
-    """Each object's line and its fields; blank lines are passed over."""
+    """Yield each object's line and its fields; blank lines are skipped."""
     number = 0
     while line := file.readline(LONGEST_RECORD_BYTES):
         number += 1

@@ -1,9 +1,9 @@
 """Add to a WordPiece vocabulary the tokens that shorten a corpus most.
 
 A candidate is two or more adjacent pieces of a word, joined: a whole word, its beginning, or
-(``##``) what goes on in it. Its gain is the number of tokens that the corpus loses with it. The
-candidate of the largest gain is taken, the words that hold it are cut anew, and the gains of what
-stands in them follow, so what one token has already saved is not counted for another.
+(``##``) a part that continues it. Its gain is the number of tokens that it saves in the corpus. The
+candidate with the largest gain is added, the words that contain it are tokenized again, and the
+gains of the candidates in them are updated. So what one token saves is not counted for another.
 """
 
 import heapq
@@ -15,28 +15,29 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.training import LONGEST_WORD, PREFIX, forget_rarest
 
-# The most frequent of the words that are cut, and the candidates of the largest gain. Both bound
-# the memory, to some 400 MB.
+# How many words (the most frequent of those with several pieces) and candidates (with the largest
+# gains) are kept. Both bound the memory, to about 400 MB.
 _MOST_WORDS = 1 << 17
 _MOST_CANDIDATES = 1 << 20
-# A token that stands in the corpus once teaches nothing.
+# From a token that occurs once nothing can be learned.
 _LEAST_FREQUENCY = 2
 
-# Where a word is cut: the end of each of its pieces, in characters. Empty: it is [UNK].
+# The end of each piece of a word, in characters; empty if the word is [UNK].
 Cuts = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class ExtensionReport:
-    """What new tokens do for a corpus.
+    """What the new tokens change for a corpus.
 
     Attributes:
-        added: how many tokens are new.
-        tokens_per_word_before, tokens_per_word_after: means over the corpus; ``[UNK]`` is a token.
-        unknown_words: share of the words that are ``[UNK]``; joining pieces is no help to them.
+        added: number of new tokens.
+        tokens_per_word_before, tokens_per_word_after: means over the corpus; ``[UNK]`` counts as
+            one token.
+        unknown_words: fraction of the words that are ``[UNK]``; joining pieces does not help them.
     """
 
     added: int
@@ -48,9 +49,9 @@ class ExtensionReport:
 def extend_tokenizer(
     tokenizer: Tokenizer, word_counts: Mapping[str, int], count: int
 ) -> tuple[Tokenizer, ExtensionReport]:
-    """The tokenizer with up to ``count`` more tokens; fewer, if no more would shorten the corpus.
+    """Add up to ``count`` tokens to a tokenizer; fewer if no more would shorten the corpus.
 
-    All old tokens keep their ids; the new ones come after them, those of the largest gain first.
+    All old tokens keep their ids; the new ones follow, those with the largest gain first.
 
     Args:
         tokenizer: WordPiece with BERT's normaliser and pre-tokenizer.
@@ -66,7 +67,7 @@ def extend_tokenizer(
     ):
         raise ValueError("not a WordPiece tokenizer as BERT has it")
     vocabulary: dict[str, int] = parts["model"]["vocab"]
-    # Tokens that someone added beside the vocabulary would get new ids after the new tokens.
+    # Tokens added outside the vocabulary would otherwise get new ids after the new tokens.
     for token in parts["added_tokens"]:
         vocabulary.setdefault(token["content"], token["id"])
     longest = parts["model"]["max_input_chars_per_word"]
@@ -81,7 +82,7 @@ def extend_tokenizer(
         sum(count for word, count in word_counts.items() if not before.cuts(word)) / words,
     )
     first = vocabulary_size(tokenizer)
-    vocabulary.update({token: first + place for place, token in enumerate(tokens)})
+    vocabulary.update({token: first + index for index, token in enumerate(tokens)})
     return Tokenizer.from_str(json.dumps(parts)), report
 
 
@@ -91,23 +92,23 @@ def choose_tokens(
     count: int,
     longest_word: int = LONGEST_WORD,
 ) -> list[tuple[str, int]]:
-    """Choose tokens one by one, each that shortens the corpus most after those before it.
+    """Choose tokens greedily: each is the one that shortens the corpus most, given those before it.
 
-    They are looked at in the order of what joining adjacent pieces saves. What a token saves
-    besides, where it moves the cuts of a word, is counted once it is looked at; so another would
-    now and then have saved a little more.
+    Candidates are examined in the order of what joining their pieces saves. What a token saves
+    beyond that, because it moves the boundaries between other pieces, is counted only when it is
+    examined. So sometimes another token would have saved a little more.
 
-    Words that are ``[UNK]`` stay so: they have no pieces to join. A token that would make another
-    word ``[UNK]`` pays for each of its characters.
+    Words that are ``[UNK]`` stay so, as they have no pieces to join. If a token would make another
+    word ``[UNK]``, each character of that word counts against it.
 
     Args:
         word_counts: normalised words and how often each occurs.
-        vocabulary: the tokens there are.
+        vocabulary: the existing tokens.
         count: how many to choose at most.
-        longest_word: in characters; longer ones are ``[UNK]``.
+        longest_word: in characters; longer words are ``[UNK]``.
 
     Returns:
-        each token and its gain, in tokens of the corpus.
+        Each token and its gain, in tokens of the corpus.
     """
     words = _CutWords(word_counts, _Pieces(vocabulary, longest_word))
     heap = [(-gain, token) for token, gain in words.gains.items()]
@@ -129,11 +130,11 @@ def choose_tokens(
 
 
 def pieces_of_token(tokenizer: Tokenizer, token: str) -> list[int]:
-    """The ids of the pieces that a tokenizer without this token would cut it into.
+    """The ids of the pieces into which a tokenizer without this token splits it.
 
     Args:
         tokenizer: WordPiece.
-        token: a word, or with ``##`` what goes on in one.
+        token: the beginning of a word or, with ``##``, a part that continues one.
     """
     model = json.loads(tokenizer.to_str())["model"]
     ids: dict[str, int] = model["vocab"]
@@ -151,7 +152,7 @@ def pieces_of_token(tokenizer: Tokenizer, token: str) -> list[int]:
 
 
 class _Pieces:
-    """Cuts words as WordPiece does: the longest token that fits, then the rest likewise."""
+    """Splits words as WordPiece does, by longest match from the left."""
 
     def __init__(self, tokens: Collection[str], longest_word: int) -> None:
         self._starting = {token for token in tokens if not token.startswith(PREFIX)}
@@ -172,7 +173,7 @@ class _Pieces:
         return token.removeprefix(PREFIX) in self._side(token)
 
     def cuts(self, word: str, *, is_continuing: bool = False) -> Cuts:
-        """Where each piece ends; nothing if the word does not come out, or is too long."""
+        """The end of each piece; empty if no tokens spell the word, or it is too long."""
         length, start, cuts = len(word), 0, []
         if length > self._longest_word:
             return ()
@@ -192,7 +193,7 @@ class _Pieces:
 
 
 class _CutWords:
-    """The words of a corpus that take several pieces, and where each is cut at present."""
+    """The words of a corpus that take several pieces, and their current pieces."""
 
     def __init__(self, word_counts: Mapping[str, int], pieces: _Pieces) -> None:
         self._pieces = pieces
@@ -202,8 +203,8 @@ class _CutWords:
         self._words = sorted(cut, key=lambda word: (-word_counts[word], word))[:_MOST_WORDS]
         self._counts = [word_counts[word] for word in self._words]
         self._cuts: list[Cuts] = [cut[word] for word in self._words]
-        # Every place in every word, as (word, offset), in the order of the text that begins there:
-        # what begins with a token's text lies together. Offset 0 stands apart, as ## does.
+        # Every position in every word, as (word, offset), sorted by the text that begins there, so
+        # that positions where a token's text begins are adjacent. Offset 0 is kept apart, like ##.
         self._beginnings = sorted(((w, 0) for w in range(len(self._words))), key=self._text_at)
         self._insides = sorted(
             ((w, offset) for w, word in enumerate(self._words) for offset in range(1, len(word))),
@@ -212,7 +213,7 @@ class _CutWords:
         self.gains = self._all_gains()
 
     def _all_gains(self) -> Counter[str]:
-        """Adjacent pieces, joined, and what each saves where it takes their place."""
+        """All runs of adjacent pieces, joined, and the tokens that each saves by replacing them."""
         gains: Counter[str] = Counter()
         for word, count, cuts in zip(self._words, self._counts, self._cuts, strict=True):
             for token, pieces in _joined(word, cuts):
@@ -222,7 +223,7 @@ class _CutWords:
         return gains
 
     def with_token(self, token: str) -> tuple[int, dict[int, Cuts]]:
-        """What a token that is not there yet would save, and the words that it cuts otherwise."""
+        """What a new token would save, and the new cuts of the words that contain it."""
         if token in self._pieces:
             return 0, {}
         gain = frequency = 0
@@ -233,13 +234,13 @@ class _CutWords:
             changed[w] = cuts
             if cuts != self._cuts[w]:
                 frequency += self._counts[w]
-            # A word that does not come out any more costs as if it were spelt.
+            # A word that becomes [UNK] costs one token per character, and one more.
             gain += self._counts[w] * (len(self._cuts[w]) - (len(cuts) or len(self._words[w]) + 1))
         self._pieces.discard(token)
         return (gain if frequency >= _LEAST_FREQUENCY else 0), changed
 
     def add(self, token: str, changed: Mapping[int, Cuts]) -> list[str]:
-        """Take a token in; returns the candidates that gain by it, as words are cut elsewhere."""
+        """Add a token; returns the candidates whose gains grow, because words are cut elsewhere."""
         self._pieces.add(token)
         more: set[str] = set()
         for w, cuts in changed.items():
@@ -257,24 +258,24 @@ class _CutWords:
         return sorted(more)
 
     def _words_with(self, token: str) -> list[int]:
-        """The words in which a piece begins where the token's text stands."""
+        """The words in which a piece begins where the token's text does."""
         text = token.removeprefix(PREFIX)
-        places = self._insides if token.startswith(PREFIX) else self._beginnings
+        positions = self._insides if token.startswith(PREFIX) else self._beginnings
         found: dict[int, None] = {}
-        for place in range(bisect_left(places, text, key=self._text_at), len(places)):
-            w, offset = places[place]
+        for index in range(bisect_left(positions, text, key=self._text_at), len(positions)):
+            w, offset = positions[index]
             if not self._words[w].startswith(text, offset):
                 break
             if offset == 0 or offset in self._cuts[w]:
                 found[w] = None
         return list(found)
 
-    def _text_at(self, place: tuple[int, int]) -> str:
-        return self._words[place[0]][place[1] :]
+    def _text_at(self, position: tuple[int, int]) -> str:
+        return self._words[position[0]][position[1] :]
 
 
 def _joined(word: str, cuts: Cuts) -> Iterator[tuple[str, int]]:
-    """Every run of two or more adjacent pieces of a word as one token, and how many they are."""
+    """Every run of two or more adjacent pieces of a word as one token, and its number of pieces."""
     starts = (0, *cuts[:-1])
     for first, start in enumerate(starts):
         for last in range(first + 1, len(cuts)):
@@ -282,5 +283,5 @@ def _joined(word: str, cuts: Cuts) -> Iterator[tuple[str, int]]:
 
 
 def _token_count(word_counts: Mapping[str, int], pieces: _Pieces) -> int:
-    """Tokens in the corpus; ``[UNK]`` is one."""
+    """Tokens in the corpus; ``[UNK]`` counts as one."""
     return sum(count * (len(pieces.cuts(word)) or 1) for word, count in word_counts.items())

@@ -1,9 +1,9 @@
 """Encode text to token ids as ``tokenizers`` does, several times faster on running text.
 
-WordPiece is a function of the word, and words repeat. So text is cut at white space, where BERT's
-normaliser and pre-tokenizer always cut, and the ids of each piece are looked up in a cache. A piece
-not seen before is normalised and cut into words by ``tokenizers`` (where it is plain ASCII or
-Hangul, by a regular expression that does the same), and its words are searched for here.
+WordPiece is a function of the word, and words repeat. So text is split at white space, where BERT's
+normaliser and pre-tokenizer always split, and the ids of each piece are looked up in a cache. A
+piece that is not in the cache is normalised and split into words by ``tokenizers`` (or, if it is
+plain ASCII or Hangul, by an equivalent regular expression), and each word into tokens here.
 """
 
 import json
@@ -14,57 +14,48 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
 from selfsup.shards.tokens import token_dtype
 
 # Longer pieces are rarely words, and a cache of them would have no bound in bytes.
 _LONGEST_CACHED = 64
-# The white space that tokenizers cuts at in every configuration. str.split() would also cut at
-# U+000B, U+001C and others, which BERT's normaliser deletes, joining what stands around them.
+# The white space that tokenizers splits at in every configuration. str.split() also splits at
+# U+000B, U+001C and others, which BERT's normaliser deletes, joining their neighbours.
 _SPACES = re.compile(r"[ \t\n\r]+")
 
 
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """The number of ids, including unused ids below the largest one."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
 class WordPieceEncoder:
-    """Encodes texts without adding special tokens.
+    """Encodes texts, without special tokens.
 
     The ids equal those of ``tokenizer.encode(text, add_special_tokens=False)`` with
-    ``tokenizer.encode_special_tokens`` set to ``not match_special_tokens``, without truncation.
+    ``tokenizer.encode_special_tokens`` set, without truncation: ``[MASK]`` in a text is not the
+    mask token but three ordinary words.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        *,
-        match_special_tokens: bool = False,
-        cache_size: int = 1 << 18,
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, cache_size: int = 1 << 18) -> None:
         """Args:
         tokenizer: any; only WordPiece with BERT's normaliser and pre-tokenizer becomes faster.
-        match_special_tokens: whether ``[MASK]`` in a text is the mask token or, as a corpus
-            needs it, three ordinary words.
-        cache_size: how many pieces are remembered, and how many words; the memory is some
-            200 bytes for each.
+        cache_size: how many pieces, and how many words, are cached, at about 200 bytes each.
         """
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = not match_special_tokens
+        self._tokenizer.encode_special_tokens = True
         self.dtype = token_dtype(vocabulary_size(tokenizer))
         parts = json.loads(tokenizer.to_str())
-        self._ids_of_piece: _Remembered | None = None
+        self._ids_of_piece: _Cache | None = None
         if cuts_at_spaces(parts):
-            # Tokens that are found in a text before it is cut into words are left to tokenizers.
-            may_hold_added = match_special_tokens or not all(
-                token["special"] for token in parts["added_tokens"]
-            )
-            self._ids_of_piece = _Remembered(
+            # Added tokens are found in a text before it is split into words: leave that to
+            # tokenizers.
+            may_hold_added = not all(token["special"] for token in parts["added_tokens"])
+            self._ids_of_piece = _Cache(
                 self._encode_slowly if may_hold_added else self._piece_encoder(parts, cache_size),
                 cache_size,
             )
-
-    def encode(self, text: str) -> list[int]:
-        """Encode one text."""
-        return np.frombuffer(self.encode_batch([text])[0], self.dtype).tolist()
 
     def encode_batch(self, texts: list[str]) -> list[bytes]:
         """Encode texts; each result is the ids' bytes in ``self.dtype``."""
@@ -83,7 +74,7 @@ class WordPieceEncoder:
 
     def _piece_encoder(self, parts: dict[str, Any], cache_size: int) -> Callable[[str], bytes]:
         model = parts["model"]
-        ids_of_word = _Remembered(
+        ids_of_word = _Cache(
             _word_encoder(
                 {
                     token: index.to_bytes(self.dtype.itemsize, "little")
@@ -99,10 +90,10 @@ class WordPieceEncoder:
         return lambda piece: b"".join(map(ids_of_word, words_of_piece(piece)))
 
 
-class _Remembered(dict[str, bytes]):
-    """A function's results; all are forgotten when there are too many.
+class _Cache(dict[str, bytes]):
+    """Caches a function's results; drops all of them when there are too many.
 
-    Frequent words are back within a few sentences: to choose what to keep would cost more.
+    Frequent words are back within a few sentences; choosing what to keep would cost more.
     """
 
     def __init__(self, function: Callable[[str], bytes], limit: int) -> None:
@@ -120,7 +111,7 @@ class _Remembered(dict[str, bytes]):
 
 
 def cuts_at_spaces(parts: dict[str, Any]) -> bool:
-    """Whether no token of a tokenizer can depend on what stands beyond a space."""
+    """Whether a tokenizer always splits at spaces, so that no token depends on text beyond one."""
     return (
         (parts["normalizer"] or {}).get("type") == "BertNormalizer"
         and (parts["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
@@ -141,7 +132,7 @@ def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
     strips_accents = settings["strip_accents"]
     if strips_accents is None:
         strips_accents = settings["lowercase"]
-    # Decomposing is part of stripping accents, and takes Hangul syllables apart.
+    # Stripping accents decomposes, which splits Hangul syllables into letters.
     hangul = "" if strips_accents else "가-힣"
     is_plain = re.compile(f"[!-~{hangul}]+").fullmatch
     # Every ASCII character that is neither letter nor digit is punctuation to BERT.
@@ -159,13 +150,13 @@ def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
 def _word_encoder(
     ids: dict[str, bytes], *, unknown: str, prefix: str, longest_word: int
 ) -> Callable[[str], bytes]:
-    """A function from a word to its ids: the longest token that begins it, then the rest likewise.
+    """A function from a word to its ids, by longest match from the left.
 
     Args:
         ids: each token's id, as bytes.
-        unknown: the token for a word that does not come out, or is too long.
-        prefix: what marks a token that continues a word.
-        longest_word: in characters.
+        unknown: the token for a word that no tokens spell, or that is too long.
+        prefix: marks tokens that continue a word.
+        longest_word: in characters; longer words are unknown.
     """
     starting = ids
     continuing = {t.removeprefix(prefix): i for t, i in ids.items() if t.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Tokenizer folders in Hugging Face's form: save, load, and tell two apart.
+"""Tokenizer folders in Hugging Face's form: save, load and identify tokenizers.
 
 A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, as BERT's do, so
 ``transformers.AutoTokenizer`` loads it too.
@@ -6,28 +6,33 @@ A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, 
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.tokenizer.added_tokens import add_tokens, read_added_tokens, vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.errors import UserError
 
 _CONFIG = "tokenizer_config.json"
-# What BERT's normaliser calls its rules, and what tokenizer_config.json does.
+# Tokens added to a bare vocab.txt; tokenizer.json lists its own.
+_ADDED_TOKENS = "added_tokens.json"
+# How tokenizer_config.json may describe an added token.
+_TOKEN_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+# The rules of BERT's normaliser: their names there and in tokenizer_config.json.
 _RULES = {
     "lowercase": "do_lower_case",
     "strip_accents": "strip_accents",
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
 
-# Classes of transformers that cut text as BERT's does, and those that say nothing of it.
-_CUT_ALIKE = (
+# Classes of transformers that split text as BERT's does, and general ones.
+_BERT_LIKE = (
     "BertTokenizer",
     "DistilBertTokenizer",
     "ElectraTokenizer",
@@ -46,7 +51,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
     folder = Path(folder)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    # One of several parts, which this file cannot tell of, stands in tokenizer.json.
+    # A normaliser of several parts is described by tokenizer.json only.
     normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
     config = {
         "tokenizer_class": "BertTokenizer",
@@ -69,13 +74,13 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Load a tokenizer folder: ``tokenizer.json``, or ``vocab.txt`` with ``tokenizer_config.json``.
 
-    Beside ``vocab.txt`` alone, ``added_tokens.json`` is read too.
-    Truncation and padding, which a file may ask for, are off: whoever builds sequences cuts them.
-    Where a file does not say what stands around a text, it is ``[CLS]`` and ``[SEP]``.
+    Together with ``vocab.txt``, ``added_tokens.json`` is read too. Truncation and padding, which a
+    file may ask for, are switched off: the code that builds sequences does both. If a file has no
+    post-processor, texts are put between ``[CLS]`` and ``[SEP]``.
 
     Raises:
-        UserError: the folder is missing, holds neither file, or cannot be read; or its
-            ``vocab.txt`` is of a tokenizer that cuts words otherwise than BERT's.
+        UserError: the folder is missing, has neither file, or cannot be read; or its ``vocab.txt``
+            belongs to a tokenizer that splits words differently from BERT's.
     """
     folder = Path(folder)
     path = folder / "tokenizer.json"
@@ -99,14 +104,14 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 
 
 def complete_tokenizer_config(folder: Path, longest: int) -> None:
-    """Say in ``tokenizer_config.json`` what ``transformers`` would otherwise take for granted.
+    """Write into ``tokenizer_config.json`` what ``transformers`` would otherwise assume.
 
-    It lets that file decide whether case is folded, and folds it where the file does not say; and
-    it cuts texts at what the file says is longest.
+    ``transformers`` folds case unless that file says otherwise, and truncates texts to the length
+    that the file states.
 
     Args:
-        folder: of a model.
-        longest: how many tokens the model takes.
+        folder: a model folder.
+        longest: the most tokens that the model takes.
     """
     rules = _rules(load_tokenizer(folder))
     path = folder / _CONFIG
@@ -120,9 +125,9 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
-    """A hash of what decides the ids: vocabulary, model and normaliser, not the files' layout.
+    """A hash of what decides the ids of a text, independent of the files' layout.
 
-    So do tokens that someone added: they are found in a text before it is cut into words.
+    That is the vocabulary, the model, the normaliser, the pre-tokenizer and added tokens.
     """
     parts = json.loads(tokenizer.to_str())
     normalizer = parts["normalizer"] or {}
@@ -141,16 +146,16 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
 
 
 def _surround(tokenizer: Tokenizer) -> None:
-    """Put ``[CLS]`` and ``[SEP]`` around texts if nothing is said of it, as after mere training."""
+    """Put ``[CLS]`` and ``[SEP]`` around texts if the tokenizer has no post-processor."""
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     if tokenizer.post_processor is None and cls is not None and sep is not None:
         tokenizer.post_processor = BertProcessing(("[SEP]", sep), ("[CLS]", cls))
 
 
 def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
-    """The tokenizer by the rules of ``tokenizer_config.json``, which go before its own.
+    """Apply the rules of ``tokenizer_config.json``, which override the tokenizer's own.
 
-    So does ``transformers``, but for tokenizers that name the class of no model.
+    ``transformers`` does the same, except for tokenizers of a class that belongs to no model.
     """
     rules, config = _rules(tokenizer), _read_config(folder)
     wanted = {name: config[key] for name, key in _RULES.items() if key in config}
@@ -162,7 +167,7 @@ def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
 
 
 def _rules(tokenizer: Tokenizer) -> dict[str, Any]:
-    """How BERT's normaliser is set, by its own names; empty for another normaliser."""
+    """The settings of BERT's normaliser, by its own names; empty for another normaliser."""
     normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
     is_berts = normalizer.get("type") == "BertNormalizer"
     return {name: normalizer[name] for name in _RULES} if is_berts else {}
@@ -174,12 +179,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _tokens_in_order(tokenizer: Tokenizer) -> list[str]:
-    """The token of each id; an id that no token has gets a name that no text can hold."""
+    """The token of each id; an unused id gets a placeholder that is in no text."""
     numbers = range(vocabulary_size(tokenizer))
-    return [tokenizer.id_to_token(number) or _nameless(number) for number in numbers]
+    return [tokenizer.id_to_token(number) or _placeholder(number) for number in numbers]
 
 
-def _nameless(number: int) -> str:
+def _placeholder(number: int) -> str:
     return f"[no token {number}]"
 
 
@@ -189,29 +194,73 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
         tokens.pop()
     tokens = [token.rstrip("\r") for token in tokens]
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    # Of a token that stands there twice, the last place counts, as in transformers.
+    # If a token is listed twice, the last line counts, as in transformers.
     repeated = set(range(len(tokens))) - set(vocabulary.values())
-    vocabulary |= {_nameless(index): index for index in repeated}
+    vocabulary |= {_placeholder(index): index for index in repeated}
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
     config = _read_config(path.parent)
-    _refuse_other_cutting(path.parent, config)
+    _check_bert_like(path.parent, config)
     tokenizer = wordpiece_tokenizer(
         vocabulary,
         lowercase=config.get("do_lower_case", True),
         strip_accents=config.get("strip_accents"),
         split_chinese_characters=config.get("tokenize_chinese_chars", True),
     )
-    add_tokens(tokenizer, read_added_tokens(path.parent, config))
+    _add_tokens(tokenizer, _read_added_tokens(path.parent, config))
     return tokenizer
 
 
-def _refuse_other_cutting(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse the vocabulary of a tokenizer that cuts words otherwise, of Japanese for instance.
+def _read_added_tokens(folder: Path, config: Mapping[str, Any]) -> dict[int, AddedToken]:
+    """The added tokens by their ids, in order.
+
+    Like ``transformers``, take them from ``tokenizer_config.json`` if it lists them, else from
+    ``added_tokens.json``. The latter holds ids alone; its tokens are then normalised as texts are,
+    so that a tokenizer that folds case finds them in any case.
+
+    Args:
+        folder: of the vocabulary.
+        config: the contents of ``tokenizer_config.json``.
+    """
+    described = config.get("added_tokens_decoder")
+    if described is not None:
+        tokens = {
+            int(number): AddedToken(
+                entry["content"], **{flag: entry[flag] for flag in _TOKEN_FLAGS if flag in entry}
+            )
+            for number, entry in described.items()
+        }
+    elif (folder / _ADDED_TOKENS).exists():
+        numbers = json.loads((folder / _ADDED_TOKENS).read_bytes())
+        tokens = {number: AddedToken(token, normalized=True) for token, number in numbers.items()}
+    else:
+        tokens = {}
+    return dict(sorted(tokens.items()))
+
+
+def _add_tokens(tokenizer: Tokenizer, tokens: Mapping[int, AddedToken]) -> None:
+    """Add tokens in place; tokens that the tokenizer already has stay unchanged.
 
     Raises:
-        ValueError: by ``tokenizer_config.json`` or ``config.json`` it is none of BERT's.
+        ValueError: a token would get another id, because the vocabulary ends before it or has
+            another token there.
+    """
+    for number, token in tokens.items():
+        tokenizer.add_tokens([token])
+        found = tokenizer.token_to_id(token.content)
+        if found != number:
+            raise ValueError(
+                f"the added token {token.content!r} has the id {number}, but the vocabulary leaves "
+                f"it {found}: copy both files from the same model"
+            )
+
+
+def _check_bert_like(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse the vocabulary of a tokenizer that splits words differently, as for Japanese.
+
+    Raises:
+        ValueError: ``tokenizer_config.json`` or ``config.json`` names such a tokenizer.
     """
     of_model = folder / "config.json"
     model = json.loads(of_model.read_bytes()) if of_model.exists() else {}
@@ -220,7 +269,7 @@ def _refuse_other_cutting(folder: Path, config: dict[str, Any]) -> None:
         config.get("word_tokenizer_type", "basic"),
         config.get("subword_tokenizer_type", "wordpiece"),
     )
-    if named.removesuffix("Fast") not in _CUT_ALIKE or cuts != ("basic", "wordpiece"):
+    if named.removesuffix("Fast") not in _BERT_LIKE or cuts != ("basic", "wordpiece"):
         raise ValueError(
             f"its tokenizer is a {named}, which cuts words otherwise than BERT's; without a "
             "tokenizer.json only BERT's own can be used"

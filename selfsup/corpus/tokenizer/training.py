@@ -1,7 +1,7 @@
-"""Learn a WordPiece vocabulary: count words, then join the most frequent pair again and again.
+"""Learn a WordPiece vocabulary: count words, then repeatedly join the most frequent pair.
 
-The trainer of ``tokenizers`` does the same, but numbers the tokens of one corpus differently each
-time (the order of a hash map decides), and keeps every word it meets in memory.
+The trainer of ``tokenizers`` does the same, but its ids differ from run to run (they depend on the
+order of a hash map), and it keeps every word in memory.
 """
 
 import heapq
@@ -16,25 +16,25 @@ import numpy as np
 PREFIX = "##"
 LONGEST_WORD = 100  # in characters; longer ones are [UNK]
 
-# Once there are more different pieces, or words, than this, the rarest go; and so many of
-# the most frequent are learned from. Both bound the memory, to some 600 MB.
+# The most different words (or pieces) that are counted, beyond which the rarest are dropped, and
+# the most that are learned from. Both bound the memory, to about 600 MB.
 _MOST_COUNTED = 1 << 20
 _MOST_LEARNED_FROM = 1 << 19
-# Likewise in characters, for text without spaces. Each time so many were read, those held are
-# counted, so that they can be twice as many.
+# The same in characters, for text without spaces. They are checked each time this many were read,
+# so up to twice as many can be held.
 _MOST_CHARACTERS_HELD = 1 << 25
 _MOST_CHARACTERS_LEARNED_FROM = 5 << 20
 # As in SentencePiece (Kudo & Richardson 2018): rarer characters become [UNK], so that a handful of
 # quotations in other scripts do not fill the vocabulary.
 _CHARACTER_COVERAGE = 0.9995
-# Single characters take at most this part of the vocabulary, but so many there always may be. Of
-# the Korean sample's words, with 8,000 tokens, 0.8 % are [UNK] then; at a quarter 1.7 % with 2 %
-# fewer tokens, at a half 0.3 % with 4 % more.
+# Single characters take at most this fraction of the vocabulary, but 256 are always allowed. With
+# 8,000 tokens, 0.8 % of the words of the Korean sample are then [UNK]; with a quarter 1.7 %, and
+# texts have 2 % fewer tokens; with a half 0.3 %, and 4 % more tokens.
 _MOST_CHARACTERS = 0.35
 _CHARACTERS_ALLOWED = 256
 # Korean writes laughter and tears in single letters (ㅋㅋ, ㅠㅠ). Edited text has hardly any, and
-# without them such words are [UNK]: of the words of film reviews 7 %, by a vocabulary of 8,000
-# from an encyclopaedia. A corpus that has at least so many forms of syllables gets them all.
+# without them such words are [UNK]: 7 % of the words of film reviews, with a vocabulary of 8,000
+# learned from an encyclopaedia. A corpus with at least this many syllable tokens gets them all.
 _KOREAN_LETTERS = "".join(map(chr, range(ord("ㄱ"), ord("ㅣ") + 1)))
 _LEAST_SYLLABLES = 800
 
@@ -48,12 +48,12 @@ def count_words(
     *,
     most_counted: int = _MOST_COUNTED,
 ) -> Counter[str]:
-    """Count normalised words, in bounded memory; those longer than ``LONGEST_WORD`` are left out.
+    """Count normalised words in bounded memory, except words longer than ``LONGEST_WORD``.
 
     Args:
         paragraphs: cleaned text.
-        words_of_piece: normalises text without white space and cuts it into words.
-        most_counted: how many different words are kept at most; beyond it the rarest so far go.
+        words_of_piece: normalises text without white space and splits it into words.
+        most_counted: the most different words to keep; beyond it the rarest are dropped.
     """
     words: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
@@ -86,13 +86,13 @@ def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: i
 
     Args:
         word_counts: normalised words and how often each occurs.
-        size: how many tokens at most.
+        size: the most tokens to learn.
         min_frequency: a pair that occurs less often is not joined.
 
     Returns:
-        At most ``size`` tokens: single characters in the order of their code points, those that
-        begin a word first, then joined tokens in the order they were learned. Fewer, if the words
-        allow no more.
+        At most ``size`` tokens, fewer if the words allow no more: single characters in the order of
+        their code points, those that begin a word first, then joined tokens in the order they were
+        learned.
     """
     word_counts = _most_frequent(word_counts)
     tokens = _alphabet(word_counts, size)
@@ -106,7 +106,7 @@ def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: i
         if count < min_frequency:
             continue
         if count != -negative_count:
-            # It occurs less often than when it was put there: the other tokens took some.
+            # It occurs less often than when it was pushed: other tokens used some occurrences.
             heapq.heappush(heap, (-count, pair))
             continue
         left, right = pair >> _ID_BITS, pair & _ID_MASK
@@ -120,7 +120,7 @@ def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: i
 
 
 def _most_frequent(word_counts: dict[str, int]) -> dict[str, int]:
-    """The words to learn from, those of one frequency in the order in which they were met."""
+    """The words to learn from; words of equal frequency stay in the order they were met."""
     words = Counter(word_counts).most_common(_MOST_LEARNED_FROM)
     ends = list(accumulate(len(word) for word, _ in words))
     return dict(words[: bisect_right(ends, _MOST_CHARACTERS_LEARNED_FROM)])
@@ -129,12 +129,12 @@ def _most_frequent(word_counts: dict[str, int]) -> dict[str, int]:
 class _Pairs:
     """Adjacent tokens within words: how often each pair occurs, and where.
 
-    All words lie end to end in one array of positions; joining a pair leaves its first position and
-    unlinks the second. A pair is one integer, the first id above the second.
+    All words are concatenated in one array; joining a pair keeps its first position and unlinks the
+    second. A pair is one integer, with the first id in the upper bits.
     """
 
     def __init__(self, word_counts: dict[str, int], ids: dict[str, int]) -> None:
-        # A list would hold an object for each of these numbers, at several times the memory.
+        # Lists would hold an object per number, which takes several times the memory.
         symbols, weights, following = array("i"), array("q"), array("i")
         for word, count in word_counts.items():
             pieces = [ids.get(word[0]), *(ids.get(PREFIX + c) for c in word[1:])]
@@ -163,21 +163,21 @@ class _Pairs:
         weights = np.array(self._weights, np.int64)[first][order]
         counts = np.add.reduceat(weights, starts) if len(starts) else weights
         self.counts.update(zip(unique.tolist(), counts.tolist(), strict=True))
-        places = np.split(first[order], starts[1:])
-        for pair, where in zip(unique.tolist(), places, strict=False):
+        positions = np.split(first[order], starts[1:])
+        for pair, where in zip(unique.tolist(), positions, strict=False):
             self._positions[pair] = where.tolist()
 
     def join(self, pair: int, joined: int) -> set[int]:
-        """Replace a pair by one token wherever it stands; returns the pairs that became more."""
+        """Replace a pair by one token everywhere; returns the pairs that became more frequent."""
         symbols, following, preceding = self._symbols, self._following, self._preceding
         counts, positions = self.counts, self._positions
         left, right = pair >> _ID_BITS, pair & _ID_MASK
         more = set()
-        # From left to right, as in a a a only one pair can be joined.
+        # From left to right: in "a a a" only the first pair is joined.
         for position in sorted(positions.pop(pair)):
             second = following[position]
             if symbols[position] != left or second < 0 or symbols[second] != right:
-                continue  # Another pair took one of the two since this was noted.
+                continue  # One of the two was joined to another token since.
             weight = self._weights[position]
             after, before = following[second], preceding[position]
             symbols[position], symbols[second] = joined, -1
@@ -201,7 +201,7 @@ class _Pairs:
 
 
 def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
-    """The characters to keep, each as it begins a word or, with the prefix, goes on in one."""
+    """The characters to keep: as the beginning of a word and, with the prefix, inside one."""
     counts: Counter[str] = Counter()
     for word, count in word_counts.items():
         counts[word[0]] += count
@@ -220,7 +220,7 @@ def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
 
 
 def forget_rarest(words: Counter[str], kept: int) -> None:
-    """Keep about so many words, all of them more frequent than those that go."""
+    """Drop the rarest words, so that at most ``kept`` are left; equally rare ones go together."""
     frequencies = sorted(words.values(), reverse=True)
     threshold = frequencies[kept]
     for word in [word for word, count in words.items() if count <= threshold]:

@@ -1,4 +1,4 @@
-"""BERT's tokenizer: trained on text, or put together around a vocabulary."""
+"""BERT's tokenizer: train one on text, or build one from a vocabulary."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
-from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.fast_wordpiece import word_cutter
 from selfsup.corpus.tokenizer.training import LONGEST_WORD, count_words, learn_vocabulary
 from selfsup.errors import UserError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
-_LEAST_VOCAB_SIZE = 64  # that --vocab-size takes
+_LEAST_VOCAB_SIZE = 64  # the least that --vocab-size accepts
 
 
 def train_tokenizer(
@@ -30,16 +30,16 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Train a WordPiece tokenizer; the same texts always give the same tokens with the same ids.
 
-    The memory is bounded however much text there is: beyond a million different words the rarest
-    are forgotten.
+    Memory is bounded for any amount of text: beyond a million different words the rarest are
+    dropped.
 
     Args:
-        texts: documents, one paragraph a line; cleaned here as ``prepare`` cleans them.
-        vocab_size: how many tokens, the five special ones (ids 0 to 4) included.
+        texts: documents, one paragraph per line; they are cleaned as ``prepare`` cleans them.
+        vocab_size: number of tokens, including the five special ones (ids 0 to 4).
         lowercase: fold case.
-        strip_accents: drop accents; this also takes Hangul syllables apart.
-        min_frequency: how often two tokens must stand together to be joined into one.
-        allow_fewer: accept a smaller vocabulary where the texts allow no more.
+        strip_accents: drop accents; this also splits Hangul syllables into letters.
+        min_frequency: how often two tokens must be adjacent to be joined.
+        allow_fewer: accept a smaller vocabulary if the texts allow no more.
 
     Raises:
         UserError: the texts are empty, or allow fewer tokens than ``vocab_size``.
@@ -57,11 +57,11 @@ def train_tokenizer(
     tokens = [*SPECIAL_TOKENS, *learned]
     if len(tokens) < vocab_size and not allow_fewer:
         allowed = len(SPECIAL_TOKENS) + _learnable(word_counts, len(learned), min_frequency)
-        mend = "give more text"
+        fix = "give more text"
         if allowed >= _LEAST_VOCAB_SIZE:
-            mend = f"ask for --vocab-size {allowed} or less, or {mend}"
+            fix = f"ask for --vocab-size {allowed} or less, or {fix}"
         raise UserError(
-            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: {mend}"
+            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: {fix}"
         )
     vocabulary = {token: index for index, token in enumerate(tokens)}
     return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
@@ -74,14 +74,14 @@ def wordpiece_tokenizer(
     strip_accents: bool | None,
     split_chinese_characters: bool = True,
 ) -> Tokenizer:
-    """Assemble BERT's tokenizer around a vocabulary (token → id).
+    """Build BERT's tokenizer from a vocabulary (token → id).
 
     Args:
-        vocabulary: holds the five special tokens, at whatever ids.
-        lowercase: fold case before the vocabulary is searched.
-        strip_accents: decompose and drop combining marks, which also takes Hangul apart; None is
-            BERT's original rule, to do so whenever it lowercases.
-        split_chinese_characters: make every CJK ideograph a word of its own.
+        vocabulary: contains the five special tokens, at any ids.
+        lowercase: fold case before looking tokens up.
+        strip_accents: decompose and drop combining marks, which also splits Hangul syllables into
+            letters; None is BERT's original rule: do so if ``lowercase``.
+        split_chinese_characters: make every CJK ideograph a separate word.
     """
     model = WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
     tokenizer = Tokenizer(model)
@@ -104,10 +104,10 @@ def wordpiece_tokenizer(
 
 
 def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> int:
-    """The largest number of tokens, at most ``size``, that can be had by asking for it.
+    """The largest size, at most ``size``, for which that many tokens are learned.
 
-    A smaller vocabulary has room for fewer characters, hence for fewer words, so what is learned
-    for a large size may be more than what is learned for just that many.
+    A smaller vocabulary has room for fewer characters, and words with other characters are left
+    out. So asking for the number of tokens learned for a large size may give fewer.
     """
     while (learned := len(learn_vocabulary(word_counts, size, min_frequency=min_frequency))) < size:
         size = learned

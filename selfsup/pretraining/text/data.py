@@ -6,7 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from selfsup.corpus.prepare import prepare
-from selfsup.corpus.readers.sources import find_inputs
+from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.corpus.train_tokenizer import sample_documents

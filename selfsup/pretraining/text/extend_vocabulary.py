@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from selfsup.atomic_files import write_bytes
-from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.extension import ExtensionReport, extend_tokenizer, pieces_of_token
 from selfsup.corpus.tokenizer.fast_wordpiece import cuts_at_spaces, word_cutter
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer

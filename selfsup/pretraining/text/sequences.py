@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.added_tokens import vocabulary_size
+from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
 from selfsup.shards.folder import concatenated_ranges

@@ -88,11 +88,11 @@ def test_tab_separated_values_take_quotes_as_they_are(tmp_path):
 def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path):
     jsonl, table = tmp_path / "c.jsonl", tmp_path / "c.csv"
     jsonl.write_bytes(b'{"text": "one"}\n\n{"text": "three"}\n')
-    assert [d.line for d in read_documents([str(jsonl)])] == [1, 3]
+    assert [d.id for d in read_documents([str(jsonl)])] == ["1", "3"]
     table.write_bytes(b'text\n"one\ntwo"\nthree\n')
-    assert [(d.line, d.text) for d in read_documents([str(table)])] == [
-        (2, "one\ntwo"),
-        (4, "three"),
+    assert [(d.id, d.text) for d in read_documents([str(table)])] == [
+        ("2", "one\ntwo"),
+        ("4", "three"),
     ]
 
 
@@ -105,7 +105,7 @@ def test_one_text_file_is_cut_into_documents_at_blank_lines(tmp_path):
         "Next document.",
         "Last one",
     ]
-    assert [d.line for d in documents] == [3, 6, 10]
+    assert [d.id for d in documents] == [f"{path}:{line}" for line in (3, 6, 10)]
 
 
 def test_of_several_text_files_each_is_a_document_of_joined_lines(tmp_path):

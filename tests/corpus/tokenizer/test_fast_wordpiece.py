@@ -53,16 +53,16 @@ def tokenizer_with(lowercase: bool, strip_accents: bool | None, split_chinese: b
 
 TOKENIZERS = {options: tokenizer_with(*options) for options in OPTIONS}
 ENCODERS = {
-    (options, match): WordPieceEncoder(
-        TOKENIZERS[options], match_special_tokens=match, cache_size=64
-    )
-    for options in OPTIONS
-    for match in (False, True)
+    options: WordPieceEncoder(tokenizer, cache_size=64) for options, tokenizer in TOKENIZERS.items()
 }
 
 
-def ids_of(tokenizer: Tokenizer, text: str, *, match_special_tokens: bool) -> list[int]:
-    tokenizer.encode_special_tokens = not match_special_tokens
+def encode(encoder: WordPieceEncoder, text: str) -> list[int]:
+    return np.frombuffer(encoder.encode_batch([text])[0], encoder.dtype).tolist()
+
+
+def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
+    tokenizer.encode_special_tokens = True
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
@@ -72,10 +72,7 @@ def ids_of(tokenizer: Tokenizer, text: str, *, match_special_tokens: bool) -> li
 @example(text="a\x0bb c\x1cd\x85e\u3000f")
 @example(text="[MASK] x[MASK]y [SEP]")
 def test_ids_equal_those_of_tokenizers_on_every_text(options, text):
-    for match in (False, True):
-        assert ENCODERS[options, match].encode(text) == ids_of(
-            TOKENIZERS[options], text, match_special_tokens=match
-        )
+    assert encode(ENCODERS[options], text) == ids_of(TOKENIZERS[options], text)
 
 
 @pytest.mark.parametrize("strip_accents", [False, None])
@@ -84,29 +81,23 @@ def test_ids_equal_those_of_tokenizers_on_every_character_alone_and_within_a_wor
     characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code <= 0xDFFF]
     for first in range(0, len(characters), 1024):
         text = " ".join(f"{c} a{c}b" for c in characters[first : first + 1024])
-        expected = ids_of(TOKENIZERS[options], text, match_special_tokens=False)
-        assert ENCODERS[options, False].encode(text) == expected
+        expected = ids_of(TOKENIZERS[options], text)
+        assert encode(ENCODERS[options], text) == expected
 
 
 def test_text_that_looks_like_a_special_token_gets_no_special_id():
     tokenizer = TOKENIZERS[True, False, True]
     special = {tokenizer.token_to_id(token) for token in SPECIAL_TOKENS if token != "[UNK]"}
-    ids = WordPieceEncoder(tokenizer).encode("a [MASK] b [CLS][SEP] [PAD]")
+    ids = encode(WordPieceEncoder(tokenizer), "a [MASK] b [CLS][SEP] [PAD]")
     assert ids
     assert special.isdisjoint(ids)
-
-
-def test_special_tokens_are_found_in_text_when_asked_for():
-    tokenizer = TOKENIZERS[True, False, True]
-    encoder = WordPieceEncoder(tokenizer, match_special_tokens=True)
-    assert tokenizer.token_to_id("[MASK]") in encoder.encode("paris is the [MASK] of france")
 
 
 def test_a_full_cache_changes_nothing():
     tokenizer = TOKENIZERS[True, False, True]
     text = " ".join(CORPUS)
     tiny, large = WordPieceEncoder(tokenizer, cache_size=1), WordPieceEncoder(tokenizer)
-    assert tiny.encode(text) == tiny.encode(text) == large.encode(text)
+    assert encode(tiny, text) == encode(tiny, text) == encode(large, text)
 
 
 @pytest.mark.parametrize("limit", [1, 5])
@@ -117,7 +108,7 @@ def test_no_more_is_remembered_than_is_asked_for_and_nothing_long(limit):
         asked.append(text)
         return text.encode()
 
-    remembered = fast_wordpiece._Remembered(results, limit)
+    remembered = fast_wordpiece._Cache(results, limit)
     for text in ("a", "b", "c", "d", "e", "f", "f", "g" * 65, "g" * 65):
         assert remembered[text] == text.encode()
         assert len(remembered) <= limit
@@ -130,7 +121,7 @@ def test_added_words_are_found_as_tokenizers_finds_them():
     tokenizer.add_tokens(["quickfox", AddedToken("new york", normalized=False)])
     encoder = WordPieceEncoder(tokenizer)
     for text in ("a quickfox!", "in new york today", "quickfoxes"):
-        assert encoder.encode(text) == ids_of(tokenizer, text, match_special_tokens=False)
+        assert encode(encoder, text) == ids_of(tokenizer, text)
 
 
 def test_truncation_and_padding_of_the_tokenizer_are_not_applied():
@@ -138,27 +129,27 @@ def test_truncation_and_padding_of_the_tokenizer_are_not_applied():
     whole = tokenizer.encode(CORPUS[0], add_special_tokens=False).ids
     tokenizer.enable_truncation(4)
     tokenizer.enable_padding(length=64)
-    assert WordPieceEncoder(tokenizer).encode(CORPUS[0]) == whole
+    assert encode(WordPieceEncoder(tokenizer), CORPUS[0]) == whole
 
 
 def test_a_tokenizer_of_another_kind_is_left_to_tokenizers():
     tokenizer = Tokenizer(BPE({"▁": 0, "a": 1, "▁a": 2, "b": 3}, [("▁", "a")]))
     tokenizer.pre_tokenizer = Metaspace()
-    assert WordPieceEncoder(tokenizer).encode("a ab") == tokenizer.encode("a ab").ids
+    assert encode(WordPieceEncoder(tokenizer), "a ab") == tokenizer.encode("a ab").ids
 
 
 def test_batches_are_bytes_of_the_smallest_type_that_holds_the_vocabulary():
     small = WordPieceEncoder(TOKENIZERS[True, False, True])
     assert small.dtype == np.uint16
     first, second, third = small.encode_batch(["the fox", "", "fox"])
-    assert np.frombuffer(first, np.uint16).tolist() == small.encode("the fox")
+    assert np.frombuffer(first, np.uint16).tolist() == encode(small, "the fox")
     assert second == b""
     assert third == small.encode_batch(["fox"])[0]
     vocabulary = {**TOKENIZERS[True, False, True].get_vocab()}
     vocabulary |= {f"filler{i}": len(vocabulary) + i for i in range(1 << 16)}
     large = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=False)
     assert WordPieceEncoder(large).dtype == np.uint32
-    assert WordPieceEncoder(large).encode(CORPUS[0]) == small.encode(CORPUS[0])
+    assert encode(WordPieceEncoder(large), CORPUS[0]) == encode(small, CORPUS[0])
 
 
 def test_ids_are_berts_own_on_its_fixture(shared_data, tmp_path):
@@ -170,4 +161,4 @@ def test_ids_are_berts_own_on_its_fixture(shared_data, tmp_path):
     questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(questions) == 7284
     for question in questions:
-        assert encoder.encode(question["text"]) == question["ids"]
+        assert encode(encoder, question["text"]) == question["ids"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selfsup.corpus.cleaning import clean_paragraphs
+from selfsup.corpus.text import clean_paragraphs
 
 # A letter and its mark, and two parts of a syllable, with something between that is removed.
 PARTED = ("e\u200d\u0301", "\u1112\u200b\u1161", "e\ufffd\u0301")

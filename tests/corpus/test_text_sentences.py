@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.corpus import sentences
-from selfsup.corpus.sentences import guess_language, split_sentences
+from selfsup.corpus import text as corpus_text
+from selfsup.corpus.text import guess_language, split_sentences
 
 # Each text as it should come out: sentences separated by "|".
 ENGLISH = [
@@ -62,13 +62,13 @@ def test_many_numbers_in_a_row_are_joined_in_no_time():
 @pytest.mark.parametrize("language", ["ja", "zh"])
 def test_a_long_paragraph_is_split_in_parts_as_it_would_be_whole(language, monkeypatch):
     expected = ["今日は晴れです。", "彼は「はい。」と言った。", "“好！”他说。", "本当！？ "] * 600
-    segment, lengths = sentences.sentencex.segment, []  # type: ignore[attr-defined]
+    segment, lengths = corpus_text.sentencex.segment, []  # type: ignore[attr-defined]
 
     def measured(language: str, text: str) -> list[str]:
         lengths.append(len(text))
         return segment(language, text)
 
-    monkeypatch.setattr(sentences.sentencex, "segment", measured)
+    monkeypatch.setattr(corpus_text.sentencex, "segment", measured)
     assert split_sentences("".join(expected), language) == expected
     assert max(lengths) < 5000  # sentencex takes time with the square of it
 
