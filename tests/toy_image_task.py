@@ -7,9 +7,10 @@ from PIL import Image
 
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.huggingface.config import vit_config_of
-from selfsup.encoder.huggingface.vit_folder import save_vit, vit_state
+from selfsup.encoder.huggingface.vit_folder import save_vit
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
+from tests.encoder_folders import vit_state
 
 CONFIG = VitConfig(
     image_size=16,

@@ -1,4 +1,4 @@
-"""The sizes of an encoder, under the names that Hugging Face's ``config.json`` gives them."""
+"""The sizes of encoders, with the names in Hugging Face's ``config.json``."""
 
 from dataclasses import dataclass
 
@@ -24,17 +24,7 @@ class EncoderConfig:
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
-        for name in _BERT_COUNTS:
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if self.hidden_size % self.num_attention_heads:
-            raise UserError(
-                f"hidden_size {self.hidden_size} is not a multiple of "
-                f"num_attention_heads {self.num_attention_heads}"
-            )
+        _check_sizes(self, _BERT_COUNTS)
 
 
 _BERT_COUNTS = (
@@ -47,8 +37,8 @@ _BERT_COUNTS = (
     "type_vocab_size",
 )
 
-# Layers, width and heads of the compact models of Turc et al. 2019, "Well-Read Students Learn
-# Better", Table 1, and of BERT's paper: a head is 64 wide, the feed-forward layer 4 × the width.
+# Layers and width of the compact models of Turc et al. 2019, "Well-Read Students Learn Better",
+# Table 1, and of BERT's paper. A head is 64 wide, the feed-forward layer 4 times the width.
 BERT_SIZES: dict[str, tuple[int, int]] = {
     "bert-tiny": (2, 128),
     "bert-mini": (4, 256),
@@ -63,7 +53,7 @@ def bert_config(name: str, vocab_size: int, dropout: float = 0.1) -> EncoderConf
     """The configuration of a BERT of a named size.
 
     Raises:
-        UserError: if the name is not one of ``BERT_SIZES``.
+        UserError: the name is not one of ``BERT_SIZES``.
     """
     if name not in BERT_SIZES:
         raise UserError(f"no encoder is called {name!r}: choose one of {', '.join(BERT_SIZES)}")
@@ -77,9 +67,6 @@ def bert_config(name: str, vocab_size: int, dropout: float = 0.1) -> EncoderConf
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-
-
-# The sizes of an image encoder, under the names that Hugging Face's ``config.json`` gives them.
 
 
 @dataclass(frozen=True)
@@ -101,17 +88,7 @@ class VitConfig:
     qkv_bias: bool = True
 
     def __post_init__(self) -> None:
-        for name in _VIT_COUNTS:
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if self.hidden_size % self.num_attention_heads:
-            raise UserError(
-                f"hidden_size {self.hidden_size} is not a multiple of "
-                f"num_attention_heads {self.num_attention_heads}"
-            )
+        _check_sizes(self, _VIT_COUNTS)
         if self.image_size % self.patch_size:
             side = max(1, round(self.image_size / self.patch_size)) * self.patch_size
             raise UserError(
@@ -147,9 +124,9 @@ _VIT_COUNTS = (
     "num_channels",
 )
 
-# Layers, width and heads: ViT-Base is of Dosovitskiy et al. 2020, Table 1; ViT-Tiny and ViT-Small
-# of Touvron et al. 2020 (DeiT), Table 1. ViT-Mini is ours, for two cores. The feed-forward layer
-# is 4 × the width.
+# Layers, width and heads. ViT-Base: Dosovitskiy et al. 2020, Table 1. ViT-Tiny and ViT-Small:
+# Touvron et al. 2020 (DeiT), Table 1. ViT-Mini is our own, for two cores. The feed-forward layer is
+# 4 times the width.
 VIT_SIZES: dict[str, tuple[int, int, int]] = {
     "vit-mini": (6, 128, 4),
     "vit-tiny": (12, 192, 3),
@@ -162,7 +139,8 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
     """The configuration of a ViT of a named size, for square RGB images.
 
     Raises:
-        UserError: the name is not one of ``VIT_SIZES``, or patches do not divide the image.
+        UserError: the name is not one of ``VIT_SIZES``, or the patch size does not divide the image
+            size.
     """
     if name not in VIT_SIZES:
         raise UserError(
@@ -179,3 +157,18 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
+
+
+def _check_sizes(config: EncoderConfig | VitConfig, counts: tuple[str, ...]) -> None:
+    """Check the sizes that both kinds of encoders have; ``counts`` are the fields of at least 1."""
+    for name in counts:
+        if getattr(config, name) < 1:
+            raise UserError(f"{name} must be at least 1, not {getattr(config, name)}")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if not 0 <= getattr(config, name) < 1:
+            raise UserError(f"{name} must be in [0, 1), not {getattr(config, name)}")
+    if config.hidden_size % config.num_attention_heads:
+        raise UserError(
+            f"hidden_size {config.hidden_size} is not a multiple of "
+            f"num_attention_heads {config.num_attention_heads}"
+        )

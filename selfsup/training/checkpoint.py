@@ -1,8 +1,8 @@
-"""Saving all that a run needs to go on, and reading it back.
+"""Checkpoints: all that is needed to resume a run.
 
-A checkpoint is a folder: ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``. It
-is written under a temporary name, flushed to the disk and renamed; the one before it is removed
-only after that.
+A checkpoint is a folder with ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``.
+It is written under a temporary name, flushed to the disk and renamed; only then is the previous
+checkpoint removed.
 """
 
 import json
@@ -25,21 +25,22 @@ def save_checkpoint(
     """Write the checkpoint of a step into ``folder`` and remove older ones.
 
     Args:
-        folder: where checkpoints are kept; made if absent.
+        folder: of all checkpoints of the run; created if it does not exist.
         step: steps taken so far.
-        model: whose parameters and buffers are saved.
-        optimizer: whose state is saved, under the places of its parameters.
-        state: anything else to go on from, as JSON.
+        model: its parameters and buffers are saved.
+        optimizer: its state is saved, under the indices of its parameters.
+        state: everything else that is needed to resume, as JSON.
 
     Raises:
-        UserError: the disk is full, read-only or not yours; the checkpoint before stays.
+        UserError: the disk is full or read-only, or write permission is missing; the previous
+            checkpoint stays.
     """
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{_PREFIX}{step:09d}"
     if final in _checkpoints(folder):
-        return final  # a run that took no step since has nothing to save
-    for unfinished in folder.glob(f".{_PREFIX}*.tmp"):  # of a run that was killed as it saved
+        return final  # no step since: nothing to save
+    for unfinished in folder.glob(f".{_PREFIX}*.tmp"):  # of a run that was killed while saving
         shutil.rmtree(unfinished, ignore_errors=True)
     temporary = folder / f".{final.name}.tmp"
     temporary.mkdir()
@@ -54,30 +55,30 @@ def save_checkpoint(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(final, ignore_errors=True)  # what is not whole
+    shutil.rmtree(final, ignore_errors=True)  # an incomplete checkpoint
     temporary.replace(final)
     sync_folder(folder)
     for older in _checkpoints(folder)[:-1]:
-        shutil.rmtree(older, ignore_errors=True)  # the new one is whole: no reason to stop
+        shutil.rmtree(older, ignore_errors=True)  # the new one is complete: errors do not matter
     return final
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove all checkpoints of a run that needs them no more."""
+    """Remove all checkpoints of a run that is finished."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The last whole checkpoint in ``folder``, or None."""
+    """The last complete checkpoint in ``folder``, or None."""
     checkpoints = _checkpoints(folder)
     return checkpoints[-1] if checkpoints else None
 
 
 def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-    """Put a checkpoint's values into the model and the optimizer; return its ``state``.
+    """Load a checkpoint into the model and the optimizer; returns its ``state``.
 
     Raises:
-        UserError: if a file is missing or damaged, or belongs to another model or optimizer.
+        UserError: a file is missing or damaged, or belongs to another model or optimizer.
     """
     try:
         state = json.loads((checkpoint / "state.json").read_text())
@@ -108,7 +109,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _unshared_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and buffers, each tensor once, under its first name."""
+    """Parameters and buffers; a shared tensor once, under its first name."""
     named = [*model.named_parameters(), *model.named_buffers()]
     return {name: tensor.detach() for name, tensor in named}
 
@@ -119,8 +120,8 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {
-        f"{place}.{name}": value.detach().contiguous()
-        for place, parameter in enumerate(_parameters(optimizer))
+        f"{index}.{name}": value.detach().contiguous()
+        for index, parameter in enumerate(_parameters(optimizer))
         for name, value in optimizer.state.get(parameter, {}).items()
     }
 
@@ -130,8 +131,8 @@ def _set_optimizer_tensors(
 ) -> None:
     parameters = _parameters(optimizer)
     for key, value in tensors.items():
-        place, name = key.split(".", 1)
-        parameter = parameters[int(place)]
-        # A fused optimizer also wants the step count beside the parameter. A copy, since the file
-        # that the values are read from as they are used is removed after the next checkpoint.
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        # A fused optimizer needs the step count, too, on the parameter's device. Copied, since the
+        # values are read from the file lazily, and the next checkpoint removes the file.
         optimizer.state[parameter][name] = value.to(parameter.device, copy=True)

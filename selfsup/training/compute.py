@@ -1,4 +1,4 @@
-"""Telling the C library to keep the memory it has."""
+"""The device and precision to compute with, and memory settings of the C library."""
 
 import ctypes
 import sys
@@ -14,11 +14,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Make glibc reuse freed memory instead of handing it back to the system.
+    """Make glibc reuse freed memory instead of returning it to the system.
 
-    Each training step frees and asks for the same large blocks; fresh pages for them cost about a
-    quarter of a step on a CPU. Must be called before the first large allocation; does nothing
-    where the C library is not glibc.
+    Each training step frees and allocates the same large blocks; new pages for them cost about a
+    quarter of a step on a CPU. Must be called before the first large allocation. Does nothing if
+    the C library is not glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -26,13 +26,10 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    # Before 2.35 glibc refuses more than 32 MiB. The second call alone would do harm: it ends
-    # glibc's own raising of the first threshold.
+    # Before 2.35 glibc accepts at most 32 MiB. Setting only the trim threshold would do harm: it
+    # turns off glibc's own adjustment of the mmap threshold.
     if mallopt(_M_MMAP_THRESHOLD, 1 << 30) or mallopt(_M_MMAP_THRESHOLD, 32 << 20):
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-
-
-# What to compute on, and in which precision.
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,8 @@ class Compute:
     """A device and the precision of its matrix products.
 
     Attributes:
-        device: where the parameters are.
-        dtype: bfloat16 (by autocast, over float32 parameters) or float32.
+        device: of the parameters.
+        dtype: bfloat16 (by autocast, with float32 parameters) or float32.
     """
 
     device: torch.device
@@ -53,7 +50,7 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def matmul_peak(self) -> float:
-        """Floating-point operations a second of a large matrix product here, measured now."""
+        """Measure the floating-point operations per second of a large matrix product."""
         size = 8192 if self.device.type == "cuda" else 2048
         a = torch.randn(size, size, device=self.device, dtype=self.dtype)
         rates = []
@@ -73,10 +70,10 @@ class Compute:
 
 
 def choose_compute(device: str, precision: str, threads: int | None) -> Compute:
-    """Turn ``--device``, ``--precision`` and ``--threads`` into what this machine can do.
+    """Choose device and precision from ``--device``, ``--precision`` and ``--threads``.
 
     Raises:
-        UserError: if the device or the precision asked for is not there.
+        UserError: this machine does not have the device, or the device not the precision.
     """
     keep_freed_memory()
     if threads is not None:

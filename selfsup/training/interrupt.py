@@ -1,4 +1,4 @@
-"""Ctrl-C (or a scheduler's SIGTERM) as a wish to stop after the step that is under way."""
+"""Ctrl-C (or a scheduler's SIGTERM) ends training after the current step."""
 
 import signal
 import threading
@@ -6,9 +6,9 @@ from types import FrameType
 
 
 class StopOnSignal:
-    """While entered, the first SIGINT or SIGTERM only sets ``requested``; a second one interrupts.
+    """A context in which the first SIGINT or SIGTERM sets ``requested`` and a second interrupts.
 
-    So a run is saved between two steps, never in the middle of one.
+    So a run is saved between two steps, never within one.
     """
 
     def __init__(self) -> None:
@@ -18,14 +18,14 @@ class StopOnSignal:
     def __enter__(self) -> "StopOnSignal":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._note)
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -1,7 +1,7 @@
 """The loop that pre-training and fine-tuning share.
 
-It knows no objective and no task. The model takes a batch and returns, for each thing it learns,
-``(mean loss, right predictions, number of predictions)``; batches are found by their number.
+It knows no objective and no task. The model maps a batch to ``(mean loss, number of correct
+predictions, number of predictions)`` for each of its losses. Batches are indexed by number.
 """
 
 import math
@@ -21,9 +21,10 @@ Losses = Mapping[str, tuple[Tensor, Tensor, int]]
 
 
 class Batch(Protocol):
-    """A step's data, or a part of it.
+    """The data of a step, or of a part of it.
 
-    Batches that are accumulated also have ``predictions``: how many each loss is the mean of.
+    With gradient accumulation, batches also have ``predictions``: for each loss, the number of
+    predictions that it is the mean of.
     """
 
     @property
@@ -33,7 +34,7 @@ class Batch(Protocol):
 
 
 class Batches(Protocol):
-    """Batches by number, from 0 on, without end."""
+    """An endless sequence of batches, indexed from 0."""
 
     def __getitem__(self, number: int, /) -> Batch: ...
 
@@ -43,9 +44,9 @@ class Stage:
     """A part of the run with its own kind of batches, such as shorter sequences.
 
     Attributes:
-        until: the share of the run, in (0, 1], at which it ends.
+        until: the fraction of the run, in (0, 1], at which it ends.
         batches: its batches.
-        label: what is noted beside its steps in the metrics.
+        label: added to the metrics of its steps.
     """
 
     until: float
@@ -55,13 +56,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a run is: a number of steps, or a number of seconds; exactly one is given."""
+    """The length of a run, either in steps or in seconds; exactly one of them is set."""
 
     steps: int | None = None
     seconds: float | None = None
 
     def progress(self, state: "RunState") -> float:
-        """The share of the run that is done, in [0, 1]."""
+        """The fraction of the run that is done, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, state.step / self.steps)
         assert self.seconds is not None
@@ -70,15 +71,15 @@ class Extent:
 
 @dataclass
 class RunState:
-    """Where a run is; with the model and the optimizer, all that it needs to go on.
+    """The state of a run: with the model and the optimizer, all that is needed to resume it.
 
     Attributes:
         step: optimizer steps taken.
-        tokens: tokens seen, or whatever else the run is counted in.
-        seconds: time spent on steps, evaluations and checkpoints left out.
-        batches_taken: batches used in each stage.
+        tokens: tokens seen, or another unit if the caller counts another one.
+        seconds: time spent on steps, without evaluations and checkpoints.
         flops: floating-point operations of the model so far.
-        data_sha256: of the data that the run learns from; empty where nobody asks.
+        batches_taken: batches used in each stage.
+        data_sha256: hash of the training data; empty if it is not checked.
     """
 
     step: int = 0
@@ -94,14 +95,14 @@ class RunState:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """How a step is taken.
+    """The settings of training steps.
 
     Attributes:
         schedule, warmup: see ``rate_multiplier``.
-        gradient_clip: longest gradient (2-norm).
-        accumulate: batches of a step; each weighs as much as it has predictions, so that they
-            teach what one large batch would.
-        seed: where dropout's randomness starts.
+        gradient_clip: largest 2-norm of the gradient.
+        accumulate: batches of a step. They are weighted by their numbers of predictions, so the
+            gradient is that of one large batch.
+        seed: determines dropout.
     """
 
     schedule: str
@@ -113,7 +114,7 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step came to."""
+    """The result of a step."""
 
     state: RunState
     progress: float
@@ -126,7 +127,7 @@ class StepReport:
 
 
 class NotFinite(ArithmeticError):
-    """The loss or its gradient is not a number any more; the message says at which step."""
+    """The loss or its gradient became infinite or not a number; the message says at which step."""
 
 
 def train(
@@ -142,40 +143,49 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     count: Callable[[Any], int] = lambda batch: batch.token_count,
 ) -> None:
-    """Take steps until the extent is reached, from wherever ``state`` is, updating it.
+    """Train from ``state`` until the extent is reached, updating ``state``.
 
-    Returns earlier, between two steps, when ``should_stop`` says so.
-
-    ``after_step`` is called after each step (for logs, evaluations and checkpoints); the time it
-    takes does not count towards a budget. ``count`` says how much a batch adds to ``state.tokens``.
+    Args:
+        model: maps a batch to its losses.
+        optimizer: over the parameters that learn; ``after_step`` may add more.
+        stages: the parts of the run, in order; the last one ends at 1.
+        extent: the length of the run.
+        settings: of each step.
+        compute: device and precision.
+        state: where to start; a new ``RunState()`` for a new run.
+        after_step: called after each step, for logs, evaluations and checkpoints; its time does not
+            count towards a budget in seconds.
+        training_flops: floating-point operations of a step on a batch.
+        should_stop: checked between steps; True ends the training early.
+        count: how much a batch adds to ``state.tokens``.
 
     Raises:
-        NotFinite: if the gradient's norm is infinite or not a number.
+        NotFinite: the gradient's norm is infinite or not a number.
     """
     state.batches_taken += [0] * (len(stages) - len(state.batches_taken))
     model.train()
     while (progress := extent.progress(state)) < 1.0 and not should_stop():
         started = time.perf_counter()
-        place = next(i for i, stage in enumerate(stages) if progress < stage.until)
-        middle = _mid(progress, extent, state)
-        multiplier = rate_multiplier(settings.schedule, middle, settings.warmup)
+        stage = next(i for i, part in enumerate(stages) if progress < part.until)
+        midpoint = _step_midpoint(progress, extent, state)
+        multiplier = rate_multiplier(settings.schedule, midpoint, settings.warmup)
         set_learning_rate(optimizer, multiplier)
         torch.manual_seed(int(hash64(settings.seed, state.step)) >> 1)
         sums: dict[str, Tensor] = {}
-        first = state.batches_taken[place]
-        state.batches_taken[place] += settings.accumulate
-        batches = [stages[place].batches[first + i] for i in range(settings.accumulate)]
+        first = state.batches_taken[stage]
+        state.batches_taken[stage] += settings.accumulate
+        batches = [stages[stage].batches[first + i] for i in range(settings.accumulate)]
         tokens, flops = sum(map(count, batches)), sum(map(training_flops, batches))
-        for batch, shares in zip(batches, _shares_of_predictions(batches), strict=True):
+        for batch, weights in zip(batches, _prediction_weights(batches), strict=True):
             batch = batch.to(compute.device)
             with compute.autocast():
                 losses: Losses = model(batch)
-            parts = {name: loss * shares.get(name, 1.0) for name, (loss, _, _) in losses.items()}
+            parts = {name: loss * weights.get(name, 1.0) for name, (loss, _, _) in losses.items()}
             total = sum(parts.values())
             total.backward()  # type: ignore[union-attr]
             for name, part in parts.items():
                 sums[name] = sums.get(name, 0.0) + part.detach()
-        # Anew in each step: after_step may have let more of them learn.
+        # Listed in each step, since after_step may have unfrozen more parameters.
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         clip_gradients(parameters, settings.gradient_clip, state.step + 1)
         optimizer.step()
@@ -186,14 +196,14 @@ def train(
         state.tokens += tokens
         state.seconds += seconds
         state.flops += flops
-        label = stages[place].label
+        label = stages[stage].label
         after_step(StepReport(state, progress, label, multiplier, values, seconds, tokens, flops))
 
 
-def _shares_of_predictions(batches: Sequence[Any]) -> list[dict[str, float]]:
-    """The share that each batch has of all the batches' predictions, by the loss; 1 where unnamed.
+def _prediction_weights(batches: Sequence[Any]) -> list[dict[str, float]]:
+    """For each batch and loss, its fraction of the predictions of all batches; 1 if not listed.
 
-    A mean over a batch times its share, summed over the batches, is the mean over all of them.
+    The means over single batches, weighted like this and summed, are the mean over all batches.
     """
     if len(batches) == 1:
         return [{}]
@@ -203,10 +213,10 @@ def _shares_of_predictions(batches: Sequence[Any]) -> list[dict[str, float]]:
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, step: int) -> None:
-    """Shorten the gradient of all parameters together to ``longest`` (2-norm) if it is longer.
+    """Scale the gradient of all parameters down to a 2-norm of ``longest`` if it is longer.
 
     Raises:
-        NotFinite: if the norm is infinite or not a number.
+        NotFinite: the norm is infinite or not a number; ``step`` is for the message.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -216,14 +226,14 @@ def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, step: int
         torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
 
 
-def _mid(progress: float, extent: Extent, state: RunState) -> float:
-    """Progress in the middle of the coming step, so that neither end has a rate of 0.
+def _step_midpoint(progress: float, extent: Extent, state: RunState) -> float:
+    """The progress in the middle of the next step, so that no step has a learning rate of 0.
 
-    With a budget a step takes as much of it as those before did; the first, which has none before
-    it, a thousandth.
+    With a budget in seconds, a step is assumed to take as long as the mean of those before it, and
+    the first step a thousandth of the budget.
     """
     if extent.steps is not None:
-        share = 1 / extent.steps
+        fraction = 1 / extent.steps
     else:
-        share = progress / state.step if state.step else 1e-3
-    return min(1.0, progress + share / 2)
+        fraction = progress / state.step if state.step else 1e-3
+    return min(1.0, progress + fraction / 2)

@@ -49,7 +49,7 @@ def test_its_gradients_equal_those_of_transformers(config, batch, seed):
     encoder = with_the_weights_of(peer, config).double()
     images = random_images(config, batch, seed).double()
     theirs = peer(images).last_hidden_state
-    ours = encoder(patchify(images, config.patch_size), encoder.all_places())
+    ours = encoder(patchify(images, config.patch_size), encoder.all_positions())
     towards = torch.randn(ours.shape, generator=torch.Generator().manual_seed(seed)).double()
     for states in (ours, theirs):
         (states * towards).sum().backward()
@@ -93,7 +93,7 @@ def test_the_image_token_alone_is_as_among_all_and_so_are_its_gradients(
 ):
     encoder = new_vit(config, seed).double()
     patches = patchify(random_images(config, batch, seed), config.patch_size).double()
-    places = encoder.all_places() if placed else None
+    places = encoder.all_positions() if placed else None
     towards = torch.randn(batch, config.hidden_size).double()
     gradients = []
     for states in (encoder(patches, places)[:, 0], encoder.first_states(patches, places)):
@@ -111,7 +111,7 @@ def test_without_places_permuting_patches_permutes_their_states():
     order = torch.randperm(SMALL.patch_count, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         states, permuted = encoder(patches, None), encoder(patches[:, order], None)
-        placed = encoder(patches[:, order], encoder.all_places())
+        placed = encoder(patches[:, order], encoder.all_positions())
     torch.testing.assert_close(permuted[:, 1:], states[:, 1:][:, order], atol=1e-12, rtol=0)
     torch.testing.assert_close(permuted[:, 0], states[:, 0], atol=1e-12, rtol=0)
     assert (placed[:, 0] - permuted[:, 0]).abs().max() > 1e-2
@@ -122,7 +122,7 @@ def test_with_their_places_patches_may_come_in_any_order():
     patches = patchify(random_images(SMALL, 3), SMALL.patch_size).double()
     order = torch.randperm(SMALL.patch_count, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        states = encoder(patches, encoder.all_places())
+        states = encoder(patches, encoder.all_positions())
         permuted = encoder(patches[:, order], order.expand(3, -1))
     torch.testing.assert_close(permuted[:, 1:], states[:, 1:][:, order], atol=1e-12, rtol=0)
 

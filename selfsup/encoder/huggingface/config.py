@@ -1,4 +1,4 @@
-"""``config.json``, in which Hugging Face's model folders keep a model's sizes."""
+"""``config.json``: the sizes of a BERT or a ViT in a Hugging Face model folder."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,13 @@ from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.errors import UserError
 
-# Settings under which a model computes something that ours does not, and what they must be.
+# Settings that must have these values: our models compute nothing else.
 _BERT_SUPPORTS = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
 }
+_VIT_SUPPORTS = {"qkv_bias": True, "num_channels": 3}
 _INPUTS = {"bert": "texts", "vit": "images"}
 _NAMES = {"bert": "BERT", "vit": "ViT"}
 _KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
@@ -28,28 +29,38 @@ Config = TypeVar("Config", EncoderConfig, VitConfig)
 
 
 def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
-    """Read ``config.json``: the encoder's sizes, and all that it says.
+    """Read ``config.json``: the sizes of a BERT, and everything in the file.
 
     Raises:
-        UserError: the folder or file is missing or damaged, or describes a model that is no BERT
+        UserError: the folder or file is missing or damaged, or describes a model that is not a BERT
             encoder as in the paper.
     """
-    return read_config_as(EncoderConfig, "bert", folder, _BERT_SUPPORTS)
+    return _read_config_as(EncoderConfig, "bert", folder, _BERT_SUPPORTS)
 
 
-def read_config_as(
+def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
+    """Read ``config.json``: the sizes of a ViT, and everything in the file.
+
+    Raises:
+        UserError: the folder or file is missing or damaged, or describes a model that is not a ViT
+            as in the paper.
+    """
+    return _read_config_as(VitConfig, "vit", folder, _VIT_SUPPORTS)
+
+
+def _read_config_as(
     config_class: type[Config],
     model_type: str,
     folder: str | Path,
-    only_known: Mapping[str, Any],
+    supported: Mapping[str, Any],
 ) -> tuple[Config, dict[str, Any]]:
-    """Read ``config.json`` as the sizes of one kind of encoder: these, and all that it says.
+    """Read ``config.json`` as the sizes of one kind of encoder, and everything in the file.
 
     Args:
-        config_class: a dataclass of numbers, texts and yes or no, each named as in the file.
-        model_type: what the file must call the model, "bert" or "vit".
+        config_class: a dataclass of numbers, strings and booleans, with the file's names.
+        model_type: the ``model_type`` that the file must have, "bert" or "vit".
         folder: the model folder.
-        only_known: settings that must have a certain value, if they are there.
+        supported: settings that must have a certain value if they are in the file.
 
     Raises:
         UserError: the folder or file is missing or damaged, or describes another model.
@@ -59,7 +70,7 @@ def read_config_as(
     kind = raw.get("model_type")
     if kind != model_type:
         raise UserError(f"{path}: {_refusal(kind, model_type)}")
-    for name, known in only_known.items():
+    for name, known in supported.items():
         value = raw.get(name, known)
         if value != known:
             raise UserError(f"{path}: {name} is {value!r}; only {known!r} can be loaded")
@@ -84,16 +95,18 @@ def read_config_as(
 
 
 def read_model_type(folder: str | Path) -> str:
-    """What ``config.json`` calls its kind of model: "bert" of texts, "vit" of images, or another.
+    """The ``model_type`` in ``config.json``: "bert" for texts, "vit" for images, or another.
+
+    "" if the file has none.
 
     Raises:
-        UserError: the folder or file is missing or damaged. A file that names no kind gives "".
+        UserError: the folder or file is missing or damaged.
     """
     return str(_read_json(Path(folder) / "config.json").get("model_type") or "")
 
 
 def config_of(config: EncoderConfig, architecture: str) -> dict[str, Any]:
-    """What ``config.json`` says of a BERT of ours, loaded by Hugging Face as ``architecture``."""
+    """The content of ``config.json`` for a BERT that Hugging Face loads as ``architecture``."""
     return {
         "architectures": [architecture],
         "model_type": "bert",
@@ -105,6 +118,17 @@ def config_of(config: EncoderConfig, architecture: str) -> dict[str, Any]:
     }
 
 
+def vit_config_of(config: VitConfig, architecture: str) -> dict[str, Any]:
+    """The content of ``config.json`` for a ViT that Hugging Face loads as ``architecture``."""
+    return {
+        "architectures": [architecture],
+        "model_type": "vit",
+        **asdict(config),
+        "encoder_stride": config.patch_size,
+        "dtype": "float32",
+    }
+
+
 def _refusal(kind: Any, wanted: str) -> str:
     if isinstance(kind, str) and kind in _INPUTS:
         return (
@@ -112,8 +136,8 @@ def _refusal(kind: Any, wanted: str) -> str:
             f"but one of {_INPUTS[wanted]} ({wanted!r}) is needed here"
         )
     what = "names no model_type" if kind is None else f"describes a model of type {kind!r}"
-    mend = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
-    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{mend}"
+    fix = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
+    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{fix}"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -130,31 +154,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise UserError(f"{path}: not a model's configuration (no JSON object)")
     return raw
-
-
-# ``config.json`` of image encoders, in Hugging Face's form of a ViT.
-
-
-# Settings under which a model computes something that ours does not, and what they must be.
-_VIT_SUPPORTS = {"qkv_bias": True, "num_channels": 3}
-
-
-def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
-    """Read ``config.json``: the image encoder's sizes, and all that it says.
-
-    Raises:
-        UserError: the folder or file is missing or damaged, or describes a model that is no ViT as
-            in the paper.
-    """
-    return read_config_as(VitConfig, "vit", folder, _VIT_SUPPORTS)
-
-
-def vit_config_of(config: VitConfig, architecture: str) -> dict[str, Any]:
-    """What ``config.json`` says of a ViT of ours, loaded by Hugging Face as ``architecture``."""
-    return {
-        "architectures": [architecture],
-        "model_type": "vit",
-        **asdict(config),
-        "encoder_stride": config.patch_size,
-        "dtype": "float32",
-    }

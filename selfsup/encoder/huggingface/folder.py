@@ -1,4 +1,9 @@
-"""Where the model is that a user means: a model folder, or the run that made it."""
+"""Model folders in Hugging Face's form: found, read, checked and written.
+
+A text model's folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and a
+model card, ``README.md``. ``transformers`` loads the folders written here, and its BERT folders can
+be read here. A folder is written completely or not at all. Image models: ``vit_folder``.
+"""
 
 import json
 import shutil
@@ -14,15 +19,11 @@ from torch import Tensor, nn
 from selfsup.atomic_files import sync_folder, writing_to
 from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
-from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
-from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.names import (
     NameTable,
-    encoder_names,
     from_hugging_face,
     hugging_face_names,
-    to_hugging_face,
     with_present_names,
 )
 from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, sync_file, write_tensors
@@ -30,6 +31,19 @@ from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 
 MODEL_IN_RUN = "model"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+# Every weight under these prefixes must be in the folder. A pooler or a head may be missing; it is
+# then initialised at random.
+_INDISPENSABLE = {
+    "BERT": ("bert.embeddings.", "bert.encoder."),
+    "ViT": ("vit.embeddings.", "vit.encoder.", "vit.layernorm."),
+}
 
 
 def resolve_model_folder(path: str | Path) -> Path:
@@ -50,9 +64,6 @@ def resolve_model_folder(path: str | Path) -> Path:
     raise UserError(f"{path}: no such folder: give a model folder or a run folder")
 
 
-# Model folders in Hugging Face's form, written whole or not at all.
-
-
 def write_model_folder(
     folder: Path,
     state: Mapping[str, Tensor],
@@ -60,22 +71,21 @@ def write_model_folder(
     write_companions: Callable[[Path], None],
     model_card: str,
 ) -> None:
-    """Write a model folder; other files that the folder holds stay.
+    """Write a model folder; other files in the folder stay.
 
-    All files are written beside their places and are on the disk before the first takes its
-    place, so what was there before is unharmed if anything fails. ``config.json`` comes last: a new
-    folder that has one is whole.
+    All files are first written to a temporary folder and flushed to the disk, then moved, so the
+    old files are intact if writing fails. ``config.json`` is moved last: a new folder that has one
+    is complete.
 
     Args:
-        folder: made if need be.
+        folder: created if it does not exist.
         state: weights under Hugging Face's names; saved in float32.
-        config: what ``config.json`` is to say.
-        write_companions: writes to a folder what makes inputs of raw data: a tokenizer's files, or
-            an image processor's.
+        config: content of ``config.json``.
+        write_companions: writes a tokenizer's or an image processor's files to a folder.
         model_card: text of ``README.md``, in Markdown.
 
     Raises:
-        UserError: the disk is full, read-only or not yours.
+        UserError: the disk is full or read-only, or write permission is missing.
     """
     weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
     staging = folder / ".saving"
@@ -103,33 +113,13 @@ def _move_files(source: Path, destination: Path) -> None:
     sync_folder(destination)
 
 
-# Model folders in Hugging Face's form: read, checked, and written.
-#
-# A folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and a model card,
-# ``README.md``. ``transformers`` loads what is written here, and its BERT folders are read here.
-
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
-# What an encoder is not without. A pooler or a head may be missing: those are then learned anew.
-_INDISPENSABLE = {
-    "BERT": ("bert.embeddings.", "bert.encoder."),
-    "ViT": ("vit.embeddings.", "vit.encoder.", "vit.layernorm."),
-}
-
-
 @dataclass(frozen=True)
 class LoadReport:
-    """How weights and model differed, in Hugging Face's names.
+    """How the weights of a folder and of a model differ, in Hugging Face's names.
 
     Attributes:
-        missing: weights of the model that the folder lacks; they were newly initialised.
-        unexpected: weights of the folder that the model has no place for; they were left out.
+        missing: weights of the model that the folder lacks; they are initialised at random.
+        unexpected: weights of the folder that the model does not have; they are left out.
     """
 
     missing: tuple[str, ...]
@@ -137,7 +127,7 @@ class LoadReport:
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Read the weights, names in today's form, encoder's with the prefix ``bert.``.
+    """Read the weights under current names, the encoder's with the prefix ``bert.``.
 
     Raises:
         UserError: the file is missing or damaged, or there is only a pickle.
@@ -146,7 +136,7 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
 
 
 def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
-    """The tokenizer of a model folder, each of whose ids the model has an embedding for.
+    """The tokenizer of a model folder; the model has an embedding for each of its ids.
 
     Raises:
         UserError: as ``load_tokenizer``, or the tokenizer has more ids.
@@ -161,23 +151,6 @@ def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
     return tokenizer
 
 
-def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, LoadReport]:
-    """Load the encoder of any BERT model folder, in evaluation mode; heads are left out.
-
-    Args:
-        folder: the model folder.
-        seed: for the pooler, where the folder has none.
-
-    Raises:
-        UserError: as ``read_config``, ``read_weights`` and ``load_weights``.
-    """
-    config, _ = read_config(folder)
-    encoder = BertEncoder(config)
-    weights = read_weights(folder)
-    report = load_weights(encoder, weights, encoder_names(), config.initializer_range, seed, folder)
-    return encoder.eval(), report
-
-
 def load_weights(
     model: nn.Module,
     weights: Mapping[str, Tensor],
@@ -186,25 +159,25 @@ def load_weights(
     seed: int,
     folder: str | Path,
 ) -> LoadReport:
-    """Fill a model with weights; what they lack is drawn as at the start of pre-training.
+    """Load weights into a model; missing ones are initialised at random.
 
     Args:
         model: each of its parameters' modules is in ``table``.
-        weights: as ``read_weights`` gives them, of any precision.
+        weights: as ``read_weights`` returns them, of any precision.
         table: our names and Hugging Face's.
-        initializer_range: standard deviation of weights that are missing.
-        seed: what missing weights are a function of.
+        initializer_range: standard deviation of missing weights.
+        seed: determines missing weights.
         folder: where the weights come from, for messages.
 
     Raises:
-        UserError: weights of the encoder itself are missing, a size is not the config's, or values
-            are not finite, or quantised.
+        UserError: weights of the encoder itself are missing, a shape differs from the config's, or
+            values are not finite, or quantised.
     """
     parameters = dict(model.named_parameters())  # shared ones once, under their first name
     names = {ours: hugging_face_names(ours, table) for ours in parameters}
     expected = {name for parts in names.values() for name in parts}
     missing = tuple(sorted(expected - weights.keys()))
-    _refuse_half_an_encoder(missing, folder)
+    _check_complete(missing, folder)
     if missing:
         initialize(model, initializer_range, seed, truncated=False)  # as transformers would
     with torch.no_grad():
@@ -214,14 +187,9 @@ def load_weights(
                     f"{folder}: {' + '.join(names[ours])} has sizes {tuple(value.shape)}, "
                     f"but by config.json they must be {tuple(parameters[ours].shape)}"
                 )
-            _refuse_unusable(value, f"{folder}: {' + '.join(names[ours])}")
+            _check_values(value, f"{folder}: {' + '.join(names[ours])}")
             parameters[ours].copy_(value)
     return LoadReport(missing, tuple(sorted(weights.keys() - expected)))
-
-
-def encoder_state(encoder: BertEncoder) -> dict[str, Tensor]:
-    """An encoder's weights under Hugging Face's names, with the prefix ``bert.`` (views)."""
-    return to_hugging_face(encoder.named_parameters(), encoder_names())
 
 
 def save_model(
@@ -234,14 +202,15 @@ def save_model(
     """Write a text model's folder, as ``write_model_folder`` does.
 
     Args:
-        folder: made if need be; may be ``tokenizer_folder`` itself.
+        folder: created if it does not exist; may be ``tokenizer_folder`` itself.
         state: weights under Hugging Face's names; saved in float32.
-        config: what ``config.json`` is to say.
+        config: content of ``config.json``.
         tokenizer_folder: where the tokenizer's files are copied from.
         model_card: text of ``README.md``, in Markdown.
 
     Raises:
-        UserError: there is no tokenizer, or the disk is full, read-only or not yours.
+        UserError: there is no tokenizer, the disk is full or read-only, or write permission is
+            missing.
     """
     tokenizer_folder = Path(tokenizer_folder)
     tokenizer = [tokenizer_folder / name for name in TOKENIZER_FILES]
@@ -259,7 +228,7 @@ def save_model(
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
 
 
-def _refuse_unusable(value: Tensor, what: str) -> None:
+def _check_values(value: Tensor, what: str) -> None:
     if not value.is_floating_point():
         raise UserError(
             f"{what} holds {str(value.dtype).removeprefix('torch.')}, as quantised models do: save "
@@ -269,7 +238,7 @@ def _refuse_unusable(value: Tensor, what: str) -> None:
         raise UserError(f"{what} holds values that are not finite: its training has failed")
 
 
-def _refuse_half_an_encoder(missing: Iterable[str], folder: str | Path) -> None:
+def _check_complete(missing: Iterable[str], folder: str | Path) -> None:
     for whole, parts in _INDISPENSABLE.items():
         lost = [name for name in missing if name.startswith(parts)]
         if lost:

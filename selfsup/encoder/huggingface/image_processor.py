@@ -1,10 +1,11 @@
-"""What makes images ready for a model: their size, and what stands for black and for white.
+"""How images are prepared for a model, and ``preprocessor_config.json``, which says so.
 
 Shapes: B images, S side of an image, N patches of it, P numbers in a patch.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,21 @@ import torch
 from torch import Tensor
 
 from selfsup.encoder.config import VitConfig
-from selfsup.encoder.huggingface.vit_folder import HALF
 from selfsup.encoder.vit import patchify
 from selfsup.errors import UserError
+
+# Mean and standard deviation of each colour; pixels are then from −1 to 1.
+HALF = (0.5, 0.5, 0.5)
+
+_FILE = "preprocessor_config.json"
+_BILINEAR = 2  # Pillow's number
+# Settings that must have these values if they are in the file: nothing else is implemented here.
+_SUPPORTED = {
+    "do_resize": True,
+    "do_center_crop": False,
+    "do_rescale": True,
+    "resample": _BILINEAR,
+}
 
 
 @dataclass(frozen=True)
@@ -26,8 +39,8 @@ class ImagePreparation:
     Attributes:
         image_size: S, in pixels.
         patch_size: side of a patch, in pixels.
-        mean, std: of red, green and blue from 0 to 1; what they are counted from and in.
-        mirror: whether half of the images to learn from are mirrored.
+        mean, std: of red, green and blue in [0, 1]; pixels are normalised with them.
+        mirror: whether half of the training images are mirrored.
     """
 
     image_size: int
@@ -42,44 +55,29 @@ class ImagePreparation:
         return (self.image_size // self.patch_size) ** 2
 
     def settings(self) -> dict[str, Any]:
-        """What of it are settings of fine-tuning, by their names."""
+        """Its values that are settings of fine-tuning, by name."""
         return {"image_size": self.image_size, "patch_size": self.patch_size}
 
     def patches(self, pixels: np.ndarray, device: torch.device) -> Tensor:
-        """Square images as the encoder takes them: uint8 [B, S, S, 3] → float32 [B, N, P]."""
+        """Square images, uint8 [B, S, S, 3] → normalised patches, float32 [B, N, P]."""
         images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
         patches = patchify(images, self.patch_size).float()
-        # A patch is all of its red, then its green, then its blue.
+        # A patch holds all red values, then all green, then all blue ones.
         colours = patches.unflatten(-1, (3, -1))
         mean = 255 * torch.tensor(self.mean, device=device)[:, None]
         std = 255 * torch.tensor(self.std, device=device)[:, None]
         return ((colours - mean) / std).flatten(-2)
 
 
-# ``preprocessor_config.json``: how Hugging Face's model folders say that pixels are prepared.
-
-
-_FILE = "preprocessor_config.json"
-# Settings under which pixels are prepared otherwise than here, and what they must be.
-_ONLY_KNOWN = {
-    "do_resize": True,
-    "do_center_crop": False,
-    "do_rescale": True,
-    "resample": 2,  # bilinear, as Pillow numbers it
-}
-
-
 def read_image_preparation(folder: Path, config: VitConfig) -> ImagePreparation:
-    """How the images of a model folder's model are prepared.
-
-    A folder without the file prepares them as ours do.
+    """How images are prepared for the model of a folder; without the file, as for our models.
 
     Raises:
-        UserError: the file is damaged, or asks for what is not done here.
+        UserError: the file is damaged, or asks for something that is not implemented here.
     """
     path = folder / _FILE
     raw = _read(path)
-    for name, known in _ONLY_KNOWN.items():
+    for name, known in _SUPPORTED.items():
         if raw.get(name, known) != known:
             raise UserError(f"{path}: {name} is {raw[name]!r}; only {known!r} can be done here")
     side = config.image_size
@@ -96,13 +94,32 @@ def read_image_preparation(folder: Path, config: VitConfig) -> ImagePreparation:
 
 
 def read_normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and standard deviation of the colours in which a model folder's model counts pixels.
+    """The mean and standard deviation that a model normalises red, green and blue with.
 
     Raises:
         UserError: the file is damaged.
     """
     path = folder / _FILE
     return _normalisation(path, _read(path))
+
+
+def write_image_processor(
+    folder: Path, image_size: int, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Write the file: how ``transformers`` turns an image into pixel values."""
+    values = {
+        "image_processor_type": "ViTImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"height": image_size, "width": image_size},
+        "resample": _BILINEAR,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(mean),
+        "image_std": list(std),
+    }
+    (folder / _FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _normalisation(path: Path, raw: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -122,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: says nothing of images (no JSON object): copy it again")
-    # Some versions of transformers write null for what they leave to their defaults.
+    # Some versions of transformers write null where they use their defaults.
     return {name: value for name, value in raw.items() if value is not None}
 
 

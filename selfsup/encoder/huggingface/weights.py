@@ -1,4 +1,7 @@
-"""Tensors in a safetensors file: written to the disk for good, read with clear complaints."""
+"""Weights in safetensors files: one file, or several with an index.
+
+Pickles (``pytorch_model.bin``) are refused, with a command that converts them to safetensors.
+"""
 
 import json
 import os
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from selfsup.errors import UserError
 
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
@@ -21,7 +26,7 @@ def write_tensors(
     """Write tensors, contiguous and on any device, and wait until they are on the disk.
 
     Raises:
-        OSError: as any writing may, with its number (safetensors itself only tells it in words).
+        OSError: writing failed; with the error number, which safetensors gives only as text.
     """
     try:
         safetensors.torch.save_file(dict(tensors), path, metadata)
@@ -30,7 +35,7 @@ def write_tensors(
         if number is None:
             raise
         raise OSError(int(number[1]), str(error)) from error
-    # safetensors makes its file for the owner's eyes alone.
+    # safetensors creates its file readable by its owner only.
     path.chmod(0o666 & ~_umask())
     sync_file(path)
 
@@ -39,10 +44,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read all tensors of a file to the CPU.
 
     Raises:
-        UserError: it is missing, cut short, or no safetensors file.
+        UserError: it is missing, truncated, or not a safetensors file.
     """
     try:
-        with path.open("rb"):  # safetensors says of any file that it cannot open it is not there
+        with path.open("rb"):  # safetensors reports any file it cannot open as missing
             pass
         return safetensors.torch.load_file(path)
     except FileNotFoundError:
@@ -56,7 +61,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _umask() -> int:
-    """What files are made without; it can only be read by setting it."""
+    """The permission bits that new files do not get; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -68,19 +73,11 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-# The files in which a model folder keeps its weights: one, or several with an index.
-#
-# Pickles (``pytorch_model.bin``) are refused, with the command that makes safetensors of them.
-
-
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-
-
 def read_weight_files(folder: Path) -> dict[str, Tensor]:
-    """All weights of a folder, under the names that they have there.
+    """All weights of a folder, under the names in its files.
 
     Raises:
-        UserError: a file is missing or damaged, or there are only pickles.
+        UserError: a file is missing or damaged, or there are only pickle files.
     """
     if (folder / WEIGHTS).exists():
         return read_tensors(folder / WEIGHTS)
@@ -97,8 +94,8 @@ def read_weight_files(folder: Path) -> dict[str, Tensor]:
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
-        places = json.loads(index.read_bytes())["weight_map"]
-        names = {str(name) for name in places.values()}
+        file_of = json.loads(index.read_bytes())["weight_map"]
+        names = {str(name) for name in file_of.values()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
             f"{index}: cannot be read as an index ({error!r}): copy or make it again"
@@ -108,14 +105,14 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         if Path(name).name != name:
             raise UserError(f"{index}: names {name!r}, which is no file of this folder")
         tensors |= read_tensors(index.parent / name)
-    lost = sorted(places.keys() - tensors.keys())
+    lost = sorted(file_of.keys() - tensors.keys())
     if lost:
-        raise UserError(f"{index}: {lost[0]} is not in {places[lost[0]]}: copy the folder again")
+        raise UserError(f"{index}: {lost[0]} is not in {file_of[lost[0]]}: copy the folder again")
     return tensors
 
 
 def _conversion_command(pickles: Sequence[Path], path: Path) -> str:
-    """A shell command that needs nothing but what is installed with us."""
+    """A shell command that needs only the packages that this program needs."""
     code = (
         "import sys, torch, safetensors.torch as s; "
         "weights = {k: v for p in sys.argv[2:] for k, v in torch.load(p, weights_only=True).items()"

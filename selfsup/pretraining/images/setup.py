@@ -281,7 +281,7 @@ def _build_model(settings: PretrainSettings, is_new: bool) -> ImagePreTraining:
         )
         if is_new:
             # Here pixels go from −1 to 1, whatever another model was trained with.
-            model.encoder.embeddings.take_pixels_from_minus_one(*read_normalisation(folder))
+            model.encoder.embeddings.rescale_pixel_input(*read_normalisation(folder))
         if report.missing and is_new:
             print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
         return model

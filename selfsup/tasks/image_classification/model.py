@@ -74,7 +74,7 @@ class ImageClassifier(nn.Module):
 
     def features(self, batch: LabelledImageBatch) -> Tensor:
         """What the encoder makes of each image: the last state of its image token, [B, D]."""
-        return self.encoder.first_states(batch.patches(), self.encoder.all_places())
+        return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
 
     def on_features(self, features: Tensor) -> "ImageClassifierOnFeatures":
         """What stands over the features, sharing this model's parameters.

@@ -19,14 +19,13 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.huggingface.config import config_of, read_config
 from selfsup.encoder.huggingface.folder import (
-    encoder_state,
-    load_encoder,
     save_model,
     tokenizer_of_model,
 )
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
+from tests.encoder_folders import encoder_state, load_encoder
 from tests.tokenizer_folder import VOCABULARY, write_tokenizer
 
 CONFIG = EncoderConfig(

@@ -21,7 +21,7 @@ from transformers import (
 
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.huggingface.config import vit_config_of
-from selfsup.encoder.huggingface.vit_folder import load_vit, save_vit, vit_state
+from selfsup.encoder.huggingface.vit_folder import save_vit
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from tests.encoder.huggingface.vit_peers import (
@@ -33,6 +33,7 @@ from tests.encoder.huggingface.vit_peers import (
     random_images,
     unlike_its_start,
 )
+from tests.encoder_folders import load_vit, vit_state
 
 SIZES = [
     SMALL,

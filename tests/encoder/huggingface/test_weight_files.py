@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from transformers import BertConfig, BertModel
 
-from selfsup.encoder.huggingface.folder import load_encoder
 from selfsup.encoder.huggingface.weights import read_tensors, read_weight_files, write_tensors
 from selfsup.errors import UserError
+from tests.encoder_folders import load_encoder
 
 CONFIG = BertConfig(
     vocab_size=40,

@@ -84,4 +84,4 @@ def random_images(config: VitConfig, count: int, seed: int = 0, side: int | None
 def encode(encoder: VitEncoder, images: Tensor) -> Tensor:
     """All states of whole images, [B, 1 + N, D]."""
     with torch.no_grad():
-        return encoder(patchify(images, encoder.config.patch_size), encoder.all_places())
+        return encoder(patchify(images, encoder.config.patch_size), encoder.all_positions())

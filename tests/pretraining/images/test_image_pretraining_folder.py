@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from selfsup.encoder.huggingface.vit_folder import load_vit
 from selfsup.pretraining.images.model import (
     IMAGE_OBJECTIVES,
     ImagePreTraining,
     load_image_pretraining,
     save_image_pretraining,
 )
+from tests.encoder_folders import load_vit
 from tests.pretraining.images.toy_images import small_encoder, started
 
 

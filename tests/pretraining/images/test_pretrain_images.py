@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from selfsup import cli
-from selfsup.encoder.huggingface.vit_folder import load_vit
 from selfsup.encoder.vit import patchify
 from selfsup.pretraining import log as pretraining_log
 from selfsup.pretraining.images.model import load_image_pretraining
 from selfsup.pretraining.run import pretrain
 from selfsup.settings import PretrainSettings
 from selfsup.settings.yaml_file import from_yaml, to_yaml
+from tests.encoder_folders import load_vit
 from tests.pretraining.images.toy_pictures import write_toy_pictures
 from tests.pretraining.test_pretrain_resume import SIGINT, SIGKILL, run_and_signal
 
@@ -218,8 +218,8 @@ def test_a_model_that_counts_pixels_otherwise_makes_the_same_of_them(run, pictur
     images = torch.rand(2, 3, 16, 16)
     as_it_was = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     with torch.no_grad():
-        expected = before(patchify(as_it_was, 4), before.all_places())
-        ours = after(patchify(images * 2 - 1, 4), after.all_places())
+        expected = before(patchify(as_it_was, 4), before.all_positions())
+        ours = after(patchify(images * 2 - 1, 4), after.all_positions())
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
 
