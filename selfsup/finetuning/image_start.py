@@ -10,7 +10,7 @@ from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_
 from selfsup.errors import UserError
 from selfsup.finetuning.starting_point import StartingPoint, encoder_weights
 from selfsup.images.files import typical_side
-from selfsup.pretraining.images.setup import fitting_image_size, fitting_patch_size
+from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks import image_encoder as image_family
 from selfsup.tasks.base import Task

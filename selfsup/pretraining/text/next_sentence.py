@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.counter_random import hash64, integers, uniform
+from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batch import TextBatch, TextStates
+from selfsup.pretraining.text.batches import TextHead, TextObjective, TextStates
 from selfsup.pretraining.text.sequences import (
     Sequences,
     SpecialTokens,
@@ -217,7 +218,25 @@ def _refuse_without_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
         )
 
 
-class NextSentenceHead(nn.Module):
+class NextSentence(TextObjective):
+    """Next-sentence prediction."""
+
+    name = "nsp"
+    plan = SentencePairs
+    min_documents = 2
+    segments = 2
+    architecture = "BertForNextSentencePrediction"
+    weight_names = {"seq_relationship": ("cls.seq_relationship",)}  # noqa: RUF012
+
+    def head(self, encoder: BertEncoder) -> "NextSentenceHead":
+        return NextSentenceHead(encoder.config.hidden_size)
+
+    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+        assert sequences.pair_labels is not None
+        return sequences.pair_labels
+
+
+class NextSentenceHead(TextHead):
     """The pooled ``[CLS]`` → two scores: B continues A, B is random."""
 
     def __init__(self, width: int) -> None:
@@ -228,10 +247,9 @@ class NextSentenceHead(nn.Module):
         """[B, D] → [B, 2]."""
         return self.seq_relationship(pooler_output)
 
-    def loss(self, states: TextStates, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
+    def loss(self, states: TextStates, labels: Tensor) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of right answers (int64 scalar), number of pairs."""
-        assert batch.next_sentence_label is not None
         scores = self(states.pooler_output).float()
-        loss = F.cross_entropy(scores, batch.next_sentence_label)
-        right = (scores.detach().argmax(-1) == batch.next_sentence_label).sum()
+        loss = F.cross_entropy(scores, labels)
+        right = (scores.detach().argmax(-1) == labels).sum()
         return loss, right, len(scores)

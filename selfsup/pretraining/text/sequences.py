@@ -93,6 +93,16 @@ def split_held_out(
     return np.sort(order[held_out_count:]), np.sort(order[:held_out_count])
 
 
+def token_counts(corpus: TextCorpus, documents: np.ndarray, vocab_size: int) -> np.ndarray:
+    """How often each token occurs in some documents, int64 [V]."""
+    counts = np.zeros(vocab_size, np.int64)
+    starts, lengths = corpus.document_starts(), corpus.document_lengths()
+    for part in np.array_split(documents, max(1, len(documents) // 4096)):
+        tokens = corpus.tokens_at(starts[part], lengths[part])
+        counts += np.bincount(tokens, minlength=vocab_size)
+    return counts
+
+
 def _exclusive_sum(counts: list[int]) -> np.ndarray:
     return np.cumsum([0, *counts[:-1]])
 
@@ -136,15 +146,16 @@ class Sequences:
         token_type_ids: int64 [T], 0 in the first segment and its separators, 1 in the second.
         lengths: int64 [B].
         keys: int64 [B], the place in the corpus that randomness is drawn from.
-        is_random_next: int64 [B], 1 where the second segment comes from another document, as in
-            BERT's ``next_sentence_label``; None where there are no pairs.
+        pair_labels: int64 [B], what is to be predicted of each pair of segments (1 where the
+            second comes from another document, as in BERT's ``next_sentence_label``); None where
+            there are no pairs.
     """
 
     input_ids: np.ndarray
     token_type_ids: np.ndarray
     lengths: np.ndarray
     keys: np.ndarray
-    is_random_next: np.ndarray | None
+    pair_labels: np.ndarray | None
 
 
 class SequencePlan(Protocol):

@@ -15,11 +15,11 @@ from selfsup.report.sections.training_curves import (
     speed_chart,
 )
 from selfsup.runs.reading import Run
+from selfsup.settings.objectives import TEXT_MEASUREMENTS
 
 # (the chart's title, the key of a held-out measurement, the label of its line)
-ACCURACIES = (
-    ("held_out_mlm_accuracy", "masked tokens"),
-    ("held_out_nsp_accuracy", "next sentence"),
+ACCURACIES = tuple(
+    (f"held_out_{number.key}", number.curve) for number in TEXT_MEASUREMENTS if number.curve
 )
 
 

@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from selfsup.report import formatting
 from selfsup.report.charts.line import Level, Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
+from selfsup.settings.objectives import IMAGE_OBJECTIVES, LOSSES
 
-# What a log calls a training step's loss, and a summary the loss on held-out data.
-_LOSSES = ("mlm_loss", "nsp_loss", "inpainting_loss", "jigsaw_loss")
 _HELD_OUT = "held_out_"
-IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
 
 
 def final_state(run: Run) -> Record:
     """The summary's figures; for a run that has not ended, the last that it logged."""
     state: Record = {}
     for line in run.metrics:
-        state |= {key: value for key, value in line.items() if key not in ("loss", *_LOSSES)}
+        state |= {key: value for key, value in line.items() if key not in ("loss", *LOSSES)}
     for name in [key for key in state if key.startswith(_HELD_OUT)]:
         state[name.removeprefix(_HELD_OUT)] = state[name]
     if "step" in state:
