@@ -65,7 +65,8 @@ def test_errors_are_those_of_the_pixels_themselves():
     batch = held_out().batch(0, len(NUMBERS))
     hidden: Any = batch.puzzles["inpainting"]
     images = whole_images(IMAGES, held_out()._order, side=config.image_size) / 255
-    predicted = model.heads["inpainting"].predict(model.encoder, hidden).pixels()
+    head: Any = model.heads["inpainting"]
+    predicted = head.predict(model.encoder, hidden).pixels()
     errors, of_mean_colour = [], []
     for image, pixels in enumerate(images):
         cut = pixels.reshape(4, 4, 4, 4, 3).transpose(0, 2, 1, 3, 4).reshape(16, 16, 3)
