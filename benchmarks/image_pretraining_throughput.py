@@ -143,8 +143,8 @@ def our_step(
     from selfsup.encoder.config import vit_config
     from selfsup.encoder.layers import initialize
     from selfsup.encoder.vit import VitEncoder
-    from selfsup.pretraining.images.inpainting import PREDICTED_SHARE
-    from selfsup.pretraining.images.model import ImageBatches, ImagePreTraining
+    from selfsup.pretraining.images.batches import PREDICTED_SHARE, ImageBatches
+    from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
     from selfsup.training.optimizers import (
         PRETRAINING_BETAS,
         PRETRAINING_EPS,
@@ -153,7 +153,7 @@ def our_step(
     )
 
     config = vit_config(arguments.encoder, arguments.image_size, arguments.patch_size)
-    model = ImagePreTraining(VitEncoder(config), ["inpainting"]).train()
+    model = ImagePretrainingModel(VitEncoder(config), ["inpainting"]).train()
     initialize(model, config.initializer_range, seed=0)
     named = dict(model.named_parameters())
     groups = parameter_groups(named.items(), dict.fromkeys(named, LEARNING_RATE), WEIGHT_DECAY)
@@ -161,7 +161,7 @@ def our_step(
     batches = ImageBatches(
         images,
         np.arange(len(images)),
-        ["inpainting"],
+        image_objectives(["inpainting"]),
         config,
         MASK_RATIO,
         arguments.batch_size,
@@ -256,7 +256,7 @@ class CropsAhead:
 
     def _make(self, step: int) -> np.ndarray:
         from selfsup.images.crops import random_crops
-        from selfsup.pretraining.images.model import SMALLEST_AREA
+        from selfsup.pretraining.images.batches import SMALLEST_AREA
 
         first = step * self._batch_size
         examples = np.arange(first, first + self._batch_size) % len(self._images)

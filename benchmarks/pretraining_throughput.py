@@ -139,8 +139,9 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
 
 def real_batches(shards_folder: Path, load: Load):
     from selfsup.corpus.tokenizer.folder import load_tokenizer
-    from selfsup.pretraining.text.masked_lm import Masking
-    from selfsup.pretraining.text.model import TextBatches
+    from selfsup.pretraining.text.batches import TextBatches
+    from selfsup.pretraining.text.masking import Masking
+    from selfsup.pretraining.text.model import text_objectives
     from selfsup.pretraining.text.sequences import (
         TextCorpus,
         continuation_pieces,
@@ -156,7 +157,7 @@ def real_batches(shards_folder: Path, load: Load):
     masking = Masking(
         0.15, "token", special_tokens(tokenizer), shards.vocab_size, continuation_pieces(tokenizer)
     )
-    objectives = ("mlm", "nsp")
+    objectives = text_objectives(["mlm", "nsp"])
     batches = TextBatches(
         corpus, documents, masking, objectives, load.max_length, load.batch_size, seed=0
     )
@@ -167,7 +168,7 @@ def our_step(vocab_size: int, load: Load):
     from selfsup.encoder.bert import BertEncoder
     from selfsup.encoder.config import bert_config
     from selfsup.encoder.layers import initialize
-    from selfsup.pretraining.text.model import TextPreTraining
+    from selfsup.pretraining.text.model import TextPretrainingModel
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import clip_gradients
     from selfsup.training.optimizers import (
@@ -179,7 +180,7 @@ def our_step(vocab_size: int, load: Load):
 
     compute = choose_compute(load.device, "auto", None)
     config = bert_config(load.encoder, vocab_size, dropout=0.0)
-    model = TextPreTraining(BertEncoder(config), ("mlm", "nsp"))
+    model = TextPretrainingModel(BertEncoder(config), ("mlm", "nsp"))
     initialize(model, config.initializer_range, seed=0)
     model.to(compute.device)
     named = dict(model.named_parameters())
@@ -240,7 +241,7 @@ def padded_batch(batch, load: Load) -> dict:
 
     lengths = batch.packing.cu_seqlens.diff().long()
     labels = torch.full_like(batch.input_ids, -100)
-    labels[batch.masked_rows] = batch.masked_labels
+    labels[batch.masked_rows] = batch.labels["mlm"]
     keep = torch.arange(load.max_length) < lengths[:, None]
 
     def pad(values, padding_value):
@@ -253,7 +254,7 @@ def padded_batch(batch, load: Load) -> dict:
         "token_type_ids": pad(batch.token_type_ids, 0),
         "attention_mask": keep.long(),
         "labels": pad(labels, -100),
-        "next_sentence_label": batch.next_sentence_label,
+        "next_sentence_label": batch.labels.get("nsp"),
     }
     return {name: values.to(load.device) for name, values in padded.items()}
 

@@ -10,8 +10,7 @@ from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokeniz
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
-from selfsup.pretraining.text.folder import save_pretraining
-from selfsup.pretraining.text.model import TextPreTraining
+from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining
 
 GOOD = ("fine", "great", "warm", "witty")
 BAD = ("dull", "grim", "lame", "vapid")
@@ -36,7 +35,7 @@ def toy_tokenizer() -> Tokenizer:
 def write_toy_model(folder: Path, *objectives: str) -> Path:
     """Write a model folder with random weights and the heads of these objectives."""
     save_tokenizer(toy_tokenizer(), folder)
-    model = TextPreTraining(BertEncoder(CONFIG), objectives or ("mlm", "nsp"))
+    model = TextPretrainingModel(BertEncoder(CONFIG), objectives or ("mlm", "nsp"))
     initialize(model, 0.15, seed=4)
     save_pretraining(folder, model.eval(), folder, "# Toy\n")
     return folder

@@ -23,7 +23,7 @@ from selfsup.doctor.unlabelled import (
     shards_problems,
 )
 from selfsup.errors import UserError
-from selfsup.pretraining.kind import holds_images, holds_text, is_image_shards, is_token_shards
+from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
 from selfsup.settings import DoctorSettings
 from selfsup.shards.images import ImageResumeState
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from selfsup.errors import UserError
+from selfsup.settings import FinetuneSettings
 from selfsup.settings.finetune import ResolvedFinetuneSettings
 
 Rate = float | None
@@ -127,7 +128,7 @@ def first_epoch(pattern: str, layer_count: int, unfreeze_every: int | None) -> i
     return 1 + unfreeze_every * (len(patterns) - patterns.index(pattern))
 
 
-def check_layers(settings: ResolvedFinetuneSettings, layer_count: int, name: str) -> None:
+def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> None:
     """Check that the flags fit an encoder with ``layer_count`` layers.
 
     Raises:

@@ -30,7 +30,7 @@ from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side
-from selfsup.pretraining.images.setup import fitting_image_size, fitting_patch_size
+from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
 from selfsup.settings import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, TextTask
 from selfsup.tasks.encoders import FAMILIES, EncoderFamily, family_of_folder

@@ -11,7 +11,7 @@ from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
-from selfsup.pretraining.text.folder import load_pretraining
+from selfsup.pretraining.text.model import load_pretraining
 from selfsup.training.compute import Compute, choose_compute
 
 MASK = "[MASK]"

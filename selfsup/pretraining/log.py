@@ -1,15 +1,13 @@
-"""What happens between steps of pre-training: metrics, progress, measurements, checkpoints."""
+"""Between the steps of pre-training: metrics, progress, held-out measurements, checkpoints."""
 
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from selfsup.pretraining.setup import Setup
+from selfsup.pretraining.modality import Measured, Pretraining
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.training.checkpoint import save_checkpoint
@@ -18,7 +16,7 @@ from selfsup.training.loop import Extent, RunState, StepReport
 _EVALUATIONS = 10  # in a run, unless the user says how often
 _CHECKPOINT_SECONDS = 300.0  # between checkpoints, unless the user says how often
 _LOG_SECONDS = 1.0  # at most one training line in metrics.jsonl a second
-_RATE_STEPS = 20  # speed is shown as the mean over so many steps
+_RATE_STEPS = 20  # speed is shown as a mean over this many steps
 
 
 class PretrainingLog:
@@ -29,7 +27,7 @@ class PretrainingLog:
         metrics: Path,
         *,
         title: str,
-        setup: Setup,
+        pretraining: Pretraining,
         optimizer: torch.optim.Optimizer,
         checkpoints: Path,
         extent: Extent,
@@ -43,14 +41,14 @@ class PretrainingLog:
         self.peak_flops = measure_peak()
         self._metrics = MetricsFile(metrics, keep_until_step=state.step)
         self._display = ProgressDisplay(title)
-        self._setup, self._optimizer = setup, optimizer
+        self._pretraining, self._optimizer = pretraining, optimizer
         self._checkpoints, self._extent, self._state = checkpoints, extent, state
         self._learning_rate = learning_rate
         self._evaluate_every, self._checkpoint_every = evaluate_every, checkpoint_every
         self._evaluations_done = int(extent.progress(state) * _EVALUATIONS)
         self._last_checkpoint = self._last_line = time.monotonic()
         self._recent: deque[StepReport] = deque(maxlen=_RATE_STEPS)
-        self._held_out: Any = None
+        self._held_out: Measured = {}
 
     def __enter__(self) -> "PretrainingLog":
         self._display.__enter__()
@@ -64,7 +62,7 @@ class PretrainingLog:
         self._display.message(text)
 
     def after_step(self, report: StepReport) -> None:
-        """Log a step, and measure or save where it is time to."""
+        """Log a step, and measure or save a checkpoint when it is time to."""
         self._recent.append(report)
         progress = self._extent.progress(self._state)
         is_last = progress >= 1.0
@@ -79,11 +77,11 @@ class PretrainingLog:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:
-        """Save now."""
+        """Save a checkpoint now."""
         save_checkpoint(
             self._checkpoints,
             self._state.step,
-            self._setup.model,
+            self._pretraining.model,
             self._optimizer,
             self._state.to_json(),
         )
@@ -105,9 +103,9 @@ class PretrainingLog:
     def _evaluate(self) -> None:
         # Measured again, since other programs may have slowed the first measurement.
         self.peak_flops = max(self.peak_flops, self._measure_peak())
-        self._held_out = self._setup.measure(self._setup.quick)
+        self._held_out = self._pretraining.measure(self._pretraining.quick_size)
         line = self._where()
-        for name, value in asdict(self._held_out).items():
+        for name, value in self._held_out.items():
             if value is not None:
                 line[f"held_out_{name}"] = value
         self._metrics.write(line)
@@ -117,7 +115,7 @@ class PretrainingLog:
         return {
             "step": state.step,
             "seconds": round(state.seconds, 3),
-            self._setup.counted: state.tokens,
+            self._pretraining.unit: state.tokens,
         }
 
     def _rates(self) -> tuple[float, float]:
@@ -133,7 +131,7 @@ class PretrainingLog:
             "loss": sum(report.losses.values()),
             **{f"{name}_loss": value for name, value in report.losses.items()},
             "learning_rate": report.learning_rate_multiplier * self._learning_rate,
-            f"{self._setup.counted}_per_second": round(speed, 1),
+            f"{self._pretraining.unit}_per_second": round(speed, 1),
             "flops_utilization": round(flops / self.peak_flops, 4),
             **report.label,
         }
@@ -146,8 +144,10 @@ class PretrainingLog:
         }
         fields = {"step": str(self._state.step)}
         fields |= {name: f"{value:.3f}" for name, value in mean.items()}
-        if self._held_out is not None:
-            fields |= self._setup.shown(self._held_out)
-        fields[f"{self._setup.counted}/s"] = f"{speed:,.0f}"
+        for number in self._pretraining.measurements:
+            value = self._held_out.get(number.key)
+            if number.progress and value is not None:
+                fields[number.progress] = number.progress_form.format(value)
+        fields[f"{self._pretraining.unit}/s"] = f"{speed:,.0f}"
         fields["of peak"] = f"{flops / self.peak_flops:.0%}"
         self._display.update(progress, seconds_left(self._state.seconds, progress), fields)

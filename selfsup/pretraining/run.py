@@ -1,4 +1,7 @@
-"""The optimizer that pre-training uses."""
+"""``selfsup pretrain`` and ``selfsup resume``: from data without labels to a pre-trained model.
+
+What differs between text and images is in ``TextPretraining`` and ``ImagePretraining``.
+"""
 
 import dataclasses
 import sys
@@ -11,16 +14,21 @@ from torch import nn
 from selfsup.atomic_files import alone_in
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.pretraining.images import setup as image_road
-from selfsup.pretraining.kind import Kind, kind_of_objectives, kind_of_pretraining
+from selfsup.pretraining.images.pretraining import ImagePretraining
 from selfsup.pretraining.log import PretrainingLog
-from selfsup.pretraining.setup import Road
-from selfsup.pretraining.text import setup as text_road
+from selfsup.pretraining.modality import (
+    Modality,
+    Pretraining,
+    modality_of_objectives,
+    modality_of_pretraining,
+)
+from selfsup.pretraining.text.pretraining import TextPretraining
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
 from selfsup.runs.folder import begin_run, check_free, write_summary
 from selfsup.runs.reading import check_kind, read_run
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.settings.fields import seconds_in
+from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
 from selfsup.training.compute import Compute, choose_compute
@@ -38,19 +46,31 @@ from selfsup.training.optimizers import (
 _MATRIX_RATE = 2.0
 _ROUNDS = 5
 _LAYERS = "encoder.layers."  # not those of a decoder beside it
+_PRETRAININGS: dict[Modality, type[Pretraining]] = {
+    "text": TextPretraining,
+    "images": ImagePretraining,
+}
+
+
+def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
+    """Choose all that the settings leave open, to suit the encoder and the data.
+
+    Raises:
+        UserError: the settings do not go together, or do not fit the data.
+    """
+    return _PRETRAININGS[modality_of_pretraining(settings)].resolve(settings)
 
 
 def build_optimizer(
-    model: nn.Module, settings: PretrainSettings, dtype: torch.dtype
+    model: nn.Module, settings: ResolvedPretrainSettings, dtype: torch.dtype
 ) -> torch.optim.Optimizer:
-    """AdamW for all parameters; or Muon for the matrices of the encoder's layers, AdamW for others.
+    """AdamW for all parameters, or Muon for the encoder layers' matrices and AdamW for the others.
 
     Args:
         model: its encoder's layers are named ``encoder.layers.N.…``.
-        settings: with an optimizer and a learning rate chosen.
+        settings: of the run.
         dtype: the precision of matrix products on this machine.
     """
-    assert settings.learning_rate is not None  # see pretraining_defaults
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     named.sort(key=lambda item: item[1].ndim <= 1)  # matrices first: checkpoints have this order
     rates = dict.fromkeys(dict(named), settings.learning_rate)
@@ -70,41 +90,35 @@ def build_optimizer(
     )
 
 
-# ``selfsup pretrain`` and ``selfsup resume``: from data without labels to a pre-trained model.
-#
-# What is particular to text and to images is in ``text_road`` and ``image_road``.
-
-
-_ROADS: dict[Kind, Road] = {"text": text_road, "images": image_road}
-
-
 def pretrain(settings: PretrainSettings) -> dict[str, Any]:
-    """Pre-train as the settings say; returns what goes into ``summary.json``.
+    """Pre-train as the settings say; returns the contents of ``summary.json``.
 
     Raises:
         UserError: the settings do not fit the data or the machine.
     """
-    road = _ROADS[kind_of_pretraining(settings)]
-    is_open_ended = settings.steps is None and settings.budget is None
-    settings = road.with_defaults(settings)
+    resolved = resolve(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     check_free(settings.out)
-    road.check_data(settings)
+    _class_for(resolved).check_data(resolved)
     with alone_in(check_free(settings.out)):
-        run = begin_run(settings.out, "pretrain", settings)
-        if is_open_ended:
+        run = begin_run(settings.out, "pretrain", resolved)
+        if settings.steps is None and settings.budget is None:
             print(
-                f"Training for {settings.budget}: --budget or --steps says otherwise",
+                f"Training for {resolved.budget}: --budget or --steps says otherwise",
                 file=sys.stderr,
             )
-        return _run(settings, run, compute, is_resumed=False)
+        return _run(resolved, run, compute, is_resumed=False)
+
+
+def _class_for(settings: ResolvedPretrainSettings) -> type[Pretraining]:
+    return _PRETRAININGS[modality_of_objectives(settings) or "text"]
 
 
 def resume(settings: ResumeSettings) -> dict[str, Any]:
-    """Go on with a run from its last checkpoint, as its ``run.yaml`` says.
+    """Continue a run from its last checkpoint, as its ``run.yaml`` says.
 
     Raises:
-        UserError: there is no such run, or it has come to its end.
+        UserError: there is no such run, or it has ended.
     """
     run = Path(settings.run)
     if not (run / SETTINGS).exists():
@@ -115,10 +129,7 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     if kind in ("finetune", "demo"):
         what = "fine-tuning" if kind == "finetune" else "a demo"
         raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
-    original = dataclasses.replace(
-        from_yaml(PretrainSettings, run / SETTINGS, "pretrain"), out=str(run)
-    )
-    _check_complete(original, run / SETTINGS)
+    original = _read_resolved(run / SETTINGS, run)
     compute = choose_compute(original.device, original.precision, original.threads)
     with alone_in(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
@@ -128,36 +139,33 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         return _run(original, run, compute, is_resumed=True)
 
 
-def _check_complete(settings: PretrainSettings, file: Path) -> None:
-    """Refuse settings of a run in which something is left open, as none was when it began.
+def _read_resolved(file: Path, run: Path) -> ResolvedPretrainSettings:
+    """The settings that ``run.yaml`` holds, with ``out`` where the run is now.
 
     Raises:
         UserError: someone took a line out of the file; the message names it.
     """
-    open_fields = ["objectives"] if settings.objectives is None else []
-    if not open_fields:
-        road = _ROADS[kind_of_objectives(settings) or "text"]
-        closed = dataclasses.asdict(road.with_defaults(settings))
-        open_fields = [
-            name for name, value in dataclasses.asdict(settings).items() if value != closed[name]
-        ]
-    if open_fields:
-        raise UserError(f"{file}: {open_fields[0]} has no value: put it back as it was")
+    written = dataclasses.replace(from_yaml(PretrainSettings, file, "pretrain"), out=str(run))
+    modality = modality_of_objectives(written)
+    settings_class = _PRETRAININGS[modality or "text"].resolved_class
+    if name := settings_class.open_field(written):
+        raise UserError(f"{file}: {name} has no value: put it back as it was")
+    return settings_class.complete(written)
 
 
 def _run(
-    settings: PretrainSettings, run: Path, compute: Compute, is_resumed: bool
+    settings: ResolvedPretrainSettings, run: Path, compute: Compute, is_resumed: bool
 ) -> dict[str, Any]:
-    """Train from the last checkpoint, or from the start, to the end; write model and summary."""
-    assert settings.learning_rate is not None  # as is all else that with_defaults fills in
-    road = _ROADS[kind_of_objectives(settings) or "text"]
+    """Train to the end, from the last checkpoint or from the start; write model and summary."""
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
-    setup = road.set_up(settings, run, compute.device, is_resumed, is_new=checkpoint is None)
-    optimizer = build_optimizer(setup.model, settings, compute.dtype)
-    state = RunState(data_sha256=setup.data_sha256)
+    pretraining = _class_for(settings)(
+        settings, run, compute.device, is_resumed, is_new=checkpoint is None
+    )
+    optimizer = build_optimizer(pretraining.model, settings, compute.dtype)
+    state = RunState(data_sha256=pretraining.data_sha256)
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, setup.model, optimizer))
-        if state.data_sha256 != setup.data_sha256:
+        state = RunState(**load_checkpoint(checkpoint, pretraining.model, optimizer))
+        if state.data_sha256 != pretraining.data_sha256:
             raise UserError(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
                 "them back, or give the pretrain command again with another --out"
@@ -170,7 +178,7 @@ def _run(
     log = PretrainingLog(
         run / METRICS,
         title=f"pretrain {Path(settings.init or settings.encoder or '').name}",
-        setup=setup,
+        pretraining=pretraining,
         optimizer=optimizer,
         checkpoints=run / CHECKPOINTS,
         extent=extent,
@@ -184,9 +192,9 @@ def _run(
         with StopOnSignal() as stop:
             try:
                 train(
-                    setup.model,
+                    pretraining.model,
                     optimizer,
-                    setup.stages,
+                    pretraining.stages,
                     extent,
                     StepSettings(
                         settings.schedule,
@@ -198,11 +206,11 @@ def _run(
                     compute,
                     state,
                     log.after_step,
-                    setup.model.training_flops,
+                    pretraining.model.training_flops,
                     lambda: stop.requested,
-                    setup.count,
+                    pretraining.count,
                 )
-                if not all(weights.isfinite().all() for weights in setup.model.parameters()):
+                if not all(weights.isfinite().all() for weights in pretraining.model.parameters()):
                     raise NotFinite(f"the weights are not finite after step {state.step}")
             except NotFinite as error:
                 raise UserError(
@@ -213,22 +221,22 @@ def _run(
         try:
             if extent.progress(state) < 1.0:
                 raise KeyboardInterrupt
-            log.message(f"Measuring on the held-out {setup.held_out}")
-            result = setup.measure(None)
+            log.message(f"Measuring on the held-out {pretraining.held_out_unit}")
+            result = pretraining.measure(None)
         except KeyboardInterrupt:
             log.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
             raise
     summary = {
         "steps": state.step,
-        setup.counted: state.tokens,
+        pretraining.unit: state.tokens,
         "seconds": round(state.seconds, 3),
-        f"{setup.counted}_per_second": round(state.tokens / state.seconds, 1),
+        f"{pretraining.unit}_per_second": round(state.tokens / state.seconds, 1),
         "flops_utilization": round(state.flops / state.seconds / log.peak_flops, 4),
-        **dataclasses.asdict(result),
-        **setup.facts(),
+        **result,
+        **pretraining.facts(),
         "out": str(run),
     }
-    setup.save(run / MODEL_IN_RUN, summary)
+    pretraining.save(run / MODEL_IN_RUN, summary)
     write_summary(run, summary)
     remove_checkpoints(run / CHECKPOINTS)
     return summary

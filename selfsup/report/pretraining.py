@@ -24,11 +24,11 @@ from selfsup.report.training_curves import (
     throughput_tiles,
 )
 from selfsup.runs.reading import Run
+from selfsup.settings.objectives import TEXT_MEASUREMENTS
 
 # (key of a measurement on held-out data, label of its line)
-_ACCURACIES = (
-    ("held_out_mlm_accuracy", "masked tokens"),
-    ("held_out_nsp_accuracy", "next sentence"),
+_ACCURACIES = tuple(
+    (f"held_out_{number.key}", number.curve) for number in TEXT_MEASUREMENTS if number.curve
 )
 
 

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from selfsup.report import formatting
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
-from selfsup.settings.pretrain import IMAGE_OBJECTIVES
+from selfsup.settings.objectives import IMAGE_OBJECTIVES, LOSSES
 
-# The loss of a training step in the log; in a summary, the loss on held-out data.
-_LOSSES = ("mlm_loss", "nsp_loss", "inpainting_loss", "jigsaw_loss")
 _HELD_OUT = "held_out_"
 
 NamedRuns = list[tuple[str, Run]]
@@ -18,7 +16,7 @@ def final_state(run: Run) -> Record:
     """The summary's figures, or the last logged ones if the run has not ended."""
     state: Record = {}
     for line in run.metrics:
-        state |= {key: value for key, value in line.items() if key not in ("loss", *_LOSSES)}
+        state |= {key: value for key, value in line.items() if key not in ("loss", *LOSSES)}
     for name in [key for key in state if key.startswith(_HELD_OUT)]:
         state[name.removeprefix(_HELD_OUT)] = state[name]
     if "step" in state:

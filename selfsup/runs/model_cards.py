@@ -4,25 +4,18 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from selfsup.settings import PretrainSettings
 from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.settings.labelled_data import TAG
+from selfsup.settings.objectives import IMAGE_MEASUREMENTS, TEXT_MEASUREMENTS, Measurement
+from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.tasks.base import Task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.token_classification.tag_scheme import entities_in_a_pipeline
 
 
-def pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
+def pretraining_card(settings: ResolvedPretrainSettings, summary: dict[str, Any]) -> str:
     """The card of an encoder pre-trained on text: its data, its training and its scores."""
-    assert settings.objectives is not None
-    rows = [
-        ("masked-LM loss (nats a masked token)", summary["mlm_loss"], "{:.3f}"),
-        ("masked-LM accuracy", summary["mlm_accuracy"], "{:.1%}"),
-        ("next-sentence accuracy", summary["nsp_accuracy"], "{:.1%}"),
-    ]
-    table = "\n".join(
-        f"| {name} | {form.format(value)} |" for name, value, form in rows if value is not None
-    )
+    table = _measured(TEXT_MEASUREMENTS, summary)
     extent = f"{summary['steps']:,} steps, {summary['tokens']:,} tokens"
     return f"""---
 library_name: transformers
@@ -46,21 +39,9 @@ Use it with `selfsup fill-mask`, `selfsup finetune --encoder`, or
 """
 
 
-def image_pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
+def image_pretraining_card(settings: ResolvedPretrainSettings, summary: dict[str, Any]) -> str:
     """The card of an encoder pre-trained on images: its data, its training and its scores."""
-    assert settings.objectives is not None
-    rows = [
-        ("inpainting loss (of normalised pixels)", "inpainting_loss", "{:.3f}"),
-        ("squared error of the reconstructed pixels", "inpainting_pixel_error", "{:.5f}"),
-        ("the same, filling in the mean colour", "mean_colour_error", "{:.5f}"),
-        ("jigsaw: tiles put right", "jigsaw_accuracy", "{:.1%}"),
-        ("the same by chance", "jigsaw_chance", "{:.1%}"),
-    ]
-    table = "\n".join(
-        f"| {name} | {form.format(summary[key])} |"
-        for name, key, form in rows
-        if summary.get(key) is not None
-    )
+    table = _measured(IMAGE_MEASUREMENTS, summary)
     size, patch = settings.image_size, settings.patch_size
     return f"""---
 library_name: transformers
@@ -83,6 +64,15 @@ On {summary["held_out_images"]} held-out images:
 Use it with `selfsup finetune image-classification --encoder`, or
 `transformers.AutoModel.from_pretrained`.
 """
+
+
+def _measured(measurements: Sequence[Measurement], summary: dict[str, Any]) -> str:
+    """A row for each number that was measured and has a title."""
+    return "\n".join(
+        f"| {number.title} | {number.form.format(summary[number.key])} |"
+        for number in measurements
+        if number.title and summary.get(number.key) is not None
+    )
 
 
 _TEMPLATE = """\

@@ -2,15 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from selfsup.errors import UserError
 from selfsup.settings import shared_flags
 from selfsup.settings.fields import argument, check_values, flag, seconds_in
+from selfsup.settings.objectives import OBJECTIVES, choices_in_words
 
-TEXT_OBJECTIVES = ("mlm", "nsp")
-IMAGE_OBJECTIVES = ("inpainting", "jigsaw")
-OBJECTIVES = TEXT_OBJECTIVES + IMAGE_OBJECTIVES
 DEFAULT_BUDGET = "20m"
 
 # Flags that apply to one kind of data only. They are refused for the other kind.
@@ -100,9 +98,7 @@ class PretrainSettings:
         choices=("auto", "structured", "random"),
     )
     objectives: tuple[str, ...] | None = flag(
-        "training objectives. For text: mlm (masked language modelling), nsp (next-sentence "
-        "prediction). For images: inpainting (masked patches), jigsaw (positions of shuffled "
-        "tiles). By default both",
+        f"training objectives. {choices_in_words()}. By default both",
         default=None,
         group="Objective",
         choices=OBJECTIVES,
@@ -285,9 +281,52 @@ class ResumeSettings:
     run: str = argument("run folder of a pre-training run that stopped", metavar="RUN")
 
 
-def filled_in(settings: PretrainSettings, **defaults: Any) -> PretrainSettings:
-    """The settings with these values in place of None and "auto"."""
-    left_open = {
-        name: value for name, value in defaults.items() if getattr(settings, name) in (None, "auto")
-    }
-    return dataclasses.replace(settings, **left_open)
+@dataclass(frozen=True, kw_only=True)
+class ResolvedPretrainSettings(PretrainSettings):
+    """The settings of a run, in which nothing is left to be chosen; ``run.yaml`` holds these.
+
+    Either ``steps`` or ``budget`` is given, and either ``encoder`` or ``init``.
+    """
+
+    CHOSEN: ClassVar[tuple[str, ...]] = (
+        "objectives", "dropout", "batch_size", "learning_rate", "start", "optimizer",
+    )  # fmt: skip
+
+    objectives: tuple[str, ...] = dataclasses.field()
+    dropout: float = dataclasses.field()
+    batch_size: int = dataclasses.field()
+    learning_rate: float = dataclasses.field()
+
+    @classmethod
+    def complete(cls, settings: PretrainSettings, **chosen: Any) -> Self:
+        """The settings with what was chosen for the fields that are open (None, or "auto")."""
+        values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+        values |= {name: value for name, value in chosen.items() if values[name] in (None, "auto")}
+        return cls(**values)
+
+    @classmethod
+    def open_field(cls, settings: PretrainSettings) -> str | None:
+        """The first field that has no value, though it has one in every run; None if there is none.
+
+        ``budget`` stands for it and ``steps``, ``encoder`` for it and ``init``.
+        """
+        needed = set(cls.CHOSEN)
+        if settings.init is None:
+            needed.add("encoder")
+        if settings.steps is None:
+            needed.add("budget")
+        names = (field.name for field in dataclasses.fields(settings) if field.name in needed)
+        return next((name for name in names if getattr(settings, name) in (None, "auto")), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedImageSettings(ResolvedPretrainSettings):
+    """The settings of a run that learns from images."""
+
+    CHOSEN: ClassVar[tuple[str, ...]] = (
+        *ResolvedPretrainSettings.CHOSEN, "image_size", "patch_size", "mask_ratio",
+    )  # fmt: skip
+
+    image_size: int = dataclasses.field()
+    patch_size: int = dataclasses.field()
+    mask_ratio: float = dataclasses.field()

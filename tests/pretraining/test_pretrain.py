@@ -14,7 +14,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.train_tokenizer import train_tokenizer
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resume
-from selfsup.pretraining.text.model import TextPreTraining
+from selfsup.pretraining.text.model import TextPretrainingModel
 from selfsup.settings import PretrainSettings, ResumeSettings, TrainTokenizerSettings
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.training import loop
@@ -176,15 +176,15 @@ def test_held_out_documents_never_appear_in_training(tmp_path, monkeypatch):
     )
     (tmp_path / "texts.txt").write_text(texts, encoding="utf-8")
     seen: dict[bool, set[int]] = {True: set(), False: set()}
-    forward = TextPreTraining.forward
+    forward = TextPretrainingModel.forward
 
     def watched(self, batch):
         original = batch.input_ids.clone()
-        original[batch.masked_rows] = batch.masked_labels
+        original[batch.masked_rows] = batch.labels["mlm"]
         seen[self.training] |= set(original.tolist())
         return forward(self, batch)
 
-    monkeypatch.setattr(TextPreTraining, "forward", watched)
+    monkeypatch.setattr(TextPretrainingModel, "forward", watched)
     chosen = settings(
         tmp_path / "texts.txt", tmp_path / "run", held_out_fraction=0.2, steps=40, vocab_size=64
     )

@@ -6,11 +6,12 @@ import torch
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.vit import VitEncoder
-from selfsup.pretraining.images.model import IMAGE_OBJECTIVES, ImagePreTraining
-from selfsup.pretraining.run import build_optimizer
-from selfsup.pretraining.text.model import TEXT_OBJECTIVES, TextPreTraining
-from selfsup.pretraining.text.setup import with_defaults
+from selfsup.pretraining.images.model import ImagePretrainingModel
+from selfsup.pretraining.run import build_optimizer, resolve
+from selfsup.pretraining.text.model import TextPretrainingModel
 from selfsup.settings import PretrainSettings
+from selfsup.settings.objectives import IMAGE_OBJECTIVES, TEXT_OBJECTIVES
+from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.training.optimizers import set_learning_rate
 from tests.pretraining.images.toy_images import small_config
 
@@ -24,15 +25,17 @@ CONFIG = EncoderConfig(
 )
 
 
-def settings(optimizer: str, weight_decay: float = 0.03) -> PretrainSettings:
-    return PretrainSettings(
-        data=("texts",), out="run", optimizer=optimizer, learning_rate=1e-3,
-        weight_decay=weight_decay,
+def settings(optimizer: str, weight_decay: float = 0.03) -> ResolvedPretrainSettings:
+    return resolve(
+        PretrainSettings(
+            data=("texts",), out="run", encoder="bert-tiny", optimizer=optimizer,
+            learning_rate=1e-3, weight_decay=weight_decay,
+        )
     )  # fmt: skip
 
 
-def text_model() -> TextPreTraining:
-    return TextPreTraining(BertEncoder(CONFIG), TEXT_OBJECTIVES)
+def text_model() -> TextPretrainingModel:
+    return TextPretrainingModel(BertEncoder(CONFIG), TEXT_OBJECTIVES)
 
 
 def test_adamw_decays_matrices_and_no_vectors():
@@ -58,7 +61,7 @@ def learning_by_muon(model: torch.nn.Module) -> set[str]:
 
 @pytest.mark.parametrize("objectives", [IMAGE_OBJECTIVES, ("inpainting",), ("jigsaw",)])
 def test_of_images_muon_takes_the_encoders_layers_and_not_the_decoders(objectives):
-    model = ImagePreTraining(VitEncoder(small_config()), objectives)
+    model = ImagePretrainingModel(VitEncoder(small_config()), objectives)
     names = learning_by_muon(model)
     assert len(names) == 2 * 4
     assert all(name.startswith("encoder.layers.") for name in names)
@@ -106,7 +109,7 @@ def test_bert_mini_goes_by_muon_and_the_others_by_adamw():
         "bert-large": (256, 1e-4, 0.1, "random", "adamw"),
     }
     for encoder, expected in table.items():
-        filled = with_defaults(PretrainSettings(data=("texts",), out="run", encoder=encoder))
+        filled = resolve(PretrainSettings(data=("texts",), out="run", encoder=encoder))
         assert expected == (
             filled.batch_size, filled.learning_rate, filled.dropout, filled.start, filled.optimizer
         )  # fmt: skip

@@ -6,10 +6,11 @@ import pytest
 
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.errors import UserError
-from selfsup.pretraining.images.model import IMAGE_OBJECTIVES
-from selfsup.pretraining.text.model import TEXT_OBJECTIVES
+from selfsup.pretraining.images.model import image_objectives
+from selfsup.pretraining.text.model import text_objectives
 from selfsup.settings import PrepareSettings, PretrainSettings, pretrain
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
+from selfsup.settings.objectives import IMAGE_OBJECTIVES, OBJECTIVES, TEXT_OBJECTIVES
 from selfsup.tasks.registry import TASKS
 
 
@@ -18,8 +19,8 @@ def test_finetune_offers_the_tasks_of_the_table():
 
 
 def test_pretrain_offers_the_objectives_there_are():
-    assert set(pretrain.TEXT_OBJECTIVES) == set(TEXT_OBJECTIVES)
-    assert set(pretrain.IMAGE_OBJECTIVES) == set(IMAGE_OBJECTIVES)
+    assert tuple(each.name for each in text_objectives(OBJECTIVES)) == TEXT_OBJECTIVES
+    assert tuple(each.name for each in image_objectives(OBJECTIVES)) == IMAGE_OBJECTIVES
 
 
 def test_pretrain_names_every_size_of_encoder():

@@ -6,8 +6,10 @@ import torch
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
-from selfsup.pretraining.text.masked_lm import Masking
-from selfsup.pretraining.text.model import TEXT_OBJECTIVES, TextBatches, TextPreTraining
+from selfsup.pretraining.text.batches import TextBatches
+from selfsup.pretraining.text.masking import Masking
+from selfsup.pretraining.text.model import TextPretrainingModel, text_objectives
+from selfsup.settings.objectives import TEXT_OBJECTIVES
 from selfsup.training.compute import Compute
 from selfsup.training.loop import Extent, RunState, Stage, StepReport, StepSettings, train
 from tests.pretraining.text.corpus_of import SPECIAL, Documents, corpus_of, vocab_size_of
@@ -23,7 +25,7 @@ def batches_of(batch_size: int) -> TextBatches:
         corpus_of(DOCUMENTS),
         np.arange(len(DOCUMENTS)),
         Masking(0.3, "token", SPECIAL, VOCAB_SIZE, nowhere),
-        TEXT_OBJECTIVES,
+        text_objectives(TEXT_OBJECTIVES),
         max_length=24,
         batch_size=batch_size,
         seed=0,
@@ -42,7 +44,7 @@ def one_step(batches: TextBatches, accumulate: int) -> tuple[dict, StepReport]:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    model = TextPreTraining(BertEncoder(config), TEXT_OBJECTIVES)
+    model = TextPretrainingModel(BertEncoder(config), TEXT_OBJECTIVES)
     initialize(model, 0.1, seed=0)
     reports: list[StepReport] = []
     train(

@@ -1,6 +1,7 @@
-"""From what the user named as data to decoded images: they are decoded once, into the run's folder.
+"""From the sources that the user names to decoded images.
 
-It is also possible to name the folder in which another run has them.
+They are decoded once, into the run's folder. The folder of images that another run decoded may be
+named as a source too.
 """
 
 import os
@@ -14,21 +15,27 @@ from selfsup.errors import UserError
 from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images, median_shorter_side
 from selfsup.images.prepare import prepare_images
-from selfsup.pretraining.kind import is_image_shards, of_other_kind, refuse_runs
+from selfsup.pretraining.modality import (
+    is_image_shards,
+    of_other_modality,
+    refuse_runs,
+    shards_folder,
+)
 from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import ResolvedImageSettings
 from selfsup.shards.images import ImageShards
 
 IMAGES = "images"
 
-# Decoded images are a little larger than what the encoder sees: crops need not be enlarged much.
+# Images are decoded to a little more than the encoder's size, so that crops are not enlarged much.
 _ROOM = 1.25
 
 
 def check_images(settings: PretrainSettings) -> None:
-    """Complain of images that are not there before anything is written.
+    """Check the images before anything is written.
 
     Raises:
-        UserError: as ``pretraining_images``, as far as it can be known without decoding.
+        UserError: as ``pretraining_images``, as far as is known without decoding.
     """
     shards = _shards_folder(settings)
     if shards is not None:
@@ -42,22 +49,21 @@ def check_images(settings: PretrainSettings) -> None:
     _check_count(len(_files(settings)), ", ".join(settings.data))
 
 
-def pretraining_images(settings: PretrainSettings, run: Path, is_resumed: bool) -> ImageShards:
+def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: bool) -> ImageShards:
     """Open the decoded images that the settings name, or decode them into the run's folder.
 
     Args:
-        settings: name the data; the image size is chosen.
+        settings: name the data.
         run: the run's folder.
-        is_resumed: whether what lies in that folder was made under these same settings.
+        is_resumed: whether the folder's contents were made under these same settings.
 
     Raises:
-        UserError: there are none, too many of them are broken, or what was decoded is damaged.
+        UserError: there are none, too many are broken, or the decoded images are damaged.
     """
-    assert settings.image_size is not None
     folder = _shards_folder(settings)
     if folder is None:
         folder = run / IMAGES
-        # The files themselves are needed no more once all of them are decoded.
+        # The files themselves are not needed once all of them are decoded.
         if not (is_resumed and is_image_shards(folder)):
             files = _files(settings)
             print(f"Decoding {len(files):,} images into {folder}", file=sys.stderr)
@@ -90,26 +96,22 @@ def _files(settings: PretrainSettings) -> list[Path]:
     try:
         return [file for path in _paths(settings.data) for file in find_images(path)]
     except UserError as error:
-        raise of_other_kind(error, settings.data, "images") from None
+        raise of_other_modality(error, settings.data, "images") from None
 
 
 def _common_folder(sources: Sequence[str]) -> Path:
-    """The folder in which all of the sources lie, or which is the only one."""
+    """The only source, or the folder that all of the sources are in."""
     folders = [path if path.is_dir() else path.parent for path in _paths(sources)]
     return Path(os.path.commonpath(folders)) if len(folders) > 1 else folders[0]
 
 
 def _paths(sources: Sequence[str]) -> list[Path]:
-    """Several ones from the root on, so that a folder common to them can be found."""
+    """The sources' paths, absolute if there are several, so that a common folder can be found."""
     return [Path(source).absolute() if len(sources) > 1 else Path(source) for source in sources]
 
 
 def _shards_folder(settings: PretrainSettings) -> Path | None:
-    """The folder of decoded images among the data, which must then be all of it."""
-    folders = [Path(source) for source in settings.data if is_image_shards(Path(source))]
-    if folders and len(settings.data) > 1:
-        raise UserError(f"{folders[0]}: a folder of decoded images must be the only DATA")
-    return folders[0] if folders else None
+    return shards_folder(settings.data, is_image_shards, "decoded images")
 
 
 def _check_count(count: int, named: str) -> None:

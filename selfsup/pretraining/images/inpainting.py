@@ -1,6 +1,11 @@
-"""The decoder of inpainting: missing patches look at the visible ones.
+"""Inpainting: mask most patches of an image, predict their pixels (MAE: He et al. 2021, §3).
 
-Shapes: B images, n visible patches, m missing patches, E width of the decoder, H heads.
+The encoder reads the visible patches only. The decoder computes the missing patches only: each
+attends to the visible ones.
+
+Shapes: B images, S side of an image, p side of a patch, N patches of an image, of which n are
+visible, m of the N - n missing ones to be predicted, P = 3p² numbers in a patch, D width of the
+encoder, E of the decoder, H heads of the decoder.
 """
 
 import math
@@ -17,20 +22,281 @@ from selfsup.encoder.attention import attend
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.encoder.vit import VitEncoder, cut_windows, sine_positions, to_floats
+from selfsup.pretraining.images.batches import Crop, ImageHead, ImageObjective, TakeApart
 
-_HEAD_WIDTH = 32
+_ORDER = 0x494E5041494E54
+_VARIANCE_EPS = 1e-6  # as in MAE's released code
+_DECODER_DEPTH, _LEAST_DECODER_WIDTH, _HEAD_WIDTH = 2, 128, 32
+
+
+class Inpainting(ImageObjective):
+    """Prediction of masked patches."""
+
+    name = "inpainting"
+
+    def head(self, config: VitConfig) -> "InpaintingHead":
+        return InpaintingHead(config)
+
+    def puzzle(
+        self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart
+    ) -> "MaskedPatches":
+        return mask_patches(
+            crop(config.image_size),
+            examples,
+            config.patch_size,
+            how.mask_ratio,
+            how.seed,
+            how.epoch,
+            how.predicted_share,
+        )
+
+
+@dataclass(frozen=True)
+class MaskedPatches:
+    """Images taken apart into what the encoder reads and what is to be predicted.
+
+    Attributes:
+        visible: uint8 [B, n, P].
+        visible_positions: int64 [B, n], positions in the grid, row by row from 0.
+        missing: uint8 [B, m, P], those to be predicted.
+        missing_positions: int64 [B, m].
+    """
+
+    visible: Tensor
+    visible_positions: Tensor
+    missing: Tensor
+    missing_positions: Tensor
+
+    @property
+    def tokens_per_image(self) -> int:
+        """n."""
+        return self.visible_positions.shape[1]
+
+    @property
+    def predictions(self) -> int:
+        """B · m."""
+        return self.missing_positions.numel()
+
+    def to(self, device: torch.device) -> "MaskedPatches":
+        """The same patches on a device."""
+        return MaskedPatches(
+            self.visible.to(device),
+            self.visible_positions.to(device),
+            self.missing.to(device),
+            self.missing_positions.to(device),
+        )
+
+    def filled(self, missing: Tensor) -> Tensor:
+        """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
+
+        No missing patch may have been left out, so that m = N - n.
+
+        Args:
+            missing: [B, m, P], what to fill in for the missing patches; pixels from 0 to 1 if
+                floats, from 0 to 255 if uint8.
+        """
+        visible = self.visible
+        if missing.is_floating_point():
+            visible = visible.to(missing.dtype) / 255
+        positions = torch.cat([self.visible_positions, self.missing_positions], 1)  # [B, N]
+        patches = torch.cat([visible, missing], 1)
+        return torch.empty_like(patches).scatter_(
+            1, positions[..., None].expand_as(patches), patches
+        )
+
+    def mean_colour(self) -> Tensor:
+        """A patch of the visible patches' mean colour, from 0 to 1, float32 [B, 1, P]."""
+        images, visible, values = self.visible.shape
+        by_channel = self.visible.view(images, visible, 3, values // 3).float() / 255
+        colour = by_channel.mean((1, 3))  # [B, 3]
+        return colour.repeat_interleave(values // 3, 1)[:, None]
+
+
+def missing_count(patch_count: int, mask_ratio: float) -> int:
+    """How many of N patches are masked: about N × ratio, at least 1 and at most N - 1."""
+    return min(max(1, round(patch_count * mask_ratio)), patch_count - 1)
+
+
+def choose_visible(
+    examples: np.ndarray, patch_count: int, mask_ratio: float, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose which patches stay visible and which are masked; all choices are equally likely.
+
+    Args:
+        examples: int64 [B], the numbers of the images.
+        patch_count: N, at least 2.
+
+    Returns:
+        The visible positions, int64 [B, n], and the missing ones, int64 [B, m].
+    """
+    streams = hash64(seed, epoch, _ORDER, examples)[:, None]
+    order = np.argsort(hash64(np.arange(patch_count), after=streams), axis=1, kind="stable")
+    visible = patch_count - missing_count(patch_count, mask_ratio)
+    return order[:, :visible], order[:, visible:]
+
+
+def mask_patches(
+    images: np.ndarray,
+    examples: np.ndarray,
+    patch_size: int,
+    mask_ratio: float,
+    seed: int,
+    epoch: int,
+    predicted_share: float = 1.0,
+) -> MaskedPatches:
+    """Take images apart.
+
+    Args:
+        images: uint8 [B, S, S, 3]; S is a multiple of ``patch_size``.
+        examples: int64 [B], the numbers of the images.
+        predicted_share: the share of the missing patches to predict, at least one patch of each
+            image; a random choice of the others is left out.
+    """
+    patch_count = (images.shape[1] // patch_size) ** 2
+    visible, missing = choose_visible(examples, patch_count, mask_ratio, seed, epoch)
+    missing = missing[:, : max(1, round(missing.shape[1] * predicted_share))]
+    return MaskedPatches(
+        torch.from_numpy(cut_windows(images, visible, patch_size, patch_size)),
+        torch.from_numpy(visible),
+        torch.from_numpy(cut_windows(images, missing, patch_size, patch_size)),
+        torch.from_numpy(missing),
+    )
+
+
+class InpaintingHead(ImageHead):
+    """Predicts each missing patch: its values normalised, its mean and its standard deviation.
+
+    Every missing patch is predicted from the encoder's image token too, so that this token learns
+    to sum up the image. The loss is over missing patches only.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, config: VitConfig, width: int | None = None, depth: int = _DECODER_DEPTH
+    ) -> None:
+        """A head for an encoder of these sizes.
+
+        Args:
+            width: E, a multiple of 32; half of D but at least 128 if None.
+            depth: the decoder's layers.
+        """
+        super().__init__()
+        if width is None:
+            width = max(_LEAST_DECODER_WIDTH, config.hidden_size // 64 * 32)
+        self.visible = nn.Linear(config.hidden_size, width)
+        self.image = nn.Linear(config.hidden_size, width)  # its bias is MAE's mask token
+        self.register_buffer("positions", sine_positions(config.grid, width), persistent=False)
+        self.decoder = InpaintingDecoder(width, depth, config.hidden_act, config.layer_norm_eps)
+        self.values = nn.Linear(width, config.patch_values)
+        self.level = nn.Linear(width, 2)
+
+    def forward(
+        self, states: Tensor, visible_positions: Tensor, missing_positions: Tensor
+    ) -> "PredictedPatches":
+        """Predict missing patches.
+
+        Args:
+            states: [B, 1 + n, D], of the image token and the visible patches.
+            visible_positions: int64 [B, n].
+            missing_positions: int64 [B, m].
+        """
+        image = self.image(states[:, :1])  # [B, 1, E]
+        positions = self.positions.to(image.dtype)
+        visible = self.visible(states[:, 1:]) + F.embedding(visible_positions, positions)
+        missing = image + F.embedding(missing_positions, positions)
+        decoded = self.decoder(missing, visible)
+        return PredictedPatches(self.values(decoded).float(), self.level(decoded).float())
+
+    def predict(self, encoder: VitEncoder, masked: MaskedPatches) -> "PredictedPatches":
+        """Predict missing patches from the visible ones; the missing ones are not read."""
+        states = encoder(to_floats(masked.visible), masked.visible_positions)
+        return self(states, masked.visible_positions, masked.missing_positions)
+
+    def loss(self, encoder: VitEncoder, puzzle: MaskedPatches) -> tuple[Tensor, Tensor, int]:
+        """Mean loss, 0 (int64 scalar: nothing is right or wrong), number of missing patches."""
+        loss = self.predict(encoder, puzzle).loss(puzzle.missing)
+        none_right = torch.zeros((), dtype=torch.int64, device=loss.device)
+        return loss, none_right, puzzle.predictions
+
+    def measure(self, encoder: VitEncoder, puzzle: MaskedPatches) -> dict[str, float | Tensor]:
+        """The loss; the squared error of the pixels, from 0 to 1, and that of the mean colour."""
+        predicted = self.predict(encoder, puzzle)
+        truth = puzzle.missing.float() / 255
+        return {
+            "inpainting_loss": predicted.loss(puzzle.missing),
+            "inpainting_pixel_error": (predicted.pixels() - truth).square().mean(),
+            "mean_colour_error": (puzzle.mean_colour() - truth).square().mean(),
+        }
+
+    def forward_flops(self, puzzle: MaskedPatches) -> float:
+        """Floating-point operations of the matrix products on one image."""
+        visible, missing = puzzle.tokens_per_image, puzzle.missing_positions.shape[1]
+        width, encoder_width = self.visible.weight.shape
+        embedding = (1 + visible) * encoder_width * width
+        output = missing * width * (len(self.values.weight) + 2)
+        layer = DecoderLayer.forward_flops(width, missing, visible)
+        return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
+
+
+class PredictedPatches(NamedTuple):
+    """What the head predicts for missing patches, with pixels from -1 to 1.
+
+    Attributes:
+        values: float32 [B, m, P], normalised.
+        level: float32 [B, m, 2], mean and standard deviation.
+    """
+
+    values: Tensor
+    level: Tensor
+
+    def loss(self, missing: Tensor) -> Tensor:
+        """The squared error of the normalised values, of the means, and of the deviations.
+
+        The sum of three means over patches (MAE §3, "reconstruction target", has the first).
+
+        Args:
+            missing: the true patches, uint8 [B, m, P].
+        """
+        values, level = normalised(to_floats(missing))
+        return F.mse_loss(self.values, values) + 2 * F.mse_loss(self.level, level)
+
+    def pixels(self) -> Tensor:
+        """The patches' pixels, from 0 to 1, float32 [B, m, P]."""
+        mean, deviation = self.level.split(1, -1)
+        return ((mean + deviation.clamp(min=0) * self.values + 1) / 2).clamp(0, 1)
+
+
+def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Each patch minus its mean and divided by its standard deviation; and these two.
+
+    Args:
+        patches: floats [B, m, P].
+
+    Returns:
+        [B, m, P], and [B, m, 2].
+    """
+    # A layer norm is one pass over the patches, var_mean and a division are several. A layer norm
+    # divides by P where a sample's variance divides by P - 1; the factors correct for that.
+    count = patches.shape[-1]
+    ratio = (count - 1) / count
+    weight = patches.new_full((count,), math.sqrt(ratio))
+    values, mean, inverse = torch.native_layer_norm(
+        patches, [count], weight, None, _VARIANCE_EPS * ratio
+    )
+    return values, torch.cat([mean, (inverse * math.sqrt(ratio)).reciprocal()], -1)
 
 
 class InpaintingDecoder(nn.Module):
     """A stack of pre-norm layers that are computed for missing patches only.
 
-    Missing patches attend to the visible ones and not to each other, as each is predicted by itself
+    Missing patches attend to the visible ones and not to each other: each is predicted on its own
     (Fu et al. 2024, "Rethinking Patch Dependence for Masked Autoencoders", §3). MAE's decoder
     computes every layer for all patches.
     """
 
     def __init__(self, width: int, depth: int, activation: str, layer_norm_eps: float) -> None:
-        """``width`` is a multiple of 32; a head has 32."""
+        """``width`` is a multiple of 32, the width of a head."""
         super().__init__()
         self.visible_norm = nn.LayerNorm(width, eps=layer_norm_eps)
         self.layers = nn.ModuleList(
@@ -78,228 +344,3 @@ class DecoderLayer(nn.Module):
         """Floating-point operations of the matrix products on one image."""
         in_layer = missing * (1 + 1 + 8) * width**2 + visible * 2 * width**2
         return 2.0 * (in_layer + 2 * missing * visible * width)
-
-
-# Inpainting: hide most patches of an image, predict their pixels (MAE: He et al. 2021, §3).
-#
-# The encoder sees the visible patches only.
-#
-# Shapes: B images, S side of an image, p side of a patch, N patches of an image, of which n are
-# visible, m of the N - n missing ones to be predicted, P = 3p² numbers in a patch, D width of the
-# encoder, E of the decoder.
-
-
-_ORDER = 0x494E5041494E54
-_VARIANCE_EPS = 1e-6  # as in MAE's released code
-DECODER_DEPTH = 2
-# Of the missing patches, in training (Fu et al. 2024, §3.3): a step costs less, and in the same
-# time the loss is no worse (docs/log.md).
-PREDICTED_SHARE = 1 / 3
-_LEAST_DECODER_WIDTH = 128
-
-
-@dataclass(frozen=True)
-class HiddenPatches:
-    """Images taken apart into what the encoder sees and what is to be predicted.
-
-    Attributes:
-        visible: uint8 [B, n, P].
-        visible_places: int64 [B, n], where in the grid they stand, row by row from 0.
-        missing: uint8 [B, m, P], those to be predicted.
-        missing_places: int64 [B, m].
-    """
-
-    visible: Tensor
-    visible_places: Tensor
-    missing: Tensor
-    missing_places: Tensor
-
-    def to(self, device: torch.device) -> "HiddenPatches":
-        """The same patches on a device."""
-        return HiddenPatches(
-            self.visible.to(device),
-            self.visible_places.to(device),
-            self.missing.to(device),
-            self.missing_places.to(device),
-        )
-
-    def filled(self, missing: Tensor) -> Tensor:
-        """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
-
-        All missing patches must be there, so that m = N - n.
-
-        Args:
-            missing: [B, m, P], what to put where patches are missing; pixels from 0 to 1 if floats,
-                from 0 to 255 if uint8.
-        """
-        visible = self.visible
-        if missing.is_floating_point():
-            visible = visible.to(missing.dtype) / 255
-        places = torch.cat([self.visible_places, self.missing_places], 1)  # [B, N]
-        patches = torch.cat([visible, missing], 1)
-        return torch.empty_like(patches).scatter_(1, places[..., None].expand_as(patches), patches)
-
-
-def missing_count(patch_count: int, mask_ratio: float) -> int:
-    """How many of N patches are hidden: the nearest to N × ratio that leaves one of either kind."""
-    return min(max(1, round(patch_count * mask_ratio)), patch_count - 1)
-
-
-def choose_visible(
-    examples: np.ndarray, patch_count: int, mask_ratio: float, seed: int, epoch: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Choose which patches stay and which are hidden; all choices of so many are equally likely.
-
-    Args:
-        examples: int64 [B], the numbers of the images.
-        patch_count: N, at least 2.
-
-    Returns:
-        The places that are visible, int64 [B, n], and those that are missing, int64 [B, m].
-    """
-    streams = hash64(seed, epoch, _ORDER, examples)[:, None]
-    order = np.argsort(hash64(np.arange(patch_count), after=streams), axis=1, kind="stable")
-    visible = patch_count - missing_count(patch_count, mask_ratio)
-    return order[:, :visible], order[:, visible:]
-
-
-def hide_patches(
-    images: np.ndarray,
-    examples: np.ndarray,
-    patch_size: int,
-    mask_ratio: float,
-    seed: int,
-    epoch: int,
-    predicted_share: float = 1.0,
-) -> HiddenPatches:
-    """Take images apart.
-
-    Args:
-        images: uint8 [B, S, S, 3]; S is a multiple of ``patch_size``.
-        examples: int64 [B], the numbers of the images.
-        predicted_share: how much of the missing patches is to be predicted, at least one patch of
-            each image; the others, any of them, are left out.
-    """
-    patch_count = (images.shape[1] // patch_size) ** 2
-    visible, missing = choose_visible(examples, patch_count, mask_ratio, seed, epoch)
-    missing = missing[:, : max(1, round(missing.shape[1] * predicted_share))]
-    return HiddenPatches(
-        torch.from_numpy(cut_windows(images, visible, patch_size, patch_size)),
-        torch.from_numpy(visible),
-        torch.from_numpy(cut_windows(images, missing, patch_size, patch_size)),
-        torch.from_numpy(missing),
-    )
-
-
-class InpaintingHead(nn.Module):
-    """Predicts each missing patch: its values normalised, its mean and its standard deviation.
-
-    What the encoder's image token holds goes into every missing patch, so that it learns to sum up
-    the image. The loss is over missing patches alone.
-    """
-
-    positions: Tensor
-
-    def __init__(
-        self, config: VitConfig, width: int | None = None, depth: int = DECODER_DEPTH
-    ) -> None:
-        """A head for an encoder of these sizes.
-
-        Args:
-            width: E, a multiple of 32; without it half of D, at least 128.
-            depth: the decoder's layers.
-        """
-        super().__init__()
-        if width is None:
-            width = max(_LEAST_DECODER_WIDTH, config.hidden_size // 64 * 32)
-        self.visible = nn.Linear(config.hidden_size, width)
-        self.image = nn.Linear(config.hidden_size, width)  # its bias is MAE's mask token
-        self.register_buffer("positions", sine_positions(config.grid, width), persistent=False)
-        self.decoder = InpaintingDecoder(width, depth, config.hidden_act, config.layer_norm_eps)
-        self.values = nn.Linear(width, config.patch_values)
-        self.level = nn.Linear(width, 2)
-
-    def forward(
-        self, states: Tensor, visible_places: Tensor, missing_places: Tensor
-    ) -> "PredictedPatches":
-        """Predict missing patches.
-
-        Args:
-            states: [B, 1 + n, D], of the image token and the visible patches.
-            visible_places: int64 [B, n].
-            missing_places: int64 [B, m].
-        """
-        image = self.image(states[:, :1])  # [B, 1, E]
-        positions = self.positions.to(image.dtype)
-        visible = self.visible(states[:, 1:]) + F.embedding(visible_places, positions)
-        missing = image + F.embedding(missing_places, positions)
-        decoded = self.decoder(missing, visible)
-        return PredictedPatches(self.values(decoded).float(), self.level(decoded).float())
-
-    def predict(self, encoder: VitEncoder, hidden: HiddenPatches) -> "PredictedPatches":
-        """Predict missing patches from the visible ones; the missing ones are not read."""
-        states = encoder(to_floats(hidden.visible), hidden.visible_places)
-        return self(states, hidden.visible_places, hidden.missing_places)
-
-    def loss(self, encoder: VitEncoder, hidden: HiddenPatches) -> tuple[Tensor, Tensor, int]:
-        """Mean loss, 0 (int64 scalar: nothing is right or wrong), number of missing patches."""
-        loss = self.predict(encoder, hidden).loss(hidden.missing)
-        none_right = torch.zeros((), dtype=torch.int64, device=loss.device)
-        return loss, none_right, hidden.missing_places.numel()
-
-    def forward_flops(self, visible: int, missing: int) -> float:
-        """Floating-point operations of the matrix products on one image with n and m patches."""
-        width, encoder_width = self.visible.weight.shape
-        embedding = (1 + visible) * encoder_width * width
-        output = missing * width * (len(self.values.weight) + 2)
-        layer = DecoderLayer.forward_flops(width, missing, visible)
-        return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
-
-
-class PredictedPatches(NamedTuple):
-    """What the head says of missing patches, of pixels that go from -1 to 1.
-
-    Attributes:
-        values: float32 [B, m, P], normalised.
-        level: float32 [B, m, 2], mean and standard deviation.
-    """
-
-    values: Tensor
-    level: Tensor
-
-    def loss(self, missing: Tensor) -> Tensor:
-        """The squared error of the normalised values, of the means, and of the deviations.
-
-        Each is a mean over patches (MAE §3, "reconstruction target", of the first); they are added
-        up.
-
-        Args:
-            missing: what the patches are, uint8 [B, m, P].
-        """
-        values, level = normalised(to_floats(missing))
-        return F.mse_loss(self.values, values) + 2 * F.mse_loss(self.level, level)
-
-    def pixels(self) -> Tensor:
-        """The patches' pixels, from 0 to 1, float32 [B, m, P]."""
-        mean, deviation = self.level.split(1, -1)
-        return ((mean + deviation.clamp(min=0) * self.values + 1) / 2).clamp(0, 1)
-
-
-def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Each patch less its mean and over its standard deviation; and these two.
-
-    Args:
-        patches: floats [B, m, P].
-
-    Returns:
-        [B, m, P], and [B, m, 2].
-    """
-    # A layer norm is one pass over the patches where var_mean and a division are many. It divides
-    # by P where the variance of a sample has P - 1, which is made good by factors.
-    count = patches.shape[-1]
-    ratio = (count - 1) / count
-    weight = patches.new_full((count,), math.sqrt(ratio))
-    values, mean, inverse = torch.native_layer_norm(
-        patches, [count], weight, None, _VARIANCE_EPS * ratio
-    )
-    return values, torch.cat([mean, (inverse * math.sqrt(ratio)).reciprocal()], -1)

@@ -1,8 +1,8 @@
 """Jigsaw: shuffle the tiles of an image, tell where each belongs (Noroozi & Favaro 2016, §3).
 
 An image is a grid of cells, each a little larger than a tile. A tile is cut out of its cell at a
-random place, so that the edges of neighbours do not fit each other like those of a real puzzle. The
-encoder is told no tile's position.
+random offset, so that the edges of neighbouring tiles do not match. The encoder gets no position
+embeddings.
 
 Shapes: B images, c side of a cell, p side of a tile, G cells along a side of the image, N = G²
 tiles, P = 3p² numbers in a tile, D width.
@@ -20,9 +20,25 @@ from selfsup.counter_random import hash64, integers
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.encoder.vit import VitEncoder, cut_windows, to_floats
+from selfsup.pretraining.images.batches import Crop, ImageHead, ImageObjective, TakeApart
 
 _STREAM = 0x4A494753
 _ORDER, _DOWN, _ACROSS = range(3)
+
+
+class Jigsaw(ImageObjective):
+    """Prediction of where shuffled tiles belong."""
+
+    name = "jigsaw"
+
+    def head(self, config: VitConfig) -> "JigsawHead":
+        return JigsawHead(config)
+
+    def puzzle(
+        self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart
+    ) -> "ShuffledTiles":
+        images = crop(config.grid * cell_size(config.patch_size))
+        return shuffle_tiles(images, examples, config.patch_size, how.seed, how.epoch)
 
 
 @dataclass(frozen=True)
@@ -31,19 +47,29 @@ class ShuffledTiles:
 
     Attributes:
         tiles: uint8 [B, N, P].
-        places: int64 [B, N], where in the grid each belongs, row by row from 0.
+        positions: int64 [B, N], where in the grid each tile belongs, row by row from 0.
     """
 
     tiles: Tensor
-    places: Tensor
+    positions: Tensor
+
+    @property
+    def tokens_per_image(self) -> int:
+        """N."""
+        return self.positions.shape[1]
+
+    @property
+    def predictions(self) -> int:
+        """B · N."""
+        return self.positions.numel()
 
     def to(self, device: torch.device) -> "ShuffledTiles":
         """The same tiles on a device."""
-        return ShuffledTiles(self.tiles.to(device), self.places.to(device))
+        return ShuffledTiles(self.tiles.to(device), self.positions.to(device))
 
 
 def cell_size(tile_size: int) -> int:
-    """Side of a cell in pixels: a tile's, and a fifth of it to move in, at least one pixel."""
+    """Side of a cell in pixels: that of a tile and a fifth more, at least one pixel more."""
     return tile_size + max(1, round(tile_size / 5))
 
 
@@ -61,39 +87,39 @@ def shuffle_tiles(
         images: uint8 [B, G·c, G·c, 3].
         examples: int64 [B], the numbers of the images.
         tile_size: p.
-        cell: c, without it ``cell_size(tile_size)``; if it is p, tiles touch.
+        cell: c, ``cell_size(tile_size)`` if None; tiles touch if it is p.
     """
     cell = cell or cell_size(tile_size)
     tile_count = (images.shape[1] // cell) ** 2
     streams = hash64(seed, epoch, _STREAM, examples)[:, None]
     order = hash64(np.arange(tile_count), after=hash64(_ORDER, after=streams))
-    places = np.argsort(order, axis=1, kind="stable")
+    positions = np.argsort(order, axis=1, kind="stable")
     room = cell - tile_size + 1
-    down = integers(room, places, after=hash64(_DOWN, after=streams))
-    across = integers(room, places, after=hash64(_ACROSS, after=streams))
-    tiles = cut_windows(images, places, tile_size, cell, down, across)
-    return ShuffledTiles(torch.from_numpy(tiles), torch.from_numpy(places))
+    down = integers(room, positions, after=hash64(_DOWN, after=streams))
+    across = integers(room, positions, after=hash64(_ACROSS, after=streams))
+    tiles = cut_windows(images, positions, tile_size, cell, down, across)
+    return ShuffledTiles(torch.from_numpy(tiles), torch.from_numpy(positions))
 
 
-def in_order(tiles: Tensor, places: Tensor) -> Tensor:
-    """Put each tile in its place: the inverse of the shuffle.
+def in_order(tiles: Tensor, positions: Tensor) -> Tensor:
+    """Move each tile to its position: the inverse of the shuffle.
 
     Args:
         tiles: [B, N, P].
-        places: int64 [B, N], each of 0…N−1 once.
+        positions: int64 [B, N], each of 0…N−1 once.
     """
-    return torch.empty_like(tiles).scatter_(1, places[..., None].expand_as(tiles), tiles)
+    return torch.empty_like(tiles).scatter_(1, positions[..., None].expand_as(tiles), tiles)
 
 
-class JigsawHead(nn.Module):
-    """A tile's state and the image token's → a score for each place of the grid."""
+class JigsawHead(ImageHead):
+    """A tile's state and the image token's → a score for each position in the grid."""
 
     def __init__(self, config: VitConfig) -> None:
         """A head for an encoder of these sizes."""
         super().__init__()
         width = config.hidden_size
-        # The two meet before the activation: a linear score of the image token alone would be the
-        # same for all tiles of an image, and since they share out its places, be of no use.
+        # The two are added before the activation: a score from the image token alone would be the
+        # same for all tiles of an image, and so of no use.
         self.tile = nn.Linear(width, width)
         self.image = nn.Linear(width, width, bias=False)
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -105,34 +131,44 @@ class JigsawHead(nn.Module):
         return self.place(self.activation(tiles + image)).float()
 
     def scores(self, encoder: VitEncoder, shuffled: ShuffledTiles) -> Tensor:
-        """For each tile as it is given a score for each place, float32 [B, N, N]."""
+        """For each shuffled tile a score for each position, float32 [B, N, N]."""
         return self(encoder(to_floats(shuffled.tiles), None))
 
-    def loss(self, encoder: VitEncoder, shuffled: ShuffledTiles) -> tuple[Tensor, Tensor, int]:
+    def loss(self, encoder: VitEncoder, puzzle: ShuffledTiles) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of tiles put right (int64 scalar), number of tiles.
 
         By chance one tile in N is put right.
         """
-        scores = self.scores(encoder, shuffled).flatten(0, 1)
-        places = shuffled.places.flatten()
-        loss = F.cross_entropy(scores, places)
-        return loss, (scores.detach().argmax(-1) == places).sum(), len(places)
+        scores = self.scores(encoder, puzzle).flatten(0, 1)
+        positions = puzzle.positions.flatten()
+        loss = F.cross_entropy(scores, positions)
+        return loss, (scores.detach().argmax(-1) == positions).sum(), len(positions)
 
-    def forward_flops(self, tile_count: int) -> float:
+    def measure(self, encoder: VitEncoder, puzzle: ShuffledTiles) -> dict[str, float | Tensor]:
+        """The loss; the share of tiles whose best score is the right position's; that by chance."""
+        loss, right, tiles = self.loss(encoder, puzzle)
+        return {
+            "jigsaw_loss": loss,
+            "jigsaw_accuracy": right / tiles,
+            "jigsaw_chance": 1 / encoder.config.patch_count,
+        }
+
+    def forward_flops(self, puzzle: ShuffledTiles) -> float:
         """Floating-point operations of the matrix products on one image."""
-        places, width = self.place.weight.shape
-        return 2.0 * ((1 + tile_count) * width**2 + tile_count * width * places)
+        tiles = puzzle.tokens_per_image
+        positions, width = self.place.weight.shape
+        return 2.0 * ((1 + tiles) * width**2 + tiles * width * positions)
 
 
 def best_arrangement(scores: Tensor) -> Tensor:
-    """Give each tile a place of its own such that their scores are best in sum.
+    """Give each tile a position of its own so that the sum of the scores is greatest.
 
     Args:
         scores: floats [B, N, N], as ``JigsawHead.scores`` gives them.
 
     Returns:
-        places, int64 [B, N] on the CPU.
+        positions, int64 [B, N] on the CPU.
     """
     log_shares = scores.detach().log_softmax(-1).cpu().double().numpy()
-    places = [linear_sum_assignment(-image)[1] for image in log_shares]
-    return torch.from_numpy(np.stack(places).astype(np.int64))
+    positions = [linear_sum_assignment(-image)[1] for image in log_shares]
+    return torch.from_numpy(np.stack(positions).astype(np.int64))

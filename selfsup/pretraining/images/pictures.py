@@ -1,4 +1,4 @@
-"""A few held-out images as an image model sees them and fills them in, for a person to look at.
+"""Pictures of a few held-out images: what the model reads, and what it makes of it.
 
 Shapes: B images, S side of an image, p side of a patch or tile, G = S/p, N = G² patches,
 P = 3p² numbers in a patch.
@@ -6,6 +6,7 @@ P = 3p² numbers in a patch.
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.encoder.vit import unpatchify
-from selfsup.pretraining.images.held_out import HeldOutImages, mean_colour
-from selfsup.pretraining.images.inpainting import HiddenPatches, InpaintingHead
+from selfsup.encoder.vit import VitEncoder, unpatchify
+from selfsup.pretraining.images.batches import HeldOutImages
+from selfsup.pretraining.images.inpainting import InpaintingHead, MaskedPatches
 from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
-from selfsup.pretraining.images.model import ImagePreTraining
+from selfsup.pretraining.images.model import ImagePretrainingModel
 
 PICTURES, CONTENTS = "pictures", "pictures.json"
 _MOST = 6
-# Smaller pictures are enlarged by a whole factor, so that their pixels stay what they are.
+# Smaller pictures are enlarged by a whole factor, so that their pixels stay sharp.
 _SMALLEST_SIDE = 144
 _GREY, _RED = (128, 128, 128), (230, 30, 60)
 
@@ -31,19 +32,20 @@ Record = dict[str, Any]
 
 
 def write_pictures(
-    folder: Path, model: ImagePreTraining, held_out: HeldOutImages, device: torch.device
+    folder: Path, model: ImagePretrainingModel, held_out: HeldOutImages, device: torch.device
 ) -> None:
     """Write PNG files of the first few held-out images, and ``pictures.json`` about them.
 
-    For inpainting: ``NN-original.png``, ``NN-visible.png`` (what is missing is grey) and
-    ``NN-reconstruction.png``. For jigsaw: ``NN-tiles.png`` (in their places), ``NN-shuffled.png``
-    and ``NN-restored.png``, where each tile has a place of its own, and a red frame if it is wrong.
+    For inpainting: ``NN-original.png``, ``NN-visible.png`` (missing patches are grey) and
+    ``NN-reconstruction.png``. For jigsaw: ``NN-tiles.png`` (in the right order),
+    ``NN-shuffled.png``, and ``NN-restored.png``, in which each tile has a position of its own and
+    tiles in a wrong one have a red frame. An objective that has no pictures is left out.
     ``pictures.json`` lists for each image the names of its files, and ``pixel_error`` and
     ``mean_colour_error`` (mean squared errors of the missing pixels, from 0 to 1), ``tiles_right``
     and ``tile_count``.
 
     Raises:
-        UserError: the disk is full, read-only or not yours.
+        UserError: the disk is full or cannot be written to.
     """
     batch = held_out.batch(0, _MOST).to(device)
     patch = model.encoder.config.patch_size
@@ -53,62 +55,65 @@ def write_pictures(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        if model.inpainting is not None and batch.hidden is not None:
-            _inpainting(folder, records, model, model.inpainting, batch.hidden, patch)
-        if model.jigsaw is not None and batch.shuffled is not None:
-            _jigsaw(folder, records, model, model.jigsaw, batch.shuffled, patch)
+        for name, draw in _DRAW.items():
+            if name in model.heads and name in batch.puzzles:
+                head, puzzle = model.heads[name], batch.puzzles[name]
+                draw(folder, records, model.encoder, head, puzzle, patch)
     model.train(was_training)
     text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / CONTENTS, text.encode())
 
 
-def _inpainting(
+def _draw_inpainting(
     folder: Path,
     records: list[Record],
-    model: ImagePreTraining,
+    encoder: VitEncoder,
     head: InpaintingHead,
-    hidden: HiddenPatches,
+    masked: MaskedPatches,
     patch: int,
 ) -> None:
-    predicted = head.predict(model.encoder, hidden).pixels()
-    truth = hidden.missing.float() / 255
+    predicted = head.predict(encoder, masked).pixels()
+    truth = masked.missing.float() / 255
     stages = {
         "original": truth,
         "visible": torch.full_like(truth, _GREY[0] / 255),
         "reconstruction": predicted,
     }
     for stage, missing in stages.items():
-        pictures = _pixels(unpatchify(hidden.filled(missing), patch))
+        pictures = _pixels(unpatchify(masked.filled(missing), patch))
         for number, record in enumerate(records):
             record[stage] = _write(folder, number, stage, pictures[number])
-    errors = {"pixel_error": predicted, "mean_colour_error": mean_colour(hidden)}
+    errors = {"pixel_error": predicted, "mean_colour_error": masked.mean_colour()}
     for name, filled_in in errors.items():
         each = (filled_in - truth).square().mean((1, 2)).tolist()
         for record, error in zip(records, each, strict=True):
             record[name] = round(error, 6)
 
 
-def _jigsaw(
+def _draw_jigsaw(
     folder: Path,
     records: list[Record],
-    model: ImagePreTraining,
+    encoder: VitEncoder,
     head: JigsawHead,
     shuffled: ShuffledTiles,
     patch: int,
 ) -> None:
-    found = best_arrangement(head.scores(model.encoder, shuffled))  # [B, N]
-    tiles, places = shuffled.tiles.cpu(), shuffled.places.cpu()
-    as_given = torch.arange(places.shape[1]).expand_as(places)
-    for stage, arrangement in (("tiles", places), ("shuffled", as_given), ("restored", found)):
-        right = in_order((arrangement == places)[..., None], arrangement)[..., 0]
+    found = best_arrangement(head.scores(encoder, shuffled))  # [B, N]
+    tiles, positions = shuffled.tiles.cpu(), shuffled.positions.cpu()
+    as_given = torch.arange(positions.shape[1]).expand_as(positions)
+    for stage, arrangement in (("tiles", positions), ("shuffled", as_given), ("restored", found)):
+        right = in_order((arrangement == positions)[..., None], arrangement)[..., 0]
         pictures = _pixels(unpatchify(in_order(tiles, arrangement), patch).float() / 255)
         for number, record in enumerate(records):
             is_wrong = ~right[number].numpy() if stage == "restored" else None
             framed = _framed(pictures[number], patch, is_wrong)
             record[stage] = _write(folder, number, stage, framed)
     for number, record in enumerate(records):
-        record["tiles_right"] = int((found[number] == places[number]).sum())
-        record["tile_count"] = places.shape[1]
+        record["tiles_right"] = int((found[number] == positions[number]).sum())
+        record["tile_count"] = positions.shape[1]
+
+
+_DRAW: dict[str, Callable[..., None]] = {"inpainting": _draw_inpainting, "jigsaw": _draw_jigsaw}
 
 
 def _pixels(images: Tensor) -> np.ndarray:
@@ -117,12 +122,12 @@ def _pixels(images: Tensor) -> np.ndarray:
 
 
 def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.ndarray:
-    """Tiles apart from each other: each in a frame one pixel wide, red where it is wrong.
+    """Put each tile in a frame one pixel wide, red if the tile is wrong.
 
     Args:
         picture: uint8 [S, S, 3].
         patch: p.
-        is_wrong: bool [N], or None where nothing is right or wrong.
+        is_wrong: bool [N]; None if no tile is right or wrong.
 
     Returns:
         uint8 [G·(p + 2), G·(p + 2), 3], the tiles enlarged where they are small.

@@ -1,36 +1,57 @@
-"""From what the user named as data to shards: what is missing (tokenizer, shards) is made."""
+"""From the sources that the user names to token shards: a missing tokenizer and shards are made.
 
+``--extend-vocabulary`` makes a tokenizer too: that of a model, with tokens of the new text.
+"""
+
+import dataclasses
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
+from selfsup.atomic_files import write_bytes
 from selfsup.corpus.prepare import prepare
+from selfsup.corpus.readers.documents import Document
 from selfsup.corpus.readers.inputs import find_inputs
+from selfsup.corpus.text import clean_paragraphs
+from selfsup.corpus.tokenizer.extension import ExtensionReport, extend_tokenizer, pieces_of_token
+from selfsup.corpus.tokenizer.fast_wordpiece import cuts_at_spaces, word_cutter
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.training import count_words
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.corpus.train_tokenizer import sample_documents
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
-from selfsup.pretraining.kind import is_token_shards, of_other_kind, refuse_runs
-from selfsup.pretraining.text.extend_vocabulary import check_extensible, write_extended_tokenizer
-from selfsup.pretraining.text.model import TEXT_OBJECTIVES
+from selfsup.pretraining.modality import (
+    is_token_shards,
+    of_other_modality,
+    refuse_runs,
+    shards_folder,
+)
+from selfsup.pretraining.text.model import text_objectives
 from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 
-# Large enough for words to be whole, small enough for the output layer to cost little on a CPU.
+# Large enough to keep most words whole, small enough for a cheap output layer on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
 _OF_RAW_TEXT = ("text_field", "text_documents", "language", "lowercase", "max_bad_fraction")
 TOKENIZER, SHARDS = "tokenizer", "shards"
+EXTENSION_REPORT = "vocabulary_extension.json"
+# Above this share of unknown words another tokenizer is the better choice.
+_MANY_UNKNOWN = 0.01
 
 
-def check_data(settings: PretrainSettings) -> None:
-    """Complain of data that is not there before anything is written.
+def check_data(settings: ResolvedPretrainSettings) -> None:
+    """Check the data before anything is written.
 
     Raises:
-        UserError: as ``pretraining_shards``, as far as it can be known without reading the text.
+        UserError: as ``pretraining_shards``, as far as is known without reading the text.
     """
     shards = _shards_folder(settings)
     if shards is None:
@@ -38,7 +59,7 @@ def check_data(settings: PretrainSettings) -> None:
         try:
             find_inputs(settings.data)
         except UserError as error:
-            raise of_other_kind(error, settings.data, "text") from None
+            raise of_other_modality(error, settings.data, "text") from None
         _check_tokenizer_for_raw_text(settings)
     elif settings.extend_vocabulary is not None:
         raise UserError(
@@ -49,7 +70,7 @@ def check_data(settings: PretrainSettings) -> None:
         _check_tokenizer(settings, open_shards(shards))
 
 
-def _refuse_flags_of_raw_text(settings: PretrainSettings, shards: Path) -> None:
+def _refuse_flags_of_raw_text(settings: ResolvedPretrainSettings, shards: Path) -> None:
     for name in _OF_RAW_TEXT:
         if getattr(settings, name) != getattr(PretrainSettings, name):
             raise UserError(
@@ -58,13 +79,13 @@ def _refuse_flags_of_raw_text(settings: PretrainSettings, shards: Path) -> None:
             )
 
 
-def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) -> Shards:
+def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed: bool) -> Shards:
     """Open the shards that the settings name, or make them in the run's folder.
 
     Args:
         settings: name the data, and how to read it.
         run: the run's folder.
-        is_resumed: whether what lies in that folder was made under these same settings.
+        is_resumed: whether the folder's contents were made under these same settings.
 
     Raises:
         UserError: the data, or the tokenizer for it, is missing, damaged or does not fit.
@@ -75,7 +96,7 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
         _check_tokenizer(settings, shards)
         return shards
     if is_resumed and (run / SHARDS / "manifest.json").exists():
-        # The text itself is needed no more.
+        # The text itself is not needed any more.
         return _shards_of_this_run(settings, run)
     tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
     print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
@@ -98,11 +119,11 @@ def pretraining_shards(settings: PretrainSettings, run: Path, is_resumed: bool) 
     return open_shards(run / SHARDS)
 
 
-def _shards_of_this_run(settings: PretrainSettings, run: Path) -> Shards:
-    """What the run made of its text before it stopped.
+def _shards_of_this_run(settings: ResolvedPretrainSettings, run: Path) -> Shards:
+    """The shards that the run made before it stopped.
 
     Raises:
-        UserError: it was made of another text than ``run.yaml`` names.
+        UserError: they were made from other text than ``run.yaml`` names.
     """
     shards = open_shards(run / SHARDS)
     made_of = read_manifest(run / SHARDS, TOKEN_SHARDS)["sources"]
@@ -114,15 +135,13 @@ def _shards_of_this_run(settings: PretrainSettings, run: Path) -> Shards:
     return shards
 
 
-def _shards_folder(settings: PretrainSettings) -> Path | None:
-    """The folder of shards among the data, which must then be all of it; None for raw text."""
-    folders = [Path(data) for data in settings.data if is_token_shards(Path(data))]
-    if folders and len(settings.data) > 1:
-        raise UserError(f"{folders[0]}: a folder of shards must be the only DATA")
-    return folders[0] if folders else None
+def _shards_folder(settings: ResolvedPretrainSettings) -> Path | None:
+    return shards_folder(settings.data, is_token_shards, "shards")
 
 
-def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: bool) -> Path:
+def _tokenizer_for_raw_text(
+    settings: ResolvedPretrainSettings, run: Path, is_resumed: bool
+) -> Path:
     if settings.tokenizer is not None:
         return Path(settings.tokenizer)
     folder = run / TOKENIZER
@@ -135,14 +154,8 @@ def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: b
             write_extended_tokenizer(settings, model, folder)
     elif not is_there:
         print(f"Training a tokenizer in {folder}", file=sys.stderr)
-        documents = sample_documents(
-            settings.data,
-            text_field=settings.text_field,
-            text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
-            max_bad_fraction=settings.max_bad_fraction,
-        )
         tokenizer = train_tokenizer(
-            (document.text for document in documents),
+            (document.text for document in _sample(settings)),
             vocab_size=settings.vocab_size or DEFAULT_VOCAB_SIZE,
             lowercase=settings.lowercase,
             allow_fewer=settings.vocab_size is None,
@@ -151,8 +164,18 @@ def _tokenizer_for_raw_text(settings: PretrainSettings, run: Path, is_resumed: b
     return folder
 
 
-def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
-    """Which tokenizer cuts the text must be clear, and it must be the model's own.
+def _sample(settings: ResolvedPretrainSettings) -> Iterator[Document]:
+    """Documents of the raw text, enough to make a tokenizer of."""
+    return sample_documents(
+        settings.data,
+        text_field=settings.text_field,
+        text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
+        max_bad_fraction=settings.max_bad_fraction,
+    )
+
+
+def _check_tokenizer_for_raw_text(settings: ResolvedPretrainSettings) -> None:
+    """Check that the flags agree on a tokenizer, which must be the model's own with --init.
 
     Raises:
         UserError: flags that do not go together, or a tokenizer that cannot be read.
@@ -179,27 +202,28 @@ def _check_tokenizer_for_raw_text(settings: PretrainSettings) -> None:
         check_extensible(own, model)
 
 
-def _tokenizer_of_init(settings: PretrainSettings, model: Path) -> Tokenizer:
-    """The tokenizer of the model that the run goes on from.
+def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Tokenizer:
+    """The tokenizer of the model of --init.
 
     Raises:
-        UserError: it does not fit the model, or the model cannot learn what is asked for.
+        UserError: it does not fit the model, or the model cannot learn the objectives.
     """
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
-    if "nsp" in (settings.objectives or TEXT_OBJECTIVES) and config.type_vocab_size < 2:
-        raise UserError(
-            f"--init {model}: tells no two segments apart (type_vocab_size "
-            f"{config.type_vocab_size}), as next sentences need: add --objectives mlm"
-        )
+    for objective in text_objectives(settings.objectives):
+        if objective.segments > config.type_vocab_size:
+            raise UserError(
+                f"--init {model}: tells no two segments apart (type_vocab_size "
+                f"{config.type_vocab_size}), as {objective.name} needs: add --objectives mlm"
+            )
     return own
 
 
-def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
-    """The tokenizer beside the shards must be theirs, and so must be those that the flags name.
+def _check_tokenizer(settings: ResolvedPretrainSettings, shards: Shards) -> None:
+    """Check that the tokenizer beside the shards, and those that flags name, made the shards.
 
     Raises:
-        UserError: one is another.
+        UserError: one of them did not.
     """
     if settings.vocab_size is not None and settings.vocab_size != shards.vocab_size:
         raise UserError(
@@ -224,3 +248,75 @@ def _check_tokenizer(settings: PretrainSettings, shards: Shards) -> None:
 
 def _made(tokenizer: Tokenizer, shards: Shards) -> bool:
     return tokenizer_sha256(tokenizer) == shards.manifest["tokenizer_sha256"]
+
+
+def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, folder: Path) -> None:
+    """Add the tokens that shorten the text most to a model's tokenizer, and print the effect.
+
+    Args:
+        settings: name the text, and how many tokens to add.
+        model: the model's folder.
+        folder: where the tokenizer and the report, ``vocabulary_extension.json``, are written.
+
+    Raises:
+        UserError: the tokenizer cannot be extended, or the text cannot be read.
+    """
+    wanted = settings.extend_vocabulary
+    assert wanted is not None
+    tokenizer = load_tokenizer(model)
+    check_extensible(tokenizer, model)
+    print(f"Looking for tokens that shorten the text, for {folder}", file=sys.stderr)
+    paragraphs = (
+        line for document in _sample(settings) for line in clean_paragraphs(document.text)
+    )
+    word_counts = count_words(paragraphs, word_cutter(tokenizer))
+    if not word_counts:
+        raise UserError("the corpus holds no text: name another corpus")
+    extended, report = extend_tokenizer(tokenizer, word_counts, wanted)
+    print(_in_words(report, wanted), file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / EXTENSION_REPORT, (json.dumps(dataclasses.asdict(report)) + "\n").encode())
+    save_tokenizer(extended, folder)
+
+
+def read_extension_report(folder: Path) -> dict[str, Any] | None:
+    """The report beside an extended tokenizer; None if there is none."""
+    path = folder / EXTENSION_REPORT
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def new_tokens(old: Tokenizer, new: Tokenizer) -> dict[int, list[int]]:
+    """The ids of tokens that only the new tokenizer has, and the ids of their old pieces."""
+    known = old.get_vocab()
+    return {
+        number: pieces_of_token(old, token)
+        for token, number in sorted(new.get_vocab().items(), key=lambda entry: entry[1])
+        if token not in known
+    }
+
+
+def check_extensible(tokenizer: Tokenizer, model: Path) -> None:
+    """Refuse a tokenizer that does not split text into words by BERT's rules.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not cuts_at_spaces(json.loads(tokenizer.to_str())):
+        raise UserError(
+            f"--extend-vocabulary: the tokenizer of {model} is not WordPiece with BERT's rules: "
+            "leave this flag out"
+        )
+
+
+def _in_words(report: ExtensionReport, wanted: int) -> str:
+    fewer = f" (no more would shorten this text, of {wanted:,})" if report.added < wanted else ""
+    said = (
+        f"Added {report.added:,} tokens{fewer}: {report.tokens_per_word_before:.3f} tokens a word "
+        f"before, {report.tokens_per_word_after:.3f} after"
+    )
+    if report.unknown_words > _MANY_UNKNOWN:
+        said += (
+            f"; {report.unknown_words:.1%} of the words hold characters that this vocabulary "
+            "lacks and stay [UNK]: a model with a tokenizer of its own may do better here"
+        )
+    return said

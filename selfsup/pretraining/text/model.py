@@ -1,129 +1,56 @@
-"""Pre-training on text: batches with something hidden, and the model that predicts it.
+"""The model of pre-training on text, an encoder with a head for each objective, and its folder.
 
-What adding an objective takes is in CONTRIBUTING.md.
+Hugging Face's model folders hold the encoder and the heads that ``transformers`` knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfsup.counter_random import permutation
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.packing import Packing, Queries
-from selfsup.pretraining.text.batch import TextBatch, TextStates
-from selfsup.pretraining.text.masked_lm import MaskedLMHead, Masking
-from selfsup.pretraining.text.next_sentence import NextSentenceHead, SentencePairs
-from selfsup.pretraining.text.sequences import FullSequences, SequencePlan, TextCorpus
+from selfsup.encoder.huggingface.config import config_of, read_config
+from selfsup.encoder.huggingface.folder import LoadReport, load_weights, read_weights, save_model
+from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
+from selfsup.errors import UserError
+from selfsup.pretraining.text.batches import TextBatch, TextHead, TextObjective, TextStates
+from selfsup.pretraining.text.masked_lm import MaskedLM
+from selfsup.pretraining.text.next_sentence import NextSentence
 
-TEXT_OBJECTIVES = ("mlm", "nsp")
-_ORDER = 0x4F52444552
-
-
-class TextBatches:
-    """The batches of a run of one maximum length, each a function of (seed, step).
-
-    Holds the plan of the epoch in use; asking for another epoch's step plans that one.
-
-    Attributes:
-        epoch: the epoch in use, -1 before the first step is asked for.
-        end_step: the first step after that epoch.
-    """
-
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        masking: Masking,
-        objectives: Sequence[str],
-        max_length: int,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self._corpus, self._documents, self._masking = corpus, documents, masking
-        self._objectives, self._max_length = tuple(objectives), max_length
-        self._batch_size, self._seed = batch_size, seed
-        self.epoch = -1
-        self.end_step = 0
-        self._first_step = 0
-
-    def __getitem__(self, step: int) -> TextBatch:
-        """The batch of a step, counted from 0; those of an epoch differ by one sequence at most."""
-        if step < self._first_step:
-            self.epoch, self.end_step = -1, 0
-        while step >= self.end_step:
-            self._begin_epoch(self.epoch + 1)
-        steps = self.end_step - self._first_step
-        first, last = (len(self._order) * (step - self._first_step + i) // steps for i in (0, 1))
-        examples = self._order[first:last]
-        return build_batch(self._plan, examples, self._masking, self._seed, self.epoch)
-
-    def _begin_epoch(self, epoch: int) -> None:
-        self._plan = plan_sequences(
-            self._corpus,
-            self._documents,
-            self._masking,
-            self._objectives,
-            self._max_length,
-            self._seed,
-            epoch,
-        )
-        self._order = permutation(len(self._plan), self._seed, epoch, _ORDER)
-        steps = -(-len(self._plan) // self._batch_size)
-        self.epoch, self._first_step = epoch, self.end_step
-        self.end_step += steps
+# In the order in which a model holds its heads, and in which losses are computed.
+_OBJECTIVES: tuple[TextObjective, ...] = (MaskedLM(), NextSentence())
+_WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
+_OUTPUT_BIAS = "cls.predictions.bias"
 
 
-def plan_sequences(
-    corpus: TextCorpus,
-    documents: np.ndarray,
-    masking: Masking,
-    objectives: Sequence[str],
-    max_length: int,
-    seed: int,
-    epoch: int,
-) -> SequencePlan:
-    """Cut the documents into sequences: pairs if next sentences are predicted, else full ones."""
-    kind = SentencePairs if "nsp" in objectives else FullSequences
-    return kind(corpus, documents, masking.special, max_length, seed, epoch)
+def text_objectives(names: Sequence[str]) -> tuple[TextObjective, ...]:
+    """The objectives with these names."""
+    return tuple(objective for objective in _OBJECTIVES if objective.name in names)
 
 
-def build_batch(
-    plan: SequencePlan, examples: np.ndarray, masking: Masking, seed: int, epoch: int
-) -> TextBatch:
-    """Build sequences, hide tokens in them, and hand them over as tensors."""
-    sequences = plan.take(examples)
-    input_ids, masked_rows, masked_labels = masking.hide(sequences, seed, epoch)
-    is_random_next = sequences.is_random_next
-    packing = Packing.from_lengths(torch.from_numpy(sequences.lengths))
-    masked = torch.from_numpy(masked_rows)
-    return TextBatch(
-        input_ids=torch.from_numpy(input_ids),
-        token_type_ids=torch.from_numpy(sequences.token_type_ids),
-        packing=packing,
-        masked_rows=masked,
-        masked_labels=torch.from_numpy(masked_labels),
-        next_sentence_label=None if is_random_next is None else torch.from_numpy(is_random_next),
-        queries=Queries.at(torch.cat([packing.first_rows, masked]), packing),
-    )
-
-
-class TextPreTraining(nn.Module):
+class TextPretrainingModel(nn.Module):
     """An encoder with a head for each objective."""
 
     def __init__(self, encoder: BertEncoder, objectives: Sequence[str]) -> None:
+        """``objectives`` are names, some of ``TEXT_OBJECTIVES``."""
         super().__init__()
         self.encoder = encoder
-        self.heads = build_heads(encoder, objectives)
+        self.heads = nn.ModuleDict(
+            {objective.name: objective.head(encoder) for objective in text_objectives(objectives)}
+        )
 
     def forward(self, batch: TextBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
         """For each objective: mean loss in nats, right predictions, number of predictions."""
         states = self._states(batch)
-        return {name: head.loss(states, batch) for name, head in self.heads.items()}  # type: ignore[operator]
+        return {name: head.loss(states, batch.labels[name]) for name, head in self._heads()}
+
+    def _heads(self) -> list[tuple[str, TextHead]]:
+        return list(self.heads.items())  # type: ignore[arg-type]
 
     def _states(self, batch: TextBatch) -> TextStates:
-        """The last states of the tokens that the heads look at, and of no others."""
+        """The last states of the tokens that the heads read, and of no others."""
         queries = batch.queries
         states = self.encoder.states_at(
             queries, batch.input_ids, batch.token_type_ids, batch.packing
@@ -137,9 +64,9 @@ class TextPreTraining(nn.Module):
     def training_flops(self, batch: TextBatch) -> float:
         """Floating-point operations of the matrix products of one batch, forward and backward.
 
-        Two for each weight and token forward, twice that backward; attention's products over the
-        sequences' own tokens; the highest layer's queries and what follows them, and the output
-        layer, over the tokens asked for only.
+        Two for each weight and token forward, and twice that backward. Attention is counted within
+        each sequence. In the highest layer only the queried tokens have queries and what follows
+        them; the heads' products are at their own predictions only.
         """
         config = self.encoder.config
         width, layers = config.hidden_size, config.num_hidden_layers
@@ -151,18 +78,90 @@ class TextPreTraining(nn.Module):
         highest = of_query * len(batch.queries.rows) + of_key * batch.token_count
         highest += 2 * width * float(lengths @ asked)
         encoder = (layers - 1) * lower + highest
-        in_head = (width * width + width * config.vocab_size) if "mlm" in self.heads else 0
-        return 3 * 2 * (encoder + in_head * len(batch.masked_rows))
+        in_heads = sum(head.products(batch) for _, head in self._heads())
+        return 3 * 2 * (encoder + in_heads)
 
 
-def build_heads(encoder: BertEncoder, objectives: Sequence[str]) -> nn.ModuleDict:
-    """The heads of the objectives, by name."""
-    config = encoder.config
-    heads: dict[str, nn.Module] = {}
-    if "mlm" in objectives:
-        heads["mlm"] = MaskedLMHead(
-            encoder.embeddings.word, config.hidden_act, config.layer_norm_eps
+def load_pretraining(
+    folder: str | Path,
+    objectives: Sequence[str],
+    seed: int = 0,
+    new_tokens: Mapping[int, Sequence[int]] | None = None,
+) -> tuple[TextPretrainingModel, LoadReport]:
+    """Load an encoder with the heads of some objectives, in evaluation mode.
+
+    Args:
+        folder: a BERT model folder; it need not hold any of the heads.
+        objectives: some of ``TEXT_OBJECTIVES``.
+        seed: for weights of heads and pooler that the folder lacks.
+        new_tokens: ids of tokens to add to the folder's vocabulary, all above its own ids, each
+            with the ids of its pieces in the old vocabulary. The embedding and the output bias of
+            a new token are the means of its pieces'.
+
+    Raises:
+        UserError: the folder is damaged, or holds a model of another kind.
+    """
+    config, _ = read_config(folder)
+    weights = _without_tied_copies(read_weights(folder), folder)
+    if new_tokens:
+        config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
+        for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):
+            if name in weights:
+                weights[name] = _with_new_rows(weights[name], config.vocab_size, new_tokens)
+    model = TextPretrainingModel(BertEncoder(config), objectives)
+    report = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
+    return model.eval(), report
+
+
+def save_pretraining(
+    folder: str | Path, model: TextPretrainingModel, tokenizer_folder: str | Path, model_card: str
+) -> None:
+    """Write a model folder that ``transformers`` loads under the class that has these heads.
+
+    Raises:
+        UserError: there is no tokenizer, or the disk is full or cannot be written to.
+    """
+    objectives = text_objectives(tuple(model.heads))
+    alone = len(objectives) == 1
+    architecture = objectives[0].architecture if alone else TextObjective.architecture
+    save_model(
+        folder,
+        to_hugging_face(model.named_parameters(), _weight_names()),
+        config_of(model.encoder.config, architecture),
+        tokenizer_folder,
+        model_card,
+    )
+
+
+def _weight_names() -> NameTable:
+    heads = {
+        f"heads.{objective.name}.{module}".rstrip("."): theirs
+        for objective in _OBJECTIVES
+        for module, theirs in objective.weight_names.items()
+    }
+    return {**encoder_names("encoder."), **heads}
+
+
+def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
+    """Drop the second copies of the output matrix and bias that some checkpoints hold."""
+    weights = dict(weights)
+    matrix = weights.pop("cls.predictions.decoder.weight", None)
+    embeddings = weights.get(_WORD_EMBEDDINGS)
+    if matrix is not None and embeddings is not None and not torch.equal(matrix, embeddings):
+        raise UserError(
+            f"{folder}: its output matrix is not its word embeddings (cls.predictions.decoder); "
+            "only models that share the two can be loaded"
         )
-    if "nsp" in objectives:
-        heads["nsp"] = NextSentenceHead(config.hidden_size)
-    return nn.ModuleDict(heads)
+    bias = weights.pop("cls.predictions.decoder.bias", None)
+    if bias is not None:
+        weights.setdefault(_OUTPUT_BIAS, bias)
+    return weights
+
+
+def _with_new_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
+    """The rows [V, …], extended to ``count``; each new row is the mean of some old ones."""
+    rows = rows.float()
+    longer = torch.cat([rows, rows.new_zeros(max(0, count - len(rows)), *rows.shape[1:])])
+    for number, pieces in new.items():
+        longer[number] = rows[list(pieces)].mean(0)
+    return longer

@@ -1,6 +1,6 @@
 """Next-sentence prediction: does segment B continue segment A? (BERT §3.1, task 2.)
 
-Shapes: B sequences, D width, N examples of an epoch, W walks through the corpus.
+Shapes: B sequences, D width, N examples of an epoch, W walks through documents.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.counter_random import hash64, integers, uniform
+from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batch import TextBatch, TextStates
+from selfsup.pretraining.text.batches import TextHead, TextObjective, TextStates
 from selfsup.pretraining.text.sequences import (
     Sequences,
     SpecialTokens,
@@ -22,17 +23,17 @@ from selfsup.pretraining.text.sequences import (
 
 SHORT_SEQUENCE_PROBABILITY = 0.1  # BERT appendix A.2 and its released code
 _RANDOM_NEXT, _IS_SHORT, _SHORT_LENGTH, _SPLIT, _DOCUMENT, _SENTENCE = range(6)
-# Documents are walked through side by side; a longer one is shared out among several walks.
+# All documents are walked through at once; a longer one is divided among several walks.
 _SENTENCES_OF_A_WALK = 1000
 
 
 class SentencePairs:
     """One epoch of pairs ``[CLS] A [SEP] B [SEP]``.
 
-    Both segments are whole sentences, as many as fit. Half the time B is what follows A, else it
-    begins at a random sentence of another document. A tenth of the pairs are shorter than they
-    could be. A document of one sentence cannot be continued, so its pair always has a random B.
-    Only where two sentences alone are too long are they cut: A loses its beginning, B its end.
+    Both segments are whole sentences, as many as fit. Half of the time B follows A, else it begins
+    at a random sentence of another document. A tenth of the pairs are shorter than they could be.
+    A document of one sentence has no continuation, so its pair always has a random B. Sentences are
+    cut only if two of them are too long together: A loses its beginning, B its end.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class SentencePairs:
         seed: int,
         epoch: int,
     ) -> None:
-        """Plan where the segments of every pair lie.
+        """Plan the position of every pair's segments.
 
         Raises:
             UserError: there is no other document, or no two sentences in a row.
         """
-        _refuse_without_pairs(corpus, documents)
+        _check_pairs(corpus, documents)
         self._corpus, self._special = corpus, special
-        self._pairs = _Walks(corpus, documents, max_length - 3, hash64(seed, epoch)).pairs()
+        self._pairs = _DocumentWalks(corpus, documents, max_length - 3, hash64(seed, epoch)).pairs()
 
     def __len__(self) -> int:
         return len(self._pairs.key)
@@ -74,7 +75,7 @@ class SentencePairs:
 
 
 class _Pairs(NamedTuple):
-    """Where the segments of N pairs lie, in tokens.
+    """The positions of the segments of N pairs, in tokens.
 
     Attributes:
         key: int64 [N], the sentence at which the pair was begun.
@@ -91,10 +92,10 @@ class _Pairs(NamedTuple):
     is_random_next: np.ndarray
 
 
-class _Walks:
-    """All documents, walked through at once: a pair begins where the one before it has ended.
+class _DocumentWalks:
+    """Walks through all documents at once: each pair begins where the one before it ended.
 
-    What a pair holds is a function of the stream and of the sentence at which it begins.
+    A pair is a function of the random stream and of the sentence at which it begins.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class _Walks:
     def _next_pairs(
         self, sentence: np.ndarray, document: np.ndarray, end: np.ndarray
     ) -> tuple[_Pairs, np.ndarray]:
-        """The pair that each walk makes at ``sentence``, and where it goes on, int64 [W].
+        """The pair that each walk makes at ``sentence``, and the next sentence, int64 [W].
 
         Args:
             sentence: int64 [W].
@@ -135,8 +136,8 @@ class _Walks:
         room = np.where(is_short, short, self._max_tokens)
         is_alone = self._document_end[document] - self._document_begin[document] < 2
         is_random = (self._uniform(sentence, _RANDOM_NEXT) < 0.5) | is_alone
-        # All pairs as if B continued A. Where A would be a walk's last sentence, which nothing
-        # continues, it begins one sentence before.
+        # First, all pairs as if B continued A. A walk's last sentence has no continuation: there, A
+        # begins one sentence earlier.
         a_begin = sentence - ((sentence + 1 == end) & ~is_random)
         b_end = np.maximum(self._fitting(sentence, room), a_begin + 2)
         b_end = np.minimum(b_end, end)
@@ -157,10 +158,10 @@ class _Walks:
         a_end: np.ndarray,
         room: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A random sentence of another document and as many after it as fit beside A.
+        """Choose a random sentence of another document as B, with as many after it as fit.
 
         Returns:
-            where A ends, earlier if that sentence did not fit; where B begins and ends; int64 each.
+            the end of A, earlier if that sentence did not fit; the begin and the end of B; int64.
         """
         offsets = self._offsets
         other = self._integers(len(self._document_begin) - 1, sentence, _DOCUMENT)
@@ -174,7 +175,7 @@ class _Walks:
         return a_end, b_begin, np.minimum(b_end, end)
 
     def _fitting(self, begin: np.ndarray, room: np.ndarray) -> np.ndarray:
-        """The end of the most sentences from ``begin`` on whose tokens fit, int64 [W]."""
+        """The end of the longest run of sentences from ``begin`` that fits, int64 [W]."""
         return np.searchsorted(self._offsets, self._offsets[begin] + room, side="right") - 1
 
     def _in_tokens(
@@ -186,7 +187,7 @@ class _Walks:
         b_end: np.ndarray,
         is_random: np.ndarray,
     ) -> _Pairs:
-        """Sentences → tokens, cut where they are too long."""
+        """Convert sentences to tokens, and cut them if they are too long."""
         offsets, half = self._offsets, self._max_tokens // 2
         a_length, b_length = (
             offsets[a_end] - offsets[a_begin],
@@ -203,13 +204,13 @@ class _Walks:
         return integers(high, sentence, after=hash64(purpose, after=self._stream))
 
 
-def _refuse_without_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
+def _check_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
     if len(documents) < 2:
         raise UserError(
             "next-sentence prediction needs at least two documents, and there is "
             f"{'one' if len(documents) else 'none'}: add texts, or train with --objectives mlm"
         )
-    # Of the whole corpus: that the few documents held out have one sentence each is no mistake.
+    # In the whole corpus: the few held-out documents may well have one sentence each.
     if np.diff(corpus.document_offsets).max() < 2:
         raise UserError(
             "next-sentence prediction needs documents of at least two sentences, and all have one: "
@@ -217,7 +218,25 @@ def _refuse_without_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
         )
 
 
-class NextSentenceHead(nn.Module):
+class NextSentence(TextObjective):
+    """Next-sentence prediction."""
+
+    name = "nsp"
+    plan = SentencePairs
+    min_documents = 2
+    segments = 2
+    architecture = "BertForNextSentencePrediction"
+    weight_names = {"seq_relationship": ("cls.seq_relationship",)}  # noqa: RUF012
+
+    def head(self, encoder: BertEncoder) -> "NextSentenceHead":
+        return NextSentenceHead(encoder.config.hidden_size)
+
+    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+        assert sequences.pair_labels is not None
+        return sequences.pair_labels
+
+
+class NextSentenceHead(TextHead):
     """The pooled ``[CLS]`` → two scores: B continues A, B is random."""
 
     def __init__(self, width: int) -> None:
@@ -228,10 +247,9 @@ class NextSentenceHead(nn.Module):
         """[B, D] → [B, 2]."""
         return self.seq_relationship(pooler_output)
 
-    def loss(self, states: TextStates, batch: TextBatch) -> tuple[Tensor, Tensor, int]:
+    def loss(self, states: TextStates, labels: Tensor) -> tuple[Tensor, Tensor, int]:
         """Mean loss in nats, number of right answers (int64 scalar), number of pairs."""
-        assert batch.next_sentence_label is not None
         scores = self(states.pooler_output).float()
-        loss = F.cross_entropy(scores, batch.next_sentence_label)
-        right = (scores.detach().argmax(-1) == batch.next_sentence_label).sum()
+        loss = F.cross_entropy(scores, labels)
+        right = (scores.detach().argmax(-1) == labels).sum()
         return loss, right, len(scores)

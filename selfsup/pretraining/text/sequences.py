@@ -1,4 +1,11 @@
-"""Sentences and documents of a folder of shards, numbered through, as the objectives see them."""
+"""The corpus as global sentences and documents, and token sequences cut from it, before masking.
+
+A corpus is cut in one of two ways: into full sequences, here, or into pairs of segments, for
+next-sentence prediction. Either way one epoch is planned at a time, and each sequence can then be
+built on its own: it is a function of (seed, epoch, its position in the corpus).
+
+Shapes: B sequences, T tokens in all, D documents, S sentences or segments, V vocabulary.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +23,7 @@ _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no 
 
 
 class TokenShard(Protocol):
-    """What a shard holds; see ``selfsup.shards.tokens.Shard``."""
+    """The contents of a shard; see ``selfsup.shards.tokens.Shard``."""
 
     @property
     def tokens(self) -> np.ndarray: ...
@@ -27,11 +34,11 @@ class TokenShard(Protocol):
 
 
 class TextCorpus:
-    """The shards' tokens (never copied) under global sentence and document numbers.
+    """The shards' tokens, never copied, with global sentence and document numbers.
 
     Attributes:
         sentence_offsets: int64 [S + 1], first token of each sentence, counted over all shards.
-        document_offsets: int64 [D + 1], first sentence of each document, likewise.
+        document_offsets: int64 [D + 1], first sentence of each document, counted over all shards.
     """
 
     def __init__(self, shards: Sequence[TokenShard]) -> None:
@@ -59,7 +66,7 @@ class TextCorpus:
         return np.diff(self.sentence_offsets[self.document_offsets])
 
     def tokens_at(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """The tokens of spans that each lie within one document, laid end to end, int64."""
+        """The tokens of spans that each lie within one document, concatenated, int64."""
         shard = np.searchsorted(self._first_tokens, starts, side="right") - 1
         begin = starts - self._first_tokens[shard]
         spans = zip(shard.tolist(), begin.tolist(), (begin + lengths).tolist(), strict=True)
@@ -71,9 +78,9 @@ def split_held_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide the documents into those to train on and those held out, int64 numbers of each.
 
-    At least ``at_least`` documents go to either part. No more than about ``max_tokens`` tokens are
-    held out, which is enough to measure by; where ``at_least`` documents are longer than that, the
-    shortest ones are held out. The choice depends on the corpus alone.
+    Each part has at least ``at_least`` documents. About ``max_tokens`` tokens at most are held out,
+    which is enough to measure with; if ``at_least`` documents are longer than that, the shortest
+    ones are held out. The choice depends on nothing but the corpus.
 
     Raises:
         UserError: if there are fewer than twice ``at_least`` documents.
@@ -93,6 +100,16 @@ def split_held_out(
     return np.sort(order[held_out_count:]), np.sort(order[:held_out_count])
 
 
+def token_counts(corpus: TextCorpus, documents: np.ndarray, vocab_size: int) -> np.ndarray:
+    """How often each token occurs in some documents, int64 [V]."""
+    counts = np.zeros(vocab_size, np.int64)
+    starts, lengths = corpus.document_starts(), corpus.document_lengths()
+    for part in np.array_split(documents, max(1, len(documents) // 4096)):
+        tokens = corpus.tokens_at(starts[part], lengths[part])
+        counts += np.bincount(tokens, minlength=vocab_size)
+    return counts
+
+
 def _exclusive_sum(counts: list[int]) -> np.ndarray:
     return np.cumsum([0, *counts[:-1]])
 
@@ -102,19 +119,9 @@ def _join_offsets(offsets: list[np.ndarray], firsts: np.ndarray) -> np.ndarray:
     return np.concatenate([*parts, offsets[-1][-1:] + firsts[-1]]).astype(np.int64)
 
 
-# Token sequences before anything is hidden in them, laid end to end.
-#
-# Two ways to cut a corpus into sequences: pairs of segments (for next-sentence prediction) and
-# full
-# sequences. Each is planned for one epoch, and each sequence can then be built on its own: what it
-# holds is a function of (seed, epoch, its place in the corpus).
-#
-# Shapes: B sequences, T tokens in all.
-
-
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The ids of the tokens that are no text."""
+    """The ids of BERT's special tokens."""
 
     pad: int
     unk: int
@@ -129,26 +136,37 @@ class SpecialTokens:
 
 @dataclass(frozen=True)
 class Sequences:
-    """B sequences laid end to end.
+    """B packed sequences.
 
     Attributes:
         input_ids: int64 [T].
         token_type_ids: int64 [T], 0 in the first segment and its separators, 1 in the second.
         lengths: int64 [B].
-        keys: int64 [B], the place in the corpus that randomness is drawn from.
-        is_random_next: int64 [B], 1 where the second segment comes from another document, as in
-            BERT's ``next_sentence_label``; None where there are no pairs.
+        keys: int64 [B], their positions in the corpus, which seed what is random in each.
+        pair_labels: int64 [B], what is to be predicted of each pair of segments (1 where the
+            second comes from another document, as in BERT's ``next_sentence_label``); None where
+            there are no pairs.
     """
 
     input_ids: np.ndarray
     token_type_ids: np.ndarray
     lengths: np.ndarray
     keys: np.ndarray
-    is_random_next: np.ndarray | None
+    pair_labels: np.ndarray | None
 
 
 class SequencePlan(Protocol):
     """The sequences of one epoch."""
+
+    def __init__(
+        self,
+        corpus: TextCorpus,
+        documents: np.ndarray,
+        special: SpecialTokens,
+        max_length: int,
+        seed: int,
+        epoch: int,
+    ) -> None: ...
 
     def __len__(self) -> int: ...
 
@@ -160,8 +178,8 @@ class SequencePlan(Protocol):
 class FullSequences:
     """Documents cut into runs of as many tokens as fit: ``[CLS] … [SEP]``.
 
-    A document's first run ends at a place that changes with the epoch, so that borders fall
-    elsewhere each time.
+    The length of a document's first run changes with the epoch, so that the borders between runs
+    change too.
     """
 
     def __init__(
@@ -203,7 +221,7 @@ def assemble(
     """``[CLS]``, then each of S segments followed by ``[SEP]``, for B sequences at once.
 
     Args:
-        corpus: where the tokens are.
+        corpus: the tokens.
         special: ids of ``[CLS]`` and ``[SEP]``.
         starts: the segments' first tokens in the corpus, int64 [B, S].
         lengths: their lengths, int64 [B, S].
@@ -223,9 +241,6 @@ def assemble(
     input_ids[first_rows] = special.cls
     input_ids[is_text] = corpus.tokens_at(starts.ravel(), lengths.ravel())
     return input_ids, np.repeat(np.tile(np.arange(segments), batch), whole.ravel())
-
-
-# What pre-training must know of a tokenizer's tokens.
 
 
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:

@@ -1,10 +1,26 @@
-"""Word vectors from counting which tokens stand near each other.
+"""Initial weights that already know which tokens are similar and where neighbours are.
 
-A matrix of positive pointwise mutual information, factorised: what word2vec does implicitly
-(Levy & Goldberg 2014, "Neural word embedding as implicit matrix factorization", §5). It takes
-seconds, and tells an encoder before its first step which tokens are alike.
+From random weights BERT spends its first millions of tokens on a plateau: it knows how frequent
+each token is and nothing more. Its heads cannot tell positions apart yet, its embeddings do not
+know which tokens are similar, and neither can be learned without the other. This start provides
+both, and nothing that a BERT could not have learned (docs/log.md has the effect of each part):
 
-Shapes: N tokens, V vocabulary, C contexts (the most frequent tokens), K dimensions.
+- Word embeddings from co-occurrence, and the output's bias from frequencies. A matrix of positive
+  pointwise mutual information is factorised, as word2vec does implicitly (Levy & Goldberg 2014,
+  "Neural word embedding as implicit matrix factorization", §5). It takes seconds.
+- Sinusoidal position embeddings (Vaswani et al. 2017, §3.5) in dimensions of their own. A shift of
+  position rotates them, so query and key matrices can make a head attend to the token at a fixed
+  offset (Cordonnier et al. 2020, §2.3, use this to express a convolution). The first two layers
+  get such heads.
+- Two heads that compare segments, for next-sentence prediction. In the first layer they average
+  the words of segment A and of segment B into dimensions of their own, rare words with a higher
+  weight (as Arora et al. 2017, eq. 1). In the second layer they attend to the words that resemble
+  those averages, and note which segment these are in.
+
+The model stays a BERT: only values are set, shapes and computation do not change.
+
+Shapes: N tokens, V vocabulary, C contexts (the most frequent tokens), D width, H heads, K width of
+a head or dimensions of a word vector, P position dimensions.
 """
 
 import math
@@ -26,17 +42,17 @@ _CONTEXT_SMOOTHING = 0.75  # Levy, Goldberg & Dagan 2015, §3.2
 def co_occurrence_vectors(
     tokens: np.ndarray, vocab_size: int, dimensions: int, seed: int
 ) -> np.ndarray:
-    """Vectors whose products say how much more often than by chance two tokens stand near.
+    """Vectors whose dot products tell how much more often than by chance two tokens are near.
 
     Args:
-        tokens: running text, integers [N]; the first ``MAX_TOKENS`` are used.
+        tokens: text, integers [N]; the first ``MAX_TOKENS`` are used.
         vocab_size: V.
         dimensions: K, at most C.
-        seed: of the random projection that the factorisation begins with.
+        seed: of the random projection at the beginning of the factorisation.
 
     Returns:
-        float32 [V, K], in order of falling singular value. Weighted by frequency their mean is 0;
-        their standard deviation is 1. Tokens that do not occur have all zeros.
+        float32 [V, K], in descending order of singular values, with standard deviation 1. Their
+        mean, weighted by frequency, is 0. The vectors of tokens that do not occur are zero.
     """
     tokens = tokens[:MAX_TOKENS].astype(np.int64)
     counts = np.bincount(tokens, minlength=vocab_size)
@@ -47,7 +63,7 @@ def co_occurrence_vectors(
         rank = min(dimensions_found + 16, *information.shape)
         left, singular, _ = torch.svd_lowrank(information, q=rank, niter=2)
     vectors = (left * singular.sqrt())[:, :dimensions_found].numpy()
-    # Half-way to unit length: rare tokens would all be short, frequent ones all be long.
+    # Half-way to unit length: otherwise all rare tokens would be short, all frequent ones long.
     vectors /= np.sqrt(np.linalg.norm(vectors, axis=1, keepdims=True)) + 1e-6
     vectors[counts > 0] -= (counts / max(1, counts.sum())) @ vectors
     vectors /= vectors.std() + 1e-6
@@ -63,9 +79,9 @@ def _positive_mutual_information(tokens: np.ndarray, counts: np.ndarray) -> torc
     vocab_size = len(counts)
     context_count = min(vocab_size, _MAX_CONTEXTS, max(256, _MAX_CELLS // vocab_size))
     contexts = np.argsort(-counts, kind="stable")[:context_count]
-    place = np.full(vocab_size, -1)
-    place[contexts] = np.arange(context_count)
-    as_context = place[tokens]
+    index = np.full(vocab_size, -1)
+    index[contexts] = np.arange(context_count)
+    as_context = index[tokens]
     near = np.zeros(vocab_size * context_count, np.float32)
     for distance in range(1, WINDOW + 1):
         for word, context in (
@@ -82,30 +98,7 @@ def _positive_mutual_information(tokens: np.ndarray, counts: np.ndarray) -> torc
     return matrix.div_(of_word).div_(of_context).clamp_(min=1.0).log_()
 
 
-# Weights to begin with that already read text a little; what follows is ordinary training.
-#
-# From random weights BERT spends its first millions of tokens on a plateau, where it knows
-# how frequent each token is and nothing more: its heads cannot yet tell positions apart, and its
-# embeddings do not know which tokens are alike, and neither can be learned without the other. So
-# this start gives it both, and nothing that a BERT could not have learned (docs/log.md has what
-# each part is worth):
-#
-# - Word embeddings from co-occurrence (``word_vectors``), and the output's bias from frequencies.
-# - Sinusoidal position embeddings (Vaswani et al. 2017, §3.5) in dimensions of their own. Since a
-#   shift is a rotation of them, query and key matrices can make a head look at the token n places
-#   away (Cordonnier et al. 2020, §2.3, make a head a convolution's tap likewise). The first two
-#   layers get such heads.
-# - Two heads that compare segments, for next-sentence prediction. In the first layer they average
-#   the words of segment A and of segment B into dimensions of their own, rare words weighing more
-#   (as Arora et al. 2017, eq. 1, weigh them); in the second layer they look at the words that
-#   resemble those averages, and note which segment these are in.
-#
-# The model stays a BERT: only values are set, shapes and computation are as ever.
-#
-# Shapes: V vocabulary, D width, H heads, K width of a head, P position dimensions.
-
-
-# How much of an embedding's squared length is position, and how sharply a shifted head looks.
+# The share of position in an embedding's squared length, and how sharply a local head attends.
 _POSITION_SHARE, _SHARPNESS = 0.5, 2.0
 _WORD_STD, _VALUE_STD = 0.04, 0.0625
 _SHORTEST_WAVE, _LONGEST_WAVE = 2 / 0.9, 200 * math.pi  # in tokens
@@ -116,7 +109,7 @@ _HEAD_OF_A, _HEAD_OF_B = 2, 3  # those that compare segments, where there are fo
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which of the D dimensions of the residual stream hold what at the start."""
+    """The initial meaning of each of the D dimensions of the residual stream."""
 
     position: slice
     segment: int
@@ -129,7 +122,7 @@ class _Layout:
 
     @classmethod
     def of(cls, width: int, head_width: int, has_topics: bool) -> "_Layout":
-        own = min(head_width, width // 4)  # positions and four dimensions of one meaning each
+        own = min(head_width, width // 4)  # positions, and four single dimensions
         topic = head_width // 2 if has_topics else 0
         return cls(
             position=slice(0, own - 4),
@@ -144,12 +137,12 @@ class _Layout:
 
     @property
     def topic_size(self) -> int:
-        """Dimensions of each segment's topic; 0 if no heads compare segments."""
+        """Dimensions of each segment's average; 0 if no heads compare segments."""
         return self.topic_a.stop - self.topic_a.start
 
     @property
     def topic_words(self) -> slice:
-        """The dimensions of words that topics are averages of."""
+        """The dimensions of words that are averaged."""
         return slice(self.words.start, self.words.start + self.topic_size)
 
 
@@ -168,15 +161,15 @@ def start_structured(
     special_ids: np.ndarray,
     seed: int,
 ) -> None:
-    """Set the weights of a newly initialised encoder (of two layers or more) as said above.
+    """Set the weights of a newly initialised encoder of at least two layers.
 
     Args:
         encoder: whose embeddings, pooler and first two attention layers are set.
         masked_lm_head: whose output bias is set, if given.
-        word_vectors: float32 [V, word_dimensions(encoder)], of standard deviation 1.
+        word_vectors: float32 [V, word_dimensions(encoder)] with standard deviation 1.
         token_counts: how often each token occurs, integers [V].
-        special_ids: ids that are no text.
-        seed: of what stays random.
+        special_ids: ids of special tokens.
+        seed: of the weights that stay random.
     """
     layout = _layout(encoder)
     generator = torch.Generator().manual_seed(seed)
@@ -184,24 +177,24 @@ def start_structured(
     if masked_lm_head is not None:
         masked_lm_head.bias.copy_(frequencies.log().clamp(min=-14.0))
     _set_embeddings(encoder, layout, word_vectors, frequencies, special_ids)
-    for place, layer in enumerate(encoder.layers):
+    for number, layer in enumerate(encoder.layers):
         attention = layer.attention
         heads = _HeadWeights.of(attention)
         for matrix in (heads.value, heads.output):
             matrix.normal_(0.0, _VALUE_STD, generator=generator)
-        if place >= len(_SHIFTS):
+        if number >= len(_SHIFTS):
             continue
         shifted = set(range(encoder.config.num_attention_heads))
         if layout.topic_size:
             shifted -= {_HEAD_OF_A, _HEAD_OF_B}
-            if place == 0:
-                _average_segment(heads, _HEAD_OF_A, 1.0, layout.topic_a, layout)
-                _average_segment(heads, _HEAD_OF_B, -1.0, layout.topic_b, layout)
+            if number == 0:
+                _init_segment_average(heads, _HEAD_OF_A, 1.0, layout.topic_a, layout)
+                _init_segment_average(heads, _HEAD_OF_B, -1.0, layout.topic_b, layout)
             else:
-                _look_for_topic(heads, _HEAD_OF_A, layout.topic_a, layout.verdict_a, layout)
-                _look_for_topic(heads, _HEAD_OF_B, layout.topic_b, layout.verdict_b, layout)
-        for head, shift in zip(sorted(shifted), _SHIFTS[place], strict=False):
-            _look_aside(heads, head, shift, layout, encoder.config.hidden_size)
+                _init_topic_search(heads, _HEAD_OF_A, layout.topic_a, layout.verdict_a, layout)
+                _init_topic_search(heads, _HEAD_OF_B, layout.topic_b, layout.verdict_b, layout)
+        for head, shift in zip(sorted(shifted), _SHIFTS[number], strict=False):
+            _init_local_head(heads, head, shift, layout, encoder.config.hidden_size)
     encoder.pooler.weight.normal_(0.0, _VALUE_STD, generator=generator)
     if layout.topic_size:
         encoder.pooler.weight[0].zero_()
@@ -275,8 +268,10 @@ def _set_embeddings(
     segment[1:, layout.segment] = -1.5 * unit
 
 
-def _look_aside(heads: _HeadWeights, head: int, shift: int, layout: _Layout, width: int) -> None:
-    """Make a head look at the token ``shift`` places on.
+def _init_local_head(
+    heads: _HeadWeights, head: int, shift: int, layout: _Layout, width: int
+) -> None:
+    """Make a head attend to the token ``shift`` positions later.
 
     With every wave of squared amplitude a after the norm, query · key is a times the sum over
     frequencies ω of cos(ω (j - i - shift)), which is greatest at j = i + shift.
@@ -297,10 +292,10 @@ def _look_aside(heads: _HeadWeights, head: int, shift: int, layout: _Layout, wid
     heads.key[head, :count, layout.position] += scale * torch.eye(count)
 
 
-def _average_segment(
+def _init_segment_average(
     heads: _HeadWeights, head: int, sign: float, topic: slice, layout: _Layout
 ) -> None:
-    """Make every token look at the words of one segment, and keep their mean in ``topic``."""
+    """Make every token attend to the words of one segment, and write their mean to ``topic``."""
     count, words = layout.topic_size, layout.topic_words
     heads.query[head].zero_()
     heads.key[head].zero_()
@@ -314,10 +309,10 @@ def _average_segment(
     heads.output[topic, head, :count] = 2.0 * torch.eye(count)
 
 
-def _look_for_topic(
+def _init_topic_search(
     heads: _HeadWeights, head: int, topic: slice, verdict: int, layout: _Layout
 ) -> None:
-    """Make every token look at words like those in ``topic``, and note their segment."""
+    """Make every token attend to words that resemble ``topic``, and write their segment."""
     count, words = layout.topic_size, layout.topic_words
     heads.query[head].zero_()
     heads.key[head].zero_()

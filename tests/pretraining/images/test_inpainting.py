@@ -14,11 +14,11 @@ from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
 from selfsup.encoder.vit import patchify, to_floats, unpatchify
 from selfsup.pretraining.images.inpainting import (
-    HiddenPatches,
     InpaintingHead,
+    MaskedPatches,
     PredictedPatches,
     choose_visible,
-    hide_patches,
+    mask_patches,
     missing_count,
     normalised,
 )
@@ -27,9 +27,9 @@ from tests.pretraining.images.toy_images import noise, small_config, small_encod
 EXAMPLES = np.array([7, 0, 123_456])
 
 
-def hidden_patches(seed: int = 0, mask_ratio: float = 0.75) -> HiddenPatches:
+def hidden_patches(seed: int = 0, mask_ratio: float = 0.75) -> MaskedPatches:
     """Of three images of 4 × 4 patches of 4 × 4 pixels."""
-    return hide_patches(noise(3, 16, seed), EXAMPLES, 4, mask_ratio, seed=0, epoch=0)
+    return mask_patches(noise(3, 16, seed), EXAMPLES, 4, mask_ratio, seed=0, epoch=0)
 
 
 @given(st.integers(2, 300), st.floats(0, 1), st.integers(0, 3), st.integers(0, 3))
@@ -47,14 +47,14 @@ def test_a_part_of_the_missing_patches_is_predicted_and_all_are_equally_often():
     images, examples = noise(3, 16, 0), np.arange(3)
     counts = np.zeros(16)
     for epoch in range(400):
-        part = hide_patches(images, examples, 4, 0.75, 0, epoch, predicted_share=1 / 3)
-        whole = hide_patches(images, examples, 4, 0.75, 0, epoch)
+        part = mask_patches(images, examples, 4, 0.75, 0, epoch, predicted_share=1 / 3)
+        whole = mask_patches(images, examples, 4, 0.75, 0, epoch)
         assert part.missing.shape == (3, 4, 48)
         assert torch.equal(part.missing, whole.missing[:, :4])
         assert torch.equal(part.visible, whole.visible)
-        counts += np.bincount(part.missing_places.flatten(), minlength=16)
+        counts += np.bincount(part.missing_positions.flatten(), minlength=16)
     assert stats.chisquare(counts).pvalue > 1e-4
-    one = hide_patches(images, examples, 4, 0.75, 0, 0, predicted_share=0.01)
+    one = mask_patches(images, examples, 4, 0.75, 0, 0, predicted_share=0.01)
     assert one.missing.shape[1] == 1
 
 
@@ -128,13 +128,13 @@ def test_the_loss_of_normalised_values_is_that_of_transformers():
     )  # fmt: skip
     hidden = hidden_patches()
     images = unpatchify(to_floats(hidden.filled(hidden.missing)), 4)
-    order = torch.zeros(3, 16).scatter_(1, hidden.missing_places, 1.0)  # visible ones first
+    order = torch.zeros(3, 16).scatter_(1, hidden.missing_positions, 1.0)  # visible ones first
     with torch.no_grad():
         theirs = started(ViTMAEForPreTraining(config))(images, noise=order)
     assert torch.equal(theirs.mask, order)
     channels_first = theirs.logits.view(3, 16, 16, 3).transpose(2, 3).flatten(2)
     values = channels_first[order.bool()].view(3, 12, 48)  # in the order of their places
-    by_place = hidden.missing_places.argsort(1)[..., None].expand(3, 12, 48)
+    by_place = hidden.missing_positions.argsort(1)[..., None].expand(3, 12, 48)
     missing = hidden.missing.gather(1, by_place)
     _, level = normalised(to_floats(missing))
     torch.testing.assert_close(PredictedPatches(values, level).loss(missing), theirs.loss)
@@ -167,29 +167,29 @@ def test_pixels_stay_from_0_to_1():
 def test_each_missing_patch_is_predicted_by_itself_with_the_help_of_the_image_token():
     head, hidden = started(InpaintingHead(small_config())), hidden_patches()
     states = torch.randn(3, 5, 32, generator=torch.Generator().manual_seed(0))
-    all_values = head(states, hidden.visible_places, hidden.missing_places).values
-    some_values = head(states, hidden.visible_places, hidden.missing_places[:, 3:5]).values
+    all_values = head(states, hidden.visible_positions, hidden.missing_positions).values
+    some_values = head(states, hidden.visible_positions, hidden.missing_positions[:, 3:5]).values
     torch.testing.assert_close(some_values, all_values[:, 3:5])
     states[:, 0] += 1
-    changed = head(states, hidden.visible_places, hidden.missing_places).values
+    changed = head(states, hidden.visible_positions, hidden.missing_positions).values
     assert ((changed - all_values).abs().amax(-1) > 1e-3).all()
 
 
 def test_what_is_predicted_depends_on_where_the_missing_patch_was():
     head, hidden = started(InpaintingHead(small_config())), hidden_patches()
     states = torch.randn(3, 5, 32, generator=torch.Generator().manual_seed(0))
-    values = head(states, hidden.visible_places, hidden.missing_places).values
+    values = head(states, hidden.visible_positions, hidden.missing_positions).values
     assert ((values[:, 1:] - values[:, :1]).abs().amax(-1) > 1e-3).all()
 
 
 def test_the_order_of_patches_does_not_matter():
     encoder, head = small_encoder(), started(InpaintingHead(small_config()))
     hidden = hidden_patches()
-    turned = HiddenPatches(
+    turned = MaskedPatches(
         hidden.visible.flip(1),
-        hidden.visible_places.flip(1),
+        hidden.visible_positions.flip(1),
         hidden.missing.flip(1),
-        hidden.missing_places.flip(1),
+        hidden.missing_positions.flip(1),
     )
     expected = head.predict(encoder, hidden).values
     torch.testing.assert_close(head.predict(encoder, turned).values.flip(1), expected)
@@ -199,5 +199,5 @@ def test_the_order_of_patches_does_not_matter():
 def test_floating_point_operations_are_those_that_torch_counts(width, depth):
     head, hidden = InpaintingHead(small_config(), width, depth), hidden_patches()
     with FlopCounterMode(display=False) as counted:
-        head(torch.randn(3, 5, 32), hidden.visible_places, hidden.missing_places)
-    assert counted.get_total_flops() == 3 * head.forward_flops(visible=4, missing=12)
+        head(torch.randn(3, 5, 32), hidden.visible_positions, hidden.missing_positions)
+    assert counted.get_total_flops() == 3 * head.forward_flops(hidden)

@@ -35,14 +35,14 @@ def test_tiles_put_in_order_are_the_image(grid, tile, seed, epoch):
     images = noise(3, grid * tile, seed)
     shuffled = shuffle_tiles(images, EXAMPLES, tile, seed, epoch, cell=tile)
     each_once = torch.arange(grid**2).expand(3, -1)
-    assert torch.equal(shuffled.places.sort(1).values, each_once)
+    assert torch.equal(shuffled.positions.sort(1).values, each_once)
     expected = patchify(torch.from_numpy(images).permute(0, 3, 1, 2), tile)
-    assert torch.equal(in_order(shuffled.tiles, shuffled.places), expected)
+    assert torch.equal(in_order(shuffled.tiles, shuffled.positions), expected)
 
 
 def test_all_orders_are_equally_frequent():
     images = np.broadcast_to(noise(1, 4), (6000, 4, 4, 3))
-    places = shuffle_tiles(images, np.arange(6000), 2, 0, 0, cell=2).places.numpy()
+    places = shuffle_tiles(images, np.arange(6000), 2, 0, 0, cell=2).positions.numpy()
     _, counts = np.unique(places @ [64, 16, 4, 1], return_counts=True)
     assert len(counts) == 24
     assert stats.chisquare(counts).pvalue > 1e-4
@@ -58,7 +58,7 @@ def test_a_tile_lies_in_its_cell_and_begins_anywhere_in_it():
     images = np.broadcast_to(image.astype(np.uint8), (count, *image.shape))
     shuffled = shuffle_tiles(images, np.arange(count), tile, 0, 0)
     tiles = shuffled.tiles.numpy().reshape(count, grid**2, 3, tile, tile)
-    assert (tiles[:, :, 0] == shuffled.places.numpy()[..., None, None]).all()
+    assert (tiles[:, :, 0] == shuffled.positions.numpy()[..., None, None]).all()
     down, across = tiles[:, :, 1, 0, 0].astype(int), tiles[:, :, 2, 0, 0].astype(int)
     assert (tiles[:, :, 1] == down[..., None, None] + np.arange(tile)[:, None]).all()
     assert (tiles[:, :, 2] == across[..., None, None] + np.arange(tile)).all()
@@ -77,8 +77,8 @@ def test_tiles_depend_on_seed_epoch_and_example_and_on_no_other_image():
     )
     again = shuffle_tiles(images[[2, 0]], EXAMPLES[[2, 0]], 4, 0, 0)
     assert torch.equal(again.tiles, one.tiles[[2, 0]])
-    assert torch.equal(again.places, one.places[[2, 0]])
-    orders = torch.cat([one.places, other.places, later.places])
+    assert torch.equal(again.positions, one.positions[[2, 0]])
+    orders = torch.cat([one.positions, other.positions, later.positions])
     assert len(orders.unique(dim=0)) == 9
 
 
@@ -86,7 +86,7 @@ def test_permuting_the_tiles_permutes_the_scores():
     encoder, head = small_encoder(), started(JigsawHead(small_config()))
     shuffled = shuffled_tiles()
     order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
-    permuted = ShuffledTiles(shuffled.tiles[:, order], shuffled.places[:, order])
+    permuted = ShuffledTiles(shuffled.tiles[:, order], shuffled.positions[:, order])
     scores = head.scores(encoder, shuffled)
     assert scores.std(1).min() > 1e-3  # the tiles' scores differ
     torch.testing.assert_close(head.scores(encoder, permuted), scores[:, order])
@@ -138,4 +138,4 @@ def test_floating_point_operations_are_those_that_torch_counts():
     head = JigsawHead(small_config())
     with FlopCounterMode(display=False) as counted:
         head(torch.randn(3, 17, 32))
-    assert counted.get_total_flops() == 3 * head.forward_flops(16)
+    assert counted.get_total_flops() == 3 * head.forward_flops(shuffled_tiles())

@@ -17,10 +17,9 @@ from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.pretraining.run import pretrain, resume
-from selfsup.pretraining.text.folder import load_pretraining, save_pretraining
-from selfsup.pretraining.text.model import TextPreTraining
-from selfsup.pretraining.text.setup import with_defaults
+from selfsup.pretraining.run import pretrain, resolve, resume
+from selfsup.pretraining.text import data as text_data
+from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining, save_pretraining
 from selfsup.settings import PretrainSettings, ResumeSettings
 from selfsup.training.interrupt import StopOnSignal
 from tests.toy_corpus import toy_documents, write_toy_corpus
@@ -50,7 +49,7 @@ def model(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "general"
     tokenizer = train_tokenizer(toy_documents(40), vocab_size=70)
     save_tokenizer(tokenizer, folder)
-    pretraining = TextPreTraining(BertEncoder(small_config(72)), ("mlm", "nsp"))
+    pretraining = TextPretrainingModel(BertEncoder(small_config(72)), ("mlm", "nsp"))
     initialize(pretraining, 0.2, seed=1)
     torch.nn.init.normal_(dict(pretraining.named_parameters())["heads.mlm.bias"])
     save_pretraining(folder, pretraining, folder, "# Toy\n")
@@ -141,7 +140,7 @@ def test_an_extended_run_that_stopped_goes_on_with_the_same_tokens(
         patch.setattr(StopOnSignal, "requested", always, raising=False)
         with pytest.raises(KeyboardInterrupt):
             pretrain(chosen)
-    monkeypatch.setattr("selfsup.pretraining.text.data.write_extended_tokenizer", None)
+    monkeypatch.setattr(text_data, "write_extended_tokenizer", None)
     summary = resume(ResumeSettings(run=str(tmp_path)))
     out, first = extended
     assert summary["vocabulary_extension"] == first["vocabulary_extension"]
@@ -183,7 +182,7 @@ def test_a_real_checkpoint_without_a_head_is_extended(texts, tmp_path):
 
 
 def test_defaults_are_those_of_the_models_own_size(texts, model, tmp_path):
-    chosen = with_defaults(settings(texts, tmp_path, model, learning_rate=None))
+    chosen = resolve(settings(texts, tmp_path, model, learning_rate=None))
     assert chosen.learning_rate == 1e-3  # half of what bert-tiny starts at
     assert chosen.start == "random"
     assert chosen.optimizer == "adamw"
@@ -202,14 +201,14 @@ def test_a_new_encoder_takes_the_optimizer_that_was_measured_for_its_size(
     texts, tmp_path, encoder, flag, optimizer
 ):
     new = {"init": None, "encoder": encoder, "optimizer": flag}
-    assert with_defaults(settings(texts, tmp_path, tmp_path, **new)).optimizer == optimizer
+    assert resolve(settings(texts, tmp_path, tmp_path, **new)).optimizer == optimizer
 
 
 def test_a_model_of_one_segment_is_refused_for_next_sentences(texts, model, tmp_path):
     one = shutil.copytree(model, tmp_path / "one")
     config = json.loads((one / "config.json").read_bytes())
     (one / "config.json").write_text(json.dumps(config | {"type_vocab_size": 1}))
-    with pytest.raises(UserError, match="as next sentences need: add --objectives mlm"):
+    with pytest.raises(UserError, match="as nsp needs: add --objectives mlm"):
         pretrain(settings(texts, tmp_path / "run", one))
     assert not (tmp_path / "run").exists()
 

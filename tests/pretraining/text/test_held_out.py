@@ -10,9 +10,12 @@ import torch
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
-from selfsup.pretraining.text.held_out import HeldOut, unigram_loss
-from selfsup.pretraining.text.masked_lm import Masking
-from selfsup.pretraining.text.model import TEXT_OBJECTIVES, TextPreTraining
+from selfsup.pretraining.text import batches as text_batches
+from selfsup.pretraining.text.batches import HeldOutText
+from selfsup.pretraining.text.masked_lm import unigram_loss
+from selfsup.pretraining.text.masking import Masking
+from selfsup.pretraining.text.model import TextPretrainingModel, text_objectives
+from selfsup.settings.objectives import TEXT_OBJECTIVES
 from tests.pretraining.text.corpus_of import (
     FIRST_TOKEN,
     SPECIAL,
@@ -26,13 +29,15 @@ VOCAB_SIZE = vocab_size_of(DOCUMENTS)
 CPU = torch.device("cpu")
 
 
-def held_out(probability: float = 0.15, unit: str = "token") -> HeldOut:
+def held_out(probability: float = 0.15, unit: str = "token") -> HeldOutText:
     masking = Masking(probability, unit, SPECIAL, VOCAB_SIZE, np.arange(VOCAB_SIZE) % 3 == 2)
     documents = np.arange(len(DOCUMENTS))
-    return HeldOut(corpus_of(DOCUMENTS), documents, masking, TEXT_OBJECTIVES, 24)
+    return HeldOutText(
+        corpus_of(DOCUMENTS), documents, masking, text_objectives(TEXT_OBJECTIVES), 24
+    )
 
 
-def model() -> TextPreTraining:
+def model() -> TextPretrainingModel:
     config = EncoderConfig(
         vocab_size=VOCAB_SIZE,
         hidden_size=16,
@@ -41,7 +46,7 @@ def model() -> TextPreTraining:
         intermediate_size=32,
         max_position_embeddings=24,
     )
-    made = TextPreTraining(BertEncoder(config), TEXT_OBJECTIVES)
+    made = TextPretrainingModel(BertEncoder(config), TEXT_OBJECTIVES)
     initialize(made, 0.3, seed=0)
     return made
 
@@ -53,7 +58,7 @@ def test_fifteen_per_cent_token_by_token_whatever_training_hides(probability, un
 
 
 def test_a_quick_measurement_looks_at_a_part(monkeypatch):
-    monkeypatch.setattr("selfsup.pretraining.text.held_out._BATCH_TOKENS", 24)
+    monkeypatch.setattr(text_batches, "_HELD_OUT_BATCH_TOKENS", 24)
     seen: list[int] = []
     measured = model()
     measured.register_forward_pre_hook(lambda _, given: seen.append(given[0].token_count))

@@ -11,9 +11,10 @@ from scipy import stats
 from torch.nn import functional as F
 
 from selfsup.encoder.packing import Packing, Queries
-from selfsup.pretraining.text import masked_lm
-from selfsup.pretraining.text.batch import TextBatch, TextStates
-from selfsup.pretraining.text.masked_lm import MaskedLMHead, Masking
+from selfsup.pretraining.text import masking as masking_module
+from selfsup.pretraining.text.batches import TextBatch, TextStates
+from selfsup.pretraining.text.masked_lm import MaskedLMHead
+from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.sequences import Sequences, SpecialTokens
 
 VOCAB_SIZE = 60
@@ -53,7 +54,7 @@ def assert_share(share: float, expected: float, count: int, together: float = 1.
 @pytest.mark.parametrize("probability", [0.15, 0.4])
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_share_asked_for_is_chosen(unit, probability):
-    _, rows, _ = masking(unit, probability).hide(MANY, seed=0, epoch=0)
+    _, rows, _ = masking(unit, probability).mask(MANY, seed=0, epoch=0)
     text = np.isin(MANY.input_ids, TEXT).sum()
     together = 1 if unit == "token" else 10
     assert_share(len(rows) / text, probability, text, together)
@@ -61,7 +62,7 @@ def test_the_share_asked_for_is_chosen(unit, probability):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_of_the_chosen_8_in_10_are_masked_1_replaced_and_1_kept(unit):
-    hidden, rows, labels = masking(unit).hide(MANY, seed=0, epoch=0)
+    hidden, rows, labels = masking(unit).mask(MANY, seed=0, epoch=0)
     shown = hidden[rows]
     together = 10 if unit == "span" else 1
     by_chance = 0.1 / len(TEXT)  # a random token may be the one that stood there
@@ -74,7 +75,7 @@ def test_of_the_chosen_8_in_10_are_masked_1_replaced_and_1_kept(unit):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_special_tokens_are_never_chosen_and_never_put_in(unit):
-    hidden, rows, labels = masking(unit, 0.9).hide(MANY, seed=0, epoch=0)
+    hidden, rows, labels = masking(unit, 0.9).mask(MANY, seed=0, epoch=0)
     assert np.isin(labels, TEXT).all()
     assert np.isin(hidden[rows], np.append(TEXT, SPECIAL.mask)).all()
     of_special = ~np.isin(MANY.input_ids, TEXT)
@@ -83,7 +84,7 @@ def test_special_tokens_are_never_chosen_and_never_put_in(unit):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_replacements_come_from_the_whole_vocabulary_alike(unit):
-    hidden, rows, labels = masking(unit, 0.9).hide(MANY, seed=0, epoch=0)
+    hidden, rows, labels = masking(unit, 0.9).mask(MANY, seed=0, epoch=0)
     shown = hidden[rows]
     replaced = shown[(shown != SPECIAL.mask) & (shown != labels)]
     counts = np.bincount(replaced, minlength=VOCAB_SIZE)
@@ -101,7 +102,7 @@ def test_replacements_come_from_the_whole_vocabulary_alike(unit):
 )
 def test_labels_are_what_stood_there_and_the_rest_is_unchanged(unit, lengths, seed, probability):
     sequences = sequences_of(lengths, seed)
-    hidden, rows, labels = masking(unit, probability).hide(sequences, seed, epoch=1)
+    hidden, rows, labels = masking(unit, probability).mask(sequences, seed, epoch=1)
     assert hidden.dtype == rows.dtype == labels.dtype == np.int64
     assert (np.diff(rows) > 0).all()
     restored = hidden.copy()
@@ -123,8 +124,8 @@ def test_an_example_is_masked_alike_in_any_batch(unit, lengths, random):
         ids, np.zeros_like(ids), np.array(lengths)[order], sequences.keys[order], None
     )
     some = masking(unit, 0.4)
-    hidden = np.split(some.hide(sequences, 3, 4)[0], np.cumsum(lengths)[:-1])
-    in_other_batch = some.hide(others, 3, 4)[0]
+    hidden = np.split(some.mask(sequences, 3, 4)[0], np.cumsum(lengths)[:-1])
+    in_other_batch = some.mask(others, 3, 4)[0]
     assert np.array_equal(in_other_batch, np.concatenate([hidden[place] for place in order]))
 
 
@@ -133,11 +134,11 @@ def test_masks_change_with_seed_epoch_and_example(unit):
     few = sequences_of([50] * 4)
     others = dataclasses.replace(few, keys=few.keys + 1)
     drawn = [
-        masking(unit).hide(sequences, seed, epoch)[1].tolist()
+        masking(unit).mask(sequences, seed, epoch)[1].tolist()
         for sequences, seed, epoch in [(few, 0, 0), (few, 1, 0), (few, 0, 1), (others, 0, 0)]
     ]
     assert all(a != b for i, a in enumerate(drawn) for b in drawn[:i])
-    assert drawn[0] == masking(unit).hide(few, 0, 0)[1].tolist()
+    assert drawn[0] == masking(unit).mask(few, 0, 0)[1].tolist()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -146,14 +147,14 @@ def test_neighbours_in_the_corpus_have_masks_of_their_own(unit):
     alike = Sequences(
         np.tile(text, 6), np.zeros(1200, np.int64), np.full(6, 200), np.arange(6), None
     )
-    _, rows, _ = masking(unit, 0.3).hide(alike, seed=0, epoch=0)
+    _, rows, _ = masking(unit, 0.3).mask(alike, seed=0, epoch=0)
     places = {tuple(rows[rows // 200 == number] % 200) for number in range(6)}
     assert len(places) == 6
 
 
 def test_tokens_are_chosen_one_by_one():
     """Whether a token is chosen says nothing about its neighbour."""
-    _, rows, _ = masking("token").hide(MANY, seed=0, epoch=0)
+    _, rows, _ = masking("token").mask(MANY, seed=0, epoch=0)
     chosen = np.zeros(len(MANY.input_ids))
     chosen[rows] = 1
     is_text = np.isin(MANY.input_ids, TEXT)
@@ -163,7 +164,7 @@ def test_tokens_are_chosen_one_by_one():
 
 
 def test_words_are_chosen_whole():
-    hidden, rows, _ = masking("whole-word", 0.3).hide(MANY, seed=0, epoch=0)
+    hidden, rows, _ = masking("whole-word", 0.3).mask(MANY, seed=0, epoch=0)
     chosen = np.zeros(len(hidden), bool)
     chosen[rows] = True
     ids = MANY.input_ids
@@ -177,7 +178,7 @@ def test_words_are_chosen_whole():
 
 
 def test_different_words_are_chosen_one_by_one():
-    _, rows, _ = masking("whole-word", 0.3).hide(MANY, seed=0, epoch=0)
+    _, rows, _ = masking("whole-word", 0.3).mask(MANY, seed=0, epoch=0)
     chosen = np.zeros(len(MANY.input_ids), bool)
     chosen[rows] = True
     ids = MANY.input_ids
@@ -197,7 +198,7 @@ def test_span_lengths_are_geometric_up_to_ten():
     length = 10_000
     ids = np.full(300 * length, TEXT[0])
     long = Sequences(ids, np.zeros_like(ids), np.full(300, length), np.arange(300), None)
-    _, rows, _ = masking("span", 0.004).hide(long, seed=0, epoch=0)  # few, so that few touch
+    _, rows, _ = masking("span", 0.004).mask(long, seed=0, epoch=0)  # few, so that few touch
     inside = [run for run in runs_of(rows) if 10 <= run[0] % length < length - 10]
     lengths = np.array([len(run) for run in inside if len(run) <= 10])
     assert len(lengths) > 2500
@@ -209,7 +210,7 @@ def test_span_lengths_are_geometric_up_to_ten():
 
 
 def test_a_span_is_masked_replaced_or_kept_as_one():
-    hidden, rows, _ = masking("span", 0.02).hide(MANY, seed=0, epoch=0)
+    hidden, rows, _ = masking("span", 0.02).mask(MANY, seed=0, epoch=0)
     masked = hidden == SPECIAL.mask
     mixed = [run for run in runs_of(rows) if 0 < masked[run].sum() < len(run)]
     assert len(mixed) < 0.05 * len(runs_of(rows))  # spans that touch
@@ -220,15 +221,15 @@ def test_where_spans_overlap_a_token_is_of_the_one_that_begins_nearest(lengths, 
     streams = np.arange(len(lengths), dtype=np.uint64)
     expected = []
     for number, length in enumerate(lengths):
-        begins = np.full(length, masked_lm._NO_SPAN)
+        begins = np.full(length, masking_module._NO_SPAN)
         for begin in range(-9, length):
             here = np.array([number]), np.array([begin])
             chosen, longer = (
-                masked_lm._draw(streams, purpose, *here)[0]
-                for purpose in (masked_lm._CHOOSE, masked_lm._SPAN_LENGTH)
+                masking_module._draw(streams, purpose, *here)[0]
+                for purpose in (masking_module._CHOOSE, masking_module._SPAN_LENGTH)
             )
-            if chosen < masked_lm.span_start_probability(probability):
-                end = begin + (longer < masked_lm.span_longer_than()).sum()
+            if chosen < masking_module.span_start_probability(probability):
+                end = begin + (longer < masking_module.span_longer_than()).sum()
                 begins[max(0, begin) : max(0, end)] = begin  # over those that begin before it
         expected.append(begins)
     found = masking("span", probability)._span_begins(streams, np.array(lengths))
@@ -236,7 +237,7 @@ def test_where_spans_overlap_a_token_is_of_the_one_that_begins_nearest(lengths, 
 
 
 def test_spans_cover_a_sequences_ends_as_often_as_its_middle():
-    _, rows, _ = masking("span").hide(MANY, seed=0, epoch=0)
+    _, rows, _ = masking("span").mask(MANY, seed=0, epoch=0)
     is_text = np.isin(MANY.input_ids, TEXT).reshape(-1, 130)
     chosen = np.zeros(len(MANY.input_ids), bool)
     chosen[rows] = True
@@ -247,7 +248,7 @@ def test_spans_cover_a_sequences_ends_as_often_as_its_middle():
 
 def test_an_unknown_unit_is_a_programming_error():
     with pytest.raises(ValueError, match="no masking unit is called 'syllable'"):
-        masking("syllable").hide(sequences_of([5]), 0, 0)
+        masking("syllable").mask(sequences_of([5]), 0, 0)
 
 
 def test_the_heads_loss_is_that_of_its_scores_at_masked_tokens():
@@ -260,8 +261,8 @@ def test_the_heads_loss_is_that_of_its_scores_at_masked_tokens():
     nothing = torch.zeros(12, dtype=torch.int64)
     packing = Packing.from_lengths(torch.tensor([12]))
     queries = Queries.at(rows, packing)
-    batch = TextBatch(nothing, nothing, packing, rows, labels, None, queries)
-    loss, right, count = head.loss(TextStates(hidden[rows], hidden[:1]), batch)
+    batch = TextBatch(nothing, nothing, packing, rows, {"mlm": labels}, queries)
+    loss, right, count = head.loss(TextStates(hidden[rows], hidden[:1]), batch.labels["mlm"])
     scores = head(hidden)[rows]
     torch.testing.assert_close(loss, F.cross_entropy(scores, labels), atol=1e-6, rtol=1e-6)
     assert int(right) == int((scores.argmax(-1) == labels).sum())
@@ -274,8 +275,8 @@ def test_nothing_masked_is_no_loss():
     nothing = torch.zeros(2, dtype=torch.int64)
     packing = Packing.from_lengths(torch.tensor([2]))
     queries = Queries.first_tokens(packing)
-    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], None, queries)
-    loss, right, count = head.loss(TextStates(hidden[:0], hidden[:1]), batch)
+    batch = TextBatch(nothing, nothing, packing, nothing[:0], {"mlm": nothing[:0]}, queries)
+    loss, right, count = head.loss(TextStates(hidden[:0], hidden[:1]), batch.labels["mlm"])
     loss.backward()
     assert (float(loss.detach()), int(right), count) == (0.0, 0, 0)
     assert all(p.grad is None or not p.grad.any() for p in head.parameters())

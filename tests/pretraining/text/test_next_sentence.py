@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batch import TextBatch, TextStates
+from selfsup.pretraining.text.batches import TextStates
 from selfsup.pretraining.text.next_sentence import NextSentenceHead, SentencePairs
 from tests.pretraining.text.corpus_of import (
     FIRST_TOKEN,
@@ -42,15 +41,15 @@ def plan_of(
 def pairs_of(plan: SentencePairs, examples: np.ndarray | None = None) -> list[Pair]:
     """Take examples (all, if not given) and take them apart again, checking their form."""
     taken = plan.take(np.arange(len(plan)) if examples is None else examples)
-    assert taken.is_random_next is not None
-    assert taken.is_random_next.dtype == np.int64
+    assert taken.pair_labels is not None
+    assert taken.pair_labels.dtype == np.int64
     borders = np.cumsum(taken.lengths)[:-1]
     found = []
     for key, ids, types, is_random in zip(
         taken.keys,
         np.split(taken.input_ids, borders),
         np.split(taken.token_type_ids, borders),
-        taken.is_random_next,
+        taken.pair_labels,
         strict=True,
     ):
         assert ids[0] == SPECIAL.cls
@@ -155,9 +154,9 @@ def test_the_number_of_shards_changes_nothing(documents, max_length, shards, epo
     first, second = (plan.take(np.arange(len(plan))) for plan in (one, several))
     assert np.array_equal(first.input_ids, second.input_ids)
     assert np.array_equal(first.keys, second.keys)
-    assert first.is_random_next is not None
-    assert second.is_random_next is not None
-    assert np.array_equal(first.is_random_next, second.is_random_next)
+    assert first.pair_labels is not None
+    assert second.pair_labels is not None
+    assert np.array_equal(first.pair_labels, second.pair_labels)
 
 
 @given(corpora, max_lengths, st.data())
@@ -275,11 +274,7 @@ def test_the_heads_loss_and_right_answers_are_those_of_its_scores():
     torch.manual_seed(0)
     head = NextSentenceHead(6)
     pooled, label = torch.randn(5, 6), torch.tensor([0, 1, 1, 0, 1])
-    nothing = torch.zeros(5, dtype=torch.int64)
-    packing = Packing.from_lengths(torch.ones(5, dtype=torch.int64))
-    queries = Queries.first_tokens(packing)
-    batch = TextBatch(nothing, nothing, packing, nothing[:0], nothing[:0], label, queries)
-    loss, right, count = head.loss(TextStates(pooled[:0], pooled), batch)
+    loss, right, count = head.loss(TextStates(pooled[:0], pooled), label)
     probability = head(pooled).softmax(-1)[torch.arange(5), label]
     torch.testing.assert_close(loss, -probability.log().mean())
     assert int(right) == int((probability > 0.5).sum())

@@ -30,7 +30,7 @@ def test_every_token_is_in_one_sequence(documents, max_length, epoch, shards):
     everything = np.arange(FIRST_TOKEN, FIRST_TOKEN + sum(map(sum, documents)))
     assert np.array_equal(np.concatenate(texts), everything)
     assert not taken.token_type_ids.any()
-    assert taken.is_random_next is None
+    assert taken.pair_labels is None
 
 
 @given(random_documents(min_documents=3), st.integers(0, 3))

@@ -8,8 +8,7 @@ from transformers import BertModel
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import bert_config
 from selfsup.encoder.layers import initialize
-from selfsup.pretraining.text.folder import save_pretraining
-from selfsup.pretraining.text.model import TextPreTraining
+from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining
 from selfsup.pretraining.text.structured_start import start_structured, word_dimensions
 from tests.tokenizer_folder import write_tokenizer
 
@@ -18,9 +17,9 @@ SPECIAL = np.arange(5)
 CLS, SEP = 2, 3
 
 
-def started(name: str, seed: int = 1) -> TextPreTraining:
+def started(name: str, seed: int = 1) -> TextPretrainingModel:
     """A model of that size with random word vectors and token counts that fall like Zipf's."""
-    model = TextPreTraining(BertEncoder(bert_config(name, VOCAB)), ("mlm", "nsp"))
+    model = TextPretrainingModel(BertEncoder(bert_config(name, VOCAB)), ("mlm", "nsp"))
     initialize(model, 0.02, seed)
     random = np.random.default_rng(7)
     vectors = random.standard_normal((VOCAB, word_dimensions(model.encoder))).astype(np.float32)

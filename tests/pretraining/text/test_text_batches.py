@@ -16,10 +16,9 @@ from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.text import masked_lm
-from selfsup.pretraining.text.batch import TextBatch
-from selfsup.pretraining.text.folder import save_pretraining
-from selfsup.pretraining.text.masked_lm import Masking
-from selfsup.pretraining.text.model import TextBatches, TextPreTraining
+from selfsup.pretraining.text.batches import TextBatch, TextBatches
+from selfsup.pretraining.text.masking import Masking
+from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining, text_objectives
 from selfsup.pretraining.text.sequences import split_held_out
 from tests.pretraining.text.corpus_of import (
     FIRST_TOKEN,
@@ -50,18 +49,18 @@ def batches_of(
     corpus = corpus_of(DOCUMENTS, shards)
     documents = np.arange(len(DOCUMENTS))
     masking = masking_for(unit=unit)
-    return TextBatches(corpus, documents, masking, objectives, 24, batch_size, seed)
+    return TextBatches(
+        corpus, documents, masking, text_objectives(objectives), 24, batch_size, seed
+    )
 
 
 def tensors_of(batch: TextBatch) -> list[Tensor]:
-    label = batch.next_sentence_label
     return [
         batch.input_ids,
         batch.token_type_ids,
         batch.packing.cu_seqlens,
         batch.masked_rows,
-        batch.masked_labels,
-        torch.zeros(0) if label is None else label,
+        *(batch.labels[name] for name in sorted(batch.labels)),
     ]
 
 
@@ -75,12 +74,12 @@ def examples_of(batch: TextBatch) -> list[tuple]:
     ends = batch.packing.cu_seqlens.tolist()
     for place, (begin, end) in enumerate(itertools.pairwise(ends)):
         here = (batch.masked_rows >= begin) & (batch.masked_rows < end)
-        label = batch.next_sentence_label
+        label = batch.labels.get("nsp")
         examples.append((
             tuple(batch.input_ids[begin:end].tolist()),
             tuple(batch.token_type_ids[begin:end].tolist()),
             tuple((batch.masked_rows[here] - begin).tolist()),
-            tuple(batch.masked_labels[here].tolist()),
+            tuple(batch.labels["mlm"][here].tolist()),
             None if label is None else int(label[place]),
         ))  # fmt: skip
     return examples
@@ -127,7 +126,7 @@ def test_every_token_of_the_corpus_is_in_every_epoch(objectives):
         seen: set[int] = set()
         while (batch := batches[step]) and batches.epoch == epoch:
             ids = batch.input_ids.clone()
-            ids[batch.masked_rows] = batch.masked_labels
+            ids[batch.masked_rows] = batch.labels["mlm"]
             seen |= set(ids.tolist())
             step += 1
         assert seen >= set(range(FIRST_TOKEN, vocab_size_of(DOCUMENTS)))
@@ -149,12 +148,12 @@ def test_every_epoch_and_seed_has_an_order_of_its_own():
     corpus, masking = corpus_of(documents), masking_for(documents)
 
     def order(seed: int, epoch: int) -> list[int]:
-        batches = TextBatches(corpus, np.arange(20), masking, ("mlm",), 24, 1, seed)
+        batches = TextBatches(corpus, np.arange(20), masking, text_objectives(["mlm"]), 24, 1, seed)
         found = []
         for step in range(20 * epoch, 20 * (epoch + 1)):
             batch = batches[step]
             ids = batch.input_ids.clone()
-            ids[batch.masked_rows] = batch.masked_labels
+            ids[batch.masked_rows] = batch.labels["mlm"]
             found.append(int(ids[1]))
         return found
 
@@ -180,7 +179,9 @@ def test_documents_held_out_are_never_trained_on(objectives):
     documents = [[3, 4, 5]] * 40
     corpus = corpus_of(documents, shards=3)
     training, held_out = split_held_out(corpus, 0.2)
-    batches = TextBatches(corpus, training, masking_for(documents), objectives, 24, 8, 0)
+    batches = TextBatches(
+        corpus, training, masking_for(documents), text_objectives(objectives), 24, 8, 0
+    )
     tokens_of_held_out = {
         FIRST_TOKEN + 12 * document + place for document in held_out for place in range(12)
     }
@@ -189,7 +190,7 @@ def test_documents_held_out_are_never_trained_on(objectives):
         batch = batches[step]
         ids = batch.input_ids.clone()
         random_replacements += len(tokens_of_held_out & set(ids.tolist()))
-        ids[batch.masked_rows] = batch.masked_labels
+        ids[batch.masked_rows] = batch.labels["mlm"]
         assert not tokens_of_held_out & set(ids.tolist())
     assert random_replacements  # the test would have seen one
 
@@ -197,7 +198,7 @@ def test_documents_held_out_are_never_trained_on(objectives):
 @pytest.mark.parametrize(("objectives", "has_pairs"), [(BOTH, True), (("mlm",), False)])
 def test_pairs_are_made_only_for_next_sentence_prediction(objectives, has_pairs):
     batch = batches_of(objectives)[0]
-    assert (batch.next_sentence_label is not None) == has_pairs
+    assert ("nsp" in batch.labels) == has_pairs
     assert bool(batch.token_type_ids.any()) == has_pairs
     assert batch.token_count == len(batch.input_ids) == int(batch.packing.cu_seqlens[-1])
 
@@ -205,9 +206,9 @@ def test_pairs_are_made_only_for_next_sentence_prediction(objectives, has_pairs)
 def test_one_document_serves_masked_lm_but_not_next_sentence_prediction():
     corpus = corpus_of([[4, 5, 6]])
     masking = masking_for([[4, 5, 6]])
-    TextBatches(corpus, np.arange(1), masking, ("mlm",), 24, 2, 0)[0]
+    TextBatches(corpus, np.arange(1), masking, text_objectives(["mlm"]), 24, 2, 0)[0]
     with pytest.raises(UserError, match="at least two documents"):
-        TextBatches(corpus, np.arange(1), masking, BOTH, 24, 2, 0)[0]
+        TextBatches(corpus, np.arange(1), masking, text_objectives(BOTH), 24, 2, 0)[0]
 
 
 CONFIG = EncoderConfig(
@@ -226,24 +227,23 @@ def padded(batch: TextBatch) -> dict[str, Tensor]:
     """A batch as `transformers` takes it."""
     lengths = batch.packing.cu_seqlens.diff().tolist()
     labels = torch.full_like(batch.input_ids, -100)
-    labels[batch.masked_rows] = batch.masked_labels
+    labels[batch.masked_rows] = batch.labels["mlm"]
 
     def pad(x: Tensor, value: int = 0) -> Tensor:
         rows = list(x.split(lengths))
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
-    assert batch.next_sentence_label is not None
     return {
         "input_ids": pad(batch.input_ids),
         "token_type_ids": pad(batch.token_type_ids),
         "attention_mask": pad(torch.ones_like(batch.input_ids)),
         "labels": pad(labels, -100),
-        "next_sentence_label": batch.next_sentence_label,
+        "next_sentence_label": batch.labels["nsp"],
     }
 
 
 def test_losses_and_gradients_are_those_of_transformers(tmp_path):
-    model = TextPreTraining(BertEncoder(CONFIG), BOTH)
+    model = TextPretrainingModel(BertEncoder(CONFIG), BOTH)
     initialize(model, 0.2, seed=0)
     save_pretraining(tmp_path / "model", model, write_tokenizer(tmp_path), "")
     peer = BertForPreTraining.from_pretrained(tmp_path / "model")
@@ -274,7 +274,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
     monkeypatch.setattr(masked_lm, "pad_rows", lambda x: x)
     monkeypatch.setattr(Packing, "padding_rows", lambda packing: 0)
     monkeypatch.setattr("selfsup.encoder.packing._LENGTH_UNIT", 1)
-    model = TextPreTraining(BertEncoder(CONFIG), objectives)
+    model = TextPretrainingModel(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.
     batch = batches_of(objectives, batch_size=1)[0]
     with FlopCounterMode(display=False) as counted, torch.no_grad():
@@ -285,7 +285,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
 
 
 def test_right_answers_are_counted_at_the_predictions_made():
-    model = TextPreTraining(BertEncoder(CONFIG), BOTH).eval()
+    model = TextPretrainingModel(BertEncoder(CONFIG), BOTH).eval()
     initialize(model, 0.2, seed=0)
     batch = batches_of(batch_size=8)[0]
     with torch.no_grad():
@@ -294,7 +294,7 @@ def test_right_answers_are_counted_at_the_predictions_made():
         # Make every other guess the right one.
         labels = guesses.clone()
         labels[::2] = (labels[::2] + 1) % CONFIG.vocab_size
-        results = model(dataclasses.replace(batch, masked_labels=labels))
+        results = model(dataclasses.replace(batch, labels=batch.labels | {"mlm": labels}))
     _, right, count = results["mlm"]
     assert (int(right), count) == (len(labels) // 2, len(labels))
     assert results["nsp"][2] == len(examples_of(batch))
@@ -302,6 +302,6 @@ def test_right_answers_are_counted_at_the_predictions_made():
 
 @pytest.mark.parametrize("objectives", [BOTH, ("mlm",), ("nsp",)])
 def test_a_model_has_the_heads_of_its_objectives_and_no_others(objectives):
-    model = TextPreTraining(BertEncoder(CONFIG), objectives)
+    model = TextPretrainingModel(BertEncoder(CONFIG), objectives)
     assert set(model.heads) == set(objectives)
     assert set(model(batches_of()[0])) == set(objectives)

@@ -16,8 +16,7 @@ from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
-from selfsup.pretraining.text.folder import load_pretraining, save_pretraining
-from selfsup.pretraining.text.model import TextPreTraining
+from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining, save_pretraining
 from tests.tokenizer_folder import VOCABULARY, write_tokenizer
 
 CONFIG = EncoderConfig(
@@ -33,8 +32,8 @@ INPUT_IDS = torch.tensor([2, 5, 6, 3, 7, 8, 3, 2, 9, 3, 5])
 TOKEN_TYPE_IDS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1])
 
 
-def new_model(*objectives: str) -> TextPreTraining:
-    model = TextPreTraining(BertEncoder(CONFIG), objectives)
+def new_model(*objectives: str) -> TextPretrainingModel:
+    model = TextPretrainingModel(BertEncoder(CONFIG), objectives)
     initialize(model, 0.2, seed=0)
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
@@ -42,12 +41,12 @@ def new_model(*objectives: str) -> TextPreTraining:
     return model.eval()
 
 
-def save(folder: Path, model: TextPreTraining) -> Path:
+def save(folder: Path, model: TextPretrainingModel) -> Path:
     save_pretraining(folder, model, write_tokenizer(folder.parent / "tokenizer"), "# Card\n")
     return folder
 
 
-def our_scores(model: TextPreTraining) -> dict[str, Tensor]:
+def our_scores(model: TextPretrainingModel) -> dict[str, Tensor]:
     with torch.no_grad():
         encoded = model.encoder(
             INPUT_IDS, TOKEN_TYPE_IDS, Packing.from_lengths(torch.tensor(LENGTHS))
@@ -68,7 +67,7 @@ def their_output(peer: torch.nn.Module):
     return output, is_token.bool()
 
 
-def assert_same_scores(model: TextPreTraining, peer: BertForPreTraining) -> None:
+def assert_same_scores(model: TextPretrainingModel, peer: BertForPreTraining) -> None:
     ours = our_scores(model)
     output, is_token = their_output(peer)
     torch.testing.assert_close(ours["mlm"], output.prediction_logits[is_token], atol=1e-5, rtol=0)

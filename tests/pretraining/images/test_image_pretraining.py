@@ -10,7 +10,11 @@ from PIL import Image
 
 from selfsup.encoder.config import VIT_SIZES
 from selfsup.errors import UserError
-from selfsup.pretraining.images.setup import fitting_image_size, fitting_patch_size, with_defaults
+from selfsup.pretraining.images.pretraining import (
+    ImagePretraining,
+    fitting_image_size,
+    fitting_patch_size,
+)
 from selfsup.settings import PretrainSettings
 
 
@@ -73,7 +77,7 @@ def settings(data: str, **changed: Any) -> PretrainSettings:
 def test_the_median_of_the_shorter_sides_decides_and_images_that_cannot_be_read_do_not(tmp_path):
     data = folder_of(tmp_path, (500, 70), (70, 90), (400, 300), (64, 64), (2000, 66))
     (tmp_path / "broken.png").write_text("no image")
-    chosen = with_defaults(settings(data))
+    chosen = ImagePretraining.resolve(settings(data))
     assert (chosen.image_size, chosen.patch_size) == (64, 8)  # the median is 70
 
 
@@ -83,7 +87,7 @@ def test_what_is_given_stays_as_it_is(tmp_path):
         data, encoder="vit-small", image_size=48, patch_size=6, mask_ratio=0.5, batch_size=3,
         learning_rate=0.1, dropout=0.2, objectives=("inpainting",), optimizer="muon",
     )  # fmt: skip
-    chosen = with_defaults(given)
+    chosen = ImagePretraining.resolve(given)
     for name in (
         "encoder", "image_size", "patch_size", "mask_ratio", "batch_size", "learning_rate",
         "dropout", "objectives", "optimizer", "steps",
@@ -93,7 +97,9 @@ def test_what_is_given_stays_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("name", VIT_SIZES)
 def test_every_size_has_defaults(name: str, tmp_path):
-    chosen = with_defaults(settings(folder_of(tmp_path, (224, 224)), encoder=name, steps=None))
+    chosen = ImagePretraining.resolve(
+        settings(folder_of(tmp_path, (224, 224)), encoder=name, steps=None)
+    )
     assert chosen.objectives == ("inpainting", "jigsaw")
     assert (chosen.image_size, chosen.patch_size, chosen.budget) == (224, 16, "20m")
     assert None not in (chosen.batch_size, chosen.learning_rate, chosen.mask_ratio, chosen.dropout)

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from selfsup.pretraining.run import pretrain
-from selfsup.pretraining.text import folder as pretraining_model
-from selfsup.pretraining.text import setup as text_road
+from selfsup.pretraining.run import pretrain, resolve
+from selfsup.pretraining.text import pretraining as text_pretraining
+from selfsup.pretraining.text.pretraining import TextPretraining
 from selfsup.pretraining.text.sequences import TextCorpus, split_held_out
-from selfsup.pretraining.text.setup import with_defaults
 from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.shards.tokens import open_shards
 from selfsup.training.loop import Stage
 from tests.toy_corpus import write_toy_corpus
@@ -24,19 +24,19 @@ def texts(tmp_path_factory) -> Path:
     return write_toy_corpus(tmp_path_factory.mktemp("texts") / "texts.txt")
 
 
-def settings(texts: Path, out: Path, **changed: Any) -> PretrainSettings:
+def settings(texts: Path, out: Path, **changed: Any) -> ResolvedPretrainSettings:
     values = {
         "data": (str(texts),), "out": str(out), "encoder": "bert-tiny", "steps": 1,
         "batch_size": 4, "max_length": 32, "vocab_size": 90, "held_out_fraction": 0.2,
         "device": "cpu", "precision": "float32", "threads": 1, "workers": 1,
     }  # fmt: skip
-    return with_defaults(PretrainSettings(**(values | changed)))
+    return resolve(PretrainSettings(**(values | changed)))
 
 
 def stages(texts: Path, run: Path, **changed: Any) -> list[Stage]:
     chosen = settings(texts, run, **changed)
-    setup = text_road.set_up(chosen, run, torch.device("cpu"), is_resumed=False, is_new=True)
-    return list(setup.stages)
+    begun = TextPretraining(chosen, run, torch.device("cpu"), is_resumed=False, is_new=True)
+    return list(begun.stages)
 
 
 def share_hidden(stage: Stage) -> float:
@@ -68,8 +68,8 @@ def test_a_first_stage_of_short_sequences_has_as_many_tokens_a_step(texts, tmp_p
     short, long = stages(texts, tmp_path, short_length=16, short_share=0.75, batch_size=3)
     assert (short.until, long.until) == (0.75, 1.0)
     first, second = short.batches[0], long.batches[0]
-    assert abs(len(first.next_sentence_label) - 6) <= 1  # type: ignore[attr-defined]
-    assert abs(len(second.next_sentence_label) - 3) <= 1  # type: ignore[attr-defined]
+    assert abs(len(first.labels["nsp"]) - 6) <= 1  # type: ignore[attr-defined]
+    assert abs(len(second.labels["nsp"]) - 3) <= 1  # type: ignore[attr-defined]
     assert first.packing.max_seqlen <= 16 < second.packing.max_seqlen  # type: ignore[attr-defined]
 
 
@@ -82,13 +82,13 @@ def tokens_to_train_on(corpus: TextCorpus) -> np.ndarray:
 
 def test_what_is_held_out_takes_no_part_in_the_first_weights(texts, tmp_path, monkeypatch):
     counted: list[np.ndarray] = []
-    real = pretraining_model.co_occurrence_vectors
+    real = text_pretraining.co_occurrence_vectors
 
     def watched(tokens: np.ndarray, *further):
         counted.append(tokens)
         return real(tokens, *further)
 
-    monkeypatch.setattr(pretraining_model, "co_occurrence_vectors", watched)
+    monkeypatch.setattr(text_pretraining, "co_occurrence_vectors", watched)
     stages(texts, tmp_path)
     corpus = TextCorpus(open_shards(tmp_path / "shards").shards)
     np.testing.assert_array_equal(counted, [tokens_to_train_on(corpus)])

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from selfsup.pretraining.images.model import (
-    IMAGE_OBJECTIVES,
-    ImagePreTraining,
+    ImagePretrainingModel,
     load_image_pretraining,
     save_image_pretraining,
 )
+from selfsup.settings.objectives import IMAGE_OBJECTIVES
 from tests.encoder_folders import load_vit
 from tests.pretraining.images.toy_images import small_encoder, started
 
@@ -16,7 +16,7 @@ from tests.pretraining.images.toy_images import small_encoder, started
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    model = started(ImagePreTraining(small_encoder(), IMAGE_OBJECTIVES))
+    model = started(ImagePretrainingModel(small_encoder(), IMAGE_OBJECTIVES))
     save_image_pretraining(folder, model, "A model.")
     return folder, model
 

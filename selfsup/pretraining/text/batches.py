@@ -1,0 +1,295 @@
+"""Batches of text, to train on and to measure with, and what an objective is to them.
+
+Sequences are packed: a batch holds them one after the other, without padding. Shapes: B sequences,
+T tokens in all, M masked tokens, D width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfsup.counter_random import permutation
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.packing import Packing, Queries
+from selfsup.errors import UserError
+from selfsup.pretraining.text.masking import Masking
+from selfsup.pretraining.text.sequences import FullSequences, SequencePlan, Sequences, TextCorpus
+from selfsup.settings.objectives import TEXT_MEASUREMENTS
+
+_ORDER = 0x4F52444552
+_HELD_OUT_SEED, _HELD_OUT_BATCH_TOKENS = 0x4556414C, 8192
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """B packed sequences of T tokens, M of which are masked.
+
+    Attributes:
+        input_ids: int64 [T], after masking.
+        token_type_ids: int64 [T].
+        packing: where each sequence begins.
+        masked_rows: int64 [M], which of the T tokens are masked.
+        labels: by objective, the right answers to its predictions, int64.
+        queries: the tokens whose last states the heads read: each sequence's first, and the masked
+            ones.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    packing: Packing
+    masked_rows: Tensor
+    labels: dict[str, Tensor]
+    queries: Queries
+
+    @property
+    def token_count(self) -> int:
+        """T."""
+        return len(self.input_ids)
+
+    @property
+    def predictions(self) -> dict[str, int]:
+        """How many predictions each objective makes."""
+        return {name: len(labels) for name, labels in self.labels.items()}
+
+    def to(self, device: torch.device) -> "TextBatch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        return TextBatch(
+            self.input_ids.to(device),
+            self.token_type_ids.to(device),
+            self.packing.to(device),
+            self.masked_rows.to(device),
+            {name: labels.to(device) for name, labels in self.labels.items()},
+            self.queries.to(device),
+        )
+
+
+class TextStates(NamedTuple):
+    """The encoder's output for a batch, as far as heads read it.
+
+    Attributes:
+        masked: the last layer's vectors of the masked tokens, [M, D].
+        pooler_output: a vector for each sequence, [B, D].
+    """
+
+    masked: Tensor
+    pooler_output: Tensor
+
+
+class TextHead(nn.Module, ABC):
+    """What predicts an objective's labels from the encoder's states."""
+
+    @abstractmethod
+    def loss(self, states: TextStates, labels: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Mean loss in nats, number of right answers (int64 scalar), number of predictions."""
+
+    def products(self, batch: TextBatch) -> int:
+        """Multiplications in the head's matrix products, forward; 0 if too few to matter."""
+        return 0
+
+
+class TextObjective(ABC):
+    """Something that an encoder of text can learn without labels.
+
+    Attributes:
+        name: its name on the command line; ``selfsup.settings.objectives`` lists it.
+        plan: how it needs the corpus to be cut into sequences; None if any way will do.
+        min_documents: how many documents it needs to train on, and as many to measure with.
+        segments: how many segments the model must tell apart.
+        architecture: the class of ``transformers`` for a model with this head alone.
+        weight_names: the head's modules, and what a Hugging Face folder calls them. The empty
+            name is the head itself.
+    """
+
+    name: ClassVar[str]
+    plan: ClassVar[type[SequencePlan] | None] = None
+    min_documents: ClassVar[int] = 1
+    segments: ClassVar[int] = 1
+    architecture: ClassVar[str] = "BertForPreTraining"
+    weight_names: ClassVar[NameTable]
+
+    @abstractmethod
+    def head(self, encoder: BertEncoder) -> TextHead:
+        """A new head for an encoder."""
+
+    @abstractmethod
+    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+        """The right answers for a batch, int64.
+
+        Args:
+            sequences: before masking.
+            masked: the masked tokens' ids, int64 [M].
+        """
+
+
+def plan_sequences(
+    corpus: TextCorpus,
+    documents: np.ndarray,
+    masking: Masking,
+    objectives: Sequence[TextObjective],
+    max_length: int,
+    seed: int,
+    epoch: int,
+) -> SequencePlan:
+    """Cut the documents into sequences as the objectives need them, else into full ones.
+
+    Raises:
+        UserError: two objectives need different sequences.
+    """
+    needed = {each.plan: each.name for each in objectives if each.plan is not None}
+    if len(needed) > 1:
+        raise UserError(
+            f"--objectives: {' and '.join(needed.values())} cut the text in different ways: name "
+            "only one of them"
+        )
+    plan = next(iter(needed), FullSequences)
+    return plan(corpus, documents, masking.special, max_length, seed, epoch)
+
+
+def build_batch(
+    plan: SequencePlan,
+    examples: np.ndarray,
+    masking: Masking,
+    objectives: Sequence[TextObjective],
+    seed: int,
+    epoch: int,
+) -> TextBatch:
+    """Build sequences, mask tokens in them, and turn them into tensors.
+
+    Args:
+        plan: the sequences of an epoch.
+        examples: which of them, int64 [B].
+    """
+    sequences = plan.take(examples)
+    input_ids, masked_rows, masked_ids = masking.mask(sequences, seed, epoch)
+    packing = Packing.from_lengths(torch.from_numpy(sequences.lengths))
+    masked = torch.from_numpy(masked_rows)
+    return TextBatch(
+        input_ids=torch.from_numpy(input_ids),
+        token_type_ids=torch.from_numpy(sequences.token_type_ids),
+        packing=packing,
+        masked_rows=masked,
+        labels={
+            each.name: torch.from_numpy(each.labels(sequences, masked_ids)) for each in objectives
+        },
+        queries=Queries.at(torch.cat([packing.first_rows, masked]), packing),
+    )
+
+
+class TextBatches:
+    """The training batches of one maximum length, each a function of (seed, step).
+
+    Holds the plan of one epoch at a time; asking for another epoch's step plans that epoch.
+
+    Attributes:
+        epoch: the epoch that is planned, -1 before the first step is asked for.
+        end_step: the first step after that epoch.
+    """
+
+    def __init__(
+        self,
+        corpus: TextCorpus,
+        documents: np.ndarray,
+        masking: Masking,
+        objectives: Sequence[TextObjective],
+        max_length: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._corpus, self._documents, self._masking = corpus, documents, masking
+        self._objectives, self._max_length = tuple(objectives), max_length
+        self._batch_size, self._seed = batch_size, seed
+        self.epoch = -1
+        self.end_step = 0
+        self._first_step = 0
+
+    def __getitem__(self, step: int) -> TextBatch:
+        """The batch of a step, from 0; the sizes of an epoch's batches differ by at most one."""
+        if step < self._first_step:
+            self.epoch, self.end_step = -1, 0
+        while step >= self.end_step:
+            self._begin_epoch(self.epoch + 1)
+        steps = self.end_step - self._first_step
+        first, last = (len(self._order) * (step - self._first_step + i) // steps for i in (0, 1))
+        examples = self._order[first:last]
+        return build_batch(
+            self._plan, examples, self._masking, self._objectives, self._seed, self.epoch
+        )
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._plan = plan_sequences(
+            self._corpus,
+            self._documents,
+            self._masking,
+            self._objectives,
+            self._max_length,
+            self._seed,
+            epoch,
+        )
+        self._order = permutation(len(self._plan), self._seed, epoch, _ORDER)
+        steps = -(-len(self._plan) // self._batch_size)
+        self.epoch, self._first_step = epoch, self.end_step
+        self.end_step += steps
+
+
+class HeldOutText:
+    """Fixed sequences of the held-out documents, with fixed tokens masked.
+
+    Every model is measured in the same way, however it was trained: 15 % of the tokens are chosen
+    one by one; of these 80 % are masked, 10 % replaced and 10 % kept; in float32.
+    """
+
+    def __init__(
+        self,
+        corpus: TextCorpus,
+        documents: np.ndarray,
+        masking: Masking,
+        objectives: Sequence[TextObjective],
+        max_length: int,
+    ) -> None:
+        self._masking = replace(masking, probability=0.15, unit="token")
+        self._objectives = tuple(objectives)
+        self._plan = plan_sequences(
+            corpus, documents, self._masking, objectives, max_length, _HELD_OUT_SEED, 0
+        )
+        self._order = np.random.default_rng(_HELD_OUT_SEED).permutation(len(self._plan))
+        self._batch_size = max(1, _HELD_OUT_BATCH_TOKENS // max_length)
+
+    def measure(
+        self, model: nn.Module, device: torch.device, max_tokens: int | None = None
+    ) -> dict[str, float | None]:
+        """Measure on all sequences, or on the first that hold about ``max_tokens`` tokens.
+
+        Returns:
+            losses in nats (``mlm_loss``) and shares of right answers (``mlm_accuracy``), means
+            over predictions; None for what the model does not learn.
+        """
+        was_training = model.training
+        model.eval()
+        losses, right, counts = {}, {}, {}
+        seen = 0
+        with torch.inference_mode():
+            for begin in range(0, len(self._order), self._batch_size):
+                if max_tokens is not None and seen >= max_tokens:
+                    break
+                batch = self._batch(begin).to(device)
+                seen += batch.token_count
+                for name, (loss, hits, count) in model(batch).items():
+                    losses[name] = losses.get(name, 0.0) + float(loss) * count
+                    right[name] = right.get(name, 0) + int(hits)
+                    counts[name] = counts.get(name, 0) + count
+        model.train(was_training)
+        means = {f"{name}_loss": losses[name] / count for name, count in counts.items() if count}
+        means |= {f"{name}_accuracy": right[name] / n for name, n in counts.items() if n}
+        return {number.key: means.get(number.key) for number in TEXT_MEASUREMENTS}
+
+    def _batch(self, begin: int) -> TextBatch:
+        examples = self._order[begin : begin + self._batch_size]
+        return build_batch(self._plan, examples, self._masking, self._objectives, _HELD_OUT_SEED, 0)

@@ -1,0 +1,310 @@
+"""Pre-training on text: a BERT from raw text or from token shards."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.encoder.attention import SelfAttention
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import BERT_SIZES, bert_config
+from selfsup.encoder.huggingface.config import read_config
+from selfsup.encoder.huggingface.folder import resolve_model_folder
+from selfsup.encoder.layers import initialize
+from selfsup.errors import UserError
+from selfsup.pretraining.modality import USUAL_ENCODER, Measured, Pretraining
+from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches
+from selfsup.pretraining.text.data import (
+    TOKENIZER,
+    check_data,
+    new_tokens,
+    pretraining_shards,
+    read_extension_report,
+)
+from selfsup.pretraining.text.masked_lm import MaskedLMHead, unigram_loss
+from selfsup.pretraining.text.masking import Masking
+from selfsup.pretraining.text.model import (
+    TextPretrainingModel,
+    load_pretraining,
+    save_pretraining,
+    text_objectives,
+)
+from selfsup.pretraining.text.sequences import (
+    TextCorpus,
+    continuation_pieces,
+    special_tokens,
+    split_held_out,
+    token_counts,
+)
+from selfsup.pretraining.text.structured_start import (
+    MAX_TOKENS,
+    co_occurrence_vectors,
+    start_structured,
+    word_dimensions,
+)
+from selfsup.runs.model_cards import pretraining_card
+from selfsup.settings import PretrainSettings
+from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
+from selfsup.settings.pretrain import DEFAULT_BUDGET, ResolvedPretrainSettings
+from selfsup.shards.folder import shards_sha256
+from selfsup.training.loop import Stage
+
+_FINETUNING_DROPOUT = 0.1  # in config.json, for whoever fine-tunes the model
+
+
+@dataclass(frozen=True)
+class SizeDefaults:
+    """Defaults for an encoder of a size.
+
+    Those of the small sizes are meant for minutes to hours on a laptop; bert-mini's were measured
+    (docs/log.md), and the others follow from them. Those of the large sizes are from BERT's paper
+    (appendix A.2).
+    """
+
+    batch_size: int
+    learning_rate: float
+    dropout: float
+    start: str
+    optimizer: str = "adamw"
+
+
+_SIZE_DEFAULTS = {
+    "bert-tiny": SizeDefaults(16, 2e-3, 0.0, "structured"),
+    "bert-mini": SizeDefaults(32, 1e-3, 0.0, "structured", "muon"),
+    "bert-small": SizeDefaults(16, 7e-4, 0.0, "structured"),
+    "bert-medium": SizeDefaults(32, 5e-4, 0.0, "structured"),
+    "bert-base": SizeDefaults(256, 1e-4, 0.1, "random"),
+    "bert-large": SizeDefaults(256, 1e-4, 0.1, "random"),
+}
+
+
+class TextPretraining(Pretraining):
+    """A BERT that is about to be pre-trained, and its corpus."""
+
+    unit = "tokens"
+    held_out_unit = "documents"
+    quick_size = 32_000
+    measurements = TEXT_MEASUREMENTS
+
+    @classmethod
+    def resolve(cls, settings: PretrainSettings) -> ResolvedPretrainSettings:
+        encoder = settings.encoder or USUAL_ENCODER["text"]
+        if settings.init is None:
+            bert_config(encoder, 1)  # raises where there is none, and names those there are
+            size = _SIZE_DEFAULTS[encoder]
+        else:
+            size = _defaults_with_init(settings.init, settings.max_length)
+            if settings.start == "structured":
+                raise UserError("--start structured is for new weights: leave it out with --init")
+        if settings.short_length is None and settings.short_share != PretrainSettings.short_share:
+            raise UserError(
+                f"--short-share {settings.short_share}: goes with --short-length: give both"
+            )
+        if settings.short_length is not None and settings.short_length >= settings.max_length:
+            raise UserError(
+                f"--short-length {settings.short_length} must be below --max-length "
+                f"{settings.max_length}"
+            )
+        return ResolvedPretrainSettings.complete(
+            settings,
+            encoder=None if settings.init is not None else encoder,
+            objectives=TEXT_OBJECTIVES,
+            budget=DEFAULT_BUDGET if settings.steps is None else None,
+            batch_size=size.batch_size,
+            learning_rate=size.learning_rate,
+            dropout=size.dropout,
+            start=size.start,
+            optimizer=size.optimizer,
+        )
+
+    @classmethod
+    def check_data(cls, settings: ResolvedPretrainSettings) -> None:
+        check_data(settings)
+
+    def __init__(
+        self,
+        settings: ResolvedPretrainSettings,
+        run: Path,
+        device: torch.device,
+        is_resumed: bool,
+        is_new: bool,
+    ) -> None:
+        self._settings, self._run, self._device = settings, run, device
+        shards = pretraining_shards(settings, run, is_resumed)
+        self._tokenizer_folder = shards.tokenizer_folder
+        self.data_sha256 = shards_sha256(shards.manifest)
+        tokenizer = load_tokenizer(shards.tokenizer_folder)
+        self._corpus = TextCorpus(shards.shards)
+        self._objectives = text_objectives(settings.objectives)
+        self._documents, self._held_out_documents = split_held_out(
+            self._corpus,
+            settings.held_out_fraction,
+            at_least=max(each.min_documents for each in self._objectives),
+        )
+        self._warn_of_much_held_out()
+        self._masking = Masking(
+            settings.mask_probability,
+            settings.masking,
+            special_tokens(tokenizer),
+            shards.vocab_size,
+            continuation_pieces(tokenizer),
+        )
+        self._held_out = HeldOutText(
+            self._corpus,
+            self._held_out_documents,
+            self._masking,
+            self._objectives,
+            settings.max_length,
+        )
+        self.model = self._build_model(is_new).to(device)
+        self.stages = self._make_stages()
+
+    def count(self, batch: TextBatch) -> int:
+        return batch.token_count
+
+    def measure(self, limit: int | None) -> Measured:
+        return self._held_out.measure(self.model, self._device, limit)
+
+    def facts(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "unigram_loss": unigram_loss(
+                self._corpus, self._documents, self._held_out_documents, self._masking
+            ),
+            "held_out_documents": len(self._held_out_documents),
+            "encoder": settings.init or settings.encoder,
+            "vocabulary_extension": (
+                None
+                if settings.extend_vocabulary is None
+                else read_extension_report(self._run / TOKENIZER)
+            ),
+        }
+
+    def save(self, folder: Path, summary: dict[str, Any]) -> None:
+        encoder = self.model.encoder
+        encoder.config = dataclasses.replace(
+            encoder.config,
+            hidden_dropout_prob=_FINETUNING_DROPOUT,
+            attention_probs_dropout_prob=_FINETUNING_DROPOUT,
+        )
+        card = pretraining_card(self._settings, summary)
+        save_pretraining(folder, self.model, self._tokenizer_folder, card)
+
+    def _warn_of_much_held_out(self) -> None:
+        lengths = self._corpus.document_lengths()
+        share = lengths[self._held_out_documents].sum() / lengths.sum()
+        if share > 10 * self._settings.held_out_fraction:
+            print(
+                f"{len(self._held_out_documents)} of {len(lengths)} documents are held out to "
+                f"measure with, {share:.0%} of the text: with more documents (chapters for books) "
+                "it would be less",
+                file=sys.stderr,
+            )
+
+    def _make_stages(self) -> list[Stage]:
+        """The run's parts: one, or a first one of short sequences with as many tokens a step."""
+        settings = self._settings
+        parts = [(1.0, settings.max_length, settings.batch_size)]
+        if settings.short_length is not None:
+            size = max(1, settings.batch_size * settings.max_length // settings.short_length)
+            parts.insert(0, (settings.short_share, settings.short_length, size))
+        return [
+            Stage(
+                until,
+                TextBatches(
+                    self._corpus,
+                    self._documents,
+                    self._masking,
+                    self._objectives,
+                    max_length,
+                    batch_size,
+                    settings.seed + number,
+                ),
+                {"max_length": max_length},
+            )
+            for number, (until, max_length, batch_size) in enumerate(parts)
+        ]
+
+    def _build_model(self, is_new: bool) -> TextPretrainingModel:
+        """The model before its first step (or, if not ``is_new``, with values to overwrite)."""
+        settings, vocab_size = self._settings, self._masking.vocab_size
+        if settings.init is not None:
+            return self._load_model(resolve_model_folder(settings.init), is_new)
+        assert settings.encoder is not None
+        config = bert_config(settings.encoder, vocab_size, settings.dropout)
+        model = TextPretrainingModel(BertEncoder(config), settings.objectives)
+        initialize(model, config.initializer_range, settings.seed)
+        if settings.start == "structured" and is_new:
+            print("Counting which words stand together, for the first weights", file=sys.stderr)
+            sample = _sample_tokens(self._corpus, self._documents)
+            start_structured(
+                model.encoder,
+                _masked_lm_head(model),
+                co_occurrence_vectors(
+                    sample, vocab_size, word_dimensions(model.encoder), settings.seed
+                ),
+                token_counts(self._corpus, self._documents, vocab_size),
+                self._masking.special.ids(),
+                settings.seed,
+            )
+        return model
+
+    def _load_model(self, folder: Path, is_new: bool) -> TextPretrainingModel:
+        """The model of --init, with new weights for what it lacks."""
+        settings = self._settings
+        added = {}
+        if settings.extend_vocabulary is not None:
+            added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
+        model, report = load_pretraining(folder, settings.objectives, settings.seed, added)
+        if report.missing and is_new:
+            print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
+        _set_dropout(model, settings.dropout)
+        return model
+
+
+def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
+    """Defaults of the size nearest in width to the model of --init, at half the learning rate.
+
+    With AdamW, as BERTs are usually trained: Muon was only measured from the start of training.
+
+    Raises:
+        UserError: there is no such model, or it has no positions for --max-length.
+    """
+    config, _ = read_config(resolve_model_folder(init))
+    if max_length > config.max_position_embeddings:
+        raise UserError(
+            f"--max-length {max_length}: {init} has positions for "
+            f"{config.max_position_embeddings} tokens at most"
+        )
+    widths = {name: width for name, (_, width) in BERT_SIZES.items()}
+    nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))
+    size = _SIZE_DEFAULTS[nearest]
+    rate = size.learning_rate / 2
+    return dataclasses.replace(size, start="random", optimizer="adamw", learning_rate=rate)
+
+
+def _masked_lm_head(model: TextPretrainingModel) -> MaskedLMHead | None:
+    return next((head for head in model.heads.values() if isinstance(head, MaskedLMHead)), None)
+
+
+def _sample_tokens(corpus: TextCorpus, documents: np.ndarray) -> np.ndarray:
+    """The tokens of evenly spread training documents, about ``MAX_TOKENS`` of them."""
+    starts, lengths = corpus.document_starts(), corpus.document_lengths()
+    share = min(1.0, MAX_TOKENS / lengths[documents].sum())
+    numbers = np.linspace(0, len(documents), max(1, round(share * len(documents))), endpoint=False)
+    chosen = documents[numbers.astype(np.int64)]
+    return corpus.tokens_at(starts[chosen], lengths[chosen])
+
+
+def _set_dropout(model: TextPretrainingModel, probability: float) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+        elif isinstance(module, SelfAttention):
+            module.dropout = probability
