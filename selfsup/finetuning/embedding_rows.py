@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks import text_encoder as text_family
 from selfsup.tasks.base import Task, TaskModule, Units
+from selfsup.tasks.encoders import TEXT_ENCODERS
 
 # With nearly all rows in use there is nothing to be saved.
 _MOST_IN_USE = 0.8
@@ -99,7 +99,7 @@ def learning_rows_in_use(
 ) -> AbstractContextManager[None]:
     """Within it, a text model's word embeddings are those that occur in the units to learn from."""
     # Every --freeze freezes the embeddings.
-    if task.FAMILY is not text_family or settings.freeze is not None:
+    if task.family is not TEXT_ENCODERS or settings.freeze is not None:
         return nullcontext()
     return only_rows_in_use(model.encoder.embeddings, "word", token_ids_of(units))
 

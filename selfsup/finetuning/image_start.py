@@ -12,8 +12,8 @@ from selfsup.finetuning.starting_point import StartingPoint, encoder_weights
 from selfsup.images.files import typical_side
 from selfsup.pretraining.images.setup import fitting_image_size, fitting_patch_size
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks import image_encoder as image_family
 from selfsup.tasks.base import Task
+from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import LabelledImages
 
 
@@ -40,7 +40,7 @@ def from_random_weights(
     except UserError as error:
         raise UserError(f"--image-size, --patch-size: {error}") from None
     preparation = ImagePreparation(size, patch, mirror=settings.mirror)
-    return StartingPoint(image_family, config, None, name, preparation)
+    return StartingPoint(IMAGE_ENCODERS, config, None, name, preparation)
 
 
 def from_model(settings: FinetuneSettings, task: Task, train: LabelledImages) -> StartingPoint:
@@ -61,9 +61,9 @@ def from_model(settings: FinetuneSettings, task: Task, train: LabelledImages) ->
     config, weights = _resized(config, settings, read_vit_weights(folder))
     dropout = settings.dropout or 0.0
     config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    weights, left_out = encoder_weights(weights, image_family)
+    weights, left_out = encoder_weights(weights, IMAGE_ENCODERS)
     preparation = replace(preparation, image_size=config.image_size, mirror=settings.mirror)
-    return StartingPoint(image_family, config, weights, str(folder), preparation, left_out)
+    return StartingPoint(IMAGE_ENCODERS, config, weights, str(folder), preparation, left_out)
 
 
 def _resized(config: VitConfig, settings: FinetuneSettings, weights: dict) -> tuple:

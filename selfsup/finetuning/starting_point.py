@@ -47,7 +47,7 @@ class StartingPoint:
         if self.weights is None:
             return []
         with torch.device("meta"):  # for the names alone
-            encoder = self.family.build_encoder(self.config, pooled=task.POOLED)
+            encoder = self.family.build_encoder(self.config, pooled=task.pooled)
         names = to_hugging_face(encoder.named_parameters(), self.family.encoder_names())
         expected = names.keys()
         missing = sorted(expected - self.weights.keys())
@@ -62,7 +62,7 @@ class StartingPoint:
     def build_model(self, task: Task, labels: Labels, seed: int) -> TaskModule:
         """The encoder under a new head; what is new is a function of the seed."""
         config = self.config
-        encoder = self.family.build_encoder(config, pooled=task.POOLED)
+        encoder = self.family.build_encoder(config, pooled=task.pooled)
         model = task.build_model(encoder, labels, config.hidden_dropout_prob)
         if self.weights is None:
             initialize(model, config.initializer_range, seed)
@@ -79,7 +79,7 @@ def encoder_weights(
 
     A head that the folder may hold is another task's, or the same one's under other labels.
     """
-    encoder = {name: value for name, value in weights.items() if name.startswith(family.PREFIX)}
+    encoder = {name: value for name, value in weights.items() if name.startswith(family.prefix)}
     return encoder, tuple(sorted(weights.keys() - encoder.keys()))
 
 

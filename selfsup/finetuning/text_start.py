@@ -17,10 +17,15 @@ from selfsup.encoder.huggingface.folder import (
 from selfsup.errors import UserError
 from selfsup.finetuning.starting_point import StartingPoint, encoder_weights
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks import text_encoder as text_family
-from selfsup.tasks.base import Task, TextTask
-from selfsup.tasks.labels import DEFAULT_MAX_ANSWER_LENGTH, Limits, LongText, default_doc_stride
-from selfsup.tasks.text_encoder import TextPreparation
+from selfsup.tasks.base import Task
+from selfsup.tasks.encoders import (
+    DEFAULT_MAX_ANSWER_LENGTH,
+    TEXT_ENCODERS,
+    Limits,
+    LongText,
+    TextPreparation,
+    default_doc_stride,
+)
 
 # Of a tokenizer that is trained on the labelled texts alone.
 _VOCAB_SIZE = 8192
@@ -35,9 +40,9 @@ def from_random_weights(settings: FinetuneSettings, task: Task, train: Any) -> S
     else:
         tokenizer = load_tokenizer(folder)
     config = bert_config(name, vocabulary_size(tokenizer), _dropout(settings))
-    limits = _limits(settings, cast(TextTask, task), config, name)
+    limits = _limits(settings, task, config, name)
     preparation = TextPreparation(tokenizer, limits, None if folder is None else Path(folder))
-    return StartingPoint(text_family, config, None, name, preparation)
+    return StartingPoint(TEXT_ENCODERS, config, None, name, preparation)
 
 
 def from_model(settings: FinetuneSettings, task: Task, train: Any) -> StartingPoint:
@@ -55,31 +60,31 @@ def from_model(settings: FinetuneSettings, task: Task, train: Any) -> StartingPo
     folder = resolve_model_folder(settings.encoder)
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
-    if config.type_vocab_size < cast(TextTask, task).SEGMENTS:
+    if config.type_vocab_size < task.segments:
         raise UserError(
             f"{folder}: tells no two segments apart (type_vocab_size {config.type_vocab_size}), as "
-            f"{task.NAME} needs: give another model"
+            f"{task.name} needs: give another model"
         )
     dropout = _dropout(settings)
     config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    weights, left_out = encoder_weights(read_weights(folder), text_family)
-    limits = _limits(settings, cast(TextTask, task), config, str(folder))
+    weights, left_out = encoder_weights(read_weights(folder), TEXT_ENCODERS)
+    limits = _limits(settings, task, config, str(folder))
     preparation = TextPreparation(tokenizer, limits, folder)
-    return StartingPoint(text_family, config, weights, str(folder), preparation, left_out)
+    return StartingPoint(TEXT_ENCODERS, config, weights, str(folder), preparation, left_out)
 
 
 def _dropout(settings: FinetuneSettings) -> float:
     return _DROPOUT if settings.dropout is None else settings.dropout
 
 
-def _limits(settings: FinetuneSettings, task: TextTask, config: EncoderConfig, name: str) -> Limits:
+def _limits(settings: FinetuneSettings, task: Task, config: EncoderConfig, name: str) -> Limits:
     """How long a text may be.
 
     Raises:
         UserError: longer than the encoder has positions for.
     """
     most = config.max_position_embeddings
-    max_length = settings.max_length or min(task.default_max_length(), most)
+    max_length = settings.max_length or min(task.default_max_length, most)
     if max_length > most:
         raise UserError(
             f"--max-length {max_length}: {name} has positions for {most} tokens at most"

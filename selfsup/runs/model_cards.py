@@ -5,10 +5,8 @@ from pathlib import PurePath
 from typing import Any
 
 from selfsup.settings import FinetuneSettings, PretrainSettings
-from selfsup.settings.labelled_data import TAG
 from selfsup.tasks.base import Task
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.token_classification.tag_scheme import entities_in_a_pipeline
 
 
 def pretraining_card(settings: PretrainSettings, summary: dict[str, Any]) -> str:
@@ -117,30 +115,6 @@ selfsup predict {run} {arguments}
 ```
 """
 
-_IN_A_PIPELINE = """\
-from transformers import pipeline
-
-pipeline("{pipeline}", model="{run}/model")({inputs})"""
-
-# transformers has had no pipeline for questions since its version 5.
-_WITHOUT_A_PIPELINE = """\
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
-
-model = AutoModelForQuestionAnswering.from_pretrained("{run}/model")
-tokenizer = AutoTokenizer.from_pretrained("{run}/model")
-scores = model(**tokenizer({inputs}, return_tensors="pt"))  # start_logits, end_logits"""
-
-# What a model is given in the examples, on the command line and in Python.
-_TEXT = ('"A text."', '"A text."')
-_GIVEN = {
-    "pair-classification": (
-        '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
-    ),
-    "question-answering": ('"A text." --question "A question?"', '"A question?", "A text."'),
-    "image-classification": ("image.jpg", '"image.jpg"'),
-    "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
-}  # fmt: skip
-
 
 def task_model_card(
     settings: FinetuneSettings, task: Task, encoder: str, labels: Labels, summary: dict[str, Any]
@@ -150,16 +124,13 @@ def task_model_card(
         f"| {name.replace('_', ' ')} | {_written(score)} |"
         for name, score in summary["metrics"].items()
     ]
-    arguments, inputs = _GIVEN.get(task.NAME, _TEXT)
-    if task.NAME == TAG and not entities_in_a_pipeline(labels.names):
-        inputs = _TEXT[1]  # the tag of each token
-    code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
+    example = task.card_example(labels)
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
         encoder=f"`{PurePath(encoder).name}`",
-        task=task.NAME,
-        pipeline=task.PIPELINE,
-        kind=task.FAMILY.MODEL_TYPE,
+        task=task.name,
+        pipeline=task.pipeline,
+        kind=task.family.model_type,
         labels=_shown(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",
@@ -168,8 +139,8 @@ def task_model_card(
         best=summary["best_seed"],
         failed=_failed(summary["failed_seeds"]),
         run=settings.out,
-        arguments=arguments,
-        code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
+        arguments=example.arguments,
+        code=example.code.format(pipeline=task.pipeline, run=settings.out, inputs=example.inputs),
     )
 
 

@@ -6,9 +6,7 @@ from selfsup.errors import UserError
 from selfsup.settings import fields as machine
 from selfsup.settings import labelled_data as task_flags
 from selfsup.settings.fields import argument, check_values, flag
-
-TASKS = (task_flags.CLASSIFY, task_flags.PAIRS, task_flags.ANSWER, task_flags.TAG,
-         task_flags.IMAGES)  # fmt: skip
+from selfsup.settings.labelled_data import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,13 @@ from selfsup.finetuning.layers import (
     learning_rates,
     parameter_groups,
 )
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.classification.encoding import encode_texts
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+task = Classification(paired=False)
 
 BATCH = encode_texts(
     toy_tokenizer(),

@@ -17,9 +17,11 @@ from selfsup.finetuning.layers import (
 )
 from selfsup.finetuning.plan import plan_learning
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks.classification import sequence_task as task
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from tests.toy_task import CONFIG
+
+task = Classification(paired=False)
 
 LAYERS = CONFIG.num_hidden_layers
 ORDER = ["encoder.layers.1.", "encoder.layers.0.", "encoder.embeddings."]

@@ -10,7 +10,7 @@ LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=400).map(np.array)
 
 
 class Places:
-    """Examples whose batch is the places themselves."""
+    """Examples whose batch is the indices themselves."""
 
     def __init__(self, lengths: np.ndarray) -> None:
         self.lengths = lengths
@@ -18,11 +18,11 @@ class Places:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, places: np.ndarray) -> list[int]:
-        return places.tolist()
+    def batch(self, indices: np.ndarray) -> list[int]:
+        return indices.tolist()
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        return indices
 
 
 @given(LENGTHS, st.integers(1, 40), st.integers(0, 5), st.integers(0, 5))

@@ -10,7 +10,7 @@ from selfsup.errors import UserError
 from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
 
 # One label, or several of them.
-GivenLabel = str | tuple[str, ...]
+RawLabel = str | tuple[str, ...]
 
 # The label in SNLI and its like where those who labelled it could not agree.
 NO_AGREEMENT = "-"
@@ -33,7 +33,7 @@ class LabelledTexts:
     lines: list[int]
     first: list[str]
     second: list[str] | None = None
-    labels: list[GivenLabel] | None = None
+    labels: list[RawLabel] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -130,7 +130,7 @@ def _text(row: Row, file: str, column: str, flag: str) -> str:
 
 def read_labels(
     rows: Sequence[Row], file: str, column: str, separator: str | None
-) -> list[GivenLabel]:
+) -> list[RawLabel]:
     """The labels of all rows; where they are lists, an empty field is an empty one.
 
     Raises:
@@ -147,7 +147,7 @@ def hold_several(rows: Sequence[Row], column: str) -> bool:
 
 def read_label(
     row: Row, file: str, column: str, separator: str | None = None, *, several: bool = False
-) -> GivenLabel:
+) -> RawLabel:
     """The label, or several, of one row.
 
     Raises:

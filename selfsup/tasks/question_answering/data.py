@@ -13,7 +13,7 @@ import numpy as np
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
-from selfsup.tasks.notes import Mistake, noting
+from selfsup.tasks.notes import DataError, collect_errors
 
 
 class Answer(NamedTuple):
@@ -132,11 +132,11 @@ def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = 
     context_of: list[int] = []
     answers: list[tuple[Answer, ...]] = []
     for context, question, where in _questions(whole, file):
-        with noting(mistakes):
+        with collect_errors(mistakes):
             name = _id(question, where)
             where = f"{file}, question {name}"
             if name in ids:
-                raise Mistake(
+                raise DataError(
                     "questions with the id of another one",
                     f"{where}: two questions have this id: give each its own",
                 )
@@ -231,7 +231,9 @@ def _list(parent: Any, name: str, where: str) -> list[Any]:
 def _id(question: Any, where: str) -> str:
     name = question.get("id") if isinstance(question, dict) else None
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise Mistake("questions without an id", f'{where}: the question has no "id": give it one')
+        raise DataError(
+            "questions without an id", f'{where}: the question has no "id": give it one'
+        )
     return _whole(str(name), "id", where)
 
 
@@ -261,19 +263,19 @@ def _answers(
         raise UserError(f'{where}: "answers" is no list: write [] where there is none')
     impossible = question.get("is_impossible", False)
     if impossible is True and listed:
-        raise Mistake(
+        raise DataError(
             "questions said to be impossible, with answers",
             f'{where}: "is_impossible", but has answers: take one of the two out',
         )
     if impossible is not True and not listed:
-        raise Mistake(
+        raise DataError(
             "questions without answers that are not said to be impossible",
             f'{where}: has no answers: add one, or set "is_impossible" to true where the context '
             "has none",
         )
     answers = []
     for entry in listed:
-        with noting(mistakes):
+        with collect_errors(mistakes):
             answers.append(_answer(entry, context, where))
     return tuple(answers) if answers or not listed else None
 
@@ -294,14 +296,14 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
     text = entry.get("text") if isinstance(entry, dict) else None
     start = entry.get("answer_start") if isinstance(entry, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise Mistake(
+        raise DataError(
             "answers without text",
             f'{where}: an answer has no "text": add it, or take the answer out',
         )
     if isinstance(start, float) and start.is_integer():
         start = int(start)
     if not isinstance(start, int) or isinstance(start, bool):
-        raise Mistake(
+        raise DataError(
             "answers without a place",
             f'{where}: the answer {_shown(text)} has no "answer_start" that is a whole '
             "number: add it",
@@ -310,7 +312,7 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
         return Answer(text, start)
     found = context.find(text)
     mend = f"it first stands at {found}" if found >= 0 else "the context does not hold it at all"
-    raise Mistake(
+    raise DataError(
         "answers that do not stand at their place",
         f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
         f"{mend}; mend answer_start or text",

@@ -114,7 +114,7 @@ class _Parts:
 
     @classmethod
     def of(cls, scores: np.ndarray, windows: AnswerWindows) -> "_Parts":
-        first_rows = np.cumsum(windows.lengths) - windows.lengths + windows.context_places
+        first_rows = np.cumsum(windows.lengths) - windows.lengths + windows.context_positions
         sizes, first = windows.context_lengths, windows.first_tokens
         rows = concatenated_ranges(first_rows, sizes)
         tokens = concatenated_ranges(first, sizes)

@@ -8,10 +8,9 @@ from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
-from selfsup.tasks.notes import Mistake, noting
+from selfsup.tasks.notes import DataError, collect_errors
 from selfsup.tasks.tables import Columns, read_rows
-from selfsup.tasks.text_windows import words_of_text
-from selfsup.tasks.token_classification.rows import read_tagged_rows
+from selfsup.tasks.token_classification.rows import read_tagged_rows, words_of_text
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, scheme_notes
 
 _DOCUMENT_BORDER = "-DOCSTART-"
@@ -71,7 +70,7 @@ def read_conll(
             continue
         if not rows and _is_comment(line, width):
             continue
-        with noting(mistakes):
+        with collect_errors(mistakes):
             _check(f"{file}, line {number}", columns, width, labelled)
             width = len(columns)
             rows.append((number, columns))
@@ -111,24 +110,24 @@ def _is_comment(line: str, width: int | None = None) -> bool:
 
 def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:
     if labelled and len(columns) == 1:
-        raise Mistake(
+        raise DataError(
             "lines of one column",
             f"{where}: one column, {_shown(columns[0])}, where a word and its tag should stand: "
             "add the tag",
         )
     if width is not None and len(columns) != width:
-        raise Mistake(
+        raise DataError(
             "lines with more or fewer columns than those before",
             f"{where}: {len(columns)} columns where the lines before have {width}: "
             "give every word the same columns",
         )
     if not columns[0]:
-        raise Mistake(
+        raise DataError(
             "lines without a word",
             f"{where}: no word in the first column: add it, or make the line blank",
         )
     if labelled and not columns[-1]:
-        raise Mistake("lines without a tag", f"{where}: no tag in the last column: add it")
+        raise DataError("lines without a tag", f"{where}: no tag in the last column: add it")
 
 
 def _shown(word: str) -> str:
