@@ -1,4 +1,7 @@
-"""Read CoNLL columns: a word a line, its tag in the last column, a blank line after a sentence."""
+"""Read tagged sentences from a file of CoNLL columns, of rows, or of running text.
+
+CoNLL columns: a word a line, its tag in the last column, a blank line after a sentence.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -54,7 +57,7 @@ def read_conll(
     Args:
         file: a path or URL.
         labelled: whether tags are wanted; without them one column is enough.
-        mistakes: where to note what is wrong with lines, which are then left out; None to raise it.
+        mistakes: collects the errors of lines, which are then left out; None to raise them.
 
     Raises:
         UserError: there is no sentence in it, or a line has other columns than it should.
@@ -135,7 +138,7 @@ def _shown(word: str) -> str:
 
 
 def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedText]:
-    """The sentence that the rows make; none of no rows."""
+    """The sentence of the rows, or nothing if there are no rows."""
     if not rows:
         return []
     lines = [number for number, _ in rows]
@@ -144,13 +147,10 @@ def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedT
     return [TaggedText.from_words(lines[0], words, tags, lines)]
 
 
-# Read sentences for token classification: from columns, from rows, or from running text.
-
-
 # Files of rows with named fields; any other holds lines.
 ROWS = (".jsonl", ".ndjson", ".parquet")
 _NOT_ONLY_COLUMNS = (".txt", ".csv", ".tsv")
-# How many lines a file of text is judged by.
+# How many lines decide whether a text file holds columns.
 _LOOKED_AT = 50
 
 
@@ -197,7 +197,7 @@ def _refuse_names(file: str, columns: Columns) -> None:
 
 
 def of_text(text: str, line: int) -> TaggedText:
-    """A text without tags, its words found."""
+    """A text without tags, split into words."""
     words = words_of_text(text)
     return TaggedText(line, text, words, None, [line] * len(words))
 

@@ -13,7 +13,7 @@ from selfsup.tasks.notes import collect_errors
 from selfsup.tasks.tables import TEXT_NAMES, Columns, Row, column_names
 from selfsup.tasks.token_classification.tag_scheme import TaggedText
 
-# The names that public data give their fields, most telling first.
+# The field names of public data, the most specific first.
 WORDS_NAMES = ("tokens", "words", "token", *TEXT_NAMES)
 TAGS_NAMES = ("tags", "ner_tags", "labels", "ner", "entities", "spans", "label", "pos_tags")
 _KIND_NAMES = ("label", "type", "entity_group")
@@ -39,17 +39,17 @@ def read_tagged_rows(
     labelled: bool,
     mistakes: list[UserError] | None = None,
 ) -> tuple[list[TaggedText], list[str]]:
-    """Turn rows into sentences, and say in a sentence each what the user should know of it.
+    """Turn rows into sentences, and make notes for the user.
 
     A row is ``{"tokens": […], "tags": […]}``, or ``{"text": "…", "entities": [{"start": 0, "end":
-    6, "label": "PER"}, …]}`` with places in characters; an entity may also be ``[0, 6, "PER"]``.
+    6, "label": "PER"}, …]}`` counted in characters; an entity may also be ``[0, 6, "PER"]``.
 
     Args:
-        rows: with numbers for messages.
+        rows: of the file.
         source: the file.
         asked: the fields that the user named.
         labelled: whether tags are wanted.
-        mistakes: where to note what is wrong with rows, which are then left out; None to raise it.
+        mistakes: collects the errors of rows, which are then left out; None to raise them.
 
     Raises:
         UserError: a field is missing or cannot be guessed, or does not hold what it should.
@@ -148,7 +148,7 @@ def _field(
 
 
 def _texts(value: Any, where: str, what: str) -> list[str]:
-    """A list of texts; numbers stand for themselves, as in a list of words that holds a year."""
+    """A list of texts; numbers become texts, such as a year in a list of words."""
     if not isinstance(value, list):
         raise UserError(f"{where} holds no list of {what}: write it as a list")
     for entry in value:
@@ -165,7 +165,7 @@ def _check_lengths(words: list[str], tags: list[str], where: str) -> None:
 
 
 def _spans(value: Any, text: str, where: str) -> list[Span]:
-    """The entities of a text by their beginnings.
+    """The entities of a text, in order of their start.
 
     Raises:
         UserError: one is not a span, lies outside of the text, or overlaps with another.
