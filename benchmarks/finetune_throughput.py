@@ -155,9 +155,9 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     from selfsup.encoder.config import BERT_SIZES
     from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
-    from selfsup.tasks.labels import Labels, Limits
+    from selfsup.tasks.encoders import Limits, TextPreparation
+    from selfsup.tasks.labels import Labels
     from selfsup.tasks.registry import TASKS, save_task_model
-    from selfsup.tasks.text_encoder import text_preparation
 
     tokenizer = folder / "tokenizer"
     tokenizer.mkdir()
@@ -167,7 +167,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     found = encoder if is_size else str(checkpoint_folder(encoder))
     task = TASKS["sequence-classification"]
     settings = FinetuneSettings(
-        task=task.NAME,
+        task=task.name,
         encoder=found,
         tokenizer=str(tokenizer) if is_size else None,
         train="",
@@ -177,7 +177,8 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     start = find_starting_point(settings, task, task.examples_of([], None))
     labels = Labels("class", ("0", "1"))
     model = start.build_model(task, labels, seed=0)
-    preparation = text_preparation(start.preparation.folder or tokenizer, Limits(512, 0))
+    found = start.preparation
+    preparation = TextPreparation(found.tokenizer, Limits(512, 0), found.folder or tokenizer)
     save_task_model(folder / MODEL, task, model, labels, preparation, "# A model\n")
 
 
@@ -236,7 +237,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     from selfsup.finetuning.setup import prepare_finetuning
     from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings import FinetuneSettings
-    from selfsup.tasks.base import reading_of
+    from selfsup.tasks.base import Reading
     from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute
     from selfsup.training.loop import Extent, RunState, Stage, StepSettings, train
@@ -253,7 +254,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     )
     compute = choose_compute("auto", "auto", None)  # before the first large allocation
     task = TASKS[settings.task]
-    files = read_task_files(task, train_file, train_file, reading_of(settings))
+    files = read_task_files(task, train_file, train_file, Reading.of(settings))
     start = find_starting_point(settings, task, files[0])
     data = encode_task_data(task, *files, None, start.preparation)
     settings = with_defaults(settings, start, data)

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from transformers import BertTokenizer
 
+from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.tasks.encoders import Limits, TextPreparation
+
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "is", "the", "capital", "##s")
 
 
@@ -13,3 +16,8 @@ def write_tokenizer(folder: Path) -> Path:
     BertTokenizer(vocab=ids).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     return folder
+
+
+def text_preparation(tokenizer_folder: Path, limits: Limits) -> TextPreparation:
+    """The preparation of texts with the tokenizer of a folder."""
+    return TextPreparation(load_tokenizer(tokenizer_folder), limits, tokenizer_folder)

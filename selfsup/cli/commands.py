@@ -82,9 +82,9 @@ def predict(chosen: settings.PredictSettings) -> Result:
 
 
 def fill_mask(chosen: settings.FillMaskSettings) -> Result:
-    from selfsup.inference import fill_mask_command as fill_mask
+    from selfsup.inference import fill_mask
 
-    return fill_mask.fill_mask(chosen)
+    return fill_mask.fill_mask_command(chosen)
 
 
 def report(chosen: settings.ReportSettings) -> Result:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.tasks.notes import Mistake
+from selfsup.tasks.notes import DataError
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Pr
     """
     by_kind: defaultdict[str, list[UserError]] = defaultdict(list)
     for mistake in mistakes:
-        known = isinstance(mistake, Mistake)
+        known = isinstance(mistake, DataError)
         by_kind[mistake.kind if known else f"{records} that cannot be used"].append(mistake)
     for kind, alike in by_kind.items():
         first = Problem.from_error(alike[0])

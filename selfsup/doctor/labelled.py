@@ -13,7 +13,7 @@ from selfsup.tasks.classification.data import (
     leaves_some_out,
     read_label,
 )
-from selfsup.tasks.given_labels import MANY_LABELS
+from selfsup.tasks.classification.raw_labels import MANY_LABELS
 from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT
 from selfsup.tasks.tables import (
     LABEL_NAMES,

@@ -12,15 +12,14 @@ from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.doctor import Fact, Finding, Problem, collect, mistake_problems
 from selfsup.errors import UserError
 from selfsup.tasks.notes import contradiction_notes, repetition_notes
-from selfsup.tasks.question_answering import task as question_answering
 from selfsup.tasks.question_answering.data import Questions, read_squad
+from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.text_windows import words_of_text
-from selfsup.tasks.token_classification import task as token_classification
 from selfsup.tasks.token_classification.answers import count_entities, keys_of
 from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
-from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows
+from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
 from selfsup.tasks.token_classification.tag_scheme import TaggedTexts, find_breaches, find_scheme
+from selfsup.tasks.token_classification.task import TokenClassification
 
 _SHOWN = 3  # questions, types or tags that a message names
 # Words that fit the usual maximum length, at about 1.25 tokens per word: in a context beside its
@@ -107,7 +106,7 @@ def _long_contexts(questions: Questions) -> Iterator[Problem]:
         yield Problem(
             f"{questions.source}: {len(long):,} of {len(questions.contexts):,} contexts have more "
             f"than {_MAX_CONTEXT_WORDS} words, more than fit into "
-            f"{question_answering.default_max_length()} tokens (the first "
+            f"{QuestionAnswering.default_max_length} tokens (the first "
             f"is that of question {first})",
             "nothing is lost: they are read in windows, which takes longer; for fewer windows, "
             "finetune with a larger --max-length, or give the paragraphs one by one",
@@ -222,7 +221,7 @@ def _sentence_problems(sentences: TaggedTexts) -> Iterator[Problem]:
         yield Problem(
             f"{source}: {len(long):,} of {len(all_sentences):,} sentences have more than "
             f"{_MAX_SENTENCE_WORDS} words, more than fit into "
-            f"{token_classification.default_max_length()} tokens (the first in "
+            f"{TokenClassification.default_max_length} tokens (the first in "
             f"line {long[0]})",
             "end each sentence with a blank line, or give it its own row; nothing is lost, but "
             "longer ones are read in windows",

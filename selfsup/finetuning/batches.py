@@ -15,7 +15,7 @@ from torch import Tensor
 
 from selfsup.counter_random import permutation
 from selfsup.shards.folder import concatenated_ranges
-from selfsup.tasks.base import ChangingUnits, Units
+from selfsup.tasks.base import AugmentedUnits, Units
 from selfsup.tasks.batches import FeatureBatch
 
 _ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
@@ -43,8 +43,8 @@ class EpochBatches:
         if epoch != self._epoch:
             self._epoch = epoch
             self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
-            if isinstance(self._units, ChangingUnits):
-                self._units = self._units.in_epoch(self._seed, epoch)
+            if isinstance(self._units, AugmentedUnits):
+                self._units = self._units.for_epoch(self._seed, epoch)
         return self._units.batch(self._batches[step])
 
 
@@ -101,15 +101,15 @@ class FrozenFeatures:
         """Where the units are windows: number of rows of scores of each, int64 [W]."""
         return self.window_rows
 
-    def batch(self, places: np.ndarray) -> FeatureBatch:
-        """The units at ``places``, int64 [B], in that order."""
-        windows = self.units.windows_of(places)
+    def batch(self, indices: np.ndarray) -> FeatureBatch:
+        """The units at ``indices``, int64 [B], in that order."""
+        windows = self.units.windows_of(indices)
         rows = concatenated_ranges(self._starts[windows], self.window_rows[windows])
-        return FeatureBatch(self.features[torch.from_numpy(rows)], self.units.batch(places))
+        return FeatureBatch(self.features[torch.from_numpy(rows)], self.units.batch(indices))
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """The numbers of the windows that ``batch(places)`` is made of, in its order, int64."""
-        return self.units.windows_of(places)
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """The numbers of the windows that ``batch(indices)`` is made of, in its order, int64."""
+        return self.units.windows_of(indices)
 
     @cached_property
     def _starts(self) -> np.ndarray:

@@ -93,7 +93,7 @@ def compact_word_embeddings(
 ) -> AbstractContextManager[None]:
     """A context in which a text model trains only the word embeddings that occur in the units."""
     # Every value of --freeze freezes the embeddings.
-    if task.FAMILY.TAKES != "text" or settings.freeze is not None:
+    if task.family.takes != "text" or settings.freeze is not None:
         return nullcontext()
     return compact_embedding(model.encoder.embeddings, token_ids_of(units))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfsup.tasks.base import EncodedExamples, Examples, Reading, Task
-from selfsup.tasks.labels import Kind, Labels
+from selfsup.tasks.labels import LabelKind, Labels
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def encode_task_data(
     task: Task,
     train: Examples,
     validation: Examples,
-    label_type: Kind | None,
+    label_type: LabelKind | None,
     preparation: Any,
 ) -> TaskData:
     """Find the labels of the training examples, and encode all examples.

@@ -36,8 +36,8 @@ from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summar
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.base import Task, TaskModule, Units, Windows, reading_of
-from selfsup.tasks.labels import Kind
+from selfsup.tasks.base import Reading, Task, TaskModule, Units, Windows
+from selfsup.tasks.labels import LabelKind
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import StepSettings
@@ -100,11 +100,11 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
         train, validation = read_task_files(
-            task, settings.train, settings.validation, reading_of(settings)
+            task, settings.train, settings.validation, Reading.of(settings)
         )
         start = find_starting_point(settings, task, train)
         check_flags(settings, start)
-        label_type = cast(Kind | None, settings.label_type)
+        label_type = cast(LabelKind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
         resolved = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]

@@ -32,16 +32,18 @@ from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side
 from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
 from selfsup.settings import FinetuneSettings
-from selfsup.tasks.base import Task, TaskModule, TextTask
-from selfsup.tasks.encoders import FAMILIES, EncoderFamily, family_of_folder
-from selfsup.tasks.labels import (
+from selfsup.tasks.base import Task, TaskModule
+from selfsup.tasks.encoders import (
     DEFAULT_MAX_ANSWER_LENGTH,
-    Labels,
+    FAMILIES,
+    EncoderFamily,
     Limits,
     LongText,
+    TextPreparation,
     default_doc_stride,
+    family_of_folder,
 )
-from selfsup.tasks.text_encoder import TextPreparation
+from selfsup.tasks.labels import Labels
 
 # A note lists at most this many names of weights.
 _MAX_NAMES_LISTED = 4
@@ -80,7 +82,7 @@ class StartingPoint:
         if self.weights is None:
             return []
         with torch.device("meta"):  # only the names are needed
-            encoder = self.family.build_encoder(self.config, pooled=task.POOLED)
+            encoder = self.family.build_encoder(self.config, pooled=task.pooled)
         names = to_hugging_face(encoder.named_parameters(), self.family.encoder_names())
         expected = names.keys()
         missing = sorted(expected - self.weights.keys())
@@ -95,7 +97,7 @@ class StartingPoint:
     def build_model(self, task: Task, labels: Labels, seed: int) -> TaskModule:
         """The encoder under a new head. The seed determines all weights that are new."""
         config = self.config
-        encoder = self.family.build_encoder(config, pooled=task.POOLED)
+        encoder = self.family.build_encoder(config, pooled=task.pooled)
         model = task.build_model(encoder, labels, config.hidden_dropout_prob)
         if self.weights is None:
             initialize(model, config.initializer_range, seed)
@@ -117,19 +119,19 @@ def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> S
         UserError: there is no such model, it takes other inputs than the task's examples, or a
             flag does not fit it.
     """
-    encoder, wanted = settings.encoder, task.FAMILY
-    maker = _MAKERS[wanted.TAKES](settings, task, train)
+    encoder, wanted = settings.encoder, task.family
+    maker = _MAKERS[wanted.takes](settings, task, train)
     for family in FAMILIES:
-        if encoder in family.SIZES:
-            _check_takes(settings, family.TAKES, task)
+        if encoder in family.sizes:
+            _check_takes(settings, family.takes, task)
             return maker.from_random_weights()
     if not Path(encoder).exists():
         raise UserError(
             f"--encoder {encoder}: no such model folder or run, and no size "
-            f"({', '.join(wanted.SIZES)})"
+            f"({', '.join(wanted.sizes)})"
         )
     folder = resolve_model_folder(encoder)
-    _check_takes(settings, family_of_folder(folder).TAKES, task)
+    _check_takes(settings, family_of_folder(folder).takes, task)
     return maker.from_model(folder)
 
 
@@ -169,7 +171,7 @@ class _StartMaker(ABC):
     def from_random_weights(self) -> StartingPoint:
         """Start from an encoder of a named size. Raises what ``new`` raises."""
         config, preparation = self.new()
-        return StartingPoint(self.task.FAMILY, config, None, self.settings.encoder, preparation)
+        return StartingPoint(self.task.family, config, None, self.settings.encoder, preparation)
 
     def from_model(self, folder: Path) -> StartingPoint:
         """Start from the pre-trained model in a folder. Raises what ``load`` raises."""
@@ -177,8 +179,8 @@ class _StartMaker(ABC):
         config = replace(
             config, hidden_dropout_prob=self.dropout, attention_probs_dropout_prob=self.dropout
         )
-        family = self.task.FAMILY
-        encoder = {name: value for name, value in weights.items() if name.startswith(family.PREFIX)}
+        family = self.task.family
+        encoder = {name: value for name, value in weights.items() if name.startswith(family.prefix)}
         left_out = tuple(sorted(weights.keys() - encoder.keys()))
         return StartingPoint(family, config, encoder, str(folder), preparation, left_out)
 
@@ -210,10 +212,10 @@ class _TextStart(_StartMaker):
             )
         config, _ = read_config(folder)
         tokenizer = tokenizer_of_model(folder, config)
-        if config.type_vocab_size < cast(TextTask, self.task).SEGMENTS:
+        if config.type_vocab_size < self.task.segments:
             raise UserError(
                 f"{folder}: tells no two segments apart (type_vocab_size "
-                f"{config.type_vocab_size}), as {self.task.NAME} needs: give another model"
+                f"{config.type_vocab_size}), as {self.task.name} needs: give another model"
             )
         limits = self._limits(config, str(folder))
         return config, TextPreparation(tokenizer, limits, folder), read_weights(folder)
@@ -226,7 +228,7 @@ class _TextStart(_StartMaker):
                 of a window.
         """
         settings, available = self.settings, config.max_position_embeddings
-        default = cast(TextTask, self.task).default_max_length()
+        default = self.task.default_max_length
         max_length = settings.max_length or min(default, available)
         if max_length > available:
             raise UserError(
@@ -302,11 +304,11 @@ _MAKERS: dict[str, type[_StartMaker]] = {"text": _TextStart, "images": _ImageSta
 
 
 def _check_takes(settings: FinetuneSettings, takes: str, task: Task) -> None:
-    wanted = task.FAMILY
-    if takes != wanted.TAKES:
+    wanted = task.family
+    if takes != wanted.takes:
         raise UserError(
-            f"--encoder {settings.encoder}: takes {takes}, but {task.NAME} is learnt from "
-            f"{wanted.TAKES}: give such a model, or a size ({', '.join(wanted.SIZES)})"
+            f"--encoder {settings.encoder}: takes {takes}, but {task.name} is learnt from "
+            f"{wanted.takes}: give such a model, or a size ({', '.join(wanted.sizes)})"
         )
 
 

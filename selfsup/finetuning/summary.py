@@ -73,7 +73,7 @@ def summarize(
     names = [name for name in best[best_seed].validation if name != "loss"]
     report = best[best_seed]
     return {
-        "task": task.NAME,
+        "task": task.name,
         "metrics": {
             name: mean_and_std([report.validation[name] for report in best.values()])
             for name in names

@@ -1,4 +1,4 @@
-"""The flags by which a model answers questions otherwise than it was trained to."""
+"""``selfsup evaluate``: measure a fine-tuned model, or given answers, on labelled examples."""
 
 import time
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from selfsup.inference.scoring import score
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
-from selfsup.tasks.base import is_of_pairs, reading_of
+from selfsup.tasks.base import Reading
+from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
 from selfsup.tasks.question_answering.data import Questions, read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
-from selfsup.tasks.question_answering.task import NAME, NULL_THRESHOLD
-from selfsup.tasks.registry import TaskModel, load_task_model
+from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.training.compute import choose_compute
 
 
 def with_answer_flags(loaded: TaskModel, settings: EvaluateSettings | PredictSettings) -> TaskModel:
-    """The model with ``--max-answer-length`` and ``--null-threshold``, where they are given."""
+    """The model with the values of ``--max-answer-length`` and ``--null-threshold``, if given."""
     preparation, labels = loaded.preparation, loaded.labels
     if settings.max_answer_length is not None:
         limits = replace(preparation.limits, max_answer_length=settings.max_answer_length)
@@ -32,11 +32,8 @@ def with_answer_flags(loaded: TaskModel, settings: EvaluateSettings | PredictSet
     return replace(loaded, preparation=preparation, labels=labels)
 
 
-# Show how much of the data a model has been run over.
-
-
 def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
-    """To be called with the share that is done; shows it, and the time left."""
+    """A function that takes the share that is done, and shows it with the time left."""
     started = time.perf_counter()
 
     def show(share: float) -> None:
@@ -46,29 +43,26 @@ def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
     return show
 
 
-# ``selfsup evaluate --predictions-file``: score answers to SQuAD's questions without a model.
-
-
 def score_answers(predictions_file: str, data: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure a file of answers, by the rules of the data's version of SQuAD.
 
-    A question that the file does not answer counts as answered wrongly, also where it has none.
+    A question that is missing in the file counts as wrong, even if it has no answer.
 
     Args:
         predictions_file: ``{"id": "answer"}``, "" for no answer.
         data: the questions with their answers.
-        tell: told which questions the file leaves out, and how many it adds.
+        tell: takes a sentence on missing questions, and one on unknown ones.
 
     Returns:
         ``task``, ``metrics``, ``examples``, ``missing``, ``predictions_file``, ``seconds``.
 
     Raises:
-        UserError: a file cannot be used, or they have no question in common.
+        UserError: a file cannot be used, or the two have no question in common.
     """
     started = time.perf_counter()
     questions = read_squad(data, labelled=True)
-    given = read_answers(predictions_file)
-    missing = [name for name in questions.ids if name not in given]
+    answers = read_answers(predictions_file)
+    missing = [name for name in questions.ids if name not in answers]
     if len(missing) == len(questions):
         raise UserError(
             f"{predictions_file}: answers no question of {data}: its keys must be their ids"
@@ -78,44 +72,41 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
             f"{predictions_file}: {len(missing):,} of {len(questions):,} questions are missing and "
             f"count as wrong (the first is {missing[0]})"
         )
-    if others := len(given.keys() - set(questions.ids)):
+    if others := len(answers.keys() - set(questions.ids)):
         tell(f"{predictions_file}: {others:,} answers are to no question of {data}")
     return {
-        "task": NAME,
+        "task": ANSWER,
         "predictions_file": predictions_file,
         "data": data,
-        "metrics": _metrics(questions, given),
+        "metrics": _metrics(questions, answers),
         "examples": len(questions),
         "missing": len(missing),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
 
-def _metrics(questions: Questions, given: dict[str, str]) -> dict[str, float]:
+def _metrics(questions: Questions, predicted: dict[str, str]) -> dict[str, float]:
     assert questions.answers is not None
     return squad_metrics(
-        [given.get(name) for name in questions.ids],
+        [predicted.get(name) for name in questions.ids],
         [[answer.text for answer in answers] for answers in questions.answers],
         may_be_unanswerable=questions.may_be_unanswerable,
     )
 
 
-# ``selfsup evaluate``: measure a fine-tuned model, or given answers, on labelled examples.
-
-
 def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
-    """Score the examples; write the predictions, if asked to, in the order of the file.
+    """Score the examples, and write the predictions if ``--predictions`` is given.
 
     Args:
-        settings: what and how.
-        display: where progress is shown; one of its own if None.
+        settings: of the command.
+        display: shows progress; a new one if None.
 
     Returns:
         ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
         ``seconds``, ``predictions``.
 
     Raises:
-        UserError: the model or the data cannot be used, or a label is none of the model's.
+        UserError: the model or the data cannot be used, or a label is unknown to the model.
     """
     if settings.predictions_file is not None:
         refuse_unused(settings, ANSWER)
@@ -125,14 +116,14 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
-    refuse_unused(settings, loaded.task.NAME)
+    refuse_unused(settings, loaded.task.name)
     if settings.predictions is not None:
-        is_answers = loaded.task.NAME == ANSWER
-        check_writable(settings.predictions, settings.data, as_answers=is_answers)
+        as_answers = loaded.task.writes_answers_by_id
+        check_writable(settings.predictions, settings.data, as_answers=as_answers)
     loaded = with_answer_flags(loaded, settings)
     task, labels = loaded.task, loaded.labels
     with display or ProgressDisplay("evaluate") as display:
-        examples = task.read_examples(settings.data, reading_of(settings), labelled=True)
+        examples = task.read_examples(settings.data, Reading.of(settings), labelled=True)
         encoded = task.encode_examples(examples, labels, loaded.preparation)
         for note in (*examples.notes, *encoded.notes):
             display.message(note)
@@ -142,7 +133,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         answers = task.decode(scores, encoded, examples, labels)
         write_predictions(settings.predictions, task.records(examples, answers))
     return {
-        "task": task.NAME,
+        "task": task.name,
         "model": str(Path(settings.model)),
         "data": settings.data,
         "metrics": task.metrics(scores, encoded, examples, labels),

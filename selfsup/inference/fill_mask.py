@@ -1,4 +1,4 @@
-"""What a pre-trained model would put in the place of ``[MASK]``."""
+"""``selfsup fill-mask``: the most probable tokens for each ``[MASK]`` of a text."""
 
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,38 @@ from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_o
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.text.model import load_pretraining
+from selfsup.settings import FillMaskSettings
 from selfsup.training.compute import Compute, choose_compute
 
 MASK = "[MASK]"
 
 
+def fill_mask_command(settings: FillMaskSettings) -> dict[str, Any]:
+    """Run the command: ``text``, and ``masks`` as ``fill_mask`` returns them."""
+    # float32 by default, since candidates may have almost equal probabilities.
+    precision = "float32" if settings.precision == "auto" else settings.precision
+    compute = choose_compute(settings.device, precision, settings.threads)
+    masks = fill_mask(settings.model, settings.text, settings.top, compute)
+    return {"text": settings.text, "masks": masks}
+
+
 def fill_mask(
     model_folder: str | Path, text: str, top: int = 5, compute: Compute | None = None
 ) -> list[dict[str, Any]]:
-    """The most probable tokens at each ``[MASK]``, each predicted with the others left hidden.
+    """The most probable tokens at each ``[MASK]``; the other masks stay in the text.
 
     Args:
-        model_folder: of a pre-trained model with a masked-LM head, or the run that made one.
-        text: holds ``[MASK]`` once or more.
+        model_folder: a pre-trained model with a masked-LM head, or a run folder.
+        text: contains ``[MASK]`` at least once.
         top: how many candidates.
-        compute: device and precision; this machine's device in float32 if None.
+        compute: device and precision; the default device in float32 if None.
 
     Returns:
         for each mask ``{"text", "candidates": [{"token", "probability", "sequence"}, …]}``, best
         first; ``sequence`` is the text with this mask filled in.
 
     Raises:
-        UserError: the text holds no mask or is too long, or the model has no masked-LM head.
+        UserError: the text has no mask or is too long, or the model has no masked-LM head.
     """
     compute = compute or choose_compute("auto", "float32", None)
     folder = resolve_model_folder(model_folder)
@@ -41,13 +51,13 @@ def fill_mask(
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
     encoding = tokenizer.encode(text)
-    masked = [place for place, token in enumerate(encoding.tokens) if token == MASK]
+    masked = [position for position, token in enumerate(encoding.tokens) if token == MASK]
     if len(masked) != text.count(MASK):
         raise UserError(f"{folder}: its tokenizer does not know {MASK}: is it a BERT's tokenizer?")
     probabilities = _probabilities(folder, encoding.ids, encoding.type_ids, masked, compute)
     return [
-        {"text": text, "candidates": _candidates(text, number, row, top, tokenizer)}
-        for number, row in enumerate(probabilities)
+        {"text": text, "candidates": _candidates(text, mask, row, top, tokenizer)}
+        for mask, row in enumerate(probabilities)
     ]
 
 
@@ -62,7 +72,7 @@ def _check_mask(text: str) -> None:
 def _probabilities(
     folder: Path, ids: list[int], type_ids: list[int], masked: list[int], compute: Compute
 ) -> np.ndarray:
-    """The distribution over the vocabulary at each mask, float32 [M, V]."""
+    """The distributions over the vocabulary at the M masks, float32 [M, V]."""
     model, report = load_pretraining(folder, ["mlm"])
     lacking = [name for name in report.missing if name.startswith("cls.predictions")]
     if lacking:
@@ -89,25 +99,25 @@ def _probabilities(
 
 
 def _candidates(
-    text: str, number: int, probabilities: np.ndarray, top: int, tokenizer: Tokenizer
+    text: str, mask: int, probabilities: np.ndarray, top: int, tokenizer: Tokenizer
 ) -> list[dict[str, Any]]:
-    """The best tokens for the mask ``number`` of the text, probabilities float32 [V]."""
+    """The best tokens for the mask with index ``mask``, by their probabilities, float32 [V]."""
     best = np.argsort(-probabilities, kind="stable")[:top]
     tokens = [tokenizer.id_to_token(int(token)) or "" for token in best]
     return [
         {
             "token": token,
-            "probability": float(probabilities[place]),
-            "sequence": _filled(text, number, token),
+            "probability": float(probabilities[number]),
+            "sequence": _filled(text, mask, token),
         }
-        for token, place in zip(tokens, best, strict=True)
+        for token, number in zip(tokens, best, strict=True)
     ]
 
 
-def _filled(text: str, number: int, token: str) -> str:
-    """The text with one of its masks replaced; a piece ("##ing") joins the word before it."""
+def _filled(text: str, mask: int, token: str) -> str:
+    """The text with one of its masks replaced; a piece such as ##ing joins the word before it."""
     parts = text.split(MASK)
-    before, after = MASK.join(parts[: number + 1]), MASK.join(parts[number + 1 :])
+    before, after = MASK.join(parts[: mask + 1]), MASK.join(parts[mask + 1 :])
     if token.startswith("##"):
         return before.rstrip() + token.removeprefix("##") + after
     return before + token + after

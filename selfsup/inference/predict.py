@@ -1,4 +1,4 @@
-"""``selfsup predict``: answers for a text or a file of them."""
+"""``selfsup predict``: predictions for one text or image, or for a file of them."""
 
 import contextlib
 import sys
@@ -12,9 +12,10 @@ from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.predictor import Predictor
 from selfsup.progress import ProgressDisplay
 from selfsup.settings import PredictSettings
-from selfsup.settings.labelled_data import ANSWER, refuse_unused
-from selfsup.tasks.base import Reading, is_of_pairs
-from selfsup.tasks.registry import load_task_model
+from selfsup.settings.labelled_data import refuse_unused
+from selfsup.tasks.base import Reading
+from selfsup.tasks.encoders import TEXT_ENCODERS
+from selfsup.tasks.registry import is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
 from selfsup.training.compute import choose_compute
 
@@ -23,9 +24,9 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     """Predict with a fine-tuned model.
 
     Returns:
-        for a text the line that a predictions file would hold of it, such as ``{"text", "label",
-        "probability", "probabilities"}``; for a file ``examples``, the task's tally of the answers
-        (how often each of ``labels`` was predicted), ``out`` and ``seconds``.
+        for one text the line of a predictions file, such as ``{"text", "label", "probability",
+        "probabilities"}``. For a file: ``examples``, the task's counts (such as how often each of
+        ``labels`` was predicted), ``out`` and ``seconds``.
 
     Raises:
         UserError: the model or the file cannot be used, or the answers cannot be written.
@@ -33,18 +34,18 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
-    refuse_unused(settings, loaded.task.NAME)
+    refuse_unused(settings, loaded.task.name)
     predictor = Predictor(with_answer_flags(loaded, settings), compute)
     task = predictor.task
     if settings.data is None:
-        given = given_texts(settings)
-        if task.FAMILY.TAKES == "text":
-            _check_given(settings, given)
-        examples = task.examples_of(*given)
+        texts = texts_of(settings)
+        if task.family is TEXT_ENCODERS:
+            _check_texts(settings, texts)
+        examples = task.examples_of(*texts)
         answers = predictor.predict_examples(examples, settings.batch_size, tell=_tell)
         return next(task.records(examples, answers))
     assert settings.out is not None
-    check_writable(settings.out, settings.data, as_answers=task.NAME == ANSWER)
+    check_writable(settings.out, settings.data, as_answers=task.writes_answers_by_id)
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with ProgressDisplay("predict") as display:
         examples = task.read_examples(settings.data, Reading(columns), labelled=False)
@@ -56,14 +57,14 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     write_predictions(settings.out, task.records(examples, answers))
     return {
         "examples": len(answers),
-        **task.tally(answers, predictor.labels),
+        **task.count_predictions(answers, predictor.labels),
         "out": settings.out,
         "seconds": round(time.perf_counter() - started, 1),
     }
 
 
-def given_texts(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
-    """The one text on the command line, or the question, and the text that goes with it.
+def texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
+    """The text on the command line, or the question, and the second text or context.
 
     Raises:
         UserError: ``--context-file`` cannot be read as text.
@@ -78,23 +79,23 @@ def given_texts(settings: PredictSettings) -> tuple[list[str], list[str] | None]
     return [settings.text], None if settings.text_pair is None else [settings.text_pair]
 
 
-def _check_given(settings: PredictSettings, given: tuple[list[str], list[str] | None]) -> None:
-    """Refuse what can hardly be meant as a text.
+def _check_texts(settings: PredictSettings, texts: tuple[list[str], list[str] | None]) -> None:
+    """Refuse what is hardly meant as a text.
 
     Raises:
-        UserError: the text, or the question, is empty, or the name of a file.
+        UserError: the text or the question is empty, or the text is the name of a file.
     """
-    if not given[0][0].strip():
+    if not texts[0][0].strip():
         what = "TEXT" if settings.question is None else "--question"
         raise UserError(f"{what} is empty: give one that says something")
-    with contextlib.suppress(OSError, ValueError):  # no name of a file: too long, for instance
+    with contextlib.suppress(OSError, ValueError):  # not a valid file name, for example too long
         if settings.text is not None and Path(settings.text).is_file():
             flag = "--context-file" if settings.question is not None else "--data, with --out"
             raise UserError(f"TEXT {settings.text}: is a file: give it with {flag}")
 
 
 def _tell(note: str) -> None:
-    print(note.removeprefix(": "), file=sys.stderr)  # a text has no file to be named before it
+    print(note.removeprefix(": "), file=sys.stderr)  # there is no file name before the colon
 
 
 def _read_text(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The file of predictions: JSON lines, one for each example, in the order of the data."""
+"""Predictions files: JSON lines, one for each example, in the order of the data."""
 
 import errno
 import json
@@ -10,26 +10,27 @@ from typing import Any
 from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.errors import UserError
 
-# A file of such a name would be taken for a table or for a compressed one.
+# Endings of tables and compressed files, which a predictions file must not have.
 _OTHER_ENDINGS = (".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
-# One of these stands in every prediction of ours, and in no file to learn from, but for numbers
-# without the right ones beside them: these look like such a file.
+# Each of our predictions has one of these keys, and no training file has. The exception are
+# predicted numbers without known labels, which look like a training file.
 _MARKS = {"prediction", "probabilities", "tag_probabilities", "n_best"}
 
 
 def check_writable(
     file: str | Path, reads: str | Path | None = None, *, as_answers: bool = False
 ) -> None:
-    """Make the file's folder, and see whether a file can be written there, before hours of work.
+    """Create the file's folder, and check that the file can be written, before hours of work.
 
     Args:
-        file: where predictions are to go.
+        file: where predictions will be written.
         reads: the file that they are predictions for.
-        as_answers: whether they answer questions, so that a .json file of them is
+        as_answers: whether they are answers to questions, whose .json files hold
             ``{"id": "answer"}``.
 
     Raises:
-        UserError: it cannot, or would write over what is read, or over what holds no predictions.
+        UserError: it cannot be written, or it would overwrite the data or a file that does not hold
+            predictions.
     """
     path = Path(file)
     if path.is_dir():
@@ -50,13 +51,13 @@ def check_writable(
 
 
 def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -> None:
-    """Write the predictions; the file takes its name when it is whole.
+    """Write the predictions; the file appears under its name when it is complete.
 
-    Answers to questions go into a file whose name ends in .json as ``{"id": "answer"}``, which is
-    what SQuAD's own script scores.
+    A .json file of answers to questions holds ``{"id": "answer"}``, which SQuAD's own script
+    scores.
 
     Raises:
-        UserError: the disk is full, read-only or not yours.
+        UserError: the disk is full, read-only or not writable.
     """
     path, as_answers = Path(file), False
     if path.suffix.lower() == ".json":
@@ -73,7 +74,7 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
 
 
 def _holds_predictions(path: Path, as_answers: bool) -> bool:
-    """Whether a file holds nothing, or what ``write_predictions`` writes."""
+    """Whether a file is empty, or holds what ``write_predictions`` writes."""
     try:
         with path.open("rb") as file:
             first = file.readline()

@@ -12,7 +12,7 @@ from selfsup.training.compute import Compute, choose_compute
 
 
 class Predictor:
-    """A fine-tuned model that takes texts.
+    """A fine-tuned model.
 
     Example:
         predictor = Predictor.load("runs/task")
@@ -30,32 +30,29 @@ class Predictor:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        *,
-        paired: bool = False,
     ) -> "Predictor":
         """Load a model folder, or the model of a run folder.
 
         Args:
-            folder: where it is.
+            folder: the model folder or run folder.
             device: "auto", "cpu", "cuda" or "mps".
             precision: "auto", "bf16" or "float32".
             threads: processor threads; all cores if None.
-            paired: whether a classifier that ``transformers`` saved is one of pairs.
 
         Raises:
-            UserError: there is no fine-tuned model, or not this device or precision.
+            UserError: there is no fine-tuned model, or the device or precision is unavailable.
         """
         compute = choose_compute(device, precision, threads)
-        return cls(load_task_model(folder, paired=lambda: paired), compute)
+        return cls(load_task_model(folder), compute)
 
     @property
     def labels(self) -> Labels:
-        """What it answers with: the names of the labels it chooses among, if it has any."""
+        """The labels that it predicts, if its task has any."""
         return self._loaded.labels
 
     @property
     def task(self) -> Task:
-        """What it was trained for."""
+        """The task that it was trained for."""
         return self._loaded.task
 
     def predict(
@@ -63,30 +60,28 @@ class Predictor:
         texts: Sequence[str],
         text_pairs: Sequence[str] | None = None,
         batch_size: int = 64,
-        after_batch: Callable[[float], None] = lambda share: None,
     ) -> list[dict[str, Any]]:
         """Predict for each text, or pair of texts.
 
         Args:
-            texts: of any length; what is too long is cut or read in windows, as in training.
-            text_pairs: the second text of each pair (or the text that a question is about), for
-                the tasks that take two.
-            batch_size: most texts, or windows of them, computed at once.
-            after_batch: told the share that is done.
+            texts: of any length; long ones are truncated or read in windows, as in training. For
+                images their paths.
+            text_pairs: the second text of each pair, or the context of each question.
+            batch_size: most windows in a batch.
 
         Returns:
-            an answer each; of a classifier ``{"label", "probability", "probabilities": {label:
-            probability}}``.
+            an answer for each; from a classifier ``{"label", "probability", "probabilities":
+            {label: probability}}``.
 
         Raises:
-            TypeError: a text was given where a list of texts is meant.
-            ValueError: there are not as many second texts as first ones.
-            UserError: the task needs second texts and has none, or the other way round.
+            TypeError: a single text instead of a list of texts.
+            ValueError: not as many second texts as first ones.
+            UserError: the task needs second texts and there are none, or the other way round.
         """
         if isinstance(texts, str) or isinstance(text_pairs, str):
             raise TypeError("give a list of texts, such as [text]")
         examples = self.task.examples_of(texts, text_pairs)
-        return self.predict_examples(examples, batch_size, after_batch)
+        return self.predict_examples(examples, batch_size)
 
     def predict_examples(
         self,
@@ -99,8 +94,9 @@ class Predictor:
 
         Args:
             examples: as the task reads or makes them.
-            batch_size, after_batch: as in ``predict``.
-            tell: told what the user should know, such as how many texts were cut.
+            batch_size: as in ``predict``.
+            after_batch: takes the share that is done.
+            tell: takes sentences for the user, such as how many texts were truncated.
         """
         if not len(examples):
             return []

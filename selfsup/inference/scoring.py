@@ -1,7 +1,9 @@
-"""Batches computed side by side, each on a processor core of its own.
+"""Score all windows of encoded examples with a model.
 
-Cores that share every matrix product wait for each other after each one. Where nothing passes from
-one batch to the next, as in prediction, a core does better with a whole batch (docs/log.md).
+On a CPU, each core computes a whole batch at a time. Cores that share each matrix product would
+wait for each other after every one (docs/log.md).
+
+Shapes: W windows, R rows in all, C scores in a row.
 """
 
 import math
@@ -30,14 +32,16 @@ Result = TypeVar("Result")
 def map_in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], threads: int
 ) -> Generator[Result, None, None]:
-    """What the function makes of each item, in order, by several threads.
+    """Apply the function to each item in several threads; the results are in order.
 
-    Modes that torch keeps for each thread, such as inference and autocast, are for the function to
-    enter. The iterator is to be closed where it is not read to its end.
+    Torch keeps its modes, such as inference and autocast, per thread, so the function must enter
+    them. Close the generator if it is not read to its end.
 
     Args:
-        threads: of torch's, shared out among as many items as there are threads; with one thread or
-            one item all is done in the caller's.
+        function: applied to each item.
+        items: to apply it to.
+        threads: torch's threads, divided among the items that are computed at the same time. With
+            one thread or one item, everything runs in the caller's thread.
     """
     workers = min(threads, len(items))
     if workers <= 1:
@@ -48,36 +52,33 @@ def map_in_threads(
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:  # no more results at a time than are soon taken
+            if len(waiting) > 2 * workers:  # limits how many results wait
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # MKL has one number for all threads, now the workers'
+        torch.set_num_threads(threads)  # MKL has one setting for all threads: reset it
 
 
-# Tensors that hold something for each token of many texts, and may be larger than the memory.
-
-
-# Above so many bytes a tensor lies in a file, from which the system reads what is in use.
+# A larger tensor, in bytes, is kept in a memory-mapped file: it may not fit in memory.
 _MOST_IN_MEMORY = 1 << 30
 
 
-def empty_result(shape: tuple[int, ...], most_in_memory: int = _MOST_IN_MEMORY) -> Tensor:
-    """A float32 tensor to be filled; a large one lies in a temporary file.
+def allocate_scores(shape: tuple[int, ...], most_in_memory: int = _MOST_IN_MEMORY) -> Tensor:
+    """An uninitialized float32 tensor; a large one is in a temporary file.
 
-    The file has no name and goes with the tensor.
+    The file is deleted with the tensor.
 
     Raises:
-        UserError: the disk of temporary files is too small for it.
+        UserError: the disk for temporary files is too small for it.
     """
     count = math.prod(shape)
     if 4 * count <= most_in_memory:
         return torch.empty(shape)
     with tempfile.NamedTemporaryFile(prefix="selfsup-results-") as file:
         try:
-            # What is not reserved now would end the process when it is written to.
+            # Without reserved space, a full disk would kill the process when it writes.
             reserve = getattr(os, "posix_fallocate", None)
             reserve(file.fileno(), 0, 4 * count) if reserve else file.truncate(4 * count)
         except OSError as error:
@@ -88,12 +89,7 @@ def empty_result(shape: tuple[int, ...], most_in_memory: int = _MOST_IN_MEMORY) 
         return torch.from_file(file.name, shared=True, size=count).view(shape)
 
 
-# The scores that a model gives to every window of the examples.
-#
-# Shapes: W windows, R rows in all of them, C scores in a row.
-
-
-# Larger batches gain nothing on a CPU, whose cache they do not fit.
+# Most tokens of a batch. Larger batches do not fit in a CPU's cache and gain nothing there.
 _MOST_TOKENS = 2048
 _MOST_TOKENS_ON_GPU = 65536
 
@@ -105,9 +101,9 @@ def score(
     max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Score all windows, dropout off: the rows of all, in the windows' order, float32 [R, C].
+    """Score all windows without dropout: all rows, in the order of the windows, float32 [R, C].
 
-    The arguments are those of ``map_batches``. The model is left in the mode it was in.
+    The arguments are those of ``map_batches``. The model's mode is restored.
     """
     scores = map_batches(model, model.scores, windows, compute, max_windows, after_batch)
     return scores.numpy()
@@ -122,19 +118,19 @@ def map_batches(
     max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> Tensor:
-    """What a function of the model, in evaluation mode, makes of each window.
+    """Apply a function of the model, in evaluation mode, to all windows.
 
     Args:
         model: on the device of ``compute``.
-        function: from a batch of windows to a tensor [rows, …], as many rows of each window as
-            ``windows.row_counts`` says.
-        windows: like lengths are computed together.
+        function: from a batch of windows to a tensor [rows, …], with ``windows.row_counts`` rows
+            for each window.
+        windows: those of similar length share a batch.
         compute: device and precision.
         max_windows: most windows in a batch.
-        after_batch: told the share of the tokens that is done.
+        after_batch: takes the share of the tokens that is done.
 
     Returns:
-        float32 [R, …] on the CPU: the rows of all windows, in the windows' order.
+        float32 [R, …] on the CPU: all rows, in the order of the windows.
     """
     on_cpu = compute.device.type == "cpu"
     lengths, row_counts = windows.lengths, windows.row_counts
@@ -143,24 +139,24 @@ def map_batches(
     batches = batches_by_length(lengths, max_windows, most_tokens)
 
     @torch.inference_mode()
-    def compute_batch(places: np.ndarray) -> Tensor:
+    def compute_batch(indices: np.ndarray) -> Tensor:
         with compute.autocast():
-            return function(windows.batch(places).to(compute.device)).float().cpu()
+            return function(windows.batch(indices).to(compute.device)).float().cpu()
 
     result: Tensor | None = None
     done, total = 0, max(1, int(lengths.sum()))
     threads = torch.get_num_threads() if on_cpu else 1
     was_training = model.training
-    if was_training:  # else it would take as long as a short text does
+    if was_training:  # switching the mode takes as long as a short text
         model.train(False)
     try:
         with closing(map_in_threads(compute_batch, batches, threads)) as computed:
-            for places, values in zip(batches, computed, strict=True):
+            for indices, values in zip(batches, computed, strict=True):
                 if result is None:
-                    result = empty_result((int(row_counts.sum()), *values.shape[1:]))
-                rows = concatenated_ranges(first_rows[places], row_counts[places])
+                    result = allocate_scores((int(row_counts.sum()), *values.shape[1:]))
+                rows = concatenated_ranges(first_rows[indices], row_counts[indices])
                 result[torch.from_numpy(rows)] = values
-                done += int(lengths[places].sum())
+                done += int(lengths[indices].sum())
                 after_batch(done / total)
     finally:
         if was_training:

@@ -5,12 +5,10 @@ from pathlib import PurePath
 from typing import Any
 
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.settings.labelled_data import TAG
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, TEXT_MEASUREMENTS, Measurement
 from selfsup.settings.pretrain import ResolvedPretrainSettings
 from selfsup.tasks.base import Task
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.token_classification.tag_scheme import entities_in_a_pipeline
 
 
 def pretraining_card(settings: ResolvedPretrainSettings, summary: dict[str, Any]) -> str:
@@ -102,30 +100,6 @@ selfsup predict {run} {arguments}
 ```
 """
 
-_IN_A_PIPELINE = """\
-from transformers import pipeline
-
-pipeline("{pipeline}", model="{run}/model")({inputs})"""
-
-# transformers 5 removed the pipeline for question answering.
-_WITHOUT_A_PIPELINE = """\
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
-
-model = AutoModelForQuestionAnswering.from_pretrained("{run}/model")
-tokenizer = AutoTokenizer.from_pretrained("{run}/model")
-scores = model(**tokenizer({inputs}, return_tensors="pt"))  # start_logits, end_logits"""
-
-# The input in the examples of the card, on the command line and in Python.
-_TEXT = ('"A text."', '"A text."')
-_EXAMPLE_INPUTS = {
-    "pair-classification": (
-        '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
-    ),
-    "question-answering": ('"A text." --question "A question?"', '"A question?", "A text."'),
-    "image-classification": ("image.jpg", '"image.jpg"'),
-    "token-classification": ('"A text."', '"A text.", aggregation_strategy="first"'),
-}  # fmt: skip
-
 
 def task_model_card(
     settings: ResolvedFinetuneSettings,
@@ -139,16 +113,13 @@ def task_model_card(
         f"| {name.replace('_', ' ')} | {_format_score(score)} |"
         for name, score in summary["metrics"].items()
     ]
-    arguments, inputs = _EXAMPLE_INPUTS.get(task.NAME, _TEXT)
-    if task.NAME == TAG and not entities_in_a_pipeline(labels.names):
-        inputs = _TEXT[1]  # without aggregation: the pipeline gives the tag of each token
-    code = _WITHOUT_A_PIPELINE if task.NAME == "question-answering" else _IN_A_PIPELINE
+    example = task.card_example(labels)
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
         encoder=f"`{PurePath(encoder).name}`",
-        task=task.NAME,
-        pipeline=task.PIPELINE,
-        kind=task.FAMILY.MODEL_TYPE,
+        task=task.name,
+        pipeline=task.pipeline,
+        kind=task.family.model_type,
         labels=_label_paragraph(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",
@@ -157,8 +128,8 @@ def task_model_card(
         best=summary["best_seed"],
         failed=_failed_seeds(summary["failed_seeds"]),
         run=settings.out,
-        arguments=arguments,
-        code=code.format(pipeline=task.PIPELINE, run=settings.out, inputs=inputs),
+        arguments=example.arguments,
+        code=example.code.format(pipeline=task.pipeline, run=settings.out, inputs=example.inputs),
     )
 
 

@@ -7,9 +7,7 @@ from typing import Any
 from selfsup.errors import UserError
 from selfsup.settings import labelled_data, shared_flags
 from selfsup.settings.fields import argument, check_values, flag
-
-TASKS = (labelled_data.CLASSIFY, labelled_data.PAIRS, labelled_data.ANSWER, labelled_data.TAG,
-         labelled_data.IMAGES)  # fmt: skip
+from selfsup.settings.labelled_data import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)

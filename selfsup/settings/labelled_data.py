@@ -10,6 +10,8 @@ from selfsup.settings.fields import flag, flag_name
 CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
 ANSWER, TAG = "question-answering", "token-classification"
 IMAGES = "image-classification"
+# All tasks; ``tasks.registry`` has the class of each.
+TASKS = (CLASSIFY, PAIRS, ANSWER, TAG, IMAGES)
 _TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
 
 # The tasks that use a flag. Flags that are not here are for every task.

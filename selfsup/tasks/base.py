@@ -1,113 +1,113 @@
-"""How a labelled file or folder is to be read."""
+"""What a task is: everything that the program asks of one, from its file to its metrics.
 
+The data of every task takes the same path, and every command uses all of it or a part::
+
+    file ── read_examples ──► Examples ── learn_labels ──► Labels
+                                  │                          │
+                                  └── encode_examples ◄──────┘
+                                           │
+                    EncodedExamples: units (to train on), windows (to score)
+                                           │ inference.scoring.score(model, encoded.windows)
+                                           ▼
+               scores, float32 [R, C]: the rows of all windows, concatenated
+                                           │
+                     metrics, details, decode(scores, encoded, examples, labels)
+
+An example is one text, pair of texts, question, sentence or image of the file. It is encoded as one
+window of tokens (or patches), or as several windows where it is too long for one. The model gives
+one or more rows of scores for a window: one row for classification, one row a word for tagging,
+one row a token for answer spans. Only the task knows how the rows of an example's windows become
+one answer.
+
+Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D width.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
 from selfsup.encoder.huggingface.names import NameTable
 from selfsup.errors import UserError
-from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.settings import EvaluateSettings, FinetuneSettings
 from selfsup.tasks.encoders import EncoderFamily
-from selfsup.tasks.labels import Kind, Labels
-from selfsup.tasks.tables import Columns, first_columns, holds_pairs, is_table
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the user says of how to read it.
-
-    Attributes:
-        columns: of a file's rows.
-        max_bad_fraction: the part of a folder's images that may be unreadable; these are left out.
-            A row that cannot be read always ends the reading.
-    """
-
-    columns: Columns = field(default_factory=Columns)
-    max_bad_fraction: float = 1.0
-
-
-# What is needed of a task to learn it, measure it and use it. Each task is a module like this.
-#
-# The road of the data, which every command goes or goes a part of::
-#
-#     file ── read_examples ──► Examples ── learn_labels ──► Labels
-#                                   │                          │
-#                                   └── encode_examples ◄──────┘
-#                                            │
-#                     EncodedExamples: units (to learn from), windows (to score)
-#                                            │ evaluation.scoring.score(model, encoded.windows)
-#                                            ▼
-#                scores, float32 [R, C]: the rows of all windows, laid end to end
-#                                            │
-#                      metrics, details, decode(scores, encoded, examples, labels)
-#
-# An example is what the file holds one of: a text, a pair, a question, a sentence, an image. It is
-# encoded as one window of tokens (or of patches), or as several where it is too long for one. A
-# model
-# gives each window one row of scores or more: one for classification, one a token for tagging and
-# for answer spans. How the rows of an example's windows become one answer is known to the task
-# alone.
-#
-# Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D width.
-
+from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.tables import Columns
 
 Losses = dict[str, tuple[Tensor, Tensor, int]]
 Prediction = dict[str, Any]
 
 
-class Batch(Protocol):
-    """What a model takes; at the least its number of tokens, and a copy of it on a device."""
+@dataclass(frozen=True)
+class Reading:
+    """How the user wants a labelled file or folder to be read.
 
-    @property
-    def token_count(self) -> int: ...
-    def to(self, device: Any, /) -> Any: ...
+    Attributes:
+        columns: the columns of a table.
+        max_bad_fraction: the share of a folder's images that may be unreadable; those are left out.
+            A row that cannot be read always raises an error.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    max_bad_fraction: float = 1.0
+
+    @classmethod
+    def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
+        """What the flags say."""
+        columns = Columns(
+            settings.text_column,
+            settings.label_column,
+            settings.text_pair_column,
+            settings.label_separator,
+        )
+        return cls(columns, settings.max_bad_fraction)
 
 
 class Units(Protocol):
-    """U things to learn from. An epoch shows each of them once; a step takes some of them.
+    """U things to train on. An epoch uses each of them once; a step uses a batch of them.
 
-    For text classification a unit is a text with its windows, for most other tasks a window.
+    For text classification a unit is a text with all its windows, for most other tasks one window.
     """
 
     def __len__(self) -> int: ...
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [U]; units of like length are computed together."""
+        """Tokens of each unit, int64 [U]. Units of similar length share a batch."""
         ...
 
-    def batch(self, places: np.ndarray) -> Any:
-        """A batch of those at ``places``, int64 [B], in that order, with what they teach."""
+    def batch(self, indices: np.ndarray) -> Any:
+        """The batch of the units at ``indices``, int64 [B], in that order, with their labels."""
         ...
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """The numbers of the windows that ``batch(places)`` is made of, in its order, int64."""
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """The numbers of the windows in ``batch(indices)``, in the batch's order, int64."""
         ...
 
 
 @runtime_checkable
-class ChangingUnits(Protocol):
-    """Units that each epoch shows otherwise, such as random crops of images."""
+class AugmentedUnits(Protocol):
+    """Units that differ from epoch to epoch, such as random crops of images."""
 
-    def in_epoch(self, seed: int, epoch: int) -> Any:
-        """The units as they are in an epoch, from 0: a function of these numbers."""
+    def for_epoch(self, seed: int, epoch: int) -> Any:
+        """The units of an epoch, counted from 0. They depend on these two numbers alone."""
         ...
 
 
 class Windows(Units, Protocol):
-    """W windows to score. Windows may be units as well: ``windows_of`` then gives ``places``."""
+    """W windows to score. Windows may be units as well: ``windows_of`` then returns ``indices``."""
 
     @property
     def row_counts(self) -> np.ndarray:
-        """Rows of scores that each gives, int64 [W]."""
+        """Rows of scores for each window, int64 [W]."""
         ...
 
 
 class EncodedExamples(Protocol):
-    """N examples as a model takes them, with what they teach if it is known."""
+    """N examples in the form that a model takes, with their labels if these are known."""
 
     def __len__(self) -> int: ...
 
@@ -118,16 +118,16 @@ class EncodedExamples(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know, a sentence each: how many texts were cut, and such."""
+        """Sentences for the user, such as how many texts were truncated."""
         ...
 
 
 class Examples(Protocol):
-    """N examples as they stand in a file; each task has a dataclass of its own.
+    """N examples as they are in a file. Each task has its own dataclass for them.
 
     Attributes:
         source: the file, for messages.
-        notes: what the user should know of how it was read, a sentence each.
+        notes: sentences for the user on how the file was read.
     """
 
     @property
@@ -138,27 +138,27 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def without_empty(self) -> "Examples":
-        """The same without those from which nothing can be learnt, and a note on how many."""
+        """A copy without the examples that are empty, with a note on how many there were."""
         ...
 
 
 class Scorer(Protocol):
-    """A model, or the part of one over frozen features, that scores a batch."""
+    """A model, or only its head over frozen features, that scores a batch."""
 
     training: bool
 
     def train(self, mode: bool = True) -> Any: ...
 
     def scores(self, batch: Any) -> Tensor:
-        """Scores of a batch's windows, [rows, C], in the windows' order."""
+        """Scores of a batch's windows, [rows, C], in the order of the windows."""
         ...
 
 
 class TaskModule(Scorer, Protocol):
-    """A task's model: a ``torch.nn.Module`` whose parameters are those of ``parameter_names``.
+    """A task's model: a ``torch.nn.Module`` with the parameters that ``parameter_names`` lists.
 
     Attributes:
-        encoder: the part that was pre-trained; its parameters are named ``encoder.…``.
+        encoder: the pre-trained part; its parameters are named ``encoder.…``.
     """
 
     encoder: Any
@@ -170,191 +170,203 @@ class TaskModule(Scorer, Protocol):
     def eval(self) -> Any: ...
 
     def features(self, batch: Any) -> Tensor:
-        """What the frozen encoder makes of a batch's windows, [rows, D]: as many rows as scores."""
+        """The output of the frozen encoder for a batch, [rows, D]: as many rows as scores."""
         ...
 
     def on_features(self, features: Tensor) -> Any:
-        """What stands over the features, sharing this model's parameters.
-
-        A module like the model (``forward`` to losses, ``scores``), on a ``FeatureBatch``.
+        """The head alone, a module that takes a ``FeatureBatch`` and shares this model's weights.
 
         Args:
-            features: those of the training windows, [rows, D], such as to find their range.
+            features: of all training windows, [rows, D], for example to standardize by.
         """
         ...
 
     def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and values to save: those of ``named_parameters``, in the form others load."""
+        """Names and values to save: the parameters in the form that ``transformers`` loads."""
         ...
 
 
-class Task(Protocol):
-    """A task from the file that is read to the metrics that come out.
+# How a model card runs a model in Python, except for tasks without a pipeline.
+_PIPELINE_CODE = """\
+from transformers import pipeline
+
+pipeline("{pipeline}", model="{run}/model")({inputs})"""
+
+
+@dataclass(frozen=True)
+class CardExample:
+    """How a model card shows the model in use.
 
     Attributes:
-        NAME: as ``selfsup finetune`` takes it.
-        ARCHITECTURE: Hugging Face's class for a model of this task.
-        FAMILY: the encoders that take what its examples are.
-        LABEL_KINDS: the kinds of labels that it has; the first is the usual one.
-        POOLED: whether its head stands on the encoder's pooler; else the model has none.
-        PIPELINE: the pipeline of ``transformers`` that runs its models, for the model card.
+        arguments: of ``selfsup predict RUN``.
+        inputs: of the call in Python.
+        code: the Python code, with the fields ``{pipeline}``, ``{run}`` and ``{inputs}``.
     """
 
-    @property
-    def NAME(self) -> str: ...
-    @property
-    def ARCHITECTURE(self) -> str: ...
-    @property
-    def FAMILY(self) -> EncoderFamily: ...
-    @property
-    def LABEL_KINDS(self) -> tuple[Kind, ...]: ...
-    @property
-    def POOLED(self) -> bool: ...
-    @property
-    def PIPELINE(self) -> str: ...
+    arguments: str = '"A text."'
+    inputs: str = '"A text."'
+    code: str = _PIPELINE_CODE
 
-    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> Any:
+
+ExamplesT = TypeVar("ExamplesT", bound=Examples)
+EncodedT = TypeVar("EncodedT", bound=EncodedExamples)
+
+
+class Task(ABC, Generic[ExamplesT, EncodedT]):
+    """All that is particular to a task. A new task is a subclass.
+
+    The defaults are those of a task on single texts that fits nothing on validation examples.
+
+    Attributes:
+        name: as ``selfsup finetune`` takes it.
+        architecture: Hugging Face's class for a model of this task.
+        family: the encoders that take its examples.
+        label_kinds: the kinds of labels that it can have; the first is the usual one.
+        pipeline: the pipeline of ``transformers`` that runs its models, for the model card.
+        pooled: whether the head reads the encoder's pooler. Otherwise the model has no pooler.
+        segments: of tasks on texts: how many of BERT's segments a sequence has.
+        default_max_length: of tasks on texts: most tokens of a sequence if the user does not say.
+        writes_answers_by_id: whether a predictions file called ``NAME.json`` holds
+            ``{"id": "answer"}``, as SQuAD's script expects it.
+    """
+
+    name: str
+    architecture: ClassVar[str]
+    family: ClassVar[EncoderFamily]
+    label_kinds: ClassVar[tuple[LabelKind, ...]]
+    pipeline: ClassVar[str]
+    pooled: ClassVar[bool] = False
+    segments: int = 1
+    default_max_length: ClassVar[int] = 128
+    writes_answers_by_id: ClassVar[bool] = False
+
+    @abstractmethod
+    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> ExamplesT:
         """Read a file, with its labels or answers if ``labelled``.
 
         Raises:
             UserError: the file, a column or a row cannot be used; the message names file and line.
         """
-        ...
 
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> Any:
-        """Examples without labels from texts: what ``selfsup predict MODEL TEXT`` takes.
+    @abstractmethod
+    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> ExamplesT:
+        """Examples without labels, from what ``selfsup predict MODEL TEXT`` takes.
 
         Args:
-            texts: texts, first texts of pairs, or questions.
-            text_pairs: as many second texts, or contexts; None for tasks of one text.
+            texts: texts, first texts of pairs, questions, or paths of images.
+            text_pairs: as many second texts or contexts; None for tasks on single inputs.
 
         Raises:
-            UserError: the task needs pairs and has none, or the other way round.
+            UserError: the task needs pairs and there are none, or the other way round.
         """
-        ...
 
-    def learn_labels(self, examples: Any, label_type: Kind | None) -> Labels:
-        """The labels of training examples.
+    @abstractmethod
+    def learn_labels(self, examples: ExamplesT, label_type: LabelKind | None) -> Labels:
+        """The labels that occur in training examples.
 
         Args:
-            examples: labelled.
-            label_type: what ``--label-type`` says, if anything.
+            examples: with labels.
+            label_type: the value of ``--label-type``, if it was given.
 
         Raises:
             UserError: there is nothing to learn in them.
         """
-        ...
 
-    def reading_notes(self, train: Any, validation: Any, labels: Labels) -> list[str]:
-        """What the user should know of the two files before training, a sentence each.
+    @abstractmethod
+    def reading_notes(self, train: ExamplesT, validation: ExamplesT, labels: Labels) -> list[str]:
+        """Sentences for the user on the two files, before training.
 
-        Such as labels out of balance, repeated examples, and examples that are in both files.
+        They tell of imbalanced labels, repeated examples and examples that are in both files.
         """
-        ...
 
-    def encode_examples(self, examples: Any, labels: Labels, preparation: Any) -> Any:
-        """Examples (labelled or not) for a model: an ``EncodedExamples`` of the task's own.
+    @abstractmethod
+    def encode_examples(self, examples: ExamplesT, labels: Labels, preparation: Any) -> EncodedT:
+        """Bring examples, with or without labels, into the form that a model takes.
 
         Args:
             examples: as the task reads or makes them.
-            labels: what they teach, or what the model's scores mean.
-            preparation: that of the model, as its family makes it; of texts the tokenizer and how
-                long they may be.
+            labels: the model's labels.
+            preparation: the model's own, as its family makes it: for texts the tokenizer and the
+                length limits.
 
         Raises:
-            UserError: a label is none of ``labels``; the message names file and line.
+            UserError: a label is not one of ``labels``; the message names file and line.
         """
-        ...
 
+    @abstractmethod
     def build_model(self, encoder: Any, labels: Labels, dropout: float) -> Any:
-        """The encoder under a new head, a ``TaskModule``; its weights are set by the caller."""
-        ...
+        """The encoder with a new head, a ``TaskModule``. The caller sets its weights."""
 
+    @abstractmethod
     def parameter_names(self) -> NameTable:
-        """What Hugging Face calls the model's parameters."""
-        ...
+        """Hugging Face's names for the model's parameters."""
 
+    @abstractmethod
     def selection_metric(self, labels: Labels) -> str:
-        """The metric that the best epoch and seed are chosen by; more is better."""
-        ...
+        """The metric that selects the best epoch and seed; higher is better."""
 
-    def chance(self, encoded: Any, examples: Any, labels: Labels) -> float:
-        """What the selection metric is for an answer that looks at no text.
+    @abstractmethod
+    def chance(self, encoded: EncodedT, examples: ExamplesT, labels: Labels) -> float:
+        """The selection metric of the best answer that ignores the input.
 
-        A run that comes to no more than that has failed.
+        A run that does not exceed it has failed.
         """
-        ...
 
-    def fit(self, scores: np.ndarray, encoded: Any, examples: Any, labels: Labels) -> Labels:
-        """The labels with what is to be fitted on validation examples (``Labels.fitted``), if any.
+    def fit(
+        self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
+    ) -> Labels:
+        """The labels with what is fitted on validation examples (``Labels.fitted``), if anything.
 
         Called with the scores of each epoch, before ``metrics``.
         """
-        ...
+        return labels
 
+    @abstractmethod
     def metrics(
-        self, scores: np.ndarray, encoded: Any, examples: Any, labels: Labels
+        self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
     ) -> dict[str, float]:
-        """How good the scores are, by the names that the field gives the metrics.
-
-        ``loss``, where it is among them, decides between epochs that are equally good.
-        """
-        ...
+        """The metrics by name. ``loss``, if it is there, breaks ties between epochs."""
 
     def details(
-        self, scores: np.ndarray, encoded: Any, examples: Any, labels: Labels
+        self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
     ) -> dict[str, Any]:
-        """More on how good they are, for ``summary.json`` and the report."""
-        ...
+        """More on the quality of the scores, for ``summary.json`` and the report.
 
+        Returns:
+            nothing, or ``classes``: a list of ``{"label", "precision", "recall", "f1",
+            "examples"}``, and ``confusion``: ``{"labels", "matrix"}``, true labels in rows.
+        """
+        return {}
+
+    @abstractmethod
     def decode(
-        self, scores: np.ndarray, encoded: Any, examples: Any, labels: Labels
+        self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
     ) -> list[Prediction]:
-        """An answer for each example, ready for JSON."""
-        ...
+        """The answer for each example, ready for JSON."""
 
-    def records(self, examples: Any, predictions: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
-        """Lines of a predictions file: each example as it was read, its label, its prediction."""
-        ...
+    @abstractmethod
+    def records(
+        self, examples: ExamplesT, predictions: Sequence[Prediction]
+    ) -> Iterator[dict[str, Any]]:
+        """The lines of a predictions file: each example, its label if known, its prediction."""
 
-    def tally(self, predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:
-        """What ``selfsup predict`` says of the predictions for a whole file, in a few numbers."""
-        ...
+    @abstractmethod
+    def count_predictions(
+        self, predictions: Sequence[Prediction], labels: Labels
+    ) -> dict[str, Any]:
+        """What ``selfsup predict`` prints about the predictions for a file, in a few numbers."""
 
+    def card_example(self, labels: Labels) -> CardExample:
+        """How the model card shows a model with these labels in use."""
+        return CardExample()
 
-class TextTask(Task, Protocol):
-    """A task on texts, whose examples also have ``texts() -> list[str]``: all texts in them.
+    def refuse_pairs(self, text_pairs: Sequence[str] | None, takes: str = "text") -> None:
+        """Refuse second texts.
 
-    Attributes:
-        SEGMENTS: how many of BERT's segments it sets apart.
-    """
-
-    @property
-    def SEGMENTS(self) -> int: ...
-
-    def default_max_length(self) -> int:
-        """Most tokens of a sequence where the user does not say."""
-        ...
-
-
-def reading_of(settings: FinetuneSettings | EvaluateSettings) -> Reading:
-    """How the flags say that labelled files are to be read."""
-    columns = Columns(
-        settings.text_column,
-        settings.label_column,
-        settings.text_pair_column,
-        settings.label_separator,
-    )
-    return Reading(columns, settings.max_bad_fraction)
-
-
-def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
-    """Whether flags or columns say that a classifier which does not say so is one of pairs."""
-    if settings.text_pair_column is not None or getattr(settings, "text_pair", None) is not None:
-        return True
-    if settings.text_column is not None or settings.data is None:
-        return False
-    try:
-        return is_table(settings.data) and holds_pairs(first_columns(settings.data))
-    except UserError:  # told of where the data are read
-        return False
+        Raises:
+            UserError: there are some.
+        """
+        if text_pairs is not None:
+            raise UserError(
+                f"--text-pair: this model does {self.name}, of one {takes}: leave the flag out"
+            )

@@ -1,42 +1,27 @@
-"""Batches of examples: of similar length, and of features that a frozen encoder computed."""
+"""Batches of examples: how examples are divided by length, and what a batch holds.
 
-from dataclasses import dataclass
-from typing import Any
+Shapes: N examples, B of them in a batch, W windows, R rows of features in all, D width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class FeatureBatch:
-    """A batch with the features of its windows.
-
-    Attributes:
-        features: float32 [rows, D], the rows of the batch's windows, concatenated.
-        batch: the batch that the features were computed from, with its labels and boundaries.
-    """
-
-    features: Tensor
-    batch: Any
-
-    @property
-    def token_count(self) -> int:
-        """Number of rows: no token is encoded again."""
-        return len(self.features)
-
-    def to(self, device: torch.device) -> "FeatureBatch":
-        """The same batch on a device."""
-        return FeatureBatch(self.features.to(device), self.batch.to(device))
+from selfsup.encoder.packing import Packing
+from selfsup.tasks.base import Losses
 
 
 def batches_by_length(lengths: np.ndarray, max_examples: int, max_tokens: int) -> list[np.ndarray]:
-    """Divide all examples into batches, longest first, for when order does not matter.
+    """Divide all examples into batches, longest first, for when the order does not matter.
 
     Args:
         lengths: int64, length of each example.
         max_examples: most examples in a batch.
-        max_tokens: most tokens in a batch, unless one example alone has more.
+        max_tokens: most tokens in a batch, unless a single example has more.
 
     Returns:
         for each batch the indices of its examples, int64.
@@ -49,3 +34,83 @@ def batches_by_length(lengths: np.ndarray, max_examples: int, max_tokens: int) -
         batches.append(order[first:end])
         first = end
     return batches
+
+
+@dataclass(frozen=True)
+class TensorBatch:
+    """A batch whose fields can all be moved to a device."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        moved = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class TokenBatch(TensorBatch):
+    """Windows of text, concatenated to T tokens. Each task adds its labels.
+
+    Attributes:
+        input_ids: int64 [T].
+        token_type_ids: int64 [T].
+        packing: where each window begins.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    packing: Packing
+
+    @property
+    def token_count(self) -> int:
+        """T."""
+        return len(self.input_ids)
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        return self if device.type == "cpu" else super().to(device)
+
+
+@dataclass(frozen=True)
+class FeatureBatch(TensorBatch):
+    """A batch with the encoder's output for its windows.
+
+    Attributes:
+        features: float32 [rows, D], of the batch's windows, concatenated.
+        batch: the batch that the features were computed from, for its labels and boundaries.
+    """
+
+    features: Tensor
+    batch: Any
+
+    @property
+    def token_count(self) -> int:
+        """The rows: the encoder does not run, so tokens do not count."""
+        return len(self.features)
+
+
+class HeadOnFeatures(nn.Module):
+    """The head of a task's model alone, over the output of its frozen encoder."""
+
+    def __init__(
+        self,
+        head: nn.Module,
+        loss: Callable[[Tensor, Any], Losses],
+        final: Callable[[Tensor], Tensor] = lambda scores: scores,
+    ) -> None:
+        """Share the parameters of ``head``.
+
+        Args:
+            head: features [rows, D] → what ``loss`` takes, [rows, C].
+            loss: of the head's output and the batch that the features were computed from.
+            final: from the head's output to the scores.
+        """
+        super().__init__()
+        self.head, self._loss, self._final = head, loss, final
+
+    def forward(self, batch: FeatureBatch) -> Losses:
+        """The losses of the whole model."""
+        return self._loss(self.head(batch.features), batch.batch)
+
+    def scores(self, batch: FeatureBatch) -> Tensor:
+        """The scores of the whole model, [rows, C]."""
+        return self._final(self.head(batch.features))

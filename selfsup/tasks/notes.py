@@ -1,4 +1,8 @@
-"""Mistakes in a labelled file: raised one by one, or gathered by whoever wants to see them all."""
+"""Problems of labelled files: errors in single records, and notes for the user before training.
+
+Errors end the reading, or are collected by ``selfsup doctor``, which shows them all. Notes are
+sentences; they compare examples by a key, their text with white space normalized.
+"""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -7,11 +11,11 @@ from contextlib import contextmanager
 from selfsup.errors import UserError
 
 
-class Mistake(UserError):
-    """Something that is wrong with one record of a file, of a kind that may occur often.
+class DataError(UserError):
+    """An error in one record of a file, of a kind that may occur in many.
 
     Attributes:
-        kind: what the records are that share this mistake, such as ``lines without a tag``.
+        kind: a name for the records with this error, such as ``lines without a tag``.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -20,22 +24,20 @@ class Mistake(UserError):
 
 
 @contextmanager
-def noting(mistakes: list[UserError] | None) -> Iterator[None]:
-    """Add what is raised to ``mistakes``, and go on after the block; None lets it pass."""
+def collect_errors(errors: list[UserError] | None) -> Iterator[None]:
+    """Append an error raised in the block to ``errors`` and continue after the block.
+
+    If ``errors`` is None, the error is raised.
+    """
     try:
         yield
     except UserError as error:
-        if mistakes is None:
+        if errors is None:
             raise
-        mistakes.append(error)
+        errors.append(error)
 
 
-# What the user should know of labelled files before a model learns from them, whatever the task.
-#
-# An example is compared by its key: its texts, white space aside.
-
-
-# Of the examples, at the least, that have one label before that is worth a word.
+# The share of one label from which the user is told that the labels are imbalanced.
 MOST_FREQUENT = 0.8
 # A label with fewer examples is hardly learnt.
 FEWEST_EXAMPLES = 8
@@ -43,12 +45,12 @@ _SHOWN = 5
 
 
 def key_of(*texts: str) -> tuple[str, ...]:
-    """What tells an example from others."""
+    """The key by which an example is compared with others."""
     return tuple(" ".join(text.split()) for text in texts)
 
 
 def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]) -> list[str]:
-    """How many examples of a file occur in it before, if any."""
+    """How many examples repeat an earlier one of the same file, if any."""
     seen: set[Hashable] = set()
     repeated = []
     for key, line in zip(keys, lines, strict=True):
@@ -66,18 +68,18 @@ def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]
 def contradiction_notes(
     source: str, keys: Sequence[Hashable], labels: Sequence[Hashable], lines: Sequence[int]
 ) -> list[str]:
-    """How many examples of a file occur in it before with another label, if any."""
+    """How many examples repeat an earlier one of the same file with another label, if any."""
     first_label: dict[Hashable, Hashable] = {}
-    torn = [
+    contradictory = [
         line
         for key, label, line in zip(keys, labels, lines, strict=True)
         if first_label.setdefault(key, label) != label
     ]
-    if not torn:
+    if not contradictory:
         return []
     return [
-        f"{source}: {len(torn):,} examples have another label than the same text before them "
-        f"(the first in line {torn[0]})"
+        f"{source}: {len(contradictory):,} examples have another label than the same text before "
+        f"them (the first in line {contradictory[0]})"
     ]
 
 
@@ -88,10 +90,10 @@ def overlap_notes(
     validation_keys: Sequence[Hashable],
     validation_lines: Sequence[int],
 ) -> list[str]:
-    """How many validation examples are learnt from as well, which flatters the metrics."""
-    learnt = set(train_keys)
+    """How many validation examples are training examples, too, if any."""
+    trained = set(train_keys)
     both = [
-        line for key, line in zip(validation_keys, validation_lines, strict=True) if key in learnt
+        line for key, line in zip(validation_keys, validation_lines, strict=True) if key in trained
     ]
     if not both:
         return []
@@ -104,13 +106,13 @@ def overlap_notes(
 def balance_notes(
     source: str, counts: Counter[str], total: int, fair_metric: str = "f1"
 ) -> list[str]:
-    """Whether one label outweighs all others, and which ones are rare.
+    """Whether one label is much more frequent than all others, and which labels are rare.
 
     Args:
         source: the file.
         counts: examples of each label.
         total: all examples.
-        fair_metric: which does not reward saying one label always.
+        fair_metric: a metric that does not reward always predicting the same label.
     """
     notes = []
     label, most = counts.most_common(1)[0]
@@ -123,20 +125,20 @@ def balance_notes(
     if rare and len(counts) > 1:
         notes.append(
             f"{source}: labels with fewer than {FEWEST_EXAMPLES} examples: "
-            + shown(f'"{label}" ({count})' for label, count in sorted(rare.items()))
+            + listed(f'"{label}" ({count})' for label, count in sorted(rare.items()))
         )
     return notes
 
 
 def absence_notes(validation: str, trained: Iterable[str], occurring: Iterable[str]) -> list[str]:
-    """Labels that validation cannot measure."""
+    """The labels without validation examples, if any."""
     present = set(occurring)
     absent = [f'"{label}"' for label in trained if label not in present]
-    return [f"{validation}: no example of the label {shown(absent)}"] if absent else []
+    return [f"{validation}: no example of the label {listed(absent)}"] if absent else []
 
 
-def shown(names: Iterable[str]) -> str:
-    """The first few, and how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+def listed(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

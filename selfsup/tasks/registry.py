@@ -1,4 +1,7 @@
-"""All tasks, by the names that ``selfsup finetune`` takes. A new task is a line here."""
+"""All tasks by name, and fine-tuned models in Hugging Face's model folders.
+
+A new task is an entry in ``TASKS``.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,58 +11,72 @@ from typing import Any
 from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
+from selfsup.settings import EvaluateSettings, PredictSettings
 from selfsup.tasks.base import Task, TaskModule
-from selfsup.tasks.classification import pair_task as pair_classification
-from selfsup.tasks.classification import sequence_task as sequence_classification
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import family_of_folder
-from selfsup.tasks.image_classification import task as image_classification
+from selfsup.tasks.image_classification.task import ImageClassification
 from selfsup.tasks.labels import Labels, config_entries, labels_of_config
-from selfsup.tasks.question_answering import task as question_answering
-from selfsup.tasks.token_classification import task as token_classification
+from selfsup.tasks.question_answering.task import QuestionAnswering
+from selfsup.tasks.tables import first_columns, holds_pairs, is_table
+from selfsup.tasks.token_classification.task import TokenClassification
 
+_PAIRS = Classification(paired=True)
 TASKS: dict[str, Task] = {
-    sequence_classification.NAME: sequence_classification,
-    pair_classification.NAME: pair_classification,
-    question_answering.NAME: question_answering,
-    token_classification.NAME: token_classification,
-    image_classification.NAME: image_classification,
+    task.name: task
+    for task in (
+        Classification(paired=False),
+        _PAIRS,
+        QuestionAnswering(),
+        TokenClassification(),
+        ImageClassification(),
+    )
 }
 
 
 def task_of_config(
     raw: Mapping[str, Any], *, paired: Callable[[], bool] = lambda: False
 ) -> Task | None:
-    """The task of a model, by what its ``config.json`` says, or None if it has none.
+    """The task of a model according to its ``config.json``, or None if it has none.
 
-    By the name that we write; in a model that ``transformers`` saved, by its class, which does not
-    tell single texts from pairs.
+    Our own models name the task. A model that ``transformers`` saved names its class, which is the
+    same for single texts and for pairs.
 
     Args:
         raw: the file's content.
-        paired: says whether such a classifier is taken for one of pairs; called for these alone.
+        paired: tells whether such a classifier is one of pairs; called only for these.
     """
     named = TASKS.get(str(raw.get("selfsup_task")))
     architectures = raw.get("architectures") or []
-    if named is not None and named.ARCHITECTURE in architectures:
+    if named is not None and named.architecture in architectures:
         return named
-    if pair_classification.ARCHITECTURE in architectures and paired():
-        return pair_classification
-    return next((task for task in TASKS.values() if task.ARCHITECTURE in architectures), None)
+    if _PAIRS.architecture in architectures and paired():
+        return _PAIRS
+    return next((task for task in TASKS.values() if task.architecture in architectures), None)
 
 
-# Fine-tuned models in Hugging Face's model folders: the encoder, the task's head, the labels.
+def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
+    """Whether flags or columns tell that a classifier of ``transformers`` is one of pairs."""
+    if settings.text_pair_column is not None or getattr(settings, "text_pair", None) is not None:
+        return True
+    if settings.text_column is not None or settings.data is None:
+        return False
+    try:
+        return is_table(settings.data) and holds_pairs(first_columns(settings.data))
+    except UserError:  # reported later, when the data are read
+        return False
 
 
 @dataclass(frozen=True)
 class TaskModel:
-    """A fine-tuned model with all that it takes to use it.
+    """A fine-tuned model with everything needed to use it.
 
     Attributes:
         folder: where it was loaded from.
         task: what it was trained for.
         model: in evaluation mode, on the CPU.
         labels: what its scores mean.
-        preparation: what makes examples ready for it, as its encoder's family has it.
+        preparation: how examples are prepared for it, as its encoder's family defines it.
     """
 
     folder: Path
@@ -74,11 +91,11 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
 
     Args:
         path: a model folder or a run folder.
-        paired: says whether a classifier that ``transformers`` saved is one of pairs; called for
-            these alone.
+        paired: tells whether a classifier that ``transformers`` saved is one of pairs; called only
+            for these.
 
     Raises:
-        UserError: there is no model, it is damaged, or it is no fine-tuned one.
+        UserError: there is no model, it is damaged, or it is not fine-tuned.
     """
     folder = resolve_model_folder(path)
     family = family_of_folder(folder)
@@ -90,8 +107,8 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
             f"{folder}: not fine-tuned for a task ({', '.join(TASKS)}): its config.json names "
             f"{named}; make one with selfsup finetune"
         )
-    labels = labels_of_config(raw, task.LABEL_KINDS, folder)
-    encoder = family.build_encoder(config, pooled=task.POOLED)
+    labels = labels_of_config(raw, task.label_kinds, folder)
+    encoder = family.build_encoder(config, pooled=task.pooled)
     model = task.build_model(encoder, labels, _head_dropout(config, raw))
     report = load_weights(
         model,
@@ -123,16 +140,16 @@ def save_task_model(
     """Write a model folder that ``transformers`` loads as the task's class.
 
     Raises:
-        UserError: the disk is full, read-only or not yours.
+        UserError: the disk is full, read-only or not writable.
     """
-    # transformers keeps what it does not know, such as the task.
+    # transformers keeps entries that it does not know, such as the task.
     config = (
-        task.FAMILY.config_of(model.encoder.config, task.ARCHITECTURE)
+        task.family.config_of(model.encoder.config, task.architecture)
         | config_entries(labels)
-        | {"selfsup_task": task.NAME}
+        | {"selfsup_task": task.name}
     )
     state = to_hugging_face(model.saved_parameters(), task.parameter_names())
-    task.FAMILY.save(folder, state, config, preparation, model_card)
+    task.family.save(folder, state, config, preparation, model_card)
 
 
 def _head_dropout(config: Any, raw: dict[str, Any]) -> float:

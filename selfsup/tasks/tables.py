@@ -1,4 +1,8 @@
-"""Read the rows of a table: CSV, TSV, JSON lines, Parquet or ``hf://``, with line numbers."""
+"""Read tables of labelled examples, and find which column holds what.
+
+A table is CSV, TSV, JSON lines, Parquet or ``hf://``. Columns are those that the user names, or are
+found by their usual names.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -14,7 +18,7 @@ from selfsup.corpus.readers.tables import csv_rows, json_objects, tsv_rows
 from selfsup.errors import UserError
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
-_ROWS_LOOKED_AT = 1000  # a stray quotation mark may spoil many rows
+_ROWS_LOOKED_AT = 1000  # many, since a stray quotation mark may damage several rows
 _READERS = {".csv": csv_rows, ".tsv": tsv_rows, ".jsonl": json_objects, ".ndjson": json_objects}
 
 
@@ -22,8 +26,8 @@ class Row(NamedTuple):
     """One row.
 
     Attributes:
-        line: where it begins in its file, from 1 (in Parquet, the row's number from 1).
-        fields: from the column's name to what stands there.
+        line: the line where it begins, from 1 (in Parquet, the row's number from 1).
+        fields: column names to values.
     """
 
     line: int
@@ -31,7 +35,7 @@ class Row(NamedTuple):
 
 
 def read_rows(file: str) -> list[Row]:
-    """Read a whole table. A labelled file is small, and each of its rows counts: none is skipped.
+    """Read a whole table. No row is skipped, since labelled files are small.
 
     Raises:
         UserError: the file is missing, empty, of another kind, or one of its rows is damaged (the
@@ -47,14 +51,14 @@ def is_table(file: str) -> bool:
     """Whether this is one file of rows with named fields.
 
     Raises:
-        UserError: there is nothing to read.
+        UserError: the file does not exist.
     """
     found = find_inputs([file])
     return len(found) == 1 and found[0].suffix in (*_READERS, ".parquet", "hub")
 
 
 def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRecord]:
-    """Yield the rows of a table, or its first ``at_most``, also those that cannot be read.
+    """Yield the rows of a table, or its first ``at_most``, including unreadable ones.
 
     Raises:
         UserError: the file is missing or of another kind.
@@ -79,7 +83,7 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
 
 
 def first_columns(file: str) -> list[str]:
-    """The names of the fields in a table's beginning.
+    """The column names in the first rows of a table.
 
     Raises:
         UserError: as ``read_records``.
@@ -89,12 +93,12 @@ def first_columns(file: str) -> list[str]:
 
 
 def column_names(rows: list[Row]) -> list[str]:
-    """All names of fields, in the order in which they first appear."""
+    """All column names, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.fields))
 
 
 def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
-    """The row, if what stands in it can be written again: JSON can hold half of a character."""
+    """The row, unless a text in it cannot be encoded: JSON can hold half of a character."""
     line, fields = record
     for name, value in fields.items():
         if not _is_whole(value):
@@ -119,7 +123,7 @@ def _checked(record: Row | BadRecord) -> Row:
 
 
 def _parquet_rows(file: IO[bytes], name: str) -> list[Row]:
-    import pyarrow  # Costs a tenth of a second, which other formats need not pay.
+    import pyarrow  # takes a tenth of a second, so only when needed
     import pyarrow.parquet
 
     try:
@@ -132,10 +136,7 @@ def _parquet_rows(file: IO[bytes], name: str) -> list[Row]:
     return [Row(number, row) for number, row in enumerate(fields, 1)]
 
 
-# Which column of a labelled file holds what: as the user says, or by its name.
-
-
-# The names that public classification data give their columns, most telling first.
+# The column names of public classification data, the most specific first.
 TEXT_NAMES = (
     "text", "sentence", "document", "review", "content", "comment", "tweet", "utterance",
     "question", "description", "body", "message", "sentence1", "title",
@@ -144,7 +145,7 @@ LABEL_NAMES = (
     "label", "labels", "class", "category", "sentiment", "target", "gold_label", "intent", "topic",
     "rating", "stars", "score", "similarity", "y",
 )  # fmt: skip
-# The names of the two columns of a pair, which go together.
+# The names of the two columns of pairs.
 PAIR_NAMES = (
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text_a", "text_b"),
     ("sentence_a", "sentence_b"), ("text1", "text2"), ("question1", "question2"),
@@ -153,19 +154,19 @@ PAIR_NAMES = (
     ("a", "b"),
 )  # fmt: skip
 
-# How many rows a column is judged by.
+# How many rows decide whether a column holds running text.
 _COLUMNS_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; None where the user leaves it to a guess.
+    """Names of columns; None where the column is to be guessed.
 
     Attributes:
         text: of the text, or of the first text of a pair.
         label: of the label.
         text_pair: of the second text of a pair.
-        label_separator: what stands between several labels in one field, if anything.
+        label_separator: the separator of several labels in one field, if any.
     """
 
     text: str | None = None
@@ -177,14 +178,13 @@ class Columns:
 def find_columns(
     rows: list[Row], source: str, asked: Columns, *, labelled: bool, paired: bool = False
 ) -> tuple[Columns, str | None]:
-    """Settle the columns, and say in a sentence which ones were guessed, if any.
+    """Find the columns, and a sentence for the user on those that were guessed, if any.
 
-    A column that is not named by the user is found by its usual names; failing that, the text is
-    the only column of running text (of a pair: the two such columns), and the label the only other
-    column.
+    A column that the user does not name is found by its usual names. Otherwise the text is the only
+    column of running text (for a pair: the two such columns), and the label the only other column.
 
     Raises:
-        UserError: a column is not there, or cannot be guessed.
+        UserError: a column is missing or cannot be guessed.
     """
     names = column_names(rows)
     _check_named(names, source, asked, labelled)
@@ -208,7 +208,7 @@ def find_columns(
 
 
 def holds_pairs(names: list[str]) -> bool:
-    """Whether two of the columns are called as the texts of pairs are."""
+    """Whether two of the columns have usual names for the texts of pairs."""
     lowered = {name.strip().lower() for name in names}
     return any({first, second} <= lowered for first, second in PAIR_NAMES)
 
@@ -257,7 +257,7 @@ def _by_name(names: list[str], usual: tuple[str, ...], taken: set[str | None]) -
 
 
 def _running_text(rows: list[Row], label: str | None) -> str | None:
-    """The only column in whose fields stand several words, mostly."""
+    """The only column whose fields mostly have several words."""
     candidates = [name for name in _running_texts(rows) if name != label]
     return candidates[0] if len(candidates) == 1 else None
 

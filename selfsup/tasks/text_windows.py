@@ -1,47 +1,150 @@
-"""Where the words of running text are, as BERT's tokenizer sees it before it looks for pieces."""
+"""Tokenize texts, and divide their tokens into windows that fit in a sequence.
 
-from collections.abc import Sequence
+Lengths count a text's own tokens, without ``[CLS]`` and ``[SEP]``.
+
+Shapes: N texts, W windows, T tokens of all windows, concatenated.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tokenizers import PreTokenizedString
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers import Tokenizer
 
+from selfsup.errors import UserError
 from selfsup.shards.folder import concatenated_ranges
 
-# Case and accents are left, since they do not move a border between words.
-_CLEANING = BertNormalizer(lowercase=False, strip_accents=False)
-_CUTTING = BertPreTokenizer()
+# The tokenizer's own form of an encoded text takes a hundred bytes a token, so it gets the texts
+# in blocks of at most this many texts and characters.
+_TEXTS_IN_BLOCK = 4096
+_CHARACTERS_IN_BLOCK = 1 << 20
+
+IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 
 
-def words_of_text(text: str) -> Sequence[tuple[int, int]]:
-    """The first character of each word and the one after its last, in order.
+class TokenLists(NamedTuple):
+    """The tokens of N texts, without ``[CLS]`` and ``[SEP]``.
 
-    Words are cut at white space; punctuation marks and CJK ideographs are words of their own.
+    Attributes:
+        ids: int32, all texts concatenated, each with at most the tokens that are kept.
+        starts: int64 [N], the index in ``ids`` at which each text begins.
+        lengths: int64 [N], tokens of each whole text, kept or not.
     """
-    pieces = PreTokenizedString(text)
-    pieces.normalize(_CLEANING.normalize)
-    _CUTTING.pre_tokenize(pieces)
-    return [
-        span
-        for word, span, _ in pieces.get_splits(offset_referential="original", offset_type="char")
-        if word
-    ]
+
+    ids: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
 
 
-# Divide texts, or pairs of them, into windows of tokens, or cut them to one.
-#
-# Shapes: N texts, W windows. Lengths are in tokens, without ``[CLS]`` and ``[SEP]``.
+def token_lists(tokenizer: Tokenizer, texts: Sequence[str], keep: int | None) -> TokenLists:
+    """Tokenize texts, and keep the first ``keep`` tokens of each, or all of them."""
+    tokenizer = plain_tokenizer(tokenizer)
+    ids, kept, lengths = [np.empty(0, np.int32)], [], []
+    for block in text_blocks(texts):
+        for encoding in tokenizer.encode_batch_fast(block, add_special_tokens=False):
+            numbers = encoding.ids
+            lengths.append(len(numbers))
+            ids.append(np.asarray(numbers[:keep], np.int32))
+            kept.append(len(ids[-1]))
+    counts, whole = np.asarray(kept, np.int64), np.asarray(lengths, np.int64)
+    return TokenLists(np.concatenate(ids), np.cumsum(counts) - counts, whole)
+
+
+def plain_tokenizer(tokenizer: Tokenizer, *, special_as_text: bool = False) -> Tokenizer:
+    """The tokenizer without padding and truncation, which some folders turn on.
+
+    Args:
+        tokenizer: is not changed; the result is a copy where something has to change.
+        special_as_text: whether ``[SEP]`` and the like in a text are ordinary text.
+    """
+    is_plain = tokenizer.padding is None and tokenizer.truncation is None
+    if is_plain and tokenizer.encode_special_tokens == special_as_text:
+        return tokenizer  # a copy would take as long as thirty texts
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_padding()
+    copy.no_truncation()
+    copy.encode_special_tokens = special_as_text
+    return copy
+
+
+def special_ids(tokenizer: Tokenizer, *, paired: bool = False) -> tuple[int, int]:
+    """The ids of ``[CLS]`` and ``[SEP]``, whatever the tokenizer calls them.
+
+    Args:
+        tokenizer: of the model.
+        paired: whether texts come in pairs.
+
+    Raises:
+        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or it does not
+            lay out a pair as ``[CLS] A [SEP] B [SEP]`` in two segments.
+    """
+    tokenizer = plain_tokenizer(tokenizer)
+    around = tokenizer.encode("").ids
+    if len(around) != 2:
+        raise UserError(
+            "the tokenizer does not put [CLS] before a text and [SEP] after it, as BERT's does"
+        )
+    cls, sep = around
+    if paired:
+        pair = tokenizer.encode("", "")
+        if (pair.ids, pair.type_ids) != ([cls, sep, sep], [0, 0, 1]):
+            raise UserError(
+                "the tokenizer does not lay out a pair of texts as BERT's does, [CLS] A [SEP] B "
+                "[SEP] in two segments: take another model for pairs and questions"
+            )
+    return cls, sep
+
+
+def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in order, in lists for one call of the tokenizer each."""
+    block, characters = [], 0
+    for text in texts:
+        if block and (
+            len(block) == _TEXTS_IN_BLOCK or characters + len(text) > _CHARACTERS_IN_BLOCK
+        ):
+            yield block
+            block, characters = [], 0
+        block.append(text)
+        characters += len(text)
+    if block:
+        yield block
+
+
+def assemble_windows(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], cls: int, sep: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Concatenate windows of the form ``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]``.
+
+    Args:
+        parts: A, or A and B: the tokens of all windows, int32, and how many each window has,
+            int64 [W].
+        cls, sep: ids of ``[CLS]`` and ``[SEP]``.
+
+    Returns:
+        ids int32 [T], segments int8 [T] (0 up to the first ``[SEP]``, then 1), lengths int64 [W].
+    """
+    lengths = sum((counts + 1 for _, counts in parts), start=np.int64(1))
+    assert isinstance(lengths, np.ndarray)
+    ends = np.cumsum(lengths)
+    input_ids = np.full(int(lengths.sum()), sep, np.int32)
+    token_type_ids = np.zeros(len(input_ids), np.int8)
+    starts = ends - lengths
+    input_ids[starts] = cls
+    positions = starts + 1
+    for segment, (tokens, counts) in enumerate(parts):
+        input_ids[concatenated_ranges(positions, counts)] = tokens
+        token_type_ids[concatenated_ranges(positions, counts + 1)] = segment
+        positions = positions + counts + 1
+    return input_ids, token_type_ids, lengths
 
 
 class Spans(NamedTuple):
-    """What of the texts stands in each window.
+    """The part of a text that each window holds.
 
     Attributes:
-        texts: int64 [W], the number of its text.
-        starts: int64 [W], the first token of the text that it holds.
-        lengths: int64 [W], how many tokens of the text it holds.
+        texts: int64 [W], the index of the text.
+        starts: int64 [W], the index of the first token in the text.
+        lengths: int64 [W], how many tokens of the text the window holds.
     """
 
     texts: np.ndarray
@@ -49,38 +152,39 @@ class Spans(NamedTuple):
     lengths: np.ndarray
 
 
-def cut(lengths: np.ndarray, room: int) -> Spans:
-    """The beginning of each text, at most ``room`` tokens, int64 [N] → N windows."""
+def truncate(lengths: np.ndarray, room: int) -> Spans:
+    """Truncate each text to ``room`` tokens: lengths, int64 [N] → N windows."""
     texts = np.arange(len(lengths))
     return Spans(texts, np.zeros_like(lengths), np.minimum(lengths, room))
 
 
-def cut_pairs(first: np.ndarray, second: np.ndarray, room: int) -> tuple[Spans, Spans]:
-    """The beginnings of both texts of each pair, the longer one cut first, int64 [N] each.
+def truncate_pairs(first: np.ndarray, second: np.ndarray, room: int) -> tuple[Spans, Spans]:
+    """Truncate pairs to ``room`` tokens, the longer text first: lengths, int64 [N] each.
 
-    As ``longest_first`` in Hugging Face's tokenizers: the longer text gives way until both are
-    equally long; then both are halved, and the longer one keeps the odd token.
+    As ``longest_first`` in Hugging Face's tokenizers: the longer text is truncated until both are
+    equally long; then both are truncated to half of the room, and the longer one keeps the odd
+    token.
     """
     kept_shorter = np.minimum(np.minimum(first, second), room // 2)
     kept_longer = np.minimum(np.maximum(first, second), room - kept_shorter)
     first_is_longer = first > second
     return (
-        cut(np.where(first_is_longer, kept_longer, kept_shorter), room),
-        cut(np.where(first_is_longer, kept_shorter, kept_longer), room),
+        truncate(np.where(first_is_longer, kept_longer, kept_shorter), room),
+        truncate(np.where(first_is_longer, kept_shorter, kept_longer), room),
     )
 
 
 def windows(lengths: np.ndarray, room: np.ndarray, overlap: np.ndarray) -> Spans:
     """Windows over each text, in order; the last one ends where the text ends.
 
-    Neighbours share ``overlap`` tokens, the last two of a text perhaps more, so that all but the
-    windows of short texts are full.
+    Consecutive windows share ``overlap`` tokens. The last two windows of a text may share more, so
+    that all windows of long texts are full.
 
     Args:
         lengths: int64 [N].
         room: int64 [N], most tokens of each text's windows.
-        overlap: int64 [N], tokens that neighbours share; fewer where they would leave no way
-            forward.
+        overlap: int64 [N], tokens that consecutive windows share; each window begins at least one
+            token after the one before.
     """
     steps = np.maximum(1, room - overlap)
     counts = 1 + np.maximum(0, -(-(lengths - room) // steps))
@@ -94,35 +198,35 @@ def windows(lengths: np.ndarray, room: np.ndarray, overlap: np.ndarray) -> Spans
 def pair_windows(
     first: np.ndarray, second: np.ndarray, room: int, overlap: int
 ) -> tuple[Spans, Spans]:
-    """Windows over the longer text of each pair, each beside the shorter one.
+    """Windows over the longer text of each pair, each together with the shorter text.
 
-    Of the shorter text, too, no more stands in a window than half of its room.
+    The shorter text is truncated to half of the room.
 
     Args:
         first, second: lengths, int64 [N].
         room: most tokens of both.
-        overlap: as ``shared`` takes it.
+        overlap: as ``limited_overlap`` takes it.
     """
     first_is_longer = first > second
     shorter = np.minimum(np.minimum(first, second), room // 2)
     left = room - shorter
-    longer = windows(np.maximum(first, second), left, shared(overlap, left))
-    beside = Spans(longer.texts, np.zeros_like(longer.starts), shorter[longer.texts])
+    longer = windows(np.maximum(first, second), left, limited_overlap(overlap, left))
+    constant = Spans(longer.texts, np.zeros_like(longer.starts), shorter[longer.texts])
     swap = first_is_longer[longer.texts]
-    return _chosen(swap, longer, beside), _chosen(swap, beside, longer)
+    return _where(swap, longer, constant), _where(swap, constant, longer)
 
 
-def shared(overlap: int, room: np.ndarray) -> np.ndarray:
-    """How many tokens neighbours share, int64 [N]: at most half of a window, whatever is asked for.
+def limited_overlap(overlap: int, room: np.ndarray) -> np.ndarray:
+    """The overlap, int64 [N], limited to half of each window.
 
-    More would make a window for every few tokens where another text leaves little room.
+    A larger one would make a window for every few tokens where another text leaves little room.
     """
     return np.minimum(overlap, room // 2)
 
 
-def _chosen(where: np.ndarray, one: Spans, other: Spans) -> Spans:
+def _where(condition: np.ndarray, one: Spans, other: Spans) -> Spans:
     return Spans(
         one.texts,
-        np.where(where, one.starts, other.starts),
-        np.where(where, one.lengths, other.lengths),
+        np.where(condition, one.starts, other.starts),
+        np.where(condition, one.lengths, other.lengths),
     )

@@ -19,11 +19,11 @@ class Indices:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, places: np.ndarray) -> list[int]:
-        return places.tolist()
+    def batch(self, indices: np.ndarray) -> list[int]:
+        return indices.tolist()
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        return indices
 
 
 @given(LENGTHS, st.integers(1, 40), st.integers(0, 5), st.integers(0, 5))

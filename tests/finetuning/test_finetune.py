@@ -21,8 +21,8 @@ from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.tasks.classification import sequence_task as sequence_classification
-from selfsup.tasks.classification.sequence_task import SequenceClassifier
+from selfsup.tasks.classification.model import SequenceClassifier
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite
@@ -121,9 +121,8 @@ def test_of_epochs_with_the_same_metric_the_lower_loss_is_better():
         EpochReport(1, 10, 0.0, {"accuracy": 0.75, "loss": loss}, np.zeros((1, 2)), labels)
         for loss in (0.5, 0.6)
     )
-    assert selection_key(better, sequence_classification) > selection_key(
-        worse, sequence_classification
-    )
+    task = Classification(paired=False)
+    assert selection_key(better, task) > selection_key(worse, task)
 
 
 def test_what_is_written_runs_in_the_pipeline_of_transformers(run):

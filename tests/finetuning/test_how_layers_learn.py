@@ -18,11 +18,13 @@ from selfsup.finetuning.run import finetune
 from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.finetuning.starting_point import StartingPoint
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.classification import sequence_task as task
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from selfsup.training.loop import StepSettings
 from tests.toy_finetuning import toy_settings
 from tests.toy_task import CONFIG, write_toy_file, write_toy_model
+
+task = Classification(paired=False)
 
 settings = partial(toy_settings, epochs=2, head_learning_rate=1e-2)
 

@@ -9,11 +9,14 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.finetuning.layer_rules import encoder_rules, learning_rates
 from selfsup.finetuning.setup import PartlyFrozen
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.classification.encoding import encode_texts
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from selfsup.training.optimizers import adamw, parameter_groups
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+task = Classification(paired=False)
 
 BATCH = encode_texts(
     toy_tokenizer(),

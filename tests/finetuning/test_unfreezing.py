@@ -17,9 +17,11 @@ from selfsup.finetuning.layer_rules import (
 )
 from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.classification import sequence_task as task
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from tests.toy_task import CONFIG
+
+task = Classification(paired=False)
 
 LAYERS = CONFIG.num_hidden_layers
 ORDER = ["encoder.layers.1.", "encoder.layers.0.", "encoder.embeddings."]

@@ -11,13 +11,14 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.inference.evaluate import evaluate
-from selfsup.inference.fill_mask_command import fill_mask
+from selfsup.inference.fill_mask import fill_mask_command
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FillMaskSettings, PredictSettings
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import save_task_model
-from selfsup.tasks.text_encoder import text_preparation
+from tests.tokenizer_folder import text_preparation
 from tests.toy_task import (
     CONFIG,
     VOCABULARY,
@@ -26,6 +27,8 @@ from tests.toy_task import (
     write_toy_file,
     write_toy_model,
 )
+
+task = Classification(paired=False)
 
 LABELS = Labels("class", ("down", "up"))
 EXAMPLES = toy_examples(21, seed=6)
@@ -153,7 +156,7 @@ def test_a_file_to_predict_for_needs_no_labels(model, tmp_path):
 
 def test_masks_are_filled_by_the_command_as_by_the_function(tmp_path):
     write_toy_model(tmp_path)
-    result = fill_mask(
+    result = fill_mask_command(
         FillMaskSettings(model=str(tmp_path), text="a [MASK] [MASK]", top=3, device="cpu")
     )
     assert result["text"] == "a [MASK] [MASK]"

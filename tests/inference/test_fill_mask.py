@@ -10,12 +10,15 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.inference.fill_mask import fill_mask
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import save_task_model
-from selfsup.tasks.text_encoder import text_preparation
 from selfsup.training.compute import Compute
+from tests.tokenizer_folder import text_preparation
 from tests.toy_task import CONFIG, toy_tokenizer, write_toy_model
+
+task = Classification(paired=False)
 
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
 

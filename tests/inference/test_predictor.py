@@ -7,11 +7,14 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.inference.predictor import Predictor
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import save_task_model
-from selfsup.tasks.text_encoder import text_preparation
+from tests.tokenizer_folder import text_preparation
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+task = Classification(paired=False)
 
 LABELS = Labels("class", ("down", "up"))
 

@@ -10,12 +10,15 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.inference import scoring
-from selfsup.inference.scoring import empty_result, score
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.inference.scoring import allocate_scores, score
+from selfsup.tasks.classification.encoding import encode_texts
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from selfsup.training.compute import Compute
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+
+task = Classification(paired=False)
 
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
 TEXTS = [text for _, text in toy_examples(30, 2)]
@@ -58,10 +61,10 @@ def test_the_share_that_is_done_grows_to_the_whole(model):
 
 def test_results_that_are_too_large_for_the_memory_lie_in_a_file(model, monkeypatch):
     scores = score(model, EXAMPLES, FLOAT32)
-    monkeypatch.setattr(scoring, "empty_result", partial(empty_result, most_in_memory=0))
+    monkeypatch.setattr(scoring, "allocate_scores", partial(allocate_scores, most_in_memory=0))
     np.testing.assert_array_equal(score(model, EXAMPLES, FLOAT32), scores)
 
 
 def test_results_that_do_not_fit_on_the_disk_either_end_in_one_line():
     with pytest.raises(UserError, match=r"GB of intermediate results do not fit there .* TMPDIR"):
-        empty_result((1 << 60,))
+        allocate_scores((1 << 60,))

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.tasks.classification import sequence_task as sequence_classification
-from selfsup.tasks.classification.data import GivenLabel, LabelledTexts
-from selfsup.tasks.question_answering import task as question_answering
+from selfsup.tasks.classification.data import LabelledTexts, RawLabel
+from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.question_answering.data import Answer, Questions
-from selfsup.tasks.token_classification import task as token_classification
+from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts
+from selfsup.tasks.token_classification.task import TokenClassification
 
 Record = dict[str, Any]
 
@@ -59,7 +59,7 @@ def of_questions(*entries: tuple[str, list[str], str, float]) -> list[Record]:
         {"answer": answer, "start": 0, "end": len(answer), "probability": p, "n_best": []}
         for _, _, answer, p in entries
     ]
-    return list(question_answering.records(questions, predictions))
+    return list(QuestionAnswering().records(questions, predictions))
 
 
 def of_sentences(*entries: tuple[str, str, str, list[float]]) -> list[Record]:
@@ -77,7 +77,7 @@ def of_sentences(*entries: tuple[str, str, str, list[float]]) -> list[Record]:
         }
         for words, _, found, probabilities in entries
     ]
-    return list(token_classification.records(TaggedTexts("f", sentences), predictions))
+    return list(TokenClassification().records(TaggedTexts("f", sentences), predictions))
 
 
 def keep(run: Path, records: list[Record]) -> Path:
@@ -90,8 +90,8 @@ def keep(run: Path, records: list[Record]) -> Path:
 def _of_texts(
     texts: list[str],
     second: list[str] | None,
-    labels: list[GivenLabel],
+    labels: list[RawLabel],
     predictions: list[dict[str, Any]],
 ) -> list[Record]:
     examples = LabelledTexts("f", list(range(1, len(texts) + 1)), texts, second, labels)
-    return list(sequence_classification.records(examples, predictions))
+    return list(Classification(paired=False).records(examples, predictions))

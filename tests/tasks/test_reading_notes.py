@@ -1,8 +1,8 @@
 """What is said of labelled files before training, and that nothing is said of sound ones."""
 
 from selfsup.tasks.classification.data import LabelledTexts
-from selfsup.tasks.classification.task import reading_notes
-from selfsup.tasks.given_labels import learn_labels
+from selfsup.tasks.classification.raw_labels import learn_labels
+from selfsup.tasks.classification.task import Classification
 
 SOUND = [(f"text {number}", ("a", "b")[number % 2]) for number in range(20)]
 OTHERS = [(f"other {number}", ("a", "b")[number % 2]) for number in range(4)]
@@ -15,7 +15,8 @@ def part(name: str, rows) -> LabelledTexts:
 
 def notes(train, validation=OTHERS) -> list[str]:
     examples = part("train.tsv", train)
-    return reading_notes(examples, part("dev.tsv", validation), learn_labels(examples, None))
+    labels = learn_labels(examples, None)
+    return Classification(paired=False).reading_notes(examples, part("dev.tsv", validation), labels)
 
 
 def test_nothing_is_said_of_sound_files():
@@ -72,7 +73,9 @@ def test_texts_in_both_files_are_counted():
 
 def test_pairs_are_compared_as_pairs():
     pairs = [LabelledTexts("t", [2, 3, 4], ["a", "a", "b"], ["b", "c", "b"], ["x", "y", "x"])] * 2
-    said = reading_notes(pairs[0], pairs[1], learn_labels(pairs[0], None))
+    said = Classification(paired=True).reading_notes(
+        pairs[0], pairs[1], learn_labels(pairs[0], None)
+    )
     assert [note for note in said if "repeat" in note] == []
     assert "3 of 3 examples are also in t" in said[-1]
 

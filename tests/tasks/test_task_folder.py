@@ -14,12 +14,14 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.inference.scoring import score
-from selfsup.tasks.classification import sequence_task as task
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.registry import TaskModel, load_task_model, save_task_model
-from selfsup.tasks.text_encoder import text_preparation
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.registry import TASKS, TaskModel, load_task_model, save_task_model
 from selfsup.training.compute import Compute
+from tests.tokenizer_folder import text_preparation
 from tests.toy_task import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
+
+task = TASKS["sequence-classification"]
 
 LABELS = Labels("class", ("negative", "neutral", "positive"))
 TEXTS = [text for _, text in toy_examples(11, seed=8)]

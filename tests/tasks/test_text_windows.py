@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.tasks.text_windows import cut, cut_pairs, pair_windows, windows
+from selfsup.tasks.text_windows import pair_windows, truncate, truncate_pairs, windows
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=30).map(np.array)
 PAIRS = st.lists(
@@ -14,7 +14,7 @@ PAIRS = st.lists(
 
 @given(LENGTHS, st.integers(1, 40))
 def test_a_cut_text_keeps_its_beginning(lengths, room):
-    spans = cut(lengths, room)
+    spans = truncate(lengths, room)
     assert spans.texts.tolist() == list(range(len(lengths)))
     assert not spans.starts.any()
     assert spans.lengths.tolist() == [min(length, room) for length in lengths]
@@ -59,7 +59,7 @@ def by_the_tokenizers_rule(first: int, second: int, room: int) -> tuple[int, int
 
 @given(PAIRS, st.integers(2, 60))
 def test_pairs_lose_tokens_of_the_longer_text_first(pairs, room):
-    first, second = cut_pairs(pairs[:, 0], pairs[:, 1], room)
+    first, second = truncate_pairs(pairs[:, 0], pairs[:, 1], room)
     for (a, b), x, y in zip(pairs, first.lengths, second.lengths, strict=True):
         one_by_one = by_the_tokenizers_rule(a, b, room)
         assert x + y == sum(one_by_one)

@@ -1,4 +1,4 @@
-"""Texts, or pairs of texts, from a table, with their labels as the file writes them."""
+"""Read texts or pairs of texts from a table, with their labels as the file writes them."""
 
 import json
 from collections.abc import Hashable, Iterable, Sequence
@@ -10,9 +10,9 @@ from selfsup.errors import UserError
 from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
 
 # One label, or several of them.
-GivenLabel = str | tuple[str, ...]
+RawLabel = str | tuple[str, ...]
 
-# The label in SNLI and its like where those who labelled it could not agree.
+# The label in SNLI and similar data for examples on which the annotators did not agree.
 NO_AGREEMENT = "-"
 
 
@@ -22,18 +22,18 @@ class LabelledTexts:
 
     Attributes:
         source: the file.
-        lines: where each stands in it.
+        lines: the line of each.
         first: the texts, or the first text of each pair.
         second: the second text of each pair; None where there are no pairs.
         labels: their labels as the file writes them, or None where only texts were read.
-        notes: what the user should know of how the file was read, a sentence each.
+        notes: sentences for the user on how the file was read.
     """
 
     source: str
     lines: list[int]
     first: list[str]
     second: list[str] | None = None
-    labels: list[GivenLabel] | None = None
+    labels: list[RawLabel] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -43,28 +43,28 @@ class LabelledTexts:
         """All texts, the second ones after the first."""
         return self.first + (self.second or [])
 
-    def parts(self, place: int) -> tuple[str, ...]:
-        """The text at a place, or both of its pair."""
-        return (self.first[place],) if self.second is None else (
-            self.first[place], self.second[place],
+    def parts(self, index: int) -> tuple[str, ...]:
+        """The text at an index, or both texts of the pair."""
+        return (self.first[index],) if self.second is None else (
+            self.first[index], self.second[index],
         )  # fmt: skip
 
-    def only(self, places: Sequence[int], note: str) -> "LabelledTexts":
-        """Those at some places, and a note on why the others are left out."""
+    def only(self, indices: Sequence[int], note: str) -> "LabelledTexts":
+        """A subset, with a note on why the others are left out."""
         return replace(
             self,
-            lines=[self.lines[place] for place in places],
-            first=[self.first[place] for place in places],
-            second=None if self.second is None else [self.second[place] for place in places],
-            labels=None if self.labels is None else [self.labels[place] for place in places],
+            lines=[self.lines[index] for index in indices],
+            first=[self.first[index] for index in indices],
+            second=None if self.second is None else [self.second[index] for index in indices],
+            labels=None if self.labels is None else [self.labels[index] for index in indices],
             notes=(*self.notes, note),
         )
 
     def without_empty(self) -> "LabelledTexts":
-        """The same without texts that hold nothing, from which nothing can be learnt.
+        """A copy without empty texts.
 
         Raises:
-            UserError: nothing is left.
+            UserError: all texts are empty.
         """
         is_empty = [
             not any(text.strip() for text in self.parts(place)) for place in range(len(self))
@@ -103,13 +103,13 @@ def read_labelled_texts(
 
 
 def leaves_some_out(labels: Iterable[Hashable]) -> bool:
-    """Whether ``NO_AGREEMENT`` among a file's labels says that an example has none."""
+    """Whether ``NO_AGREEMENT`` among a file's labels means that an example has no label."""
     labels = set(labels)
     return NO_AGREEMENT in labels and "+" not in labels and len(labels) > 1
 
 
 def _agreed_upon(examples: LabelledTexts) -> LabelledTexts:
-    """The examples without those whose label "-" says that they have none."""
+    """The examples without those whose label "-" means that they have none."""
     labels = examples.labels or []
     if not leaves_some_out(labels):
         return examples
@@ -130,28 +130,28 @@ def _text(row: Row, file: str, column: str, flag: str) -> str:
 
 def read_labels(
     rows: Sequence[Row], file: str, column: str, separator: str | None
-) -> list[GivenLabel]:
-    """The labels of all rows; where they are lists, an empty field is an empty one.
+) -> list[RawLabel]:
+    """The labels of all rows; where labels are lists, an empty field is an empty list.
 
     Raises:
-        UserError: a row has none, or something that is none; the message names its line.
+        UserError: a row has no label, or an unusable one; the message names its line.
     """
     several = separator is not None or hold_several(rows, column)
     return [read_label(row, file, column, separator, several=several) for row in rows]
 
 
 def hold_several(rows: Sequence[Row], column: str) -> bool:
-    """Whether the labels of some row are a list, so that an empty field is an empty one."""
+    """Whether some row has a list of labels, so that an empty field is an empty list."""
     return any(isinstance(row.fields.get(column), list) for row in rows)
 
 
 def read_label(
     row: Row, file: str, column: str, separator: str | None = None, *, several: bool = False
-) -> GivenLabel:
-    """The label, or several, of one row.
+) -> RawLabel:
+    """The label or labels of one row.
 
     Raises:
-        UserError: it has none, or something that is none.
+        UserError: it has no label, or an unusable one.
     """
     value = row.fields.get(column)
     if value is None and several:
@@ -190,7 +190,7 @@ def _several(values: list[Any], where: str) -> tuple[str, ...]:
 
 
 def _written(value: Any) -> str | None:
-    """One label as text, or None if it is none."""
+    """One label as text, or None if the value is not a label."""
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float) and value.is_integer():

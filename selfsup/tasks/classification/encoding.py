@@ -1,59 +1,52 @@
-"""Texts and pairs of texts as token ids, in windows, and batches of them.
+"""Texts and pairs of texts as token ids: encode them in windows, and make batches of them.
 
-Shapes: N texts (or pairs) in all, W windows of them, T tokens laid end to end.
+Shapes: N texts (or pairs) in all, B of them in a batch, W windows, T tokens of all windows,
+C labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from selfsup.encoder.packing import Packing
 from selfsup.shards.folder import concatenated_ranges
+from selfsup.tasks.batches import TokenBatch
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.text_windows import (
+    IGNORE_INDEX,
+    Spans,
+    TokenLists,
+    assemble_windows,
+    limited_overlap,
+    pair_windows,
+    special_ids,
+    token_lists,
+    truncate,
+    truncate_pairs,
+    windows,
+)
 
-IGNORE_INDEX = -100  # what cross-entropy leaves out
-
-# A step keeps what every layer computed, so a text of very many windows learns from so many.
-MOST_WINDOWS_LEARNT = 8
+# A training step keeps the output of every layer, so it uses at most this many windows of a text.
+MAX_TRAINING_WINDOWS = 8
 
 
 @dataclass(frozen=True)
-class EncodedBatch:
-    """The windows of B texts laid end to end in T tokens.
+class TextBatch(TokenBatch):
+    """The windows of B texts.
 
     Attributes:
-        input_ids: int64 [T].
-        token_type_ids: int64 [T].
-        packing: where each window begins.
         window_counts: int64 [B], windows of each text.
-        labels: of each text: int64 [B], -100 where unknown; float32 [B, C] of several labels a
-            text; float32 [B] of numbers.
+        labels: of each text. One label: int64 [B], -100 where unknown. Several: float32 [B, C].
+            Numbers: float32 [B].
     """
 
-    input_ids: Tensor
-    token_type_ids: Tensor
-    packing: Packing
     window_counts: Tensor
     labels: Tensor
-
-    @property
-    def token_count(self) -> int:
-        """T."""
-        return len(self.input_ids)
-
-    def to(self, device: torch.device) -> "EncodedBatch":
-        """The same batch on a device."""
-        if device.type == "cpu":
-            return self
-        return EncodedBatch(
-            self.input_ids.to(device),
-            self.token_type_ids.to(device),
-            self.packing.to(device),
-            self.window_counts.to(device),
-            self.labels.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -61,12 +54,12 @@ class EncodedTexts:
     """N texts as token ids, with ``[CLS]`` and ``[SEP]``.
 
     Attributes:
-        input_ids: int32 [T], of all windows laid end to end, each text's one after the other.
+        input_ids: int32 [T], all windows concatenated, those of a text one after the other.
         token_type_ids: int8 [T].
-        window_lengths: int64 [W], tokens in each window.
+        window_lengths: int64 [W], tokens of each window.
         window_counts: int64 [N], windows of each text, 1 or more.
-        labels: as in ``EncodedBatch``, of all texts.
-        notes: how many texts were too long, and what became of them.
+        labels: as in ``TextBatch``, of all texts.
+        notes: how many texts were too long, and how they were handled.
     """
 
     input_ids: np.ndarray
@@ -82,25 +75,25 @@ class EncodedTexts:
 
     @property
     def units(self) -> "TextUnits":
-        """What to learn from: the texts, each with its windows."""
+        """What training uses: the texts, each with its windows."""
         return TextUnits(self)
 
     @property
     def windows(self) -> "TextWindows":
-        """What to score."""
+        """What scoring uses: the windows one by one."""
         return TextWindows(self)
 
-    def batch(self, windows: np.ndarray, window_counts: np.ndarray) -> EncodedBatch:
+    def batch(self, windows: np.ndarray, window_counts: np.ndarray) -> TextBatch:
         """A batch of windows.
 
         Args:
             windows: their numbers, int64, those of a text one after the other.
-            window_counts: how many follow for each text, int64 [B].
+            window_counts: how many windows each text has in the batch, int64 [B].
         """
         lengths = self.window_lengths[windows]
         rows = concatenated_ranges(self._starts[windows], lengths)
         texts = self.text_of_window[windows[np.cumsum(window_counts) - window_counts]]
-        return EncodedBatch(
+        return TextBatch(
             torch.from_numpy(self.input_ids[rows]).long(),
             torch.from_numpy(self.token_type_ids[rows]).long(),
             Packing.from_lengths(torch.from_numpy(lengths)),
@@ -110,7 +103,7 @@ class EncodedTexts:
 
     @cached_property
     def text_of_window(self) -> np.ndarray:
-        """The place of the text that each window is of, int64 [W]."""
+        """The index of each window's text, int64 [W]."""
         return np.repeat(np.arange(len(self)), self.window_counts)
 
     @cached_property
@@ -120,7 +113,7 @@ class EncodedTexts:
 
 @dataclass(frozen=True)
 class TextWindows:
-    """The windows one by one, to be scored; a row of scores each."""
+    """The windows one by one, to be scored; each has one row of scores."""
 
     encoded: EncodedTexts
 
@@ -138,20 +131,20 @@ class TextWindows:
         """One each, int64 [W]."""
         return np.ones(len(self), np.int64)
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """``places`` themselves."""
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """``indices`` themselves."""
+        return indices
 
-    def batch(self, places: np.ndarray) -> EncodedBatch:
-        """The windows at ``places``, int64 [B], in that order."""
-        return self.encoded.batch(places, np.ones(len(places), np.int64))
+    def batch(self, indices: np.ndarray) -> TextBatch:
+        """The windows at ``indices``, int64 [B], in that order."""
+        return self.encoded.batch(indices, np.ones(len(indices), np.int64))
 
 
 @dataclass(frozen=True)
 class TextUnits:
-    """The texts, each with its windows, to be learnt from.
+    """The texts, each with its windows, to train on.
 
-    Of a text of more than ``MOST_WINDOWS_LEARNT`` windows so many are taken, evenly spread.
+    A text of more than ``MAX_TRAINING_WINDOWS`` windows gives that many of them, evenly spread.
     """
 
     encoded: EncodedTexts
@@ -172,24 +165,114 @@ class TextUnits:
         tokens = np.bincount(texts, self.encoded.window_lengths[windows], minlength=len(self))
         return tokens.astype(np.int64)
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """The windows to be taken of the texts at ``places``, int64."""
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """The numbers of the windows that the texts at ``indices`` give, int64."""
         all_counts = self.encoded.window_counts
-        counts, taken = all_counts[places], self._taken[places]
-        numbers = concatenated_ranges(np.zeros_like(taken), taken)
+        counts, used = all_counts[indices], self._used[indices]
+        numbers = concatenated_ranges(np.zeros_like(used), used)
         # The first and the last window, and the others evenly between them.
-        last, last_taken = np.repeat(counts - 1, taken), np.repeat(np.maximum(taken - 1, 1), taken)
-        spread = numbers * last // last_taken
-        return np.repeat(self._first_windows[places], taken) + spread
+        last, last_used = np.repeat(counts - 1, used), np.repeat(np.maximum(used - 1, 1), used)
+        spread = numbers * last // last_used
+        return np.repeat(self._first_windows[indices], used) + spread
 
-    def batch(self, places: np.ndarray) -> EncodedBatch:
-        """The texts at ``places``, int64 [B], in that order."""
-        return self.encoded.batch(self.windows_of(places), self._taken[places])
+    def batch(self, indices: np.ndarray) -> TextBatch:
+        """The texts at ``indices``, int64 [B], in that order."""
+        return self.encoded.batch(self.windows_of(indices), self._used[indices])
 
     @cached_property
-    def _taken(self) -> np.ndarray:
-        return np.minimum(self.encoded.window_counts, MOST_WINDOWS_LEARNT)
+    def _used(self) -> np.ndarray:
+        return np.minimum(self.encoded.window_counts, MAX_TRAINING_WINDOWS)
 
     @cached_property
     def _first_windows(self) -> np.ndarray:
         return np.cumsum(self.encoded.window_counts) - self.encoded.window_counts
+
+
+def encode_texts(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    limits: Limits,
+    labels: np.ndarray | None = None,
+    *,
+    text_pairs: Sequence[str] | None = None,
+    source: str = "",
+) -> EncodedTexts:
+    """Turn texts, or pairs of them, into token ids. Long texts are truncated or read in windows.
+
+    The padding and truncation that some tokenizer folders turn on are ignored.
+
+    Args:
+        tokenizer: has ``[CLS]`` and ``[SEP]``.
+        texts: N of them.
+        limits: how long a sequence may be, and how longer texts are handled.
+        labels: as in ``EncodedTexts``, or None where they are unknown.
+        text_pairs: the second text of each pair, or None.
+        source: the file, for the notes.
+    """
+    cls, sep = special_ids(tokenizer, paired=text_pairs is not None)
+    room = limits.max_length - (2 if text_pairs is None else 3)
+    windowed = limits.long_text == "window"
+    keep = None if windowed else limits.max_length
+    first = token_lists(tokenizer, texts, keep)
+    if text_pairs is None:
+        whole = first.lengths
+        rooms = np.full_like(whole, room)
+        overlap = limited_overlap(limits.doc_stride, rooms)
+        spans = windows(whole, rooms, overlap) if windowed else truncate(whole, room)
+        parts, truncated_pairs = [_tokens(first, spans)], 0
+    else:
+        second = token_lists(tokenizer, text_pairs, keep)
+        whole = first.lengths + second.lengths
+        spans, second_spans = (
+            pair_windows(first.lengths, second.lengths, room, limits.doc_stride)
+            if windowed
+            else truncate_pairs(first.lengths, second.lengths, room)
+        )
+        parts = [_tokens(first, spans), _tokens(second, second_spans)]
+        truncated_pairs = int((np.minimum(first.lengths, second.lengths) > room // 2).sum())
+    input_ids, token_type_ids, lengths = assemble_windows(parts, cls, sep)
+    counts = np.bincount(spans.texts, minlength=len(texts))
+    too_long = int((whole > room).sum())
+    return EncodedTexts(
+        input_ids,
+        token_type_ids,
+        lengths,
+        counts,
+        np.full(len(texts), IGNORE_INDEX, np.int64) if labels is None else labels,
+        _notes(source, too_long, counts, truncated_pairs, limits),
+    )
+
+
+def _tokens(lists: TokenLists, spans: Spans) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens of all spans, concatenated, and how many each has."""
+    rows = concatenated_ranges(lists.starts[spans.texts] + spans.starts, spans.lengths)
+    return lists.ids[rows], spans.lengths
+
+
+def _notes(
+    source: str, too_long: int, counts: np.ndarray, truncated_pairs: int, limits: Limits
+) -> tuple[str, ...]:
+    """How long texts were handled.
+
+    Args:
+        source: the file.
+        too_long: how many of the N texts or pairs are longer than a sequence.
+        counts: int64 [N], windows of each.
+        truncated_pairs: pairs whose shorter text does not fit in half of a window.
+        limits: how they were encoded.
+    """
+    notes, of_all = [], f"{source}: {too_long:,} of {len(counts):,} texts"
+    if limits.long_text != "window":
+        return (f"{of_all} cut at {limits.max_length} tokens",) if too_long else ()
+    windows_of_long = counts[counts > 1]
+    if len(windows_of_long):
+        notes.append(
+            f"{of_all} are longer than {limits.max_length} tokens and are read in windows, "
+            f"{windows_of_long.mean():.1f} on average"
+        )
+    if truncated_pairs:
+        notes.append(
+            f"{source}: {truncated_pairs:,} pairs of two long texts: of the shorter one only the "
+            "beginning is read, half of a window"
+        )
+    return tuple(notes)

@@ -1,4 +1,7 @@
-"""The last layer of a task's model."""
+"""The model of text classification: the pooled ``[CLS]`` → a score for every label (BERT §4.1).
+
+Shapes: B texts in a batch in W windows, T tokens in all, D width, C labels.
+"""
 
 from collections.abc import Iterator
 
@@ -9,16 +12,16 @@ from torch.nn import functional as F
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.tasks.base import Losses
-from selfsup.tasks.batches import FeatureBatch
-from selfsup.tasks.classification.encoding import EncodedBatch
+from selfsup.tasks.batches import HeadOnFeatures
+from selfsup.tasks.classification.encoding import TextBatch
 from selfsup.tasks.labels import Labels
 
 
 class ScoreLayer(nn.Linear):
-    """A linear layer that computes in float32, under autocast too.
+    """The last layer of a task's model: linear, in float32 even under autocast.
 
-    bfloat16 holds eight binary digits: years near 2000 would come out in steps of 8, and scores of
-    different labels as ties. The layer is so small that precision costs nothing.
+    bfloat16 has eight significant bits: years near 2000 would be rounded to multiples of 8, and
+    the scores of different labels would be equal. The layer is so small that float32 costs nothing.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as nn.Linear names it)
@@ -27,19 +30,24 @@ class ScoreLayer(nn.Linear):
             return super().forward(input.float())
 
 
-# The model of text classification: the pooled ``[CLS]`` → a score for every label (BERT §4.1).
-#
-# Shapes: B texts in a batch in W windows, T tokens in all, D width, C labels.
+def cross_entropy_loss(name: str, scores: Tensor, labels: Tensor) -> Losses:
+    """The mean cross-entropy in nats, right predictions and their number, as the loss ``name``.
 
-
-HEAD_NAMES: NameTable = {"classifier": ("classifier",)}
+    Args:
+        name: of the loss.
+        scores: [B, C].
+        labels: int64 [B].
+    """
+    scores = scores.float()
+    right = (scores.detach().argmax(-1) == labels).sum()
+    return {name: (F.cross_entropy(scores, labels), right, len(labels))}
 
 
 class SequenceClassifier(nn.Module):
     """An encoder and a linear layer over its pooled ``[CLS]``.
 
-    Numbers are learnt as distances from their mean in standard deviations, whatever they count;
-    the scores are the numbers themselves.
+    Numbers are learnt as standardized values, whatever their range; ``scores`` gives the numbers
+    themselves.
     """
 
     def __init__(self, encoder: BertEncoder, labels: Labels, dropout: float) -> None:
@@ -49,24 +57,25 @@ class SequenceClassifier(nn.Module):
         self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
         self.labels = labels
 
-    def forward(self, batch: EncodedBatch) -> Losses:
+    def forward(self, batch: TextBatch) -> Losses:
         """Mean loss, right predictions, number of texts."""
-        return classification_loss(self._head(self._pooled(batch)), batch, self.labels)
+        return self._loss(self._head(batch), batch)
 
-    def scores(self, batch: EncodedBatch) -> Tensor:
+    def scores(self, batch: TextBatch) -> Tensor:
         """A score (logit) for each label, or the number, [W, C]."""
-        return in_units(self._head(self._pooled(batch)), self.labels)
+        return self._destandardized(self._head(batch))
 
-    def features(self, batch: EncodedBatch) -> Tensor:
-        """What the frozen layers make of each window: the last state of its ``[CLS]``, [W, D]."""
+    def features(self, batch: TextBatch) -> Tensor:
+        """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
         return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
-    def on_features(self, features: Tensor | None = None) -> "ClassifierOnFeatures":
-        """What stands over the features, sharing this model's parameters."""
-        return ClassifierOnFeatures(self)
+    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
+        """The pooler and the linear layer alone, sharing this model's parameters."""
+        head = nn.Sequential(self.encoder.pooler, nn.Tanh(), self.dropout, self.classifier)
+        return HeadOnFeatures(head, self._loss, self._destandardized)
 
     def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters; the head's in the numbers' own units, as it is loaded again."""
+        """The parameters; the head's are saved so that it predicts numbers in their own units."""
         for name, parameter in self.named_parameters():
             if name == "classifier.weight":
                 yield name, parameter * self.labels.std
@@ -75,65 +84,48 @@ class SequenceClassifier(nn.Module):
             else:
                 yield name, parameter
 
-    def _pooled(self, batch: EncodedBatch) -> Tensor:
-        return self.encoder.pooled_states(batch.input_ids, batch.token_type_ids, batch.packing)
-
-    def _head(self, pooled: Tensor) -> Tensor:
+    def _head(self, batch: TextBatch) -> Tensor:
+        pooled = self.encoder.pooled_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return self.classifier(self.dropout(pooled))
 
+    def _loss(self, scores: Tensor, batch: TextBatch) -> Losses:
+        return classification_loss(scores, batch, self.labels)
 
-class ClassifierOnFeatures(nn.Module):
-    """The pooler and the linear layer alone, over features computed beforehand."""
-
-    def __init__(self, model: SequenceClassifier) -> None:
-        super().__init__()
-        self.pooler = model.encoder.pooler
-        self.dropout = model.dropout
-        self.classifier = model.classifier
-        self.labels = model.labels
-
-    def forward(self, batch: FeatureBatch) -> Losses:
-        """As ``SequenceClassifier.forward``."""
-        return classification_loss(self._head(batch), batch.batch, self.labels)
-
-    def scores(self, batch: FeatureBatch) -> Tensor:
-        """As ``SequenceClassifier.scores``."""
-        return in_units(self._head(batch), self.labels)
-
-    def _head(self, batch: FeatureBatch) -> Tensor:
-        return self.classifier(self.dropout(torch.tanh(self.pooler(batch.features))))
+    def _destandardized(self, scores: Tensor) -> Tensor:
+        """Numbers in the units of the file; other scores unchanged."""
+        labels = self.labels
+        return scores if labels.kind != "number" else scores * labels.std + labels.mean
 
 
-def classification_loss(scores: Tensor, batch: EncodedBatch, labels: Labels) -> Losses:
-    """The loss of the texts, whose scores are the means of their windows'.
+def classification_loss(scores: Tensor, batch: TextBatch, labels: Labels) -> Losses:
+    """The loss of the texts. A text's scores are the means over its windows.
 
-    Cross-entropy for one label a text; for several the mean over the labels of their binary
-    cross-entropies; for numbers the squared error in standard deviations of the numbers trained on.
+    One label a text: cross-entropy. Several labels: the mean over the labels of their binary
+    cross-entropies. Numbers: the squared error in standard deviations of the training numbers.
 
     Args:
-        scores: of the windows, [W, C]; numbers still in standard deviations.
+        scores: of the windows, [W, C]; numbers standardized.
         batch: with the labels of the texts.
-        labels: their kind.
+        labels: of the model.
     """
     scores = mean_of_windows(scores.float(), batch.window_counts)
-    given = batch.labels
+    true = batch.labels
     if labels.kind == "class":
-        loss = F.cross_entropy(scores, given)
-        right = (scores.detach().argmax(-1) == given).sum()
-    elif labels.kind == "multi":
-        loss = F.binary_cross_entropy_with_logits(scores, given)
-        right = ((scores.detach() > 0) == (given > 0.5)).all(-1).sum()
+        return cross_entropy_loss("classification", scores, true)
+    if labels.kind == "multi":
+        loss = F.binary_cross_entropy_with_logits(scores, true)
+        right = ((scores.detach() > 0) == (true > 0.5)).all(-1).sum()
     else:
-        loss = F.mse_loss(scores.squeeze(-1), (given - labels.mean) / labels.std)
+        loss = F.mse_loss(scores.squeeze(-1), (true - labels.mean) / labels.std)
         right = torch.zeros((), dtype=torch.int64)
-    return {"classification": (loss, right, len(given))}
+    return {"classification": (loss, right, len(true))}
 
 
 def mean_of_windows(scores: Tensor, window_counts: Tensor) -> Tensor:
-    """Scores of windows, [W, C], to those of texts, [B, C].
+    """Average the scores of windows, [W, C], to those of texts, [B, C].
 
     Args:
-        scores: those of a text's windows stand one after the other.
+        scores: the windows of a text follow each other.
         window_counts: int64 [B], 1 or more each.
     """
     if len(scores) == len(window_counts):
@@ -141,11 +133,6 @@ def mean_of_windows(scores: Tensor, window_counts: Tensor) -> Tensor:
     return torch.segment_reduce(scores, "mean", lengths=window_counts, axis=0)
 
 
-def in_units(scores: Tensor, labels: Labels) -> Tensor:
-    """Numbers as they stand in the file; other scores as they are."""
-    return scores if labels.kind != "number" else scores * labels.std + labels.mean
-
-
 def parameter_names() -> NameTable:
-    """What Hugging Face calls a ``SequenceClassifier``'s parameters."""
-    return {**encoder_names("encoder."), **HEAD_NAMES}
+    """Hugging Face's names for a ``SequenceClassifier``'s parameters."""
+    return {**encoder_names("encoder."), "classifier": ("classifier",)}

@@ -1,17 +1,21 @@
-"""What the user should know of labelled texts before a model learns from them."""
+"""Text classification: one label, several, or a number for each text or pair (BERT §4.1)."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from selfsup.encoder.bert import BertEncoder
-from selfsup.tasks import text_encoder as text_family
-from selfsup.tasks.classification.data import LabelledTexts
-from selfsup.tasks.classification.encoding import EncodedTexts
-from selfsup.tasks.classification.model import SequenceClassifier
-from selfsup.tasks.given_labels import encode_labels, labels_of, numbers_of, places_of
-from selfsup.tasks.labels import Kind, Labels
+from selfsup.encoder.huggingface.names import NameTable
+from selfsup.errors import UserError
+from selfsup.tasks.base import CardExample, Prediction, Reading, Task
+from selfsup.tasks.classification import metrics, model, raw_labels
+from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
+from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
+from selfsup.tasks.classification.raw_labels import encode_labels, labels_of, numbers_of
+from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
+from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.notes import (
     absence_notes,
     balance_notes,
@@ -20,25 +24,123 @@ from selfsup.tasks.notes import (
     overlap_notes,
     repetition_notes,
 )
-from selfsup.tasks.text_encoder import TextPreparation
-from selfsup.tasks.text_encoding import encode_texts
 
 
-def reading_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
-    """Labels out of balance, repeated texts, texts in both files: a sentence each."""
-    keys = [_keys(part) for part in (train, validation)]
-    notes = _label_notes(train, validation, labels)
-    for part, of_part in zip((train, validation), keys, strict=True):
-        notes += repetition_notes(part.source, of_part, part.lines)
-        if labels.kind != "number":
-            given = [tuple(sorted(label)) for label in _as_named(part, labels)]
-            notes += contradiction_notes(part.source, of_part, given, part.lines)
-    notes += overlap_notes(train.source, keys[0], validation.source, keys[1], validation.lines)
-    return notes
+class Classification(Task[LabelledTexts, EncodedTexts]):
+    """Classification of single texts, or of pairs of texts."""
+
+    architecture = "BertForSequenceClassification"
+    family = TEXT_ENCODERS
+    label_kinds: tuple[LabelKind, ...] = ("class", "multi", "number")
+    pipeline = "text-classification"
+    pooled = True
+
+    def __init__(self, *, paired: bool) -> None:
+        self.paired = paired
+        self.name = "pair-classification" if paired else "sequence-classification"
+        self.segments = 2 if paired else 1
+
+    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> LabelledTexts:
+        return read_labelled_texts(file, reading.columns, labelled=labelled, paired=self.paired)
+
+    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledTexts:
+        lines = list(range(1, len(texts) + 1))
+        if not self.paired:
+            self.refuse_pairs(text_pairs)
+            return LabelledTexts("", lines, list(texts))
+        if text_pairs is None:
+            raise UserError(f"this model does {self.name}: give the second text with --text-pair")
+        if len(text_pairs) != len(texts):
+            raise ValueError(f"{len(texts)} first texts and {len(text_pairs)} second texts")
+        return LabelledTexts("", lines, list(texts), list(text_pairs))
+
+    def learn_labels(self, examples: LabelledTexts, label_type: LabelKind | None) -> Labels:
+        return raw_labels.learn_labels(examples, label_type)
+
+    def reading_notes(
+        self, train: LabelledTexts, validation: LabelledTexts, labels: Labels
+    ) -> list[str]:
+        keys = [
+            [key_of(*part.parts(index)) for index in range(len(part))]
+            for part in (train, validation)
+        ]
+        notes = _label_notes(train, validation, labels)
+        for part, of_part in zip((train, validation), keys, strict=True):
+            notes += repetition_notes(part.source, of_part, part.lines)
+            if labels.kind != "number":
+                true = [tuple(sorted(label)) for label in _as_named(part, labels)]
+                notes += contradiction_notes(part.source, of_part, true, part.lines)
+        return notes + overlap_notes(
+            train.source, keys[0], validation.source, keys[1], validation.lines
+        )
+
+    def encode_examples(
+        self, examples: LabelledTexts, labels: Labels, preparation: TextPreparation
+    ) -> EncodedTexts:
+        return encode_texts(
+            preparation.tokenizer,
+            examples.first,
+            preparation.limits,
+            encode_labels(examples, labels),
+            text_pairs=examples.second,
+            source=examples.source,
+        )
+
+    def build_model(
+        self, encoder: BertEncoder, labels: Labels, dropout: float
+    ) -> model.SequenceClassifier:
+        return model.SequenceClassifier(encoder, labels, dropout)
+
+    def parameter_names(self) -> NameTable:
+        return model.parameter_names()
+
+    def selection_metric(self, labels: Labels) -> str:
+        return metrics.selection_metric(labels)
+
+    def chance(self, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels) -> float:
+        return metrics.chance(encoded.labels, labels)
+
+    def metrics(
+        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
+    ) -> dict[str, float]:
+        return metrics.measure(_scores_of_texts(scores, encoded), encoded.labels, labels)
+
+    def details(
+        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
+    ) -> dict[str, Any]:
+        return metrics.details(_scores_of_texts(scores, encoded), encoded.labels, labels)
+
+    def decode(
+        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
+    ) -> list[Prediction]:
+        return metrics.decode(_scores_of_texts(scores, encoded), labels)
+
+    def records(
+        self, examples: LabelledTexts, predictions: Sequence[Prediction]
+    ) -> Iterator[dict[str, Any]]:
+        return metrics.records(examples, predictions)
+
+    def count_predictions(
+        self, predictions: Sequence[Prediction], labels: Labels
+    ) -> dict[str, Any]:
+        return metrics.count_predictions(predictions, labels)
+
+    def card_example(self, labels: Labels) -> CardExample:
+        if not self.paired:
+            return CardExample()
+        return CardExample(
+            '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
+        )
 
 
-def _keys(examples: LabelledTexts) -> list[tuple[str, ...]]:
-    return [key_of(*examples.parts(place)) for place in range(len(examples))]
+def _scores_of_texts(scores: np.ndarray, encoded: EncodedTexts) -> np.ndarray:
+    """The mean over each text's windows: float32 [W, C] → [N, C]."""
+    if len(scores) == len(encoded):
+        return scores
+    first = np.cumsum(encoded.window_counts) - encoded.window_counts
+    return np.add.reduceat(scores, first, axis=0) / encoded.window_counts[:, None].astype(
+        np.float32
+    )
 
 
 def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
@@ -49,7 +151,7 @@ def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels
             f"on average {labels.mean:.3g} ± {labels.std:.3g}"
         ]
     counts, in_validation = _counts(train, labels), _counts(validation, labels)
-    # The f1 of several labels counts all of them alike, the frequent one too.
+    # With several labels a text, micro-averaged f1 rewards the frequent ones, too.
     fair_metric = "f1_macro" if labels.kind == "multi" else "f1"
     notes = balance_notes(train.source, counts, len(train), fair_metric)
     if labels.kind == "multi":
@@ -67,57 +169,14 @@ def _counts(examples: LabelledTexts, labels: Labels) -> Counter[str]:
 
 
 def _as_named(examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
-    """The labels of each text by their own names, however the file spells them."""
-    places = places_of(labels.names)
-    given = (
+    """The labels of each text under the model's names, however the file spells them."""
+    numbers = raw_labels.label_numbers(labels.names)
+    raw = (
         labels_of(examples)
         if labels.kind == "multi"
         else [(str(label),) for label in examples.labels or []]
     )
     return [
-        tuple(labels.names[places[label]] if label in places else label for label in several)
-        for several in given
+        tuple(labels.names[numbers[label]] if label in numbers else label for label in several)
+        for several in raw
     ]
-
-
-# What the classification of single texts and of pairs have in common.
-
-
-ARCHITECTURE = "BertForSequenceClassification"
-LABEL_KINDS: tuple[Kind, ...] = ("class", "multi", "number")
-FAMILY = text_family
-POOLED = True
-PIPELINE = "text-classification"
-
-
-def default_max_length() -> int:
-    """Most tokens of a text, or of a pair, where the user does not say."""
-    return 128
-
-
-def encode_examples(
-    examples: LabelledTexts, labels: Labels, preparation: TextPreparation
-) -> EncodedTexts:
-    """Texts to token ids, labels to numbers.
-
-    Raises:
-        UserError: a label is none of ``labels``.
-    """
-    return encode_texts(
-        preparation.tokenizer,
-        examples.first,
-        preparation.limits,
-        encode_labels(examples, labels),
-        text_pairs=examples.second,
-        source=examples.source,
-    )
-
-
-def build_model(encoder: BertEncoder, labels: Labels, dropout: float) -> SequenceClassifier:
-    """The encoder under a new head."""
-    return SequenceClassifier(encoder, labels, dropout)
-
-
-def fit(scores: np.ndarray, encoded: Any, examples: Any, labels: Labels) -> Labels:
-    """Nothing is fitted on validation examples: the labels as they are."""
-    return labels

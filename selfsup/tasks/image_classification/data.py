@@ -1,4 +1,4 @@
-"""Image files, decoded in several threads and kept, so that each is decoded once."""
+"""Labelled images: find them in a folder with one for each class, and decode each only once."""
 
 import hashlib
 import os
@@ -22,31 +22,31 @@ _MOST_THREADS = 16
 
 
 class DecodedImages:
-    """The pixels of image files by number, decoded when they are first asked for.
+    """The pixels of image files by number, decoded at first use by several threads.
 
-    They are kept in a temporary file, not in memory: it has no name and goes with this object.
+    They are kept in a temporary file, not in memory. The file is deleted with this object.
     """
 
     def __init__(self, files: Sequence[Path], form: Resize, *, smallest: int, keep: bool) -> None:
-        """Nothing is decoded yet.
+        """Decode nothing yet.
 
         Args:
             files: the images.
-            form: the size they are brought to.
+            form: the size that they are scaled to.
             smallest: as for ``decode``.
-            keep: whether they will be asked for more than once.
+            keep: whether they will be used more than once.
         """
         self._files, self._form, self._smallest = files, form, smallest
-        self._kept: dict[int, tuple[int, tuple[int, ...]]] = {}  # where each begins, its shape
+        self._kept: dict[int, tuple[int, tuple[int, ...]]] = {}  # offset and shape
         self._end = 0
         self._lock = threading.Lock()
-        self._kept_in = self._nameless_file() if keep else None  # a file descriptor
+        self._kept_in = self._temporary_file() if keep else None  # a file descriptor
 
     def __getitem__(self, number: int) -> np.ndarray:
         """One image, uint8 [H, W, 3].
 
         Raises:
-            UserError: it can no longer be read, or the disk of temporary files is full.
+            UserError: it can no longer be read, or the disk for temporary files is full.
         """
         if number not in self._kept:
             return self._decoded(number)
@@ -56,16 +56,14 @@ class DecodedImages:
         return np.frombuffer(pixels, np.uint8).reshape(shape)
 
     def several(self, numbers: np.ndarray) -> list[np.ndarray]:
-        """Those at ``numbers``, int64 [B], as ``[]`` gives each."""
+        """Several images at once: those at ``numbers``, int64 [B]."""
         return list(threads().map(self.__getitem__, numbers.tolist()))
 
     def _decoded(self, number: int) -> np.ndarray:
         try:
             pixels = decode(self._files[number], self._form, smallest=self._smallest)
         except BadImage as error:
-            raise UserError(
-                f"{self._files[number]}: {error}: mend the image or take it away"
-            ) from None
+            raise UserError(f"{self._files[number]}: {error}: fix the image or remove it") from None
         if self._kept_in is not None:
             with self._lock:
                 start, self._end = self._end, self._end + pixels.nbytes
@@ -81,7 +79,7 @@ class DecodedImages:
             self._kept[number] = start, pixels.shape
         return pixels
 
-    def _nameless_file(self) -> int:
+    def _temporary_file(self) -> int:
         file, name = tempfile.mkstemp(prefix="selfsup-images-")
         Path(name).unlink()
         weakref.finalize(self, os.close, file)
@@ -90,17 +88,14 @@ class DecodedImages:
 
 @cache
 def threads() -> ThreadPoolExecutor:
-    """What images are decoded and scaled in: Pillow keeps no other thread waiting."""
+    """The pool that decodes and scales images: Pillow releases the interpreter lock."""
     return ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), "images")
 
 
-# Images from a folder, with the classes that its folders stand for.
-
-
-# The fewest pixels that a side of an image may have.
+# The smallest side of an image, in pixels.
 SMALLEST_SIDE = 8
-# To see whether an image can be decoded; small, so that a JPEG is decoded at an eighth of its size.
-_GLANCE = ResizeShorterSide(SMALLEST_SIDE)
+# For a test whether an image can be decoded; so small that a JPEG is decoded at 1/8 of its size.
+_TEST_SIZE = ResizeShorterSide(SMALLEST_SIDE)
 
 
 @dataclass(frozen=True)
@@ -110,9 +105,9 @@ class LabelledImages:
     Attributes:
         source: the folder, or the file.
         files: the images.
-        digests: of what each file holds: equal only in copies of the same file.
+        digests: of the files' contents; equal only for copies of the same file.
         labels: the class of each, or None where only images were read.
-        notes: what the user should know of how they were read, a sentence each.
+        notes: sentences for the user on how they were read.
     """
 
     source: str
@@ -125,23 +120,22 @@ class LabelledImages:
         return len(self.files)
 
     def without_empty(self) -> "LabelledImages":
-        """The images themselves: what holds nothing was left out when they were read."""
+        """The images themselves: unreadable ones were left out when the folder was read."""
         return self
 
 
 def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> LabelledImages:
-    """Find the images of a folder, and see whether they can be decoded.
+    """Find the images of a folder, and test whether they can be decoded.
 
-    Those that cannot are left out, and a note says how many they are.
+    Unreadable ones are left out, and a note says how many they are.
 
     Args:
-        path: with one folder in it for each class if ``labelled``; else of any form, or a file.
+        path: a folder with one folder for each class if ``labelled``; else any folder or a file.
         labelled: whether the classes are wanted.
-        max_bad_fraction: the part of them that may be left out.
+        max_bad_fraction: the share of them that may be left out.
 
     Raises:
-        UserError: there are no images, too many or all of them cannot be decoded, or they are not
-            in folders.
+        UserError: there are no images, they are not in folders, or too many cannot be decoded.
     """
     labels = None
     if labelled:
@@ -153,11 +147,11 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
     return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
 
 
-def given_images(paths: Sequence[str]) -> LabelledImages:
-    """Images without labels, of which each must be one that can be decoded.
+def images_from_paths(paths: Sequence[str]) -> LabelledImages:
+    """Images without labels.
 
     Raises:
-        UserError: one of them is not.
+        UserError: one of them cannot be decoded.
     """
     files = [file for path in paths for file in [Path(path)]]
     for file in files:
@@ -172,14 +166,14 @@ def given_images(paths: Sequence[str]) -> LabelledImages:
 
 
 def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages:
-    """With the digests, and without those that cannot be decoded."""
-    glances = list(threads().map(_glance, images.files))
-    bad = [place for place, seen in enumerate(glances) if isinstance(seen, str)]
-    kept = [place for place, seen in enumerate(glances) if isinstance(seen, bytes)]
-    found = replace(images, digests=[seen for seen in glances if isinstance(seen, bytes)])
+    """Add the digests, and leave out what cannot be decoded."""
+    results = list(threads().map(_test, images.files))
+    bad = [index for index, result in enumerate(results) if isinstance(result, str)]
+    kept = [index for index, result in enumerate(results) if isinstance(result, bytes)]
+    found = replace(images, digests=[result for result in results if isinstance(result, bytes)])
     if not bad:
         return found
-    first = f"{images.files[bad[0]]}: {glances[bad[0]]}"
+    first = f"{images.files[bad[0]]}: {results[bad[0]]}"
     if len(images) == 1:
         raise UserError(first)
     if not kept:
@@ -194,16 +188,16 @@ def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages
     )
     return replace(
         found,
-        files=[images.files[place] for place in kept],
-        labels=None if images.labels is None else [images.labels[place] for place in kept],
+        files=[images.files[index] for index in kept],
+        labels=None if images.labels is None else [images.labels[index] for index in kept],
         notes=(note,),
     )
 
 
-def _glance(file: Path) -> bytes | str:
-    """A digest of the file, or why it is no image that can be used."""
+def _test(file: Path) -> bytes | str:
+    """The digest of a file, or why it cannot be used as an image."""
     try:
-        decode(file, _GLANCE, smallest=SMALLEST_SIDE)
+        decode(file, _TEST_SIZE, smallest=SMALLEST_SIDE)
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "blake2b").digest()
     except BadImage as error:

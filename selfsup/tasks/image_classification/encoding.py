@@ -1,4 +1,4 @@
-"""Labelled images as a model takes them, whole or as random crops, and batches of them.
+"""Labelled images in the form that a model takes, whole or as random crops, and batches of them.
 
 Shapes: N images in all, B of them in a batch, S side of an image, P numbers in a patch.
 """
@@ -21,24 +21,24 @@ from selfsup.tasks.image_classification.data import (
     threads,
 )
 
-# The share of an image that a crop to learn from has at the least: what the image shows must
-# be in it, unlike in pre-training.
+# The smallest share of an image in a training crop. Unlike in pre-training, the crop must show
+# what the label names.
 _SMALLEST_AREA = 0.5
-# Images to cut crops from are a little larger than a crop.
-_ROOM = 1.25
+# How much larger than a crop the images are that crops are taken from.
+_CROP_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
 class LabelledImageBatch:
-    """B images with what they teach. Their pixels are read when they are asked for.
+    """B images with their labels. Their pixels are read when the encoder needs them.
 
-    Over the features of a frozen encoder they never are.
+    With the features of a frozen encoder they are never read.
 
     Attributes:
         read: reads the pixels, uint8 [B, S, S, 3].
         labels: int64 [B], -100 where unknown.
         preparation: how pixels become patches.
-        device: where the labels are and the patches will be.
+        device: of the labels and the patches.
     """
 
     read: Callable[[], np.ndarray]
@@ -48,11 +48,11 @@ class LabelledImageBatch:
 
     @property
     def token_count(self) -> int:
-        """Patches, and an image token for each image."""
+        """All patches, and one image token for each image."""
         return len(self.labels) * (1 + self.preparation.patch_count)
 
     def patches(self) -> Tensor:
-        """The images as the encoder takes them, float32 [B, patches, P]."""
+        """The patches of all images, float32 [B, patches, P]."""
         return self.preparation.patches(self.read(), self.device)
 
     def to(self, device: torch.device) -> "LabelledImageBatch":
@@ -68,7 +68,7 @@ class EncodedImages:
         images: the files.
         labels: int64 [N], -100 where unknown.
         preparation: how pixels become patches.
-        notes: nothing that is not said of the files themselves.
+        notes: empty; the notes are those of the files.
     """
 
     images: LabelledImages
@@ -82,42 +82,42 @@ class EncodedImages:
 
     @property
     def units(self) -> "ImageUnits":
-        """What to learn from: a crop of each image, another one in each epoch."""
+        """What training uses: a random crop of each image, which changes with the epoch."""
         return ImageUnits(self)
 
     @property
     def windows(self) -> "ImageWindows":
-        """What to score: each image as a whole."""
+        """What scoring uses: each image as a whole."""
         return ImageWindows(self)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each image, int64 [N]: all have the same."""
+        """Tokens of each image, int64 [N]; all have the same number."""
         return np.full(len(self), 1 + self.preparation.patch_count)
 
-    def batch(self, places: np.ndarray, read: Callable[[], np.ndarray]) -> LabelledImageBatch:
-        """A batch of the images at ``places``, int64 [B], whose pixels ``read`` gives."""
-        labels = torch.from_numpy(self.labels[places])
+    def batch(self, indices: np.ndarray, read: Callable[[], np.ndarray]) -> LabelledImageBatch:
+        """A batch of the images at ``indices``, int64 [B]; ``read`` returns their pixels."""
+        labels = torch.from_numpy(self.labels[indices])
         return LabelledImageBatch(read, labels, self.preparation, torch.device("cpu"))
 
     @cached_property
     def squares(self) -> DecodedImages:
-        """Each image as a whole, brought to the model's size."""
-        # Images with labels are scored again after every epoch.
+        """Each image as a whole, scaled to the model's size."""
+        # Images with labels are scored after every epoch.
         keep = self.images.labels is not None
         form = ResizeSquare(self.preparation.image_size)
         return DecodedImages(self.images.files, form, smallest=SMALLEST_SIDE, keep=keep)
 
     @cached_property
     def to_crop(self) -> DecodedImages:
-        """Each image in its proportions, to cut crops from."""
-        form = ResizeShorterSide(round(_ROOM * self.preparation.image_size))
+        """Each image in its own proportions, to take crops from."""
+        form = ResizeShorterSide(round(_CROP_MARGIN * self.preparation.image_size))
         return DecodedImages(self.images.files, form, smallest=SMALLEST_SIDE, keep=True)
 
 
 @dataclass(frozen=True)
 class ImageWindows:
-    """The images as wholes, to be scored; a row of scores each."""
+    """The whole images, to be scored; each has one row of scores."""
 
     encoded: EncodedImages
 
@@ -135,23 +135,23 @@ class ImageWindows:
         """One each, int64 [N]."""
         return np.ones(len(self), np.int64)
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """``places`` themselves."""
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """``indices`` themselves."""
+        return indices
 
-    def batch(self, places: np.ndarray) -> LabelledImageBatch:
-        """The images at ``places``, int64 [B], in that order."""
+    def batch(self, indices: np.ndarray) -> LabelledImageBatch:
+        """The images at ``indices``, int64 [B], in that order."""
         squares = self.encoded.squares
-        return self.encoded.batch(places, lambda: np.stack(squares.several(places)))
+        return self.encoded.batch(indices, lambda: np.stack(squares.several(indices)))
 
 
 @dataclass(frozen=True)
 class ImageUnits:
-    """The images to be learnt from: of each a random crop, mirrored or not.
+    """The images to train on: a random crop of each, mirrored or not.
 
     Attributes:
         encoded: the images.
-        keys: the seed and the epoch, of which the crops are a function.
+        keys: the seed and the epoch, which determine the crops.
     """
 
     encoded: EncodedImages
@@ -166,24 +166,24 @@ class ImageUnits:
         """Tokens of each, int64 [N]."""
         return self.encoded.lengths
 
-    def in_epoch(self, seed: int, epoch: int) -> "ImageUnits":
-        """The same images, cropped otherwise."""
+    def for_epoch(self, seed: int, epoch: int) -> "ImageUnits":
+        """The same images with the crops of an epoch."""
         return replace(self, keys=(seed, epoch))
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """``places`` themselves."""
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """``indices`` themselves."""
+        return indices
 
-    def batch(self, places: np.ndarray) -> LabelledImageBatch:
-        """Crops of the images at ``places``, int64 [B], in that order."""
+    def batch(self, indices: np.ndarray) -> LabelledImageBatch:
+        """Crops of the images at ``indices``, int64 [B], in that order."""
         images, preparation = self.encoded.to_crop, self.encoded.preparation
 
         def read() -> np.ndarray:
-            images.several(places)  # decodes in threads those that are not decoded yet
+            images.several(indices)  # decodes the new ones in threads
             return random_crops(
-                images, places, *self.keys,
+                images, indices, *self.keys,
                 side=preparation.image_size, smallest_area=_SMALLEST_AREA,
                 mirror=preparation.mirror, threads=threads(),
             )  # fmt: skip
 
-        return self.encoded.batch(places, read)
+        return self.encoded.batch(indices, read)

@@ -1,173 +1,234 @@
-"""What the user should know of labelled images before a model learns from them."""
+"""Image classification: a folder for each class, one class for each image (ViT, §3.1).
+
+Shapes: N images in all, B of them in a batch, D width, C labels.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from selfsup.encoder.huggingface.image_processor import ImagePreparation
+from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.tasks import image_encoder as image_family
-from selfsup.tasks.base import Prediction, Reading
-from selfsup.tasks.classification.encoding import IGNORE_INDEX
-from selfsup.tasks.classification.metrics import (
-    as_named,
-    chance,
-    decode,
-    details,
-    metrics,
-    selection_metric,
-    tally,
+from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
+from selfsup.tasks.batches import HeadOnFeatures
+from selfsup.tasks.classification import metrics
+from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
+from selfsup.tasks.classification.raw_labels import in_order, label_numbers
+from selfsup.tasks.encoders import IMAGE_ENCODERS
+from selfsup.tasks.image_classification.data import (
+    LabelledImages,
+    images_from_paths,
+    read_images,
 )
-from selfsup.tasks.classification.task import fit
-from selfsup.tasks.given_labels import in_order, places_of
-from selfsup.tasks.image_classification.data import LabelledImages, given_images, read_images
-from selfsup.tasks.image_classification.encoding import EncodedImages
-from selfsup.tasks.image_classification.model import ImageClassifier, parameter_names
-from selfsup.tasks.labels import Kind, Labels, unknown
+from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledImageBatch
+from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.notes import absence_notes, balance_notes
+from selfsup.tasks.text_windows import IGNORE_INDEX
+
+# The smallest standard deviation, so that features that hardly vary are not amplified.
+_MIN_STD = 1e-6
 
 
-def reading_notes(train: LabelledImages, validation: LabelledImages, labels: Labels) -> list[str]:
-    """Classes out of balance, and copies of a file in one of the folders or in both."""
-    notes = balance_notes(train.source, Counter(train.labels), len(train))
-    notes += absence_notes(validation.source, labels.names, validation.labels or [])
-    learnt = set(train.digests)
-    if repeated := len(train) - len(learnt):
-        notes.append(f"{train.source}: {repeated:,} of {len(train):,} images are copies of others")
-    if torn := _in_two_classes(train):
-        notes.append(f"{train.source}: {torn:,} images are also in the folder of another class")
-    both = [place for place, digest in enumerate(validation.digests) if digest in learnt]
-    if both:
-        notes.append(
-            f"{validation.source}: {len(both):,} of {len(validation):,} images are also in "
-            f"{train.source} (the first is {validation.files[both[0]]}): the metrics flatter the "
-            "model; take them out of one"
-        )
-    return notes
+class ImageClassification(Task[LabelledImages, EncodedImages]):
+    """Classification of images."""
+
+    name = "image-classification"
+    architecture = "ViTForImageClassification"
+    family = IMAGE_ENCODERS
+    label_kinds: tuple[LabelKind, ...] = ("class",)
+    pipeline = "image-classification"
+
+    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> LabelledImages:
+        return read_images(file, labelled=labelled, max_bad_fraction=reading.max_bad_fraction)
+
+    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledImages:
+        self.refuse_pairs(text_pairs, "image")
+        return images_from_paths(texts)
+
+    def learn_labels(self, examples: LabelledImages, label_type: LabelKind | None) -> Labels:
+        counts = Counter(examples.labels)
+        if len(counts) < 2:
+            raise UserError(
+                f"{examples.source}: images of one class only ({next(iter(counts))}) can be read: "
+                "it must hold a folder for each of two or more classes"
+            )
+        return Labels("class", in_order(counts))
+
+    def reading_notes(
+        self, train: LabelledImages, validation: LabelledImages, labels: Labels
+    ) -> list[str]:
+        notes = balance_notes(train.source, Counter(train.labels), len(train))
+        notes += absence_notes(validation.source, labels.names, validation.labels or [])
+        known = set(train.digests)
+        if copies := len(train) - len(known):
+            notes.append(
+                f"{train.source}: {copies:,} of {len(train):,} images are copies of others"
+            )
+        if contradictory := _in_two_classes(train):
+            notes.append(
+                f"{train.source}: {contradictory:,} images are also in the folder of another class"
+            )
+        in_both = [index for index, digest in enumerate(validation.digests) if digest in known]
+        if in_both:
+            notes.append(
+                f"{validation.source}: {len(in_both):,} of {len(validation):,} images are also in "
+                f"{train.source} (the first is {validation.files[in_both[0]]}): the metrics "
+                "flatter the model; take them out of one"
+            )
+        return notes
+
+    def encode_examples(
+        self, examples: LabelledImages, labels: Labels, preparation: ImagePreparation
+    ) -> EncodedImages:
+        if examples.labels is None:
+            numbers = np.full(len(examples), IGNORE_INDEX)
+            return EncodedImages(examples, numbers, preparation)
+        known = label_numbers(labels.names)
+        for file, label in zip(examples.files, examples.labels, strict=True):
+            if label not in known:
+                fix = "take the folder away, or train with images of it"
+                raise unknown_label(f"{file}: its class {label!r}", labels.names, fix)
+        numbers = np.asarray([known[label] for label in examples.labels], np.int64)
+        return EncodedImages(examples, numbers, preparation)
+
+    def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
+        return ImageClassifier(encoder, labels, dropout)
+
+    def parameter_names(self) -> NameTable:
+        return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
+
+    def selection_metric(self, labels: Labels) -> str:
+        return metrics.selection_metric(labels)
+
+    def chance(self, encoded: EncodedImages, examples: LabelledImages, labels: Labels) -> float:
+        return metrics.chance(encoded.labels, labels)
+
+    def metrics(
+        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
+    ) -> dict[str, float]:
+        return metrics.measure(scores, encoded.labels, labels)
+
+    def details(
+        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
+    ) -> dict[str, Any]:
+        return metrics.details(scores, encoded.labels, labels)
+
+    def decode(
+        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
+    ) -> list[Prediction]:
+        return metrics.decode(scores, labels)
+
+    def records(
+        self, examples: LabelledImages, predictions: Sequence[Prediction]
+    ) -> Iterator[dict[str, Any]]:
+        """Lines of a predictions file: ``image``, its path, and the answer.
+
+        With a known class, the line has it as ``label``, and the prediction as ``prediction``.
+        """
+        for index, prediction in enumerate(predictions):
+            image = {"image": str(examples.files[index])}
+            if examples.labels is None:
+                yield {**image, **prediction}
+                continue
+            yield {
+                **image,
+                "label": metrics.as_named(examples.labels[index], prediction),
+                "prediction": prediction["label"],
+                "probabilities": prediction["probabilities"],
+            }
+
+    def count_predictions(
+        self, predictions: Sequence[Prediction], labels: Labels
+    ) -> dict[str, Any]:
+        return metrics.count_predictions(predictions, labels)
+
+    def card_example(self, labels: Labels) -> CardExample:
+        return CardExample("image.jpg", '"image.jpg"')
 
 
 def _in_two_classes(images: LabelledImages) -> int:
-    """How many images occur with another class than they had where they occurred first."""
+    """How many images have another class than an earlier copy of them."""
     first_label: dict[bytes, str] = {}
     pairs = zip(images.digests, images.labels or [], strict=True)
     return sum(first_label.setdefault(digest, label) != label for digest, label in pairs)
 
 
-# Classification of images: a folder for each class, one class for each image (ViT, §3.1).
+class StandardizedLinear(nn.Module):
+    """A linear layer over standardized features.
 
-
-__all__ = [
-    "ARCHITECTURE",
-    "FAMILY",
-    "LABEL_KINDS",
-    "NAME",
-    "PIPELINE",
-    "POOLED",
-    "ImageClassifier",
-    "LabelledImages",
-    "build_model",
-    "chance",
-    "decode",
-    "details",
-    "encode_examples",
-    "examples_of",
-    "fit",
-    "learn_labels",
-    "metrics",
-    "parameter_names",
-    "read_examples",
-    "reading_notes",
-    "records",
-    "selection_metric",
-    "tally",
-]
-
-NAME = "image-classification"
-ARCHITECTURE = "ViTForImageClassification"
-FAMILY = image_family
-LABEL_KINDS: tuple[Kind, ...] = ("class",)
-POOLED = False
-PIPELINE = "image-classification"
-
-
-def read_examples(file: str, reading: Reading, *, labelled: bool) -> LabelledImages:
-    """Read the images of a folder, which holds a folder for each class if ``labelled``.
-
-    Raises:
-        UserError: as ``read_images``.
+    The mean and standard deviation are 0 and 1, which changes nothing, until they are set.
     """
-    return read_images(file, labelled=labelled, max_bad_fraction=reading.max_bad_fraction)
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, width: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = ScoreLayer(width, outputs)
+        self.register_buffer("mean", torch.zeros(width), persistent=False)
+        self.register_buffer("std", torch.ones(width), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D] → [B, C]."""
+        return self.linear(self.dropout((features - self.mean) / self.std))
+
+    def standardize_by(self, features: Tensor) -> None:
+        """Set the mean and standard deviation to those of features, float32 [N, D]."""
+        self.mean.copy_(features.mean(0))
+        self.std.copy_(features.std(0).clamp(min=_MIN_STD))
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight [C, D] and bias [C] of a linear layer that computes the same on raw features."""
+        weight = self.linear.weight / self.std
+        return weight, self.linear.bias - weight @ self.mean
 
 
-def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledImages:
-    """Images without labels, given by their files.
+class ImageClassifier(nn.Module):
+    """An encoder and a linear layer over its image token.
 
-    Raises:
-        UserError: one of them is no image.
+    Over a frozen encoder the layer is trained on features that are standardized over the training
+    images, as in the linear probing of MAE (He et al. 2021, §A.1: a batch norm without parameters).
     """
-    if text_pairs is not None:
-        raise UserError(f"--text-pair: this model does {NAME}, of one image: leave the flag out")
-    return given_images(texts)
 
+    def __init__(self, encoder: VitEncoder, labels: Labels, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = StandardizedLinear(encoder.config.hidden_size, len(labels), dropout)
 
-def learn_labels(examples: LabelledImages, label_type: Kind | None) -> Labels:
-    """The classes that have images, in the order of their numbers or of the alphabet.
+    def forward(self, batch: LabelledImageBatch) -> Losses:
+        """Mean cross-entropy, right predictions, number of images."""
+        return self._loss(self.scores(batch), batch)
 
-    Raises:
-        UserError: there is only one.
-    """
-    counts = Counter(examples.labels)
-    if len(counts) < 2:
-        raise UserError(
-            f"{examples.source}: images of one class only ({next(iter(counts))}) can be read: it "
-            "must hold a folder for each of two or more classes"
-        )
-    return Labels("class", in_order(counts))
+    def scores(self, batch: LabelledImageBatch) -> Tensor:
+        """A score (logit) for each label, [B, C]."""
+        return self.classifier(self.features(batch))
 
+    def features(self, batch: LabelledImageBatch) -> Tensor:
+        """The encoder's output for each image: the last state of its image token, [B, D]."""
+        return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
 
-def encode_examples(
-    examples: LabelledImages, labels: Labels, preparation: ImagePreparation
-) -> EncodedImages:
-    """Images that are decoded when they are needed, labels as numbers.
+    def on_features(self, features: Tensor) -> HeadOnFeatures:
+        """The linear layer alone, sharing this model's parameters.
 
-    Raises:
-        UserError: a label is none of ``labels``; the message names the image.
-    """
-    if examples.labels is None:
-        numbers = np.full(len(examples), IGNORE_INDEX)
-        return EncodedImages(examples, numbers, preparation)
-    places = places_of(labels.names)
-    for file, label in zip(examples.files, examples.labels, strict=True):
-        if label not in places:
-            mend = "take the folder away, or train with images of it"
-            raise unknown(f"{file}: its class {label!r}", labels.names, mend)
-    numbers = np.asarray([places[label] for label in examples.labels], np.int64)
-    return EncodedImages(examples, numbers, preparation)
+        Args:
+            features: of the training images, float32 [N, D]; all features are standardized by them.
+        """
+        self.classifier.standardize_by(features)
+        return HeadOnFeatures(self.classifier, self._loss)
 
+    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters; the head's are saved so that it takes features as they are."""
+        weight, bias = self.classifier.folded()
+        head = {"classifier.linear.weight": weight, "classifier.linear.bias": bias}
+        for name, parameter in self.named_parameters():
+            yield name, head.get(name, parameter)
 
-def build_model(encoder: VitEncoder, labels: Labels, dropout: float) -> ImageClassifier:
-    """The encoder under a new head."""
-    return ImageClassifier(encoder, labels, dropout)
-
-
-def records(
-    examples: LabelledImages, predictions: Sequence[Prediction]
-) -> Iterator[dict[str, Any]]:
-    """Lines of a predictions file: ``image``, its path, and the answer.
-
-    Where the right class is known it is ``label``, and what was predicted is ``prediction``.
-    """
-    for place, prediction in enumerate(predictions):
-        image = {"image": str(examples.files[place])}
-        if examples.labels is None:
-            yield {**image, **prediction}
-            continue
-        yield {
-            **image,
-            "label": as_named(examples.labels[place], prediction),
-            "prediction": prediction["label"],
-            "probabilities": prediction["probabilities"],
-        }
+    def _loss(self, scores: Tensor, batch: LabelledImageBatch) -> Losses:
+        return cross_entropy_loss("classification", scores, batch.labels)

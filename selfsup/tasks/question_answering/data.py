@@ -1,4 +1,7 @@
-"""Questions about contexts, in whatever form they came.
+"""Questions about contexts, and how to read them from files in SQuAD's form (1.1 and 2.0).
+
+A file holds ``{"data": [{"paragraphs": [{"context": …, "qas": [{"id": …, "question": …, "answers":
+[{"text": …, "answer_start": …}], "is_impossible": …}]}]}]}``. ``answer_start`` counts characters.
 
 Shapes: N questions, C different contexts.
 """
@@ -13,15 +16,15 @@ import numpy as np
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
-from selfsup.tasks.notes import Mistake, noting
+from selfsup.tasks.notes import DataError, collect_errors
 
 
 class Answer(NamedTuple):
     """A part of a context.
 
     Attributes:
-        text: what stands there, character by character.
-        start: its first character's place in the context, from 0.
+        text: exactly as in the context.
+        start: the index of its first character in the context.
     """
 
     text: str
@@ -37,12 +40,12 @@ class Questions:
         ids: the questions' ids, all different.
         questions: the questions.
         contexts: C different contexts.
-        context_of: which context each question is about, int64 [N].
-        answers: what each question may be answered with, as the file lists it; nothing where the
-            context holds no answer. None where only questions were read.
+        context_of: the index of each question's context, int64 [N].
+        answers: the accepted answers of each question, as the file lists them; empty if the context
+            holds no answer. None if only questions were read.
         may_be_unanswerable: whether some questions have no answer, as in SQuAD 2.0, or the file
             says that it is of that form.
-        notes: what the user should know of how the file was read, a sentence each.
+        notes: sentences for the user on how the file was read.
     """
 
     source: str
@@ -66,7 +69,7 @@ class Questions:
         return self.contexts + self.questions
 
     def without_empty(self) -> "Questions":
-        """The same without questions that say nothing, or about nothing: they teach nothing."""
+        """A copy without questions whose text or context is empty."""
         has_text = np.asarray([bool(context.strip()) for context in self.contexts])
         asked = np.asarray([bool(question.strip()) for question in self.questions])
         kept = np.flatnonzero(asked & has_text[self.context_of])
@@ -90,7 +93,7 @@ class Questions:
 
 
 def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:
-    """Questions that stand in no file, each with its context; their ids are their numbers."""
+    """Questions without a file, each with its context; their ids are their numbers."""
     different = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
     return Questions(
         "",
@@ -103,25 +106,18 @@ def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Q
     )
 
 
-# Questions about contexts, read from files in SQuAD's form (1.1 and 2.0).
-#
-# ``{"data": [{"paragraphs": [{"context": …, "qas": [{"id": …, "question": …, "answers": [{"text":
-# …,
-# "answer_start": …}], "is_impossible": …}]}]}]}``. An answer's place is counted in characters.
-
-
 def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = None) -> Questions:
     """Read a whole file, also compressed.
 
     Args:
         file: a path or URL.
-        labelled: read the answers, and hold each against its place in the context.
-        mistakes: where to note what is wrong with questions and answers, which are then left out;
-            None to raise it.
+        labelled: whether to read the answers, and check each against its context.
+        mistakes: collects the errors of questions and answers, which are then left out; None to
+            raise them.
 
     Raises:
         UserError: the file cannot be read or is not in this form, two questions share an id, or an
-            answer is not what stands at its place. The message names the question's id.
+            answer is not at its position. The message names the question's id.
     """
     whole = _read_json(file)
     if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
@@ -132,11 +128,11 @@ def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = 
     context_of: list[int] = []
     answers: list[tuple[Answer, ...]] = []
     for context, question, where in _questions(whole, file):
-        with noting(mistakes):
+        with collect_errors(mistakes):
             name = _id(question, where)
             where = f"{file}, question {name}"
             if name in ids:
-                raise Mistake(
+                raise DataError(
                     "questions with the id of another one",
                     f"{where}: two questions have this id: give each its own",
                 )
@@ -206,7 +202,7 @@ def _read_json(file: str) -> Any:
 
 
 def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every question with its context, and where it stands: ``file, data[0].paragraphs[2]…``."""
+    """Every question with its context and its path: ``file, data[0].paragraphs[2]…``."""
     for article_number, article in enumerate(whole["data"]):
         place = f"{file}, data[{article_number}]"
         for number, paragraph in enumerate(_list(article, "paragraphs", place)):
@@ -231,7 +227,9 @@ def _list(parent: Any, name: str, where: str) -> list[Any]:
 def _id(question: Any, where: str) -> str:
     name = question.get("id") if isinstance(question, dict) else None
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise Mistake("questions without an id", f'{where}: the question has no "id": give it one')
+        raise DataError(
+            "questions without an id", f'{where}: the question has no "id": give it one'
+        )
     return _whole(str(name), "id", where)
 
 
@@ -255,25 +253,25 @@ def _whole(text: str, name: str, where: str) -> str:
 def _answers(
     question: dict[str, Any], context: str, where: str, mistakes: list[UserError] | None
 ) -> tuple[Answer, ...] | None:
-    """The answers that are right; None if there are some, but none is right."""
+    """The valid answers; None if answers are listed but none is valid."""
     listed = _one_by_one(question.get("answers", []))
     if not isinstance(listed, list):
         raise UserError(f'{where}: "answers" is no list: write [] where there is none')
     impossible = question.get("is_impossible", False)
     if impossible is True and listed:
-        raise Mistake(
+        raise DataError(
             "questions said to be impossible, with answers",
             f'{where}: "is_impossible", but has answers: take one of the two out',
         )
     if impossible is not True and not listed:
-        raise Mistake(
+        raise DataError(
             "questions without answers that are not said to be impossible",
             f'{where}: has no answers: add one, or set "is_impossible" to true where the context '
             "has none",
         )
     answers = []
     for entry in listed:
-        with noting(mistakes):
+        with collect_errors(mistakes):
             answers.append(_answer(entry, context, where))
     return tuple(answers) if answers or not listed else None
 
@@ -294,14 +292,14 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
     text = entry.get("text") if isinstance(entry, dict) else None
     start = entry.get("answer_start") if isinstance(entry, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise Mistake(
+        raise DataError(
             "answers without text",
             f'{where}: an answer has no "text": add it, or take the answer out',
         )
     if isinstance(start, float) and start.is_integer():
         start = int(start)
     if not isinstance(start, int) or isinstance(start, bool):
-        raise Mistake(
+        raise DataError(
             "answers without a place",
             f'{where}: the answer {_shown(text)} has no "answer_start" that is a whole '
             "number: add it",
@@ -310,7 +308,7 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
         return Answer(text, start)
     found = context.find(text)
     mend = f"it first stands at {found}" if found >= 0 else "the context does not hold it at all"
-    raise Mistake(
+    raise DataError(
         "answers that do not stand at their place",
         f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
         f"{mend}; mend answer_start or text",

@@ -1,11 +1,11 @@
-"""Scores of tokens → answers: the best parts of each context, and whether there is one (BERT §4.3).
+"""Scores of tokens → the best spans of each context, and whether there is an answer (BERT §4.3).
 
-A part's score is its first token's score as a start plus its last token's score as an end. In
-overlapping windows it is scored where it has the most context on its poorer side. The score of no
-answer is that of ``[CLS]`` as start and end, the least over a question's windows. Probabilities are
-a softmax over all parts that a question may be answered with, from all its windows together.
+A span's score is its first token's score as a start plus its last token's score as an end. A span
+in several overlapping windows is scored in the one where its smaller margin of context is largest.
+The score of no answer is that of ``[CLS]`` as start and end, the lowest over a question's windows.
+Probabilities are a softmax over all spans of a question, from all its windows together.
 
-Shapes: N questions, W windows, T tokens laid end to end, R tokens of contexts among them, J tokens
+Shapes: N questions, W windows, T tokens of all windows, R tokens of contexts among them, J tokens
 of the longest answer, S answers wanted for each question.
 """
 
@@ -16,19 +16,20 @@ import numpy as np
 from selfsup.shards.folder import concatenated_ranges
 from selfsup.tasks.question_answering.windows import AnswerWindows
 
-# Farther than any token, for windows that have no neighbour.
+# Larger than any distance between tokens, for windows without a neighbour.
 _NOWHERE = 1 << 40
 
 
 @dataclass(frozen=True)
 class BestSpans:
-    """The S best parts of each question's context, best first.
+    """The S best spans of each question's context, best first.
 
     Attributes:
-        scores: float64 [N, S], start plus end; -inf where there are fewer parts.
-        tokens: int64 [N, S, 2], first and last token among those of all contexts; 0 likewise.
+        scores: float64 [N, S], start plus end; -inf where there are fewer spans.
+        tokens: int64 [N, S, 2], first and last token among those of all contexts; 0 where there
+            are fewer spans.
         null_scores: float64 [N], the score of no answer.
-        log_totals: float64 [N], log of the summed exp(score) of all parts; -inf where none is.
+        log_totals: float64 [N], log of the summed exp(score) of all spans; -inf if there are none.
     """
 
     scores: np.ndarray
@@ -38,14 +39,14 @@ class BestSpans:
 
     @property
     def margins(self) -> np.ndarray:
-        """By how much the best part beats no answer, float64 [N]."""
+        """The score of the best span minus that of no answer, float64 [N]."""
         return self.scores[:, 0] - self.null_scores
 
 
 def best_spans(
     scores: np.ndarray, windows: AnswerWindows, max_answer_length: int, count: int
 ) -> BestSpans:
-    """Find the best parts of every question's context.
+    """Find the best spans of every question's context.
 
     Args:
         scores: float [T, 2], of each token as a start and as an end.
@@ -73,7 +74,7 @@ def best_spans(
     bounds = np.cumsum(sizes) - sizes
 
     parts = _Parts.of(scores, windows)
-    best = np.full(len(parts.tokens), -np.inf)  # of the parts that begin at each token
+    best = np.full(len(parts.tokens), -np.inf)  # of the spans that begin at each token
     log_total = best.copy()
     for further in range(min(max_answer_length, len(best))):
         begun, part_scores = slice(0, len(best) - further), parts.all_scores(further)
@@ -81,7 +82,7 @@ def best_spans(
         log_total[begun] = np.logaddexp(log_total[begun], part_scores)
     found.log_totals[asked] = np.logaddexp.reduceat(log_total, bounds)
 
-    # The S best parts begin at the S tokens at which the best parts begin.
+    # The S best spans begin at the S tokens with the best spans that begin there.
     begins = _best_rows(best, bounds, sizes, count)
     table = np.stack([parts.scores(begins, further) for further in range(max_answer_length)], -1)
     table[begins < 0] = -np.inf
@@ -97,13 +98,13 @@ def best_spans(
 
 @dataclass(frozen=True)
 class _Parts:
-    """All parts of the contexts, by their first token and by how many tokens further they end.
+    """All spans of the contexts, by their first token and by how many tokens further they end.
 
     Attributes:
         starts, ends: float64 [R], each token's score as a start and as an end.
         tokens: int64 [R], its number among those of all contexts.
-        nearest, farthest: int64 [R], by how many tokens further a part that begins there may end
-            for this to be its window of most context.
+        nearest, farthest: int64 [R], the range of how many tokens further a span that begins here
+            may end so that it is scored in this window.
     """
 
     starts: np.ndarray
@@ -114,7 +115,7 @@ class _Parts:
 
     @classmethod
     def of(cls, scores: np.ndarray, windows: AnswerWindows) -> "_Parts":
-        first_rows = np.cumsum(windows.lengths) - windows.lengths + windows.context_places
+        first_rows = np.cumsum(windows.lengths) - windows.lengths + windows.context_positions
         sizes, first = windows.context_lengths, windows.first_tokens
         rows = concatenated_ranges(first_rows, sizes)
         tokens = concatenated_ranges(first, sizes)
@@ -131,24 +132,24 @@ class _Parts:
         return cls(scores[rows, 0], scores[rows, 1], tokens, nearest, farthest)
 
     def all_scores(self, further: int) -> np.ndarray:
-        """Of the parts that end so much further than they begin, float64 [R - further].
+        """Of the spans that end ``further`` tokens after they begin, float64 [R - further].
 
-        -inf where such a part leaves the window, or is scored in another.
+        -inf where such a span leaves the window, or is scored in another.
         """
         begun = slice(0, len(self.tokens) - further)
         scores = self.starts[begun] + self.ends[further:]
         scores[(self.nearest[begun] > further) | (self.farthest[begun] < further)] = -np.inf
         return scores
 
-    def scores(self, places: np.ndarray, further: int) -> np.ndarray:
-        """The same of the parts that begin at some of the R tokens."""
-        allowed = (self.nearest[places] <= further) & (further <= self.farthest[places])
-        ends = self.ends[np.minimum(places + further, len(self.ends) - 1)]
-        return np.where(allowed, self.starts[places] + ends, -np.inf)
+    def scores(self, begins: np.ndarray, further: int) -> np.ndarray:
+        """The same for the spans that begin at some of the R tokens."""
+        allowed = (self.nearest[begins] <= further) & (further <= self.farthest[begins])
+        ends = self.ends[np.minimum(begins + further, len(self.ends) - 1)]
+        return np.where(allowed, self.starts[begins] + ends, -np.inf)
 
 
 def _best_rows(best: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Places of the ``count`` best of each range; of a shorter one all, then -1. int64 [N, S]."""
+    """Indices of the ``count`` best of each range, padded with -1, int64 [N, S]."""
     chosen = np.empty((len(bounds), count), np.int64)
     for place, (begin, size) in enumerate(zip(bounds.tolist(), sizes.tolist(), strict=True)):
         part = best[begin : begin + size]
@@ -163,11 +164,11 @@ def _best_rows(best: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, count: i
 
 
 def is_answered(found: BestSpans, null_threshold: float | None) -> np.ndarray:
-    """Whether the best part is better than no answer by more than the threshold, bool [N].
+    """Whether the best span scores above no answer by more than the threshold, bool [N].
 
     Args:
-        found: parts and the score of no answer.
-        null_threshold: BERT's τ. None: always, where there is any part.
+        found: spans and the score of no answer.
+        null_threshold: BERT's τ. None: always, if there is a span.
     """
     threshold = -np.inf if null_threshold is None else null_threshold
     best = found.scores[:, 0]
@@ -180,9 +181,9 @@ def fit_null_threshold(
     """The threshold that gives the highest mean F1 over N questions.
 
     Args:
-        margins: by how much the best part beats no answer, float [N].
-        answered_f1: F1 of each question if its best part is the answer, float [N].
-        has_answer: bool [N]; no answer is right where there is none.
+        margins: the score of the best span minus that of no answer, float [N].
+        answered_f1: F1 of each question if its best span is the answer, float [N].
+        has_answer: bool [N]; where it is false, no answer is right.
 
     Returns:
         a number halfway between two margins, or one beyond the last of them.
@@ -190,8 +191,10 @@ def fit_null_threshold(
     order = np.argsort(-margins, kind="stable")
     margins = margins[order]
     gain = answered_f1[order] - ~has_answer[order]
-    totals = np.concatenate([[0.0], np.cumsum(gain)])  # [N + 1], with the first so many answered
-    # Equal margins cannot be told apart.
+    totals = np.concatenate(
+        [[0.0], np.cumsum(gain)]
+    )  # [N + 1], if that many of the first are answered
+    # A threshold cannot separate equal margins.
     totals[1:-1][margins[1:] == margins[:-1]] = -np.inf
     finite = int(np.isfinite(margins).sum())
     answered = int(np.argmax(totals[: finite + 1]))

@@ -1,6 +1,6 @@
 """The model of question answering: each token's scores as an answer's start and end (BERT §4.2).
 
-Shapes: B windows in a batch, T tokens in all, L length of the longest window, D width.
+Shapes: B windows in a batch, W in all, T tokens in all, L length of the longest window, D width.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,14 @@ from selfsup.encoder.attention import pad
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.tasks.base import Losses
-from selfsup.tasks.batches import FeatureBatch
-from selfsup.tasks.classification.encoding import IGNORE_INDEX
+from selfsup.tasks.batches import HeadOnFeatures
 from selfsup.tasks.classification.model import ScoreLayer
 from selfsup.tasks.question_answering.windows import AnswerBatch
-
-HEAD_NAMES: NameTable = {"qa_outputs": ("qa_outputs",)}
+from selfsup.tasks.text_windows import IGNORE_INDEX
 
 
 class SpanModel(nn.Module):
-    """An encoder and a linear layer over every token. There is no dropout before the layer."""
+    """An encoder and a linear layer over every token, without dropout before the layer."""
 
     def __init__(self, encoder: BertEncoder) -> None:
         super().__init__()
@@ -38,38 +36,22 @@ class SpanModel(nn.Module):
         return self.qa_outputs(self.features(batch))
 
     def features(self, batch: AnswerBatch) -> Tensor:
-        """What the encoder makes of each token, [T, D]."""
+        """The encoder's output for each token, [T, D]."""
         return self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
-    def on_features(self, features: Tensor | None = None) -> "SpansOnFeatures":
-        """What stands over the features, sharing this model's parameters."""
-        return SpansOnFeatures(self)
+    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
+        """The linear layer alone, sharing this model's parameters."""
+        return HeadOnFeatures(self.qa_outputs, span_loss)
 
     def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters as they are."""
         return self.named_parameters()
 
 
-class SpansOnFeatures(nn.Module):
-    """The linear layer alone, over features computed beforehand."""
-
-    def __init__(self, model: SpanModel) -> None:
-        super().__init__()
-        self.qa_outputs = model.qa_outputs
-
-    def forward(self, batch: FeatureBatch) -> Losses:
-        """As ``SpanModel.forward``."""
-        return span_loss(self.scores(batch), batch.batch)
-
-    def scores(self, batch: FeatureBatch) -> Tensor:
-        """As ``SpanModel.scores``."""
-        return self.qa_outputs(batch.features)
-
-
 def span_loss(scores: Tensor, batch: AnswerBatch) -> Losses:
-    """The mean of two cross-entropies over the tokens of each window: of the start, of the end.
+    """The mean of two cross-entropies over the tokens of each window: of the start and of the end.
 
-    Windows whose answer is unknown are left out.
+    Windows with an unknown answer are left out.
 
     Args:
         scores: [T, 2].
@@ -88,17 +70,17 @@ def span_loss(scores: Tensor, batch: AnswerBatch) -> Losses:
 
 
 def parameter_names() -> NameTable:
-    """What Hugging Face calls a ``SpanModel``'s parameters; it has no pooler."""
-    names = {**encoder_names("encoder."), **HEAD_NAMES}
+    """Hugging Face's names for a ``SpanModel``'s parameters; it has no pooler."""
+    names = {**encoder_names("encoder."), "qa_outputs": ("qa_outputs",)}
     return {ours: theirs for ours, theirs in names.items() if ours != "encoder.pooler"}
 
 
 def mean_loss(scores: Tensor, lengths: Tensor, labels: Tensor) -> float:
-    """The loss over many windows, from scores computed before.
+    """The loss of many windows, from their scores.
 
     Args:
-        scores: float [T, 2], of all windows laid end to end.
-        lengths: int64 [W], tokens in each window.
+        scores: float [T, 2], of all windows, concatenated.
+        lengths: int64 [W], tokens of each window.
         labels: int64 [W, 2].
     """
     scores = scores.double()

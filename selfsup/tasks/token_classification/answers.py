@@ -1,52 +1,38 @@
-"""What the user should know of tagged sentences before a model learns from them."""
+"""Scores → tags and entities, and how good these are.
+
+Shapes: N sentences, R words in all of them (rows), C tags.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from selfsup.tasks.base import Prediction
 from selfsup.tasks.classification.metrics import softmax
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.notes import contradiction_notes, key_of, overlap_notes, repetition_notes, shown
-from selfsup.tasks.token_classification.metrics import Entity, find_entities
+from selfsup.tasks.notes import key_of
+from selfsup.tasks.token_classification.metrics import (
+    Entity,
+    confusion_of_kinds,
+    entity_metrics,
+    find_entities,
+    metrics_by_kind,
+)
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, read_tags
 from selfsup.tasks.token_classification.windows import EncodedSentences
 
-# A type with fewer entities is hardly learnt.
-_FEWEST_ENTITIES = 8
-
-
-def reading_notes(train: TaggedTexts, validation: TaggedTexts, labels: Labels) -> list[str]:
-    """Types with few entities or none, repeated sentences, sentences in both files."""
-    learnt, measured = count_entities(train), count_entities(validation)
-    kinds = kinds_of(labels)
-    notes = []
-    rare = [f'"{kind}" ({learnt[kind]})' for kind in kinds if learnt[kind] < _FEWEST_ENTITIES]
-    if rare:
-        notes.append(
-            f"{train.source}: types with fewer than {_FEWEST_ENTITIES} entities: {shown(rare)}"
-        )
-    absent = [f'"{kind}"' for kind in kinds if not measured[kind]]
-    if absent:
-        notes.append(f"{validation.source}: no entity of the type {shown(absent)}")
-    keys = [keys_of(part) for part in (train, validation)]
-    lines = [[sentence.line for sentence in part.sentences] for part in (train, validation)]
-    for part, of_part, its_lines in zip((train, validation), keys, lines, strict=True):
-        tags = [tuple(sentence.tags or ()) for sentence in part.sentences]
-        notes += repetition_notes(part.source, of_part, its_lines)
-        notes += contradiction_notes(part.source, of_part, tags, its_lines)
-    return notes + overlap_notes(train.source, keys[0], validation.source, keys[1], lines[1])
-
 
 def keys_of(examples: TaggedTexts) -> list[tuple[str, ...]]:
-    """What tells each sentence from others."""
+    """The key of each sentence: equal for sentences of the same words."""
     return [key_of(*sentence.words) for sentence in examples.sentences]
 
 
 def count_entities(examples: TaggedTexts) -> Counter[str]:
-    """How many entities there are of each type, by whatever scheme."""
+    """How many entities there are of each type, whatever the tagging scheme."""
     names = sorted({tag for sentence in examples.sentences for tag in sentence.tags or ()})
     readings = dict(zip(names, read_tags(names), strict=True))
     return Counter(
@@ -54,11 +40,6 @@ def count_entities(examples: TaggedTexts) -> Counter[str]:
         for sentence in examples.sentences
         for entity in find_entities(readings[tag] for tag in sentence.tags or ())
     )
-
-
-# Scores of token classification to tags and entities.
-#
-# Shapes: N sentences, R words in all of them (rows), C tags.
 
 
 def entities_of(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> list[list[Entity]]:
@@ -73,12 +54,12 @@ def entities_of(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> 
 def decode(
     scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
 ) -> list[Prediction]:
-    """Scores, float [R, C], to answers.
+    """Turn scores, float [R, C], into answers.
 
     Returns:
         for each sentence ``{"entities": [{"text", "label", "start", "end", "probability"}],
-        "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` are places in the sentence's
-        text in characters; an entity's probability is the mean of those of its tags.
+        "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` count characters of the
+        sentence's text; an entity's probability is the mean over its tags.
     """
     best = scores.argmax(axis=1)
     of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
@@ -101,7 +82,7 @@ def decode(
 def records(examples: TaggedTexts, predictions: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
     """Lines of a predictions file, in the order of the examples.
 
-    Where the right tags are known they are ``tags``, and what was predicted is ``prediction``.
+    With known tags, the line has them as ``tags``, and the predicted ones as ``prediction``.
     """
     for sentence, prediction in zip(examples.sentences, predictions, strict=True):
         record = {"text": sentence.text, **prediction}
@@ -110,16 +91,50 @@ def records(examples: TaggedTexts, predictions: Sequence[Prediction]) -> Iterato
         yield record
 
 
-def tally(predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:
-    """How many entities of each type were found."""
+def count_predictions(predictions: Sequence[Prediction], labels: Labels) -> dict[str, Any]:
+    """How many entities of each type were predicted."""
     counts = Counter(
         entity["label"] for prediction in predictions for entity in prediction["entities"]
     )
     return {"entities": {kind: counts[kind] for kind in kinds_of(labels)}}
 
 
+def measure(scores: np.ndarray, encoded: EncodedSentences, labels: Labels) -> dict[str, float]:
+    """The metrics of scores, float [R, C].
+
+    ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts BIO and BIOES;
+    ``accuracy`` is of words; ``loss`` is the mean cross-entropy of words in nats.
+    """
+    true, best = encoded.windows.labels, scores.argmax(axis=1)
+    found = entity_metrics(entities_of(true, encoded, labels), entities_of(best, encoded, labels))
+    loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(true))
+    return {
+        "f1": found["f1"],
+        "precision": found["precision"],
+        "recall": found["recall"],
+        "accuracy": float((best == true).mean()),
+        "loss": float(loss),
+    }
+
+
+def details(scores: np.ndarray, encoded: EncodedSentences, labels: Labels) -> dict[str, Any]:
+    """Each type's precision, recall and F1, and the confusion of the types.
+
+    Returns:
+        ``classes``: a list of ``{"label", "precision", "recall", "f1", "examples"}``;
+        ``confusion``: ``{"labels", "matrix"}``, true types in rows, predicted ones in columns; see
+        ``confusion_of_kinds``.
+    """
+    truth = entities_of(encoded.windows.labels, encoded, labels)
+    predicted = entities_of(scores.argmax(axis=1), encoded, labels)
+    return {
+        "confusion": confusion_of_kinds(truth, predicted, kinds_of(labels)),
+        "classes": metrics_by_kind(truth, predicted),
+    }
+
+
 def kinds_of(labels: Labels) -> list[str]:
-    """The types of entities that the tags tell, in the order of the alphabet."""
+    """The types of entities among the tags, in alphabetical order."""
     return sorted({tag.kind for tag in read_tags(labels.names) if tag.prefix != "O"})
 
 

@@ -1,4 +1,7 @@
-"""Read CoNLL columns: a word a line, its tag in the last column, a blank line after a sentence."""
+"""Read tagged sentences from a file of CoNLL columns, of rows, or of running text.
+
+CoNLL columns: a word a line, its tag in the last column, a blank line after a sentence.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,10 +11,9 @@ from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
-from selfsup.tasks.notes import Mistake, noting
+from selfsup.tasks.notes import DataError, collect_errors
 from selfsup.tasks.tables import Columns, read_rows
-from selfsup.tasks.text_windows import words_of_text
-from selfsup.tasks.token_classification.rows import read_tagged_rows
+from selfsup.tasks.token_classification.rows import read_tagged_rows, words_of_text
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, scheme_notes
 
 _DOCUMENT_BORDER = "-DOCSTART-"
@@ -55,7 +57,7 @@ def read_conll(
     Args:
         file: a path or URL.
         labelled: whether tags are wanted; without them one column is enough.
-        mistakes: where to note what is wrong with lines, which are then left out; None to raise it.
+        mistakes: collects the errors of lines, which are then left out; None to raise them.
 
     Raises:
         UserError: there is no sentence in it, or a line has other columns than it should.
@@ -71,7 +73,7 @@ def read_conll(
             continue
         if not rows and _is_comment(line, width):
             continue
-        with noting(mistakes):
+        with collect_errors(mistakes):
             _check(f"{file}, line {number}", columns, width, labelled)
             width = len(columns)
             rows.append((number, columns))
@@ -111,24 +113,24 @@ def _is_comment(line: str, width: int | None = None) -> bool:
 
 def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:
     if labelled and len(columns) == 1:
-        raise Mistake(
+        raise DataError(
             "lines of one column",
             f"{where}: one column, {_shown(columns[0])}, where a word and its tag should stand: "
             "add the tag",
         )
     if width is not None and len(columns) != width:
-        raise Mistake(
+        raise DataError(
             "lines with more or fewer columns than those before",
             f"{where}: {len(columns)} columns where the lines before have {width}: "
             "give every word the same columns",
         )
     if not columns[0]:
-        raise Mistake(
+        raise DataError(
             "lines without a word",
             f"{where}: no word in the first column: add it, or make the line blank",
         )
     if labelled and not columns[-1]:
-        raise Mistake("lines without a tag", f"{where}: no tag in the last column: add it")
+        raise DataError("lines without a tag", f"{where}: no tag in the last column: add it")
 
 
 def _shown(word: str) -> str:
@@ -136,7 +138,7 @@ def _shown(word: str) -> str:
 
 
 def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedText]:
-    """The sentence that the rows make; none of no rows."""
+    """The sentence of the rows, or nothing if there are no rows."""
     if not rows:
         return []
     lines = [number for number, _ in rows]
@@ -145,13 +147,10 @@ def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedT
     return [TaggedText.from_words(lines[0], words, tags, lines)]
 
 
-# Read sentences for token classification: from columns, from rows, or from running text.
-
-
 # Files of rows with named fields; any other holds lines.
 ROWS = (".jsonl", ".ndjson", ".parquet")
 _NOT_ONLY_COLUMNS = (".txt", ".csv", ".tsv")
-# How many lines a file of text is judged by.
+# How many lines decide whether a text file holds columns.
 _LOOKED_AT = 50
 
 
@@ -198,7 +197,7 @@ def _refuse_names(file: str, columns: Columns) -> None:
 
 
 def of_text(text: str, line: int) -> TaggedText:
-    """A text without tags, its words found."""
+    """A text without tags, split into words."""
     words = words_of_text(text)
     return TaggedText(line, text, words, None, [line] * len(words))
 

@@ -1,19 +1,26 @@
 """Read tagged sentences from the rows of a table: words with their tags, or a text with spans."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tokenizers import PreTokenizedString
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
 from selfsup.errors import UserError
-from selfsup.tasks.notes import noting
+from selfsup.tasks.notes import collect_errors
 from selfsup.tasks.tables import TEXT_NAMES, Columns, Row, column_names
-from selfsup.tasks.text_windows import words_of_text
 from selfsup.tasks.token_classification.tag_scheme import TaggedText
 
-# The names that public data give their fields, most telling first.
+# The field names of public data, the most specific first.
 WORDS_NAMES = ("tokens", "words", "token", *TEXT_NAMES)
 TAGS_NAMES = ("tags", "ner_tags", "labels", "ner", "entities", "spans", "label", "pos_tags")
 _KIND_NAMES = ("label", "type", "entity_group")
+
+# Case and accents stay, since they do not move the borders of words.
+_CLEANING = BertNormalizer(lowercase=False, strip_accents=False)
+_SPLITTING = BertPreTokenizer()
 
 
 class Span(NamedTuple):
@@ -32,17 +39,17 @@ def read_tagged_rows(
     labelled: bool,
     mistakes: list[UserError] | None = None,
 ) -> tuple[list[TaggedText], list[str]]:
-    """Turn rows into sentences, and say in a sentence each what the user should know of it.
+    """Turn rows into sentences, and make notes for the user.
 
     A row is ``{"tokens": […], "tags": […]}``, or ``{"text": "…", "entities": [{"start": 0, "end":
-    6, "label": "PER"}, …]}`` with places in characters; an entity may also be ``[0, 6, "PER"]``.
+    6, "label": "PER"}, …]}`` counted in characters; an entity may also be ``[0, 6, "PER"]``.
 
     Args:
-        rows: with numbers for messages.
+        rows: of the file.
         source: the file.
         asked: the fields that the user named.
         labelled: whether tags are wanted.
-        mistakes: where to note what is wrong with rows, which are then left out; None to raise it.
+        mistakes: collects the errors of rows, which are then left out; None to raise them.
 
     Raises:
         UserError: a field is missing or cannot be guessed, or does not hold what it should.
@@ -54,7 +61,7 @@ def read_tagged_rows(
         tags_field = _field(rows, source, asked.label, names, "the tags", "label")
     sentences, widened = [], []
     for row in rows:
-        with noting(mistakes):
+        with collect_errors(mistakes):
             sentence, whole = _sentence(row, source, words_field, tags_field)
             sentences.append(sentence)
             widened += [] if whole else [row.line]
@@ -68,6 +75,21 @@ def read_tagged_rows(
             f"(the first in line {widened[0]}); the whole word is taken"
         )
     return sentences, notes
+
+
+def words_of_text(text: str) -> Sequence[tuple[int, int]]:
+    """Each word's first character and the one after its last, as BERT's tokenizer splits words.
+
+    Words end at white space; punctuation marks and CJK ideographs are words of their own.
+    """
+    pieces = PreTokenizedString(text)
+    pieces.normalize(_CLEANING.normalize)
+    _SPLITTING.pre_tokenize(pieces)
+    return [
+        span
+        for word, span, _ in pieces.get_splits(offset_referential="original", offset_type="char")
+        if word
+    ]
 
 
 def holds_tags(rows: Iterable[Row]) -> bool:
@@ -126,7 +148,7 @@ def _field(
 
 
 def _texts(value: Any, where: str, what: str) -> list[str]:
-    """A list of texts; numbers stand for themselves, as in a list of words that holds a year."""
+    """A list of texts; numbers become texts, such as a year in a list of words."""
     if not isinstance(value, list):
         raise UserError(f"{where} holds no list of {what}: write it as a list")
     for entry in value:
@@ -143,7 +165,7 @@ def _check_lengths(words: list[str], tags: list[str], where: str) -> None:
 
 
 def _spans(value: Any, text: str, where: str) -> list[Span]:
-    """The entities of a text by their beginnings.
+    """The entities of a text, in order of their start.
 
     Raises:
         UserError: one is not a span, lies outside of the text, or overlaps with another.

@@ -1,4 +1,16 @@
-"""A sentence as token classification knows it: a text, its words' places in it, their tags."""
+"""Tagged sentences, and the tagging scheme that marks where entities begin and end.
+
+A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
+
+| scheme | one word | several words |
+|---|---|---|
+| BIO (IOB2) | B | B I I |
+| IOB1 | I | I I I; B I I directly after an entity of the same type |
+| BIOES | S | B I E |
+| BILOU | U | B I L |
+| BMES | S | B M E |
+| plain | X | X X X: neighbours with the same tag are one entity |
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +24,11 @@ class TaggedText:
     """A sentence, or any text that is tagged on its own.
 
     Attributes:
-        line: where it begins in its file.
-        text: as it was written, or its words with a space between where only words are known.
+        line: the line where it begins in its file.
+        text: as in the file, or its words joined by spaces if the file has only words.
         spans: the first character of each word in ``text``, and the one after its last.
         tags: of each word, or None where they are unknown.
-        word_lines: where each word's tag stands in the file.
+        word_lines: the line of each word's tag in the file.
     """
 
     line: int
@@ -27,14 +39,14 @@ class TaggedText:
 
     @property
     def words(self) -> list[str]:
-        """The words as they stand in the text."""
+        """The words as written in the text."""
         return [self.text[start:end] for start, end in self.spans]
 
     @classmethod
     def from_words(
         cls, line: int, words: Sequence[str], tags: Sequence[str] | None, lines: Sequence[int]
     ) -> "TaggedText":
-        """Words of which it is not known what stood between them: take a space for it.
+        """Join words by spaces.
 
         Args:
             line: where the sentence begins.
@@ -55,7 +67,7 @@ class TaggedTexts:
     Attributes:
         source: the file.
         sentences: all with tags, or all without.
-        notes: what the user should know of how the file was read, a sentence each.
+        notes: sentences for the user on how the file was read.
     """
 
     source: str
@@ -71,7 +83,7 @@ class TaggedTexts:
         return [sentence.text for sentence in self.sentences]
 
     def without_empty(self) -> "TaggedTexts":
-        """The same without sentences of no words, from which nothing can be learnt."""
+        """A copy without sentences that have no words."""
         kept = [sentence for sentence in self.sentences if sentence.spans]
         if len(kept) == len(self):
             return self
@@ -83,21 +95,7 @@ class TaggedTexts:
         return replace(self, sentences=kept, notes=(*self.notes, note))
 
 
-# How tags mark where entities begin and end: the scheme of a file, and where it is broken.
-#
-# A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
-#
-# | scheme | one word | several words |
-# |---|---|---|
-# | BIO (IOB2) | B | B I I |
-# | IOB1 | I | I I I; B I I directly after an entity of the same type |
-# | BIOES | S | B I E |
-# | BILOU | U | B I L |
-# | BMES | S | B M E |
-# | plain | X | X X X: neighbours with the same tag are one entity |
-
-
-# The prefixes that stand for others: all tags are read as BIOES.
+# Each prefix as a prefix of BIOES: all tags are read as BIOES.
 _MEANING = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
 _PREFIXES = {
     "BIO": "BI",
@@ -113,7 +111,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Breach:
-    """A tag that cannot stand where it stands.
+    """A tag that the scheme does not allow at its position.
 
     Attributes:
         line: of its word.
@@ -125,7 +123,7 @@ class Breach:
 
 
 def read_tags(names: Sequence[str]) -> tuple[Tag, ...]:
-    """Take the tags that a model knows apart; those without a prefix are plain."""
+    """Split a model's tags into prefix and type; tags without a prefix are plain."""
     alone = _are_prefixes_alone(names)
     return tuple(_tag(name, alone) for name in names)
 
@@ -172,7 +170,7 @@ def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
 
 
 def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
-    """The tags that the scheme does not allow where they stand, in order."""
+    """The tags that the scheme does not allow at their positions, in order."""
     if scheme == "plain":
         return []
     breaches = []
@@ -192,7 +190,7 @@ def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
 
 
 def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
-    """What the user should know of a file's tags, a sentence each.
+    """Sentences for the user on a file's tags.
 
     Raises:
         UserError: see ``find_scheme``.
@@ -218,7 +216,7 @@ def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
 def complete_tags(tags: Iterable[str], scheme: str) -> tuple[str, ...]:
     """All tags that the scheme has for the types that occur: O first, then type by type.
 
-    A type of which training shows single words only can thus be told in several words later on.
+    So a type that has only single words in training can have several words in prediction.
     """
     names = set(tags)
     if scheme == "plain":

@@ -1,212 +1,198 @@
-"""Token classification: each word has one tag, and tags make entities (BERT §5.3).
+"""Token classification: each word has one tag, and tags form entities (BERT §5.3).
 
-Shapes: N sentences, R words in all of them (rows), C tags.
+Shapes: T tokens of a batch, R words (rows), D width, C tags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
-from selfsup.tasks import text_encoder as text_family
-from selfsup.tasks.base import Reading
-from selfsup.tasks.labels import Kind, Labels, unknown
-from selfsup.tasks.text_encoder import TextPreparation
-from selfsup.tasks.token_classification.answers import (
-    decode,
-    entities_of,
-    kinds_of,
-    reading_notes,
-    records,
-    tally,
-)
+from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
+from selfsup.tasks.batches import HeadOnFeatures
+from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
+from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
+from selfsup.tasks.labels import LabelKind, Labels, unknown_label
+from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
+from selfsup.tasks.token_classification import answers
 from selfsup.tasks.token_classification.files import of_text, read_tagged_file
-from selfsup.tasks.token_classification.metrics import (
-    confusion_of_kinds,
-    entity_metrics,
-    metrics_by_kind,
+from selfsup.tasks.token_classification.tag_scheme import (
+    TaggedTexts,
+    complete_tags,
+    entities_in_a_pipeline,
+    find_scheme,
 )
-from selfsup.tasks.token_classification.model import TokenClassifier, parameter_names
-from selfsup.tasks.token_classification.tag_scheme import TaggedTexts, complete_tags, find_scheme
-from selfsup.tasks.token_classification.windows import EncodedSentences, encode_words
+from selfsup.tasks.token_classification.windows import EncodedSentences, WordBatch, encode_words
 
-__all__ = [
-    "ARCHITECTURE",
-    "FAMILY",
-    "LABEL_KINDS",
-    "NAME",
-    "PIPELINE",
-    "POOLED",
-    "SEGMENTS",
-    "TokenClassifier",
-    "build_model",
-    "chance",
-    "decode",
-    "default_max_length",
-    "details",
-    "encode_examples",
-    "examples_of",
-    "fit",
-    "learn_labels",
-    "metrics",
-    "parameter_names",
-    "read_examples",
-    "reading_notes",
-    "records",
-    "selection_metric",
-    "tally",
-]
-
-NAME = "token-classification"
-SEGMENTS = 1
-ARCHITECTURE = "BertForTokenClassification"
-LABEL_KINDS: tuple[Kind, ...] = ("tag",)
-FAMILY = text_family
-POOLED = False
-PIPELINE = "token-classification"
-
-# More than these, and hardly a repetition, are something else.
+# A file with more different tags than this, each of them rare, does not hold tags.
 _MANY_TAGS = 50
+# A type with fewer entities is hardly learnt.
+_FEWEST_ENTITIES = 8
 
 
-def default_max_length() -> int:
-    """Most tokens of a window where the user does not say."""
-    return 128
+class TokenClassification(Task[TaggedTexts, EncodedSentences]):
+    """Tagging of words, such as named-entity recognition."""
 
+    name = "token-classification"
+    architecture = "BertForTokenClassification"
+    family = TEXT_ENCODERS
+    label_kinds: tuple[LabelKind, ...] = ("tag",)
+    pipeline = "token-classification"
 
-def read_examples(file: str, reading: Reading, *, labelled: bool) -> TaggedTexts:
-    """Read sentences, and their tags if ``labelled``.
+    def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> TaggedTexts:
+        return read_tagged_file(file, reading.columns, labelled=labelled)
 
-    Raises:
-        UserError: the file cannot be read, or a line of it; the message names the line.
-    """
-    return read_tagged_file(file, reading.columns, labelled=labelled)
+    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> TaggedTexts:
+        self.refuse_pairs(text_pairs)
+        return TaggedTexts("", [of_text(text, line) for line, text in enumerate(texts, 1)])
 
+    def learn_labels(self, examples: TaggedTexts, label_type: LabelKind | None) -> Labels:
+        """The tags that occur, and the others of their scheme for the same types."""
+        tags = {tag for sentence in examples.sentences for tag in sentence.tags or ()}
+        if len(tags) < 2:
+            raise UserError(
+                f"{examples.source}: all words are tagged {next(iter(tags), 'O')!r}: there is "
+                "nothing to learn; give sentences with entities"
+            )
+        words = sum(len(sentence.spans) for sentence in examples.sentences)
+        if len(tags) > max(_MANY_TAGS, words / 10):
+            raise UserError(
+                f"{examples.source}: {len(tags):,} different tags of {words:,} words: these are no "
+                "tags; give a file with a word and its tag a line"
+            )
+        return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
 
-def examples_of(texts: Sequence[str], text_pairs: Sequence[str] | None) -> TaggedTexts:
-    """Texts without tags, their words found.
+    def reading_notes(
+        self, train: TaggedTexts, validation: TaggedTexts, labels: Labels
+    ) -> list[str]:
+        in_train = answers.count_entities(train)
+        in_validation = answers.count_entities(validation)
+        kinds = answers.kinds_of(labels)
+        notes = []
+        rare = [
+            f'"{kind}" ({in_train[kind]})' for kind in kinds if in_train[kind] < _FEWEST_ENTITIES
+        ]
+        if rare:
+            notes.append(
+                f"{train.source}: types with fewer than {_FEWEST_ENTITIES} entities: {listed(rare)}"
+            )
+        absent = [f'"{kind}"' for kind in kinds if not in_validation[kind]]
+        if absent:
+            notes.append(f"{validation.source}: no entity of the type {listed(absent)}")
+        keys = [answers.keys_of(part) for part in (train, validation)]
+        lines = [[sentence.line for sentence in part.sentences] for part in (train, validation)]
+        for part, of_part, its_lines in zip((train, validation), keys, lines, strict=True):
+            tags = [tuple(sentence.tags or ()) for sentence in part.sentences]
+            notes += repetition_notes(part.source, of_part, its_lines)
+            notes += contradiction_notes(part.source, of_part, tags, its_lines)
+        return notes + overlap_notes(train.source, keys[0], validation.source, keys[1], lines[1])
 
-    Raises:
-        UserError: there are second texts.
-    """
-    if text_pairs is not None:
-        raise UserError(f"--text-pair: this model does {NAME}, of one text: leave the flag out")
-    return TaggedTexts("", [of_text(text, line) for line, text in enumerate(texts, 1)])
-
-
-def learn_labels(examples: TaggedTexts, label_type: Kind | None) -> Labels:
-    """The tags that occur, and those that their scheme has beside them.
-
-    Raises:
-        UserError: all words have the same tag, or nearly each one has its own.
-    """
-    tags = {tag for sentence in examples.sentences for tag in sentence.tags or ()}
-    if len(tags) < 2:
-        raise UserError(
-            f"{examples.source}: all words are tagged {next(iter(tags), 'O')!r}: there is nothing "
-            "to learn; give sentences with entities"
+    def encode_examples(
+        self, examples: TaggedTexts, labels: Labels, preparation: TextPreparation
+    ) -> EncodedSentences:
+        return encode_words(
+            preparation.tokenizer,
+            [sentence.words for sentence in examples.sentences],
+            _tag_numbers(examples, labels.names),
+            preparation.limits.max_length,
+            preparation.limits.doc_stride,
+            examples.source,
         )
-    words = sum(len(sentence.spans) for sentence in examples.sentences)
-    if len(tags) > max(_MANY_TAGS, words / 10):
-        raise UserError(
-            f"{examples.source}: {len(tags):,} different tags of {words:,} words: these are no "
-            "tags; give a file with a word and its tag a line"
-        )
-    return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
 
+    def build_model(
+        self, encoder: BertEncoder, labels: Labels, dropout: float
+    ) -> "TokenClassifier":
+        return TokenClassifier(encoder, len(labels), dropout)
 
-def encode_examples(
-    examples: TaggedTexts, labels: Labels, preparation: TextPreparation
-) -> EncodedSentences:
-    """Words to token ids, tags to their numbers.
+    def parameter_names(self) -> NameTable:
+        return {**encoder_names("encoder."), "classifier": ("classifier",)}
 
-    Raises:
-        UserError: a tag is none of ``labels``; the message names its line.
-    """
-    return encode_words(
-        preparation.tokenizer,
-        [sentence.words for sentence in examples.sentences],
-        _tag_numbers(examples, labels.names),
-        preparation.limits.max_length,
-        preparation.limits.doc_stride,
-        examples.source,
-    )
+    def selection_metric(self, labels: Labels) -> str:
+        return "f1"
 
+    def chance(self, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels) -> float:
+        return 0.0  # the F1 of finding no entities
 
-def build_model(encoder: BertEncoder, labels: Labels, dropout: float) -> TokenClassifier:
-    """The encoder under a new head."""
-    return TokenClassifier(encoder, len(labels), dropout)
+    def metrics(
+        self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+    ) -> dict[str, float]:
+        return answers.measure(scores, encoded, labels)
 
+    def details(
+        self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+    ) -> dict[str, Any]:
+        return answers.details(scores, encoded, labels)
 
-def selection_metric(labels: Labels) -> str:
-    """The metric that the best epoch and seed are chosen by."""
-    return "f1"
+    def decode(
+        self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+    ) -> list[Prediction]:
+        return answers.decode(scores, encoded, examples, labels)
 
+    def records(
+        self, examples: TaggedTexts, predictions: Sequence[Prediction]
+    ) -> Iterator[dict[str, Any]]:
+        return answers.records(examples, predictions)
 
-def chance(encoded: EncodedSentences, examples: TaggedTexts, labels: Labels) -> float:
-    """The F1 of finding no entities."""
-    return 0.0
+    def count_predictions(
+        self, predictions: Sequence[Prediction], labels: Labels
+    ) -> dict[str, Any]:
+        return answers.count_predictions(predictions, labels)
 
-
-def fit(
-    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
-) -> Labels:
-    """Nothing is fitted on validation examples: the labels as they are."""
-    return labels
-
-
-def metrics(
-    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
-) -> dict[str, float]:
-    """How good the scores are, float [R, C], against the tags of ``encoded``.
-
-    ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts BIO and BIOES;
-    ``accuracy`` is of words; ``loss`` is the mean cross-entropy of words in nats.
-    """
-    given, best = encoded.windows.labels, scores.argmax(axis=1)
-    found = entity_metrics(entities_of(given, encoded, labels), entities_of(best, encoded, labels))
-    loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(given))
-    return {
-        "f1": found["f1"],
-        "precision": found["precision"],
-        "recall": found["recall"],
-        "accuracy": float((best == given).mean()),
-        "loss": float(loss),
-    }
-
-
-def details(
-    scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
-) -> dict[str, Any]:
-    """Each type's precision, recall and F1, and which type was taken for which.
-
-    Returns:
-        ``classes``: a list of ``{"label", "precision", "recall", "f1", "examples"}``;
-        ``confusion``: ``{"labels", "matrix"}``, right types in rows, answers in columns; see
-        ``confusion_of_kinds``.
-    """
-    truth = entities_of(encoded.windows.labels, encoded, labels)
-    predicted = entities_of(scores.argmax(axis=1), encoded, labels)
-    return {
-        "confusion": confusion_of_kinds(truth, predicted, kinds_of(labels)),
-        "classes": metrics_by_kind(truth, predicted),
-    }
+    def card_example(self, labels: Labels) -> CardExample:
+        if not entities_in_a_pipeline(labels.names):
+            return CardExample()  # the pipeline gives the tag of each token
+        return CardExample(inputs='"A text.", aggregation_strategy="first"')
 
 
 def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | None:
-    """The place of each word's tag in ``names``, int64 [R]; None where tags are unknown."""
+    """The index of each word's tag in ``names``, int64 [R]; None where tags are unknown."""
     if any(sentence.tags is None for sentence in examples.sentences):
         return None
-    places = {name: place for place, name in enumerate(names)}
+    known = {name: number for number, name in enumerate(names)}
     numbers = []
     for sentence in examples.sentences:
         for tag, line in zip(sentence.tags or (), sentence.word_lines, strict=True):
-            if tag not in places:
+            if tag not in known:
                 what = f"{examples.source}, line {line}: tag {tag!r}"
-                raise unknown(what, names, "mend it, or train with examples of it")
-            numbers.append(places[tag])
+                raise unknown_label(what, names, "fix it, or train with examples of it")
+            numbers.append(known[tag])
     return np.asarray(numbers, np.int64)
+
+
+class TokenClassifier(nn.Module):
+    """An encoder and a linear layer over the last states of the words' first pieces."""
+
+    def __init__(self, encoder: BertEncoder, tag_count: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ScoreLayer(encoder.config.hidden_size, tag_count)
+
+    def forward(self, batch: WordBatch) -> Losses:
+        """Mean loss in nats, right tags, number of words."""
+        return _loss(self.scores(batch), batch)
+
+    def scores(self, batch: WordBatch) -> Tensor:
+        """A score (logit) for each tag, [R, C]."""
+        return self.classifier(self.dropout(self.features(batch)))
+
+    def features(self, batch: WordBatch) -> Tensor:
+        """The last state of each word's first piece, [R, D]."""
+        hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
+        return hidden.index_select(0, batch.word_rows)
+
+    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
+        """The linear layer alone, sharing this model's parameters."""
+        return HeadOnFeatures(nn.Sequential(self.dropout, self.classifier), _loss)
+
+    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters as they are."""
+        yield from self.named_parameters()
+
+
+def _loss(scores: Tensor, batch: WordBatch) -> Losses:
+    return cross_entropy_loss("tagging", scores, batch.labels)

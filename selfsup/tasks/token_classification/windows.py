@@ -1,11 +1,11 @@
-"""Sentences of words as token ids; what is too long for the encoder is seen through windows.
+"""Sentences of words as token ids, in windows where they are too long.
 
-A word's first piece stands for it: its label is learnt there and its scores are read there. A
-sentence longer than the encoder's length is covered by windows that overlap. Each word belongs to
-the one window in which it has most context, so every word is learnt once and scored once, and the
-rows of the windows, laid end to end, are those of the words in their order.
+Only the first piece of each word has a label and scores. A sentence longer than the model's length
+is covered by overlapping windows. Each word belongs to the one window in which it has most context,
+so each word is trained on once and scored once, and the concatenated rows of the windows are those
+of the words in order.
 
-Shapes: N sentences in W windows, B of them in a batch, T tokens laid end to end, R words (rows).
+Shapes: N sentences, W windows, B of them in a batch, T tokens of all windows, R words (rows).
 """
 
 from collections.abc import Sequence
@@ -19,47 +19,24 @@ from torch import Tensor
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.shards.folder import concatenated_ranges
-from selfsup.tasks.classification.encoding import IGNORE_INDEX
-from selfsup.tasks.text_encoding import plain, special_ids
+from selfsup.tasks.batches import TokenBatch
+from selfsup.tasks.text_windows import IGNORE_INDEX, plain_tokenizer, special_ids
 
-# The tokenizer's own form of an encoded text takes kilobytes; so many exist at a time.
-_WORDS_AT_ONCE = 4096
+# The tokenizer's own form of an encoded text takes kilobytes, so it gets this many words at once.
+_WORDS_IN_BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class WordBatch:
-    """B windows laid end to end in T tokens.
+class WordBatch(TokenBatch):
+    """B windows with the words that belong to them. All their segments are 0.
 
     Attributes:
-        input_ids: int64 [T].
-        token_type_ids: int64 [T], all 0.
-        packing: where each window begins.
-        word_rows: int64 [R], the row of each word's first piece.
+        word_rows: int64 [R], the row of each word's first piece among the T tokens.
         labels: int64 [R], -100 where unknown.
     """
 
-    input_ids: Tensor
-    token_type_ids: Tensor
-    packing: Packing
     word_rows: Tensor
     labels: Tensor
-
-    @property
-    def token_count(self) -> int:
-        """T."""
-        return len(self.input_ids)
-
-    def to(self, device: torch.device) -> "WordBatch":
-        """The same batch on a device."""
-        if device.type == "cpu":
-            return self
-        return WordBatch(
-            self.input_ids.to(device),
-            self.token_type_ids.to(device),
-            self.packing.to(device),
-            self.word_rows.to(device),
-            self.labels.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -67,35 +44,35 @@ class WordWindows:
     """W windows over sentences, in the order of the sentences.
 
     Attributes:
-        input_ids: int32 [T], of all windows laid end to end, with ``[CLS]`` and ``[SEP]``.
-        lengths: int64 [W], tokens in each window.
+        input_ids: int32 [T], all windows concatenated, with ``[CLS]`` and ``[SEP]``.
+        lengths: int64 [W], tokens of each window.
         row_counts: int64 [W], how many words belong to each window; they are its rows.
-        word_places: int64 [R], where in its window each word's first piece is.
+        word_positions: int64 [R], the position of each word's first piece in its window.
         labels: int64 [R], -100 where unknown.
     """
 
     input_ids: np.ndarray
     lengths: np.ndarray
     row_counts: np.ndarray
-    word_places: np.ndarray
+    word_positions: np.ndarray
     labels: np.ndarray
 
     def __len__(self) -> int:
         """W."""
         return len(self.lengths)
 
-    def windows_of(self, places: np.ndarray) -> np.ndarray:
-        """A window is learnt from by itself: ``places``."""
-        return places
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """Each window is a training unit: ``indices``."""
+        return indices
 
-    def batch(self, places: np.ndarray) -> WordBatch:
-        """The windows at ``places``, int64 [B], in that order."""
-        lengths, counts = self.lengths[places], self.row_counts[places]
-        starts = (np.cumsum(self.lengths) - self.lengths)[places]
-        first_words = (np.cumsum(self.row_counts) - self.row_counts)[places]
+    def batch(self, indices: np.ndarray) -> WordBatch:
+        """The windows at ``indices``, int64 [B], in that order."""
+        lengths, counts = self.lengths[indices], self.row_counts[indices]
+        starts = (np.cumsum(self.lengths) - self.lengths)[indices]
+        first_words = (np.cumsum(self.row_counts) - self.row_counts)[indices]
         input_ids = torch.from_numpy(self.input_ids[concatenated_ranges(starts, lengths)]).long()
         words = concatenated_ranges(first_words, counts)
-        rows = np.repeat(np.cumsum(lengths) - lengths, counts) + self.word_places[words]
+        rows = np.repeat(np.cumsum(lengths) - lengths, counts) + self.word_positions[words]
         return WordBatch(
             input_ids,
             torch.zeros_like(input_ids),
@@ -110,7 +87,7 @@ class EncodedSentences:
     """N sentences as token ids.
 
     Attributes:
-        windows: over all of them; a window is also what is learnt from.
+        windows: of all sentences; each is also a training unit.
         word_counts: int64 [N], how many words each sentence has.
         notes: how many sentences are longer than a window.
     """
@@ -125,7 +102,7 @@ class EncodedSentences:
 
     @property
     def units(self) -> WordWindows:
-        """What to learn from."""
+        """Each window is a training unit."""
         return self.windows
 
 
@@ -137,19 +114,19 @@ def encode_words(
     overlap: int,
     source: str = "",
 ) -> EncodedSentences:
-    """Turn sentences into windows; one without words makes a window without rows.
+    """Turn sentences into windows. A sentence without words gives a window without rows.
 
     Args:
-        tokenizer: adds ``[CLS]`` and ``[SEP]``; such tokens within the words are ordinary text.
+        tokenizer: has ``[CLS]`` and ``[SEP]``; within the words they are ordinary text.
         sentences: the words of each.
-        labels: int64 [R], of all words in their order, or None where they are unknown.
+        labels: int64 [R], of all words in order, or None where they are unknown.
         max_length: most tokens of a window, at least 3.
-        overlap: tokens that a window shares with the next one.
+        overlap: tokens that consecutive windows share.
         source: the file, for the note on long sentences.
     """
     pieces_of = _pieces({word for words in sentences for word in words}, tokenizer)
     begin, end = (np.array([token], np.int32) for token in special_ids(tokenizer))
-    input_ids, places = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    input_ids, positions = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     lengths, row_counts, long = [], [], 0
     for words in sentences:
         pieces = np.concatenate([np.empty(0, np.int32), *(pieces_of[word] for word in words)])
@@ -159,7 +136,7 @@ def encode_words(
             input_ids += [begin, pieces[start:stop], end]
             lengths.append(stop - start + 2)
             row_counts.append(len(own))
-            places.append(own - start + 1)
+            positions.append(own - start + 1)
         long += len(pieces) > max_length - 2
     word_counts = np.array([len(words) for words in sentences], np.int64)
     unknown = np.full(int(word_counts.sum()), IGNORE_INDEX, np.int64)
@@ -167,7 +144,7 @@ def encode_words(
         np.concatenate(input_ids),
         np.asarray(lengths, np.int64),
         np.asarray(row_counts, np.int64),
-        np.concatenate(places),
+        np.concatenate(positions),
         unknown if labels is None else labels,
     )
     note = (
@@ -180,24 +157,24 @@ def encode_words(
 def owned_windows(
     first_pieces: np.ndarray, piece_count: int, size: int, overlap: int
 ) -> list[tuple[int, int, np.ndarray]]:
-    """Cover a sentence with windows, and give each word to the one in which it has most context.
+    """Cover a sentence with windows; each word belongs to the one in which it has most context.
 
     Args:
-        first_pieces: int64 [R], the number of each word's first piece, ascending.
+        first_pieces: int64 [R], the index of each word's first piece, ascending.
         piece_count: how many pieces there are.
         size: most pieces in a window.
-        overlap: pieces that neighbours share, the last two perhaps more; fewer where they would
-            leave no way forward.
+        overlap: pieces that consecutive windows share; the last two may share more. Each window
+            begins at least one piece after the one before.
 
     Returns:
         for each window its first piece, the one after its last, and the first pieces of the words
-        that belong to it, int64. Windows to which none belongs are left out.
+        that belong to it, int64. Windows without words are left out.
     """
     if piece_count <= size:
         return [(0, piece_count, first_pieces)]
     starts = np.arange(0, piece_count - size, max(1, size - overlap))
     starts = np.append(starts, piece_count - size)
-    # Nearest to the middle of a window is most context; between two middles lies a border.
+    # A word has most context in the window whose middle is nearest to it.
     borders = (starts[:-1] + size + starts[1:] + 1) // 2
     owner = np.searchsorted(borders, first_pieces, side="right")
     used, first_words = np.unique(owner, return_index=True)
@@ -208,14 +185,14 @@ def owned_windows(
 
 
 def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    """The token ids of each word, int32; a word of which nothing is left is an unknown one."""
-    tokenizer = plain(tokenizer, special_as_text=True)
+    """The token ids of each word, int32; a word without tokens gets ``[UNK]``."""
+    tokenizer = plain_tokenizer(tokenizer, special_as_text=True)
     unknown = np.array([_unknown_id(tokenizer)], np.int32)
     found, ordered = {}, sorted(words)
-    for first in range(0, len(ordered), _WORDS_AT_ONCE):
-        some = ordered[first : first + _WORDS_AT_ONCE]
-        encodings = tokenizer.encode_batch_fast(some, add_special_tokens=False)
-        for word, encoding in zip(some, encodings, strict=True):
+    for first in range(0, len(ordered), _WORDS_IN_BLOCK):
+        block = ordered[first : first + _WORDS_IN_BLOCK]
+        encodings = tokenizer.encode_batch_fast(block, add_special_tokens=False)
+        for word, encoding in zip(block, encodings, strict=True):
             found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
     return found
 

@@ -10,18 +10,13 @@ from scipy.special import expit
 from sklearn import metrics as peer
 
 from selfsup.tasks.classification.data import LabelledTexts
-from selfsup.tasks.classification.metrics import (
-    chance,
-    decode,
-    details,
-    metrics,
-    records,
-    selection_metric,
-    tally,
-)
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.classification.encoding import encode_texts
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
 from tests.toy_task import toy_tokenizer
+
+task = Classification(paired=False)
 
 RANDOM = np.random.default_rng(1)
 MULTI, NUMBER = Labels("multi", ("a", "b", "c")), Labels("number", ("value",))
@@ -42,7 +37,7 @@ def several() -> tuple[np.ndarray, np.ndarray]:
 
 def test_metrics_of_several_labels_are_those_of_scikit_learn():
     scores, given = several()
-    found = metrics(scores, of_texts(given), NO_EXAMPLES, MULTI)
+    found = task.metrics(scores, of_texts(given), NO_EXAMPLES, MULTI)
     predicted = expit(scores) > 0.5
     assert found["f1"] == peer.f1_score(given, predicted, average="micro")
     assert found["f1_macro"] == peer.f1_score(given, predicted, average="macro")
@@ -55,19 +50,19 @@ def test_one_label_that_a_text_has_or_not_is_measured_by_itself():
     toxic = Labels("multi", ("toxic",))
     given = np.array([[1], [0], [0], [0], [1], [0]], np.float32)
     scores = np.array([[2], [-1], [1], [-1], [-1], [-1]], np.float32)
-    found = metrics(scores, of_texts(given), NO_EXAMPLES, toxic)
+    found = task.metrics(scores, of_texts(given), NO_EXAMPLES, toxic)
     assert found["f1"] == found["f1_macro"] == peer.f1_score(given[:, 0], scores[:, 0] > 0) == 0.5
     assert found["subset_accuracy"] == pytest.approx(4 / 6)
-    (entry,) = details(scores, of_texts(given), NO_EXAMPLES, toxic)["classes"]
+    (entry,) = task.details(scores, of_texts(given), NO_EXAMPLES, toxic)["classes"]
     assert entry == {"label": "toxic", "precision": 0.5, "recall": 0.5, "f1": 0.5, "examples": 2}
-    never = metrics(np.full_like(scores, -1), of_texts(given), NO_EXAMPLES, toxic)
-    assert never["f1"] == 0 < chance(of_texts(given), NO_EXAMPLES, toxic)
+    never = task.metrics(np.full_like(scores, -1), of_texts(given), NO_EXAMPLES, toxic)
+    assert never["f1"] == 0 < task.chance(of_texts(given), NO_EXAMPLES, toxic)
 
 
 def test_metrics_of_numbers_are_those_of_scipy():
     given = RANDOM.normal(3, 2, 60).astype(np.float32)
     scores = (given + RANDOM.normal(size=60)).astype(np.float32)
-    found = metrics(scores[:, None], of_texts(given), NO_EXAMPLES, NUMBER)
+    found = task.metrics(scores[:, None], of_texts(given), NO_EXAMPLES, NUMBER)
     theirs: Any = stats.pearsonr(scores, given), stats.spearmanr(scores, given)
     assert found["pearson"] == pytest.approx(theirs[0].statistic, abs=1e-6)
     assert found["spearman"] == pytest.approx(theirs[1].statistic, abs=1e-6)
@@ -76,9 +71,9 @@ def test_metrics_of_numbers_are_those_of_scipy():
 
 
 def test_equal_numbers_have_no_correlation_and_raise_no_warning(recwarn):
-    found = metrics(np.ones((4, 1), np.float32), of_texts(np.arange(4.0)), NO_EXAMPLES, NUMBER)
+    found = task.metrics(np.ones((4, 1), np.float32), of_texts(np.arange(4.0)), NO_EXAMPLES, NUMBER)
     assert (found["pearson"], found["spearman"]) == (0.0, 0.0)
-    one = metrics(np.ones((1, 1), np.float32), of_texts(np.ones(1)), NO_EXAMPLES, NUMBER)
+    one = task.metrics(np.ones((1, 1), np.float32), of_texts(np.ones(1)), NO_EXAMPLES, NUMBER)
     assert one["spearman"] == 0.0
     assert not recwarn.list
 
@@ -87,15 +82,18 @@ def test_a_texts_score_is_the_mean_over_its_windows():
     texts = of_texts(np.array([1, 0]), ["a " * 14, "film"])
     assert texts.window_counts.tolist() == [3, 1]
     scores = np.array([[3, 0, 0], [0, 4, 0], [0, 2, 0], [1, 0, 0]], np.float32)
-    assert [answer["label"] for answer in decode(scores, texts, NO_EXAMPLES, CLASS)] == ["b", "a"]
-    assert metrics(scores, texts, NO_EXAMPLES, CLASS)["accuracy"] == 1.0
-    values = decode(scores[:, :1], texts, NO_EXAMPLES, NUMBER)
+    assert [answer["label"] for answer in task.decode(scores, texts, NO_EXAMPLES, CLASS)] == [
+        "b",
+        "a",
+    ]
+    assert task.metrics(scores, texts, NO_EXAMPLES, CLASS)["accuracy"] == 1.0
+    values = task.decode(scores[:, :1], texts, NO_EXAMPLES, NUMBER)
     assert values == [{"value": 1.0}, {"value": 1.0}]
 
 
 def test_each_labels_precision_recall_and_f1_are_told():
     scores, given = several()
-    found = details(scores, of_texts(given), NO_EXAMPLES, MULTI)
+    found = task.details(scores, of_texts(given), NO_EXAMPLES, MULTI)
     assert "confusion" not in found
     expected: Any = peer.precision_recall_fscore_support(given, scores > 0)
     for place, entry in enumerate(found["classes"]):
@@ -103,15 +101,15 @@ def test_each_labels_precision_recall_and_f1_are_told():
             MULTI.names[place],
             *(column[place] for column in expected),
         )
-    single = details(scores, of_texts(given.argmax(1)), NO_EXAMPLES, CLASS)
+    single = task.details(scores, of_texts(given.argmax(1)), NO_EXAMPLES, CLASS)
     assert [entry["label"] for entry in single["classes"]] == ["a", "b", "c"]
     assert sum(map(sum, single["confusion"]["matrix"])) == 50
     json.dumps([found, single])
-    assert details(scores[:, :1], of_texts(np.ones(50)), NO_EXAMPLES, NUMBER) == {}
+    assert task.details(scores[:, :1], of_texts(np.ones(50)), NO_EXAMPLES, NUMBER) == {}
 
 
 def test_epochs_are_chosen_by_what_suits_the_labels():
-    assert [selection_metric(labels) for labels in (CLASS, MULTI, NUMBER)] == [
+    assert [task.selection_metric(labels) for labels in (CLASS, MULTI, NUMBER)] == [
         "accuracy",
         "f1",
         "spearman",
@@ -126,9 +124,9 @@ def test_chance_is_the_best_that_an_answer_gets_that_is_the_same_for_all():
         peer.f1_score(given, np.repeat(said, 50, axis=0), average="micro")
         for said in [*singles, *pairs, np.ones((1, 3))]
     )
-    assert chance(of_texts(given), NO_EXAMPLES, MULTI) == pytest.approx(best)
-    assert chance(of_texts(np.array([0, 1, 1, 2])), NO_EXAMPLES, CLASS) == 0.5
-    assert chance(of_texts(np.ones(3)), NO_EXAMPLES, NUMBER) == 0.0
+    assert task.chance(of_texts(given), NO_EXAMPLES, MULTI) == pytest.approx(best)
+    assert task.chance(of_texts(np.array([0, 1, 1, 2])), NO_EXAMPLES, CLASS) == 0.5
+    assert task.chance(of_texts(np.ones(3)), NO_EXAMPLES, NUMBER) == 0.0
 
 
 # Answers.
@@ -136,7 +134,7 @@ def test_chance_is_the_best_that_an_answer_gets_that_is_the_same_for_all():
 
 def test_several_labels_are_those_above_one_half():
     scores = np.array([[2.0, -1.0, 0.5], [-1.0, -2.0, -900.0]], np.float32)
-    answers = decode(scores, of_texts(np.zeros((2, 3))), NO_EXAMPLES, MULTI)
+    answers = task.decode(scores, of_texts(np.zeros((2, 3))), NO_EXAMPLES, MULTI)
     assert [answer["labels"] for answer in answers] == [["a", "c"], []]
     for answer, row in zip(answers, expit(scores.astype(np.float64)), strict=True):
         assert list(answer["probabilities"]) == ["a", "b", "c"]
@@ -145,25 +143,27 @@ def test_several_labels_are_those_above_one_half():
 
 def test_lines_of_a_predictions_file_give_what_was_read_and_what_was_predicted():
     pairs = LabelledTexts("t", [2, 3], ["one", "two"], ["uno", "dos"], ["4.0", "2"])
-    assert list(records(pairs, [{"value": 3.5}, {"value": 2.5}])) == [
+    assert list(task.records(pairs, [{"value": 3.5}, {"value": 2.5}])) == [
         {"text": "one", "text_pair": "uno", "value": 4.0, "prediction": 3.5},
         {"text": "two", "text_pair": "dos", "value": 2.0, "prediction": 2.5},
     ]
     labelled = LabelledTexts("t", [2], ["one"], None, [("a", "b")])
     answer = {"labels": ["a"], "probabilities": {"a": 0.9, "b": 0.1}}
-    assert list(records(labelled, [answer])) == [
+    assert list(task.records(labelled, [answer])) == [
         {"text": "one", "labels": ("a", "b"), "prediction": ["a"],
          "probabilities": {"a": 0.9, "b": 0.1}},
     ]  # fmt: skip
-    assert list(records(LabelledTexts("t", [2], ["one"]), [answer])) == [{"text": "one", **answer}]
+    assert list(task.records(LabelledTexts("t", [2], ["one"]), [answer])) == [
+        {"text": "one", **answer}
+    ]
 
 
 def test_answers_for_a_file_are_summed_up():
-    assert tally([{"labels": ["a", "b"]}, {"labels": ["a"]}, {"labels": []}], MULTI) == {
-        "labels": {"a": 2, "b": 1, "c": 0}
-    }
-    assert tally([{"label": "b"}], CLASS) == {"labels": {"a": 0, "b": 1, "c": 0}}
-    assert tally([{"value": 1.0}, {"value": 4.0}], NUMBER) == {
+    assert task.count_predictions(
+        [{"labels": ["a", "b"]}, {"labels": ["a"]}, {"labels": []}], MULTI
+    ) == {"labels": {"a": 2, "b": 1, "c": 0}}
+    assert task.count_predictions([{"label": "b"}], CLASS) == {"labels": {"a": 0, "b": 1, "c": 0}}
+    assert task.count_predictions([{"value": 1.0}, {"value": 4.0}], NUMBER) == {
         "values": {"mean": 2.5, "min": 1.0, "max": 4.0}
     }
 
@@ -173,5 +173,5 @@ def test_answers_for_a_file_are_summed_up():
 )
 def test_the_right_label_stands_there_by_the_models_own_name(given, named):
     answer = {"label": "0", "probability": 0.6, "probabilities": {"0": 0.6, "LABEL_1": 0.4}}
-    (line,) = records(LabelledTexts("t", [2], ["one"], None, [given]), [answer])
+    (line,) = task.records(LabelledTexts("t", [2], ["one"], None, [given]), [answer])
     assert (line["label"], line["prediction"]) == (named, "0")

@@ -10,10 +10,10 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.finetuning.batches import FrozenFeatures
-from selfsup.tasks.classification.encoding import EncodedTexts
+from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
 from selfsup.tasks.classification.model import SequenceClassifier, mean_of_windows, parameter_names
-from selfsup.tasks.labels import Labels, Limits, config_entries
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels, config_entries
 from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
 
 TEXTS = [text for _, text in toy_examples(8, seed=5)]

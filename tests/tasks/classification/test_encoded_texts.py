@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
-from selfsup.tasks.classification.encoding import IGNORE_INDEX
-from selfsup.tasks.labels import Limits
-from selfsup.tasks.text_encoding import encode_texts
+from selfsup.tasks.classification.encoding import encode_texts
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.text_windows import IGNORE_INDEX
 from tests.toy_task import VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 TEXTS = [text for _, text in toy_examples(40, seed=3)] + ["", "unheard of", "Fine FILMS"]

@@ -8,10 +8,10 @@ from transformers import AutoTokenizer
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.errors import UserError
-from selfsup.tasks import text_encoding
-from selfsup.tasks.classification.encoding import MOST_WINDOWS_LEARNT
-from selfsup.tasks.labels import Limits
-from selfsup.tasks.text_encoding import encode_texts, special_ids
+from selfsup.tasks import text_windows
+from selfsup.tasks.classification.encoding import MAX_TRAINING_WINDOWS, encode_texts
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.text_windows import special_ids
 from tests.toy_task import OTHER, VOCABULARY, toy_tokenizer, write_toy_model
 
 CLS, SEP = VOCABULARY.index("[CLS]"), VOCABULARY.index("[SEP]")
@@ -106,14 +106,14 @@ def test_a_text_is_learnt_from_in_all_its_windows_or_in_some_evenly_spread():
     units = encoded.units
     assert units.windows_of(np.array([1, 0])).tolist() == [1, 2, 3, 4, 5, 0]
     spread = units.windows_of(np.array([2])) - 6
-    assert len(spread) == MOST_WINDOWS_LEARNT
+    assert len(spread) == MAX_TRAINING_WINDOWS
     assert (spread[0], spread[-1]) == (0, 49)
     assert set(np.diff(spread).tolist()) <= {6, 7, 8}
-    assert units.lengths.tolist() == [3, 5 * 6, MOST_WINDOWS_LEARNT * 6]
+    assert units.lengths.tolist() == [3, 5 * 6, MAX_TRAINING_WINDOWS * 6]
     batch = units.batch(np.array([2, 0]))
-    assert batch.window_counts.tolist() == [MOST_WINDOWS_LEARNT, 1]
+    assert batch.window_counts.tolist() == [MAX_TRAINING_WINDOWS, 1]
     assert batch.labels.tolist() == [2, 0]
-    assert batch.packing.cu_seqlens.diff().tolist() == [6] * MOST_WINDOWS_LEARNT + [3]
+    assert batch.packing.cu_seqlens.diff().tolist() == [6] * MAX_TRAINING_WINDOWS + [3]
 
 
 def test_a_window_to_be_scored_knows_its_texts_label():
@@ -126,16 +126,16 @@ def test_a_window_to_be_scored_knows_its_texts_label():
 
 
 def test_so_many_characters_are_tokenized_at_once(monkeypatch):
-    monkeypatch.setattr(text_encoding, "_CHARACTERS_AT_ONCE", 10)
-    monkeypatch.setattr(text_encoding, "_TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(text_windows, "_CHARACTERS_IN_BLOCK", 10)
+    monkeypatch.setattr(text_windows, "_TEXTS_IN_BLOCK", 3)
     texts = ["a", "b" * 30, "cc", "dd", "ee", "ff", "g" * 9]
-    blocks = list(text_encoding.text_blocks(texts))
+    blocks = list(text_windows.text_blocks(texts))
     assert [text for block in blocks for text in block] == texts
     assert [len(block) for block in blocks] == [1, 1, 3, 1, 1]
 
 
 def test_of_a_text_that_is_cut_no_more_is_kept_than_fits():
-    lists = text_encoding.token_lists(toy_tokenizer(), ["film " * 1000, "a"], 16)
+    lists = text_windows.token_lists(toy_tokenizer(), ["film " * 1000, "a"], 16)
     assert len(lists.ids) == 17
     assert lists.lengths.tolist() == [1000, 1]
 

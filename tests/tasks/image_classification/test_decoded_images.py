@@ -41,7 +41,7 @@ def test_a_file_that_is_gone_is_named(tmp_path):
     images = DecodedImages(files, ResizeSquare(12), smallest=8, keep=False)
     images[4]
     files[4].unlink()
-    with pytest.raises(UserError, match=r"images/along/001\.png: cannot be read .*mend the image"):
+    with pytest.raises(UserError, match=r"images/along/001\.png: cannot be read .*fix the image"):
         images[4]
 
 

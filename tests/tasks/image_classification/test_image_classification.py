@@ -16,9 +16,12 @@ from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.finetuning.batches import EpochBatches, FrozenFeatures
 from selfsup.tasks.base import Reading
-from selfsup.tasks.image_classification import task
+from selfsup.tasks.image_classification.data import LabelledImages
+from selfsup.tasks.image_classification.task import ImageClassification, ImageClassifier
 from selfsup.tasks.labels import Labels
 from tests.toy_image_task import CLASSES, CONFIG, toy_image, write_toy_images
+
+task = ImageClassification()
 
 LABELS = Labels("class", CLASSES)
 PREPARATION = ImagePreparation(CONFIG.image_size, CONFIG.patch_size)
@@ -36,7 +39,7 @@ def changed(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "images")
 
 
-def read(folder, labelled: bool = True) -> task.LabelledImages:
+def read(folder, labelled: bool = True) -> LabelledImages:
     return task.read_examples(str(folder), Reading(), labelled=labelled)
 
 
@@ -44,7 +47,7 @@ def encoded(folder):
     return task.encode_examples(read(folder), LABELS, PREPARATION)
 
 
-def new_model(dropout: float = 0.0) -> task.ImageClassifier:
+def new_model(dropout: float = 0.0) -> ImageClassifier:
     model = task.build_model(VitEncoder(CONFIG), LABELS, dropout)
     initialize(model, 0.2, seed=0)
     return model.eval()
@@ -196,12 +199,12 @@ def test_crops_are_a_function_of_seed_and_epoch(folder):
     places = np.array([3, 9])
 
     def crops(seed: int, epoch: int) -> torch.Tensor:
-        return units.in_epoch(seed, epoch).batch(places).patches()
+        return units.for_epoch(seed, epoch).batch(places).patches()
 
     assert torch.equal(crops(1, 2), crops(1, 2))
     assert not torch.equal(crops(1, 2), crops(1, 3))
     assert not torch.equal(crops(1, 2), crops(2, 2))
-    alone = units.in_epoch(1, 2).batch(places[1:]).patches()
+    alone = units.for_epoch(1, 2).batch(places[1:]).patches()
     assert torch.equal(crops(1, 2)[1:], alone)  # not of the batch
     with pytest.raises(AssertionError):
         torch.testing.assert_close(crops(1, 2), encoded(folder).windows.batch(places).patches())
@@ -276,10 +279,10 @@ def test_dropout_is_on_in_training_alone():
     features = torch.randn(12, CONFIG.hidden_size)
     head = model.on_features(features)
     head.train()
-    first, second = head.classifier(features), head.classifier(features)
+    first, second = head.head(features), head.head(features)
     assert not torch.equal(first, second)
     head.eval()
-    assert torch.equal(head.classifier(features), head.classifier(features))
+    assert torch.equal(head.head(features), head.head(features))
 
 
 def test_records_name_the_image(folder):

@@ -15,11 +15,12 @@ from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.inference.scoring import score
-from selfsup.tasks.image_classification import task
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.registry import TaskModel, load_task_model, save_task_model
+from selfsup.tasks.registry import TASKS, TaskModel, load_task_model, save_task_model
 from selfsup.training.compute import Compute
 from tests.toy_image_task import CLASSES, CONFIG, write_toy_images
+
+task = TASKS["image-classification"]
 
 LABELS = Labels("class", CLASSES)
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)

@@ -28,7 +28,10 @@ def every_part(scores: np.ndarray, windows: AnswerWindows, question: int, longes
     found: dict[tuple[int, int], tuple[int, float]] = {}
     rows = np.cumsum(windows.lengths) - windows.lengths
     for window in np.flatnonzero(windows.question_of == question):
-        size, row = windows.context_lengths[window], rows[window] + windows.context_places[window]
+        size, row = (
+            windows.context_lengths[window],
+            rows[window] + windows.context_positions[window],
+        )
         for start in range(size):
             for end in range(start, min(start + longest, size)):
                 part = (windows.first_tokens[window] + start, windows.first_tokens[window] + end)

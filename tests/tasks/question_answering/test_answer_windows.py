@@ -30,7 +30,7 @@ def tokens_of(windows: AnswerWindows) -> list[list[str]]:
 
 def text_of(windows: AnswerWindows, window: int, context: str) -> str:
     """The characters that a window's label points at."""
-    first, last = windows.labels[window] - windows.context_places[window]
+    first, last = windows.labels[window] - windows.context_positions[window]
     offsets = windows.contexts.offsets[windows.first_tokens[window] :]
     return context[offsets[first, 0] : offsets[last, 1]]
 
@@ -41,7 +41,7 @@ def test_a_short_context_is_one_window_as_bert_has_it():
     assert " ".join(tokens) == "[CLS] was the film fine [SEP] the plot was dull [SEP]"
     assert windows.token_type_ids.tolist() == [0] * 6 + [1] * 5
     assert windows.labels.tolist() == [[7, 8]]
-    assert windows.context_places.tolist() == [6]
+    assert windows.context_positions.tolist() == [6]
 
 
 def test_windows_share_a_stride_and_the_last_one_ends_with_the_context():
@@ -63,7 +63,7 @@ def test_windows_share_a_stride_and_the_last_one_ends_with_the_context():
 def test_windows_are_those_of_transformers(question, context, max_length, doc_stride):
     windows = windows_of(ask(question, context), max_length, doc_stride)
     peer = BertTokenizer(vocab={token: place for place, token in enumerate(VOCABULARY)})
-    room = max_length - int(windows.context_places[0]) - 1
+    room = max_length - int(windows.context_positions[0]) - 1
     theirs = peer(
         question, context, truncation="only_second", max_length=max_length,
         stride=min(doc_stride, room // 2),
@@ -76,7 +76,7 @@ def test_windows_are_those_of_transformers(question, context, max_length, doc_st
         zip(theirs["input_ids"], theirs["token_type_ids"], theirs["offset_mapping"], strict=True)
     ):
         first, length = windows.first_tokens[window], windows.context_lengths[window]
-        place = windows.context_places[window]
+        place = windows.context_positions[window]
         in_context = list(map(tuple, windows.contexts.offsets[first : first + length].tolist()))
         if window and window == len(ids) - 1:  # Theirs is shorter; ours begins earlier.
             assert ids[window].tolist()[-len(their_ids) + place :] == their_ids[place:]
@@ -144,10 +144,10 @@ def test_a_context_of_nothing_is_one_window_of_no_tokens(context):
 
 def test_a_long_question_loses_its_end_and_leaves_room_for_the_context():
     windows = windows_of(ask("film " * 100, "The plot"), max_length=200)
-    assert (windows.context_places.tolist(), windows.cut) == ([66], 1)
+    assert (windows.context_positions.tolist(), windows.truncated) == ([66], 1)
     windows = windows_of(ask("film " * 100, "The plot " * 10), max_length=8)
-    assert (windows.context_places.tolist()[0], windows.lengths.max()) == (4, 8)
-    assert windows_of(ask("film", "The plot")).cut == 0
+    assert (windows.context_positions.tolist()[0], windows.lengths.max()) == (4, 8)
+    assert windows_of(ask("film", "The plot")).truncated == 0
 
 
 def test_contexts_are_tokenized_once_and_batches_take_any_windows_in_any_order():

@@ -19,15 +19,19 @@ from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.inference.scoring import score
-from selfsup.tasks.labels import Labels, Limits
-from selfsup.tasks.question_answering import task
+from selfsup.tasks.encoders import Limits, TextPreparation
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
 from selfsup.tasks.question_answering.data import Questions, read_squad
 from selfsup.tasks.question_answering.model import SpanModel, mean_loss
-from selfsup.tasks.registry import load_task_model, save_task_model
-from selfsup.tasks.text_encoder import TextPreparation, text_preparation
+from selfsup.tasks.question_answering.windows import EncodedQuestions
+from selfsup.tasks.registry import TASKS, load_task_model, save_task_model
 from selfsup.training.compute import choose_compute
+from tests.tokenizer_folder import text_preparation
 from tests.toy_questions import write_toy_questions
 from tests.toy_task import CONFIG, toy_tokenizer
+
+task = TASKS["question-answering"]
 
 LIMITS = Limits(20, 4, max_answer_length=5)
 NONE = Labels("none")
@@ -50,7 +54,7 @@ def their_config() -> BertConfig:
     return BertConfig(**sizes)
 
 
-def encode(questions: Questions, limits: Limits = LIMITS) -> task.EncodedQuestions:
+def encode(questions: Questions, limits: Limits = LIMITS) -> EncodedQuestions:
     return task.encode_examples(questions, NONE, TextPreparation(toy_tokenizer(), limits))
 
 
@@ -125,7 +129,7 @@ def test_the_head_over_frozen_features_is_the_same_model(questions):
         frozen = FrozenFeatures(windows, features, windows.row_counts)
         whole, head = model(windows.batch(places)), model.on_features()(frozen.batch(places))
     torch.testing.assert_close(head["answer"][0], whole["answer"][0])
-    assert model.on_features().qa_outputs is model.qa_outputs
+    assert model.on_features().head is model.qa_outputs
 
 
 # Model folders.
@@ -134,7 +138,7 @@ def test_the_head_over_frozen_features_is_the_same_model(questions):
 def test_a_model_saved_here_loads_in_transformers_and_back(questions, tmp_path):
     model = new_model()
     save_tokenizer(toy_tokenizer(), tmp_path)
-    labels = Labels("none", fitted={task.NULL_THRESHOLD: -1.5})
+    labels = Labels("none", fitted={NULL_THRESHOLD: -1.5})
     save_task_model(tmp_path, task, model, labels, text_preparation(tmp_path, LIMITS), "# Card\n")
     loading: Any = BertForQuestionAnswering.from_pretrained(tmp_path, output_loading_info=True)
     peer, report = loading
@@ -146,7 +150,7 @@ def test_a_model_saved_here_loads_in_transformers_and_back(questions, tmp_path):
         ours = model.scores(batch)
     torch.testing.assert_close(ours[:, 0], theirs.start_logits[0], atol=1e-5, rtol=0)
     loaded = load_task_model(tmp_path)
-    assert (loaded.task.NAME, loaded.labels) == (task.NAME, labels)
+    assert (loaded.task.name, loaded.labels) == (task.name, labels)
     assert loaded.preparation.limits == LIMITS
 
 
@@ -173,7 +177,7 @@ def answers_of(questions: Questions, scores: np.ndarray, labels: Labels = NONE):
     return task.decode(scores, encoded, questions, labels)
 
 
-def random_scores(encoded: task.EncodedQuestions, seed: int = 0) -> np.ndarray:
+def random_scores(encoded: EncodedQuestions, seed: int = 0) -> np.ndarray:
     shape = (len(encoded.windows.input_ids), 2)
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
@@ -184,7 +188,7 @@ TEXTS = st.text("aä FfiIlm ,.\u00a0\n\u3000th😀한글e", max_size=40)
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.integers(0, 99), st.booleans())
 def test_answers_are_exact_parts_of_the_context(contexts, seed, may_give_none):
     questions = task.examples_of(["the film"] * len(contexts), contexts)
-    labels = Labels("none", fitted={task.NULL_THRESHOLD: 0.0}) if may_give_none else NONE
+    labels = Labels("none", fitted={NULL_THRESHOLD: 0.0}) if may_give_none else NONE
     predictions = answers_of(questions, random_scores(encode(questions), seed), labels)
     assert len(predictions) == len(contexts)
     for context, prediction in zip(contexts, predictions, strict=True):
@@ -207,7 +211,7 @@ def test_probabilities_are_over_all_parts_and_no_answer():
     questions = task.examples_of(["the film"], ["plot was dull"])
     encoded = encode(questions)
     scores = random_scores(encoded)
-    (row,) = encoded.windows.context_places
+    (row,) = encoded.windows.context_positions
     begin, end = scores[row : row + 3].astype(np.float64).T
     parts = [begin[i] + end[j] for i in range(3) for j in range(i, 3)]
     (prediction,) = answers_of(questions, scores)
@@ -215,7 +219,7 @@ def test_probabilities_are_over_all_parts_and_no_answer():
     assert len(prediction["n_best"]) == 5
     threshold = 0.7
     blank = float(scores[0].astype(np.float64).sum()) + threshold
-    labels = Labels("none", fitted={task.NULL_THRESHOLD: threshold})
+    labels = Labels("none", fitted={NULL_THRESHOLD: threshold})
     (prediction,) = answers_of(questions, scores, labels)
     everything = softmax([*parts, blank])
     expected = sorted(everything, reverse=True)[:5]
@@ -228,9 +232,12 @@ def test_probabilities_are_over_all_parts_and_no_answer():
 
 @pytest.mark.parametrize(("threshold", "answered"), [(None, 9), (-1e9, 9), (1e9, 0)])
 def test_the_threshold_decides_who_is_answered(questions, threshold, answered):
-    labels = NONE if threshold is None else Labels("none", fitted={task.NULL_THRESHOLD: threshold})
+    labels = NONE if threshold is None else Labels("none", fitted={NULL_THRESHOLD: threshold})
     predictions = answers_of(questions, random_scores(encode(questions)), labels)
-    assert task.tally(predictions, labels) == {"answered": answered, "unanswered": 9 - answered}
+    assert task.count_predictions(predictions, labels) == {
+        "answered": answered,
+        "unanswered": 9 - answered,
+    }
 
 
 def test_an_answer_deep_in_a_long_context_is_found_there():
@@ -271,12 +278,12 @@ def test_the_fitted_threshold_is_the_best_there_is(questions):
     scores = random_scores(encoded, seed=4)
 
     def f1(threshold: float) -> float:
-        labels = Labels("none", fitted={task.NULL_THRESHOLD: threshold})
+        labels = Labels("none", fitted={NULL_THRESHOLD: threshold})
         return task.metrics(scores, encoded, questions, labels)["f1"]
 
     fitted = task.fit(scores, encoded, questions, NONE)
     best = max(map(f1, np.linspace(-8, 8, 300)))
-    assert f1(fitted.fitted[task.NULL_THRESHOLD]) == pytest.approx(best)
+    assert f1(fitted.fitted[NULL_THRESHOLD]) == pytest.approx(best)
 
 
 def test_where_all_questions_have_answers_nothing_is_fitted(tmp_path):
@@ -325,7 +332,7 @@ def test_what_is_odd_about_the_files_is_said_before_training(tmp_path):
     validation = read_squad(str(path), labelled=True)
     notes = " | ".join(task.reading_notes(train, validation, NONE))
     assert "dev.json: 3 of 9 questions have no answer" in notes
-    assert "train.json: none is without an answer" in notes
+    assert "train.json: all questions have an answer" in notes
     assert "too" not in notes
     assert "4 of its questions are in" in " | ".join(task.reading_notes(train, train, NONE))
 

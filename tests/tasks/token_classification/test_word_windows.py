@@ -10,7 +10,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from selfsup.errors import UserError
-from selfsup.tasks.classification.encoding import IGNORE_INDEX
+from selfsup.tasks.text_windows import IGNORE_INDEX
 from selfsup.tasks.token_classification.windows import (
     EncodedSentences,
     WordBatch,
@@ -47,7 +47,7 @@ def test_ids_and_first_pieces_are_those_of_transformers(tmp_path):
     theirs = [peer(words, is_split_into_words=True) for words in sentences]
     assert found.input_ids.tolist() == [token for one in theirs for token in one["input_ids"]]
     assert found.lengths.tolist() == [len(one["input_ids"]) for one in theirs]
-    assert found.word_places.tolist() == [
+    assert found.word_positions.tolist() == [
         one.word_ids().index(word)
         for one, words in zip(theirs, sentences, strict=True)
         for word in range(len(words))

@@ -8,7 +8,7 @@ import pytest
 
 from selfsup.errors import UserError
 from selfsup.tasks.classification.data import LabelledTexts, read_label, read_labelled_texts
-from selfsup.tasks.given_labels import encode_labels, learn_labels
+from selfsup.tasks.classification.raw_labels import encode_labels, learn_labels
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.tables import Columns, Row
 

@@ -1,4 +1,4 @@
-"""Labels as a file writes them, and what a model learns of them.
+"""Labels as a file writes them, and the labels that a model learns from them.
 
 Shapes: N examples, C labels.
 """
@@ -12,36 +12,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.tasks.classification.data import GivenLabel, LabelledTexts
-from selfsup.tasks.labels import Kind, Labels, unknown
+from selfsup.tasks.classification.data import LabelledTexts, RawLabel
+from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 
-# A column with more labels than this, and hardly a repetition, holds something else.
+# A column with more different values than this, most of them unique, does not hold labels.
 MANY_LABELS = 50
-# Of the standard deviation of numbers: the most that rounding them may change.
-_LOST = 1e-3
-# What the one score of a number is called.
+# Most that rounding to float32 may change a number, in standard deviations.
+_MAX_ROUNDING = 1e-3
+# The name of the only score of a regression.
 NUMBER = "value"
 
 
-def learn_labels(examples: LabelledTexts, label_type: Kind | None) -> Labels:
-    """The labels that occur, in the order of their numbers or of the alphabet.
+def learn_labels(examples: LabelledTexts, label_type: LabelKind | None) -> Labels:
+    """The labels that occur, in numerical or alphabetical order.
 
     Args:
-        examples: labelled.
+        examples: with labels.
         label_type: "class", "multi" or "number"; if None, "multi" where the file holds lists,
             "number" where all labels are numbers and some have decimals, otherwise "class".
 
     Raises:
-        UserError: there is only one, or so many that the column can hold no labels, or they are
-            not of that type.
+        UserError: there is only one, or too many for a column of labels, or they are not of that
+            type.
     """
-    given = examples.labels
-    assert given is not None
-    kind = label_type or _guessed_kind(given)
+    assert examples.labels is not None
+    kind = label_type or _guess_kind(examples.labels)
     if kind == "number":
         numbers = numbers_of(examples)
         mean, std = float(numbers.mean()), float(numbers.std())
-        if std and np.abs(numbers - numbers.astype(np.float32)).max() > _LOST * std:
+        if std and np.abs(numbers - numbers.astype(np.float32)).max() > _MAX_ROUNDING * std:
             raise UserError(
                 f"{examples.source}: the labels, {numbers.min():.15g} to {numbers.max():.15g}, "
                 "differ too little for their size, and float32 cannot tell them apart: subtract "
@@ -78,33 +77,35 @@ def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
     """The labels as numbers; None where they are unknown.
 
     Returns:
-        "class": the label's place among the names, int64 [N]. "multi": 1 where an example has a
-        label and 0 elsewhere, float32 [N, C]. "number": float32 [N].
+        "class": the index of the label's name, int64 [N]. "multi": 1 where an example has a label
+        and 0 elsewhere, float32 [N, C]. "number": float32 [N].
 
     Raises:
-        UserError: a label is none of the names, or no number.
+        UserError: a label is not one of the names, or not a number.
     """
     if examples.labels is None:
         return None
     if labels.kind == "number":
         return numbers_of(examples).astype(np.float32)
-    places = places_of(labels.names)
+    numbers = label_numbers(labels.names)
     if labels.kind == "multi":
         encoded = np.zeros((len(examples), len(labels)), np.float32)
         for row, several in enumerate(labels_of(examples)):
             for label in several:
-                encoded[row, _place(label, places, labels, examples, row)] = 1
+                encoded[row, _label_number(label, numbers, labels, examples, row)] = 1
         return encoded
-    given = _one_label_of(examples)
-    numbers = [_place(label, places, labels, examples, row) for row, label in enumerate(given)]
-    return np.asarray(numbers, np.int64)
+    encoded = [
+        _label_number(label, numbers, labels, examples, row)
+        for row, label in enumerate(_one_label_of(examples))
+    ]
+    return np.asarray(encoded, np.int64)
 
 
 def numbers_of(examples: LabelledTexts) -> np.ndarray:
     """Labels that are numbers, float64 [N].
 
     Raises:
-        UserError: one is not.
+        UserError: a label is not a number.
     """
     assert examples.labels is not None
     numbers = []
@@ -112,7 +113,7 @@ def numbers_of(examples: LabelledTexts) -> np.ndarray:
         number = _number(label)
         if number is None:
             raise UserError(
-                f"{examples.source}, line {line}: label {_shown(label)} is no number, which "
+                f"{examples.source}, line {line}: label {_quoted(label)} is no number, which "
                 "--label-type number asks for"
             )
         numbers.append(number)
@@ -120,10 +121,10 @@ def numbers_of(examples: LabelledTexts) -> np.ndarray:
 
 
 def labels_of(examples: LabelledTexts) -> list[tuple[str, ...]]:
-    """Several labels each, or none.
+    """The labels of each example: any number of them.
 
     Raises:
-        UserError: a label is no list.
+        UserError: a label is not a list.
     """
     assert examples.labels is not None
     several = []
@@ -137,10 +138,10 @@ def labels_of(examples: LabelledTexts) -> list[tuple[str, ...]]:
     return several
 
 
-def _guessed_kind(given: Sequence[GivenLabel]) -> Kind:
-    if any(isinstance(label, tuple) for label in given):
+def _guess_kind(labels: Sequence[RawLabel]) -> LabelKind:
+    if any(isinstance(label, tuple) for label in labels):
         return "multi"
-    numbers = [_number(label) for label in set(given)]
+    numbers = [_number(label) for label in set(labels)]
     if any(number is None for number in numbers):
         return "class"
     return "class" if all(float(number or 0).is_integer() for number in numbers) else "number"
@@ -152,34 +153,33 @@ def _one_label_of(examples: LabelledTexts) -> list[str]:
     for line, label in zip(examples.lines, examples.labels, strict=True):
         if isinstance(label, tuple):
             raise UserError(
-                f"{examples.source}, line {line}: label {_shown(label)} is a list where one label "
+                f"{examples.source}, line {line}: label {_quoted(label)} is a list where one label "
                 "is expected: train with --label-type multi"
             )
         one.append(label)
     return one
 
 
-def places_of(names: Sequence[str]) -> dict[str, int]:
-    """The place of each label.
+def label_numbers(names: Sequence[str]) -> dict[str, int]:
+    """The index of each label's name, under every spelling that a file may use.
 
-    A file may say 1.0 where the name is 1, and the other way about. Where the names are those
-    that ``transformers`` gives by itself, LABEL_0, LABEL_1 and so on, it may also say 0, 1 and so
-    on.
+    A file may write 1.0 where the name is 1, and the other way round. If the names are the default
+    ones of ``transformers``, LABEL_0, LABEL_1 and so on, it may also write 0, 1 and so on.
     """
-    places = {name: number for number, name in enumerate(names)}
+    numbers = {name: number for number, name in enumerate(names)}
     if all(name == f"LABEL_{number}" for number, name in enumerate(names)):
-        places |= {str(number): number for number in range(len(names))}
-    return {_other_spelling(name): place for name, place in places.items()} | places
+        numbers |= {str(number): number for number in range(len(names))}
+    return {_other_spelling(name): number for name, number in numbers.items()} | numbers
 
 
 def spellings(label: str) -> tuple[str, ...]:
-    """How a model may call a file's label; see ``places_of``."""
+    """The names that a model may have for a file's label; see ``label_numbers``."""
     other = _other_spelling(label)
     return label, other, f"LABEL_{label}", f"LABEL_{other}"
 
 
 def _one_spelling(counts: Counter[str]) -> Counter[str]:
-    """Without 1.0 where there is 1."""
+    """The counts without 1.0 if there is also 1."""
     return Counter(
         {
             label: count
@@ -190,25 +190,25 @@ def _one_spelling(counts: Counter[str]) -> Counter[str]:
 
 
 def _other_spelling(label: str) -> str:
-    """Of a whole number, with ``.0`` where it is without, and without where it is with."""
+    """A whole number with ``.0`` added or removed; any other label unchanged."""
     if not re.fullmatch(r"-?\d+(\.0)?", label):
         return label
     return label.removesuffix(".0") if label.endswith(".0") else f"{label}.0"
 
 
-def _place(
-    label: str, places: dict[str, int], labels: Labels, examples: LabelledTexts, row: int
+def _label_number(
+    label: str, numbers: dict[str, int], labels: Labels, examples: LabelledTexts, row: int
 ) -> int:
-    if label in places:
-        return places[label]
+    if label in numbers:
+        return numbers[label]
     where = f"{examples.source}, line {examples.lines[row]}"
-    raise unknown(
-        f"{where}: label {label!r}", labels.names, "mend it, or train with examples of it"
+    raise unknown_label(
+        f"{where}: label {label!r}", labels.names, "fix it, or train with examples of it"
     )
 
 
 def in_order(labels: Counter[str]) -> tuple[str, ...]:
-    """Labels that are whole numbers in their order, others in the alphabet's."""
+    """Labels in numerical order if all are whole numbers, else in alphabetical order."""
     if all(re.fullmatch(r"-?\d{1,15}", label) for label in labels):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))
@@ -218,7 +218,7 @@ def _are_numbers(labels: Counter[str]) -> bool:
     return all(_number(label) is not None for label in labels)
 
 
-def _number(label: GivenLabel) -> float | None:
+def _number(label: RawLabel) -> float | None:
     try:
         number = float(label) if isinstance(label, str) else math.nan
     except ValueError:
@@ -226,5 +226,5 @@ def _number(label: GivenLabel) -> float | None:
     return number if abs(number) < 1e30 else None
 
 
-def _shown(label: GivenLabel) -> str:
+def _quoted(label: RawLabel) -> str:
     return repr(label) if isinstance(label, str) else json.dumps(label, ensure_ascii=False)
