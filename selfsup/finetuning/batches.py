@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from selfsup.counter_random import permutation
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.base import AugmentedUnits, Units
 from selfsup.tasks.batches import FeatureBatch
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from selfsup.errors import UserError
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.base import Scorer, Windows
 from selfsup.tasks.batches import batches_by_length
 from selfsup.training.compute import Compute

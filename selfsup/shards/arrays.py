@@ -102,3 +102,9 @@ def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
         for name, entry in header.items()
         if name != "__metadata__"
     }
+
+
+def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """``range(start, start + length)`` of each pair, concatenated, int64."""
+    positions = np.cumsum(lengths) - lengths
+    return np.repeat(starts - positions, lengths) + np.arange(int(lengths.sum()))

@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import numpy as np
-
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 
@@ -311,9 +309,3 @@ def _refuse_other(
 
 def _to_json(values: dict[str, Any]) -> bytes:
     return (json.dumps(values, indent=2) + "\n").encode()
-
-
-def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """``range(start, start + length)`` of each pair, concatenated, int64."""
-    positions = np.cumsum(lengths) - lengths
-    return np.repeat(starts - positions, lengths) + np.arange(int(lengths.sum()))

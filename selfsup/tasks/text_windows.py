@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.errors import UserError
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 
 # The tokenizer's own form of an encoded text takes a hundred bytes a token, so it gets the texts
 # in blocks of at most this many texts and characters.

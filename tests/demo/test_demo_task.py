@@ -16,7 +16,7 @@ from selfsup.demo.task import (
     names_pattern,
 )
 from selfsup.errors import UserError
-from tests.toy_documentation import LIBRARIES, toy_documentation
+from tests.demo.toy_documentation import LIBRARIES, toy_documentation
 
 SIZES = {"test": 9, "validation": 3, "train": 4}
 

@@ -16,7 +16,7 @@ from selfsup.demo.text import demo
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain
 from selfsup.settings import DemoSettings, PretrainSettings
-from tests.toy_documentation import LIBRARIES, toy_documentation
+from tests.demo.toy_documentation import LIBRARIES, toy_documentation
 
 QUICK: dict[str, Any] = {
     "device": "cpu", "precision": "float32", "threads": 1, "workers": 1, "seeds": 2,

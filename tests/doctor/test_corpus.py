@@ -8,7 +8,7 @@ import pytest
 
 from selfsup.doctor.command import doctor
 from selfsup.settings import DoctorSettings
-from tests.found_problems import found_in, only_one
+from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents, write_toy_corpus
 
 LITTLE_TEXT = "from so little text an encoder learns little"

@@ -9,7 +9,7 @@ from selfsup.images.prepare import prepare_images
 from selfsup.runs.folder import run_yaml
 from selfsup.settings import DoctorSettings, PretrainSettings
 from selfsup.shards.images import ImageResumeState
-from tests.found_problems import found_in, only_one
+from tests.doctor.found_problems import found_in, only_one
 from tests.pretraining.images.toy_pictures import write_toy_pictures
 
 

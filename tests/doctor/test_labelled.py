@@ -7,8 +7,8 @@ import pytest
 
 from selfsup.doctor.command import doctor
 from selfsup.settings import DoctorSettings
-from tests.found_problems import found_in, only_one
-from tests.toy_task import write_toy_file
+from tests.doctor.found_problems import found_in, only_one
+from tests.toy_tasks import write_toy_file
 
 
 def test_a_sound_labelled_file_has_no_problems(tmp_path):

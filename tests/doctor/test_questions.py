@@ -9,8 +9,8 @@ import pytest
 from selfsup.doctor.command import doctor
 from selfsup.errors import UserError
 from selfsup.settings import DoctorSettings
-from tests.found_problems import found_in, only_one
-from tests.toy_questions import toy_questions, write_toy_questions
+from tests.doctor.found_problems import found_in, only_one
+from tests.toy_tasks import toy_questions, write_toy_questions
 
 CONTEXT = "The plot is thin, the film is fine."
 

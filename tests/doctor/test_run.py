@@ -10,7 +10,7 @@ import pytest
 from selfsup.doctor.command import doctor
 from selfsup.runs.folder import run_yaml
 from selfsup.settings import DoctorSettings, FinetuneSettings, PretrainSettings
-from tests.found_problems import found_in, only_one
+from tests.doctor.found_problems import found_in, only_one
 
 SUMMARY = {"mlm_loss": 4.5, "unigram_loss": 6.9, "nsp_accuracy": 0.8, "steps": 100}
 

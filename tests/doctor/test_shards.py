@@ -15,7 +15,7 @@ from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.doctor import unlabelled as shards_diagnosis
 from selfsup.doctor.command import doctor
 from selfsup.settings import DoctorSettings
-from tests.found_problems import found_in, only_one
+from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents
 
 LITTLE_TEXT = "from so little text an encoder learns little"

@@ -8,8 +8,8 @@ import pytest
 
 from selfsup.doctor.command import doctor
 from selfsup.settings import DoctorSettings
-from tests.found_problems import found_in, only_one
-from tests.toy_entities import toy_sentences
+from tests.doctor.found_problems import found_in, only_one
+from tests.toy_tasks import toy_sentences
 
 
 def sound(count: int = 24) -> str:

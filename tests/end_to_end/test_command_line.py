@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, BertForPreTraining, pipeline
 from selfsup import cli
 from selfsup.training.compute import Compute
 from tests.toy_corpus import toy_documents
-from tests.toy_task import toy_examples, write_toy_file
+from tests.toy_tasks import toy_examples, write_toy_file
 
 MACHINE = ("--device", "cpu", "--precision", "float32", "--threads", "1")
 

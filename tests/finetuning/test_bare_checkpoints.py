@@ -15,9 +15,14 @@ from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, PredictSettings
-from tests.toy_entities import write_toy_conll
-from tests.toy_finetuning import ON_CPU, toy_settings
-from tests.toy_task import VOCABULARY, toy_tokenizer, write_toy_file
+from tests.toy_tasks import (
+    ON_CPU,
+    VOCABULARY,
+    toy_settings,
+    toy_tokenizer,
+    write_toy_conll,
+    write_toy_file,
+)
 
 WRITE = {
     "sequence-classification": ("tsv", write_toy_file),

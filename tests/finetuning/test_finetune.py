@@ -26,8 +26,7 @@ from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite
-from tests.toy_finetuning import toy_settings
-from tests.toy_task import VOCABULARY, write_toy_file, write_toy_model
+from tests.toy_tasks import VOCABULARY, toy_settings, write_toy_file, write_toy_model
 
 settings = partial(toy_settings, epochs=4)
 

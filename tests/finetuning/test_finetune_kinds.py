@@ -14,8 +14,7 @@ from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.inference.predictor import Predictor
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
-from tests.toy_finetuning import ON_CPU
-from tests.toy_task import BAD, GOOD, OTHER, toy_examples, write_toy_model
+from tests.toy_tasks import BAD, GOOD, ON_CPU, OTHER, toy_examples, write_toy_model
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:

@@ -21,8 +21,7 @@ from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
 from selfsup.training.loop import StepSettings
-from tests.toy_finetuning import toy_settings
-from tests.toy_task import CONFIG, write_toy_file, write_toy_model
+from tests.toy_tasks import CONFIG, toy_settings, write_toy_file, write_toy_model
 
 task = Classification(paired=False)
 

@@ -17,8 +17,13 @@ from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
 from selfsup.settings.yaml_file import from_yaml
-from tests.toy_image_task import CLASSES, write_toy_images, write_toy_vit
-from tests.toy_task import write_toy_file, write_toy_model
+from tests.toy_tasks import (
+    CLASSES,
+    write_toy_file,
+    write_toy_images,
+    write_toy_model,
+    write_toy_vit,
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.finetuning.layer_rules import encoder_rules, learning_rates
 from selfsup.tasks.classification.model import SequenceClassifier
 from selfsup.tasks.labels import Labels
-from tests.toy_task import CONFIG
+from tests.toy_tasks import CONFIG
 
 LABELS = Labels("class", ("down", "up"))
 MODEL = SequenceClassifier(BertEncoder(CONFIG), LABELS, 0.1)

@@ -12,8 +12,7 @@ from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
-from tests.toy_questions import write_toy_questions
-from tests.toy_task import toy_tokenizer
+from tests.toy_tasks import toy_tokenizer, write_toy_questions
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.vit import VitEncoder
 from selfsup.finetuning.setup import reinitialize_top
 from tests.pretraining.images.toy_images import small_config
-from tests.toy_task import CONFIG
+from tests.toy_tasks import CONFIG
 
 
 def trained_encoder(*, pooled: bool = True) -> BertEncoder:

@@ -13,9 +13,7 @@ from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings import EvaluateSettings, PredictSettings
-from tests.toy_entities import TAGS, toy_sentences, write_toy_conll
-from tests.toy_finetuning import toy_settings
-from tests.toy_task import write_toy_model
+from tests.toy_tasks import TAGS, toy_sentences, toy_settings, write_toy_conll, write_toy_model
 
 settings = partial(toy_settings, task="token-classification", epochs=5)
 

@@ -19,7 +19,7 @@ from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.labels import Labels
-from tests.toy_task import CONFIG
+from tests.toy_tasks import CONFIG
 
 task = Classification(paired=False)
 

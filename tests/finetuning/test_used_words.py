@@ -14,8 +14,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.finetuning import compact_embedding, run
 from selfsup.finetuning.run import finetune
-from tests.toy_finetuning import toy_settings
-from tests.toy_task import BAD, GOOD, write_toy_file, write_toy_model
+from tests.toy_tasks import BAD, GOOD, toy_settings, write_toy_file, write_toy_model
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 settings = partial(toy_settings, epochs=3, seeds=1)

@@ -8,10 +8,13 @@ import pytest
 from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.settings import EvaluateSettings, FinetuneSettings
-from tests.toy_entities import write_toy_conll
-from tests.toy_finetuning import ON_CPU
-from tests.toy_questions import write_toy_questions
-from tests.toy_task import write_toy_file, write_toy_model
+from tests.toy_tasks import (
+    ON_CPU,
+    write_toy_conll,
+    write_toy_file,
+    write_toy_model,
+    write_toy_questions,
+)
 
 FILES = {
     "sequence-classification": ("tsv", write_toy_file),

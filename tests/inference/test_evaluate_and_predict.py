@@ -19,7 +19,7 @@ from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import save_task_model
 from tests.tokenizer_folder import text_preparation
-from tests.toy_task import (
+from tests.toy_tasks import (
     CONFIG,
     VOCABULARY,
     toy_examples,

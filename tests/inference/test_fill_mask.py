@@ -16,7 +16,7 @@ from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import save_task_model
 from selfsup.training.compute import Compute
 from tests.tokenizer_folder import text_preparation
-from tests.toy_task import CONFIG, toy_tokenizer, write_toy_model
+from tests.toy_tasks import CONFIG, toy_tokenizer, write_toy_model
 
 task = Classification(paired=False)
 

@@ -16,7 +16,7 @@ from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels
 from selfsup.training.compute import Compute
-from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
 
 task = Classification(paired=False)
 

@@ -19,7 +19,7 @@ from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import TASKS, TaskModel, load_task_model, save_task_model
 from selfsup.training.compute import Compute
 from tests.tokenizer_folder import text_preparation
-from tests.toy_task import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
+from tests.toy_tasks import CONFIG, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 task = TASKS["sequence-classification"]
 

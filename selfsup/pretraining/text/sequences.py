@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 
 _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.question_answering.windows import AnswerWindows
 
 # Larger than any distance between tokens, for windows without a neighbour.

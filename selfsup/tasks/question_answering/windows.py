@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from selfsup.encoder.packing import Packing
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
 from selfsup.tasks.encoders import TextPreparation
 from selfsup.tasks.question_answering.data import Answer, Questions

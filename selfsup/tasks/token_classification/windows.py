@@ -18,7 +18,7 @@ from torch import Tensor
 
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
 from selfsup.tasks.text_windows import IGNORE_INDEX, plain_tokenizer, special_ids
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from selfsup.errors import UserError
 from selfsup.pretraining.text.sequences import split_held_out
-from selfsup.shards.folder import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges
 from tests.pretraining.text.corpus_of import FIRST_TOKEN, corpus_of, random_documents
 
 

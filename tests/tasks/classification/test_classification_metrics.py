@@ -14,7 +14,7 @@ from selfsup.tasks.classification.encoding import encode_texts
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels
-from tests.toy_task import toy_tokenizer
+from tests.toy_tasks import toy_tokenizer
 
 task = Classification(paired=False)
 

@@ -14,7 +14,7 @@ from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
 from selfsup.tasks.classification.model import SequenceClassifier, mean_of_windows, parameter_names
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels, config_entries
-from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
 
 TEXTS = [text for _, text in toy_examples(8, seed=5)]
 ALL = np.arange(8)

@@ -11,7 +11,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.tasks.classification.encoding import encode_texts
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.text_windows import IGNORE_INDEX
-from tests.toy_task import VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
+from tests.toy_tasks import VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 TEXTS = [text for _, text in toy_examples(40, seed=3)] + ["", "unheard of", "Fine FILMS"]
 

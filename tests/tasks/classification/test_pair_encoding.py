@@ -12,7 +12,7 @@ from selfsup.tasks import text_windows
 from selfsup.tasks.classification.encoding import MAX_TRAINING_WINDOWS, encode_texts
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.text_windows import special_ids
-from tests.toy_task import OTHER, VOCABULARY, toy_tokenizer, write_toy_model
+from tests.toy_tasks import OTHER, VOCABULARY, toy_tokenizer, write_toy_model
 
 CLS, SEP = VOCABULARY.index("[CLS]"), VOCABULARY.index("[SEP]")
 

@@ -21,7 +21,7 @@ from selfsup.tasks.classification.model import SequenceClassifier
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
-from tests.toy_task import CONFIG, toy_examples, toy_tokenizer
+from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
 
 task = Classification(paired=False)
 

@@ -8,7 +8,7 @@ import pytest
 from selfsup.errors import UserError
 from selfsup.images.decoding import ResizeShorterSide, ResizeSquare, decode
 from selfsup.tasks.image_classification.data import DecodedImages
-from tests.toy_image_task import write_toy_images
+from tests.toy_tasks import write_toy_images
 
 
 def toy_files(tmp_path):

@@ -19,12 +19,12 @@ from selfsup.tasks.base import Reading
 from selfsup.tasks.image_classification.data import LabelledImages
 from selfsup.tasks.image_classification.task import ImageClassification, ImageClassifier
 from selfsup.tasks.labels import Labels
-from tests.toy_image_task import CLASSES, CONFIG, toy_image, write_toy_images
+from tests.toy_tasks import CLASSES, VIT_CONFIG, toy_image, write_toy_images
 
 task = ImageClassification()
 
 LABELS = Labels("class", CLASSES)
-PREPARATION = ImagePreparation(CONFIG.image_size, CONFIG.patch_size)
+PREPARATION = ImagePreparation(VIT_CONFIG.image_size, VIT_CONFIG.patch_size)
 CPU = torch.device("cpu")
 
 
@@ -48,7 +48,7 @@ def encoded(folder):
 
 
 def new_model(dropout: float = 0.0) -> ImageClassifier:
-    model = task.build_model(VitEncoder(CONFIG), LABELS, dropout)
+    model = task.build_model(VitEncoder(VIT_CONFIG), LABELS, dropout)
     initialize(model, 0.2, seed=0)
     return model.eval()
 
@@ -173,10 +173,10 @@ def test_copies_are_told_of(changed, folder):
 
 
 def test_patches_are_those_of_the_processor_of_transformers(folder):
-    size = {"height": CONFIG.image_size, "width": CONFIG.image_size}
+    size = {"height": VIT_CONFIG.image_size, "width": VIT_CONFIG.image_size}
     images = encoded(folder)
     mean, std = (0.4, 0.5, 0.3), (0.2, 0.3, 0.4)
-    odd = ImagePreparation(CONFIG.image_size, CONFIG.patch_size, mean, std)
+    odd = ImagePreparation(VIT_CONFIG.image_size, VIT_CONFIG.patch_size, mean, std)
     theirs_of = transformers.ViTImageProcessorPil
     for preparation, processor in [
         (PREPARATION, theirs_of(size=size)),
@@ -186,8 +186,8 @@ def test_patches_are_those_of_the_processor_of_transformers(folder):
         opened: Any = [Image.open(images.images.files[place]) for place in places]
         theirs = processor(opened, return_tensors="pt")["pixel_values"]
         batch = task.encode_examples(images.images, LABELS, preparation).windows.batch(places)
-        projection = torch.randn(7, 3, CONFIG.patch_size, CONFIG.patch_size)
-        expected = torch.conv2d(theirs, projection, stride=CONFIG.patch_size).flatten(2).mT
+        projection = torch.randn(7, 3, VIT_CONFIG.patch_size, VIT_CONFIG.patch_size)
+        expected = torch.conv2d(theirs, projection, stride=VIT_CONFIG.patch_size).flatten(2).mT
         ours = batch.patches() @ projection.flatten(1).T
         torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-5)
         assert batch.labels.tolist() == [1, 0, 2]
@@ -267,7 +267,7 @@ def test_features_are_standardised_and_the_saved_head_gives_the_same(folder):
 
 def test_a_feature_that_does_not_vary_does_no_harm(folder):
     model = new_model()
-    features = torch.randn(12, CONFIG.hidden_size)
+    features = torch.randn(12, VIT_CONFIG.hidden_size)
     features[:, 3] = 2.0
     model.on_features(features)
     assert model.classifier(features).abs().max() < 1e3
@@ -276,7 +276,7 @@ def test_a_feature_that_does_not_vary_does_no_harm(folder):
 
 def test_dropout_is_on_in_training_alone():
     model = new_model(dropout=0.5)
-    features = torch.randn(12, CONFIG.hidden_size)
+    features = torch.randn(12, VIT_CONFIG.hidden_size)
     head = model.on_features(features)
     head.train()
     first, second = head.head(features), head.head(features)

@@ -18,13 +18,15 @@ from selfsup.inference.scoring import score
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import TASKS, TaskModel, load_task_model, save_task_model
 from selfsup.training.compute import Compute
-from tests.toy_image_task import CLASSES, CONFIG, write_toy_images
+from tests.toy_tasks import CLASSES, VIT_CONFIG, write_toy_images
 
 task = TASKS["image-classification"]
 
 LABELS = Labels("class", CLASSES)
 FLOAT32 = Compute(torch.device("cpu"), torch.float32)
-ODD = ImagePreparation(CONFIG.image_size, CONFIG.patch_size, (0.4, 0.5, 0.3), (0.2, 0.3, 0.4))
+ODD = ImagePreparation(
+    VIT_CONFIG.image_size, VIT_CONFIG.patch_size, (0.4, 0.5, 0.3), (0.2, 0.3, 0.4)
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +66,10 @@ def assert_equal_to_the_pipeline(folder: Path, files: list[str]) -> None:
 
 
 def write_classifier(folder: Path, preparation: ImagePreparation, standardised: bool = False):
-    model = task.build_model(VitEncoder(CONFIG), LABELS, 0.1).eval()
+    model = task.build_model(VitEncoder(VIT_CONFIG), LABELS, 0.1).eval()
     initialize(model, 0.3, seed=3)
     if standardised:
-        model.on_features(3 * torch.randn(20, CONFIG.hidden_size) + 1)
+        model.on_features(3 * torch.randn(20, VIT_CONFIG.hidden_size) + 1)
     save_task_model(folder, task, model, LABELS, preparation, "# Card\n")
     return model
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from selfsup.tasks.question_answering.data import Questions
 from selfsup.tasks.question_answering.decoding import best_spans, fit_null_threshold, is_answered
 from selfsup.tasks.question_answering.windows import AnswerWindows, answer_windows
-from tests.toy_task import toy_tokenizer
+from tests.toy_tasks import toy_tokenizer
 
 
 def windows_of(lengths: list[int], max_length: int, doc_stride: int) -> AnswerWindows:

@@ -8,7 +8,7 @@ from transformers import BertTokenizer
 
 from selfsup.tasks.question_answering.data import Answer, Questions
 from selfsup.tasks.question_answering.windows import AnswerWindows, answer_windows
-from tests.toy_task import OTHER, VOCABULARY, toy_tokenizer
+from tests.toy_tasks import OTHER, VOCABULARY, toy_tokenizer
 
 WORDS = st.sampled_from(["the", "film", "plots", "Was", "fine", ",", "zzz"])
 CLS, SEP = VOCABULARY.index("[CLS]"), VOCABULARY.index("[SEP]")

@@ -28,8 +28,7 @@ from selfsup.tasks.question_answering.windows import EncodedQuestions
 from selfsup.tasks.registry import TASKS, load_task_model, save_task_model
 from selfsup.training.compute import choose_compute
 from tests.tokenizer_folder import text_preparation
-from tests.toy_questions import write_toy_questions
-from tests.toy_task import CONFIG, toy_tokenizer
+from tests.toy_tasks import CONFIG, toy_tokenizer, write_toy_questions
 
 task = TASKS["question-answering"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.tasks.token_classification.rows import words_of_text
-from tests.toy_task import toy_tokenizer
+from tests.toy_tasks import toy_tokenizer
 
 CHARACTERS = "aZé .,'-東京한e\u0301\u200b\u00a0\t\x00😀İß"
 TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=20) | st.text()

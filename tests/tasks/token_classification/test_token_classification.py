@@ -24,8 +24,7 @@ from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedText
 from selfsup.tasks.token_classification.task import TokenClassifier
 from selfsup.training.compute import Compute
 from tests.tokenizer_folder import text_preparation
-from tests.toy_entities import TAGS, toy_sentences, write_toy_conll
-from tests.toy_task import CONFIG, VOCABULARY, toy_tokenizer
+from tests.toy_tasks import CONFIG, TAGS, VOCABULARY, toy_sentences, toy_tokenizer, write_toy_conll
 
 task = TASKS["token-classification"]
 

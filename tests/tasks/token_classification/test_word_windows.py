@@ -17,7 +17,7 @@ from selfsup.tasks.token_classification.windows import (
     encode_words,
     owned_windows,
 )
-from tests.toy_task import OTHER, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
+from tests.toy_tasks import OTHER, VOCABULARY, toy_examples, toy_tokenizer, write_toy_model
 
 SENTENCES = [text.split() for _, text in toy_examples(30, seed=4)]
 CLS, SEP, UNK = (VOCABULARY.index(token) for token in ("[CLS]", "[SEP]", "[UNK]"))
