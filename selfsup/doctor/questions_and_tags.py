@@ -18,7 +18,11 @@ from selfsup.tasks.tables import Columns, Row, is_table, read_records
 from selfsup.tasks.token_classification.answers import count_entities, keys_of
 from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
 from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
-from selfsup.tasks.token_classification.tag_scheme import TaggedTexts, find_breaches, find_scheme
+from selfsup.tasks.token_classification.tag_scheme import (
+    TaggedTexts,
+    find_invalid_transitions,
+    find_scheme,
+)
 from selfsup.tasks.token_classification.task import TokenClassification
 
 _SHOWN = 3  # questions, types or tags that a message names
@@ -175,13 +179,13 @@ def _unreadable_error(record: BadRecord) -> UserError:
 def _scheme_problems(sentences: TaggedTexts) -> Iterator[Finding]:
     scheme = find_scheme(sentences.source, sentences.sentences)
     yield Fact("tag_scheme", scheme)
-    breaches = find_breaches(sentences.sentences, scheme)
-    if breaches:
-        shown = "; ".join(f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN])
-        more = "; …" if len(breaches) > _SHOWN else ""
+    invalid = find_invalid_transitions(sentences.sentences, scheme)
+    if invalid:
+        shown = "; ".join(f"line {each.line}: {each.what}" for each in invalid[:_SHOWN])
+        more = "; …" if len(invalid) > _SHOWN else ""
         yield Problem(
             f"{sentences.source}: tags that the {scheme} scheme does not allow in their position: "
-            f"{len(breaches):,} ({shown}{more})",
+            f"{len(invalid):,} ({shown}{more})",
             "fix them; finetune reads a tag that continues no entity as the first of one",
         )
 

@@ -54,7 +54,7 @@ def encode_task_data(
     """Find the labels of the training examples, and encode all examples.
 
     Raises:
-        UserError: the labels cannot be learnt, or one in validation does not occur in training.
+        UserError: the labels cannot be learned, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
     encoded = [

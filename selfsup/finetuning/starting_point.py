@@ -307,7 +307,7 @@ def _check_takes(settings: FinetuneSettings, takes: str, task: Task) -> None:
     wanted = task.family
     if takes != wanted.takes:
         raise UserError(
-            f"--encoder {settings.encoder}: takes {takes}, but {task.name} is learnt from "
+            f"--encoder {settings.encoder}: takes {takes}, but {task.name} is learned from "
             f"{wanted.takes}: give such a model, or a size ({', '.join(wanted.sizes)})"
         )
 

@@ -225,16 +225,17 @@ def modality_of_pretraining(settings: PretrainSettings) -> Modality:
         raise UserError(
             f"--encoder {settings.encoder}: leave it out with --init {settings.init}, which is one"
         )
-    learnt = modality_of_objectives(settings)
+    learned = modality_of_objectives(settings)
     taken = _modality_of_encoder(settings)
-    if learnt is not None and taken is not None and learnt != taken:
+    if learned is not None and taken is not None and learned != taken:
         assert settings.objectives is not None
         named = f"--init {settings.init}" if settings.init else f"--encoder {settings.encoder}"
         raise UserError(
-            f"{named}: takes {taken}, but --objectives {' '.join(settings.objectives)} is learnt "
-            f"from {learnt}: leave one of the flags out, or take --encoder {USUAL_ENCODER[learnt]}"
+            f"{named}: takes {taken}, but --objectives {' '.join(settings.objectives)} is learned "
+            f"from {learned}: leave one of the flags out, or take "
+            f"--encoder {USUAL_ENCODER[learned]}"
         )
-    modality = learnt or taken or _modality_of_data(settings.data)
+    modality = learned or taken or _modality_of_data(settings.data)
     _check_flags(settings, modality)
     return modality
 
@@ -267,8 +268,8 @@ def modality_of_objectives(settings: PretrainSettings) -> Modality | None:
     of_text = [name for name in settings.objectives if name not in IMAGE_OBJECTIVES]
     if of_images and of_text:
         raise UserError(
-            f"--objectives {' '.join(settings.objectives)}: {' and '.join(of_text)} is learnt from "
-            f"text, {' and '.join(of_images)} from images: name objectives of one kind"
+            f"--objectives {' '.join(settings.objectives)}: {' and '.join(of_text)} is learned "
+            f"from text, {' and '.join(of_images)} from images: name objectives of one kind"
         )
     return "images" if of_images else "text"
 

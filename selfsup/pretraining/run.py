@@ -133,9 +133,7 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     compute = choose_compute(original.device, original.precision, original.threads)
     with alone_in(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
-            raise UserError(
-                f"{run}: this run has come to its end; its model is in {run / MODEL_IN_RUN}"
-            )
+            raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
         return _run(original, run, compute, is_resumed=True)
 
 

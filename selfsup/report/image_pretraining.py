@@ -216,18 +216,18 @@ _GIVEN_TO_FILL = (("Original", "original"), ("Left visible", "visible"))
 _GIVEN_TO_ORDER = (("Tiles", "tiles"), ("Shuffled", "shuffled"))
 
 
-def filled_images_side_by_side(runs: NamedRuns) -> list[str]:
+def filled_images_comparison(runs: NamedRuns) -> list[str]:
     """A table of reconstructions and one of restored orders: a row per image, a column per run.
 
     Only runs that were given exactly the same pictures as the first such run are compared.
     """
     return [
-        _side_by_side(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", reconstruction_error),
-        _side_by_side(runs, "Put in order", _GIVEN_TO_ORDER, "restored", tiles_right),
+        _comparison(runs, "Filled in", _GIVEN_TO_FILL, "reconstruction", reconstruction_error),
+        _comparison(runs, "Put in order", _GIVEN_TO_ORDER, "restored", tiles_right),
     ]
 
 
-def _side_by_side(
+def _comparison(
     runs: NamedRuns,
     title: str,
     given: Sequence[tuple[str, str]],

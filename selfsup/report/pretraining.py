@@ -6,7 +6,7 @@ from selfsup.report import formatting
 from selfsup.report.image_pretraining import (
     LOSS_UNIT,
     PIXEL_UNIT,
-    filled_images_side_by_side,
+    filled_images_comparison,
     image_pretraining_sections,
     image_pretraining_tiles,
 )
@@ -217,7 +217,7 @@ def _of_images(runs: NamedRuns) -> list[str]:
             _speed(runs, "images"),
         ),
         _results(runs, _IMAGE_RESULTS),
-        *filled_images_side_by_side(runs),
+        *filled_images_comparison(runs),
     ]
 
 

@@ -67,7 +67,7 @@ def run_yaml(command: RunCommand, settings: Any) -> str:
 
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """Write ``summary.json``, which says that the run has come to its end."""
+    """Write ``summary.json``, which says that the run has ended."""
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(folder / SUMMARY, (text + "\n").encode())
 

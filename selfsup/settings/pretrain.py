@@ -308,7 +308,8 @@ class ResolvedPretrainSettings(PretrainSettings):
     def open_field(cls, settings: PretrainSettings) -> str | None:
         """The first field that has no value, though it has one in every run; None if there is none.
 
-        ``budget`` stands for it and ``steps``, ``encoder`` for it and ``init``.
+        Without ``budget`` and ``steps`` it is ``budget``; without ``encoder`` and ``init``,
+        ``encoder``.
         """
         needed = set(cls.CHOSEN)
         if settings.init is None:

@@ -95,7 +95,7 @@ def open_shards(folder: str | Path) -> Shards:
 def _open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
     damage = damage_of(folder, entry, verify=False)
     if damage:
-        raise UserError(f"{damage}: run prepare again, it makes this shard anew")
+        raise UserError(f"{damage}: run prepare again, which makes this shard again")
     arrays = map_safetensors(folder / entry["file"])
     return Shard(arrays["tokens"], arrays["sentence_offsets"], arrays["document_offsets"])
 

@@ -39,7 +39,7 @@ def collect_errors(errors: list[UserError] | None) -> Iterator[None]:
 
 # The share of one label from which the user is told that the labels are imbalanced.
 MOST_FREQUENT = 0.8
-# A label with fewer examples is hardly learnt.
+# A label with fewer examples is hardly learned.
 FEWEST_EXAMPLES = 8
 _SHOWN = 5
 

@@ -115,10 +115,10 @@ def _is_whole(value: Any) -> bool:
 
 def _checked(record: Row | BadRecord) -> Row:
     if isinstance(record, BadRecord):
-        mend = "mend the row or take it out"
+        fix = "fix the row or remove it"
         if "UTF-8" in record.reason:
-            mend += ", or write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-        raise UserError(f"{record}: {mend}")
+            fix += ", or write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+        raise UserError(f"{record}: {fix}")
     return record
 
 

@@ -1,4 +1,4 @@
-"""Images as the doctor sees them: files, decoded ones, and runs that learnt from them."""
+"""Images as the doctor sees them: files, decoded ones, and runs that learned from them."""
 
 from pathlib import Path
 
@@ -73,15 +73,15 @@ def image_run(folder: Path, **summary: float) -> Path:
     return folder
 
 
-def test_a_run_that_learnt_from_images_is_sound_without_a_tokenizer(tmp_path):
-    learnt = {"jigsaw_accuracy": 0.5, "jigsaw_chance": 0.02}
-    run = image_run(tmp_path, **learnt, inpainting_pixel_error=0.01, mean_colour_error=0.05)
+def test_a_run_that_learned_from_images_is_sound_without_a_tokenizer(tmp_path):
+    learned = {"jigsaw_accuracy": 0.5, "jigsaw_chance": 0.02}
+    run = image_run(tmp_path, **learned, inpainting_pixel_error=0.01, mean_colour_error=0.05)
     assert found_in(run) == []
     (run / "model" / "preprocessor_config.json").unlink()
     assert "preprocessor_config.json is missing" in only_one(found_in(run))
 
 
-def test_a_run_that_learnt_nothing_from_images_is_told_so(tmp_path):
+def test_a_run_that_learned_nothing_from_images_is_told_so(tmp_path):
     guessing = image_run(tmp_path / "a", jigsaw_accuracy=0.03, jigsaw_chance=0.02)
     assert "3.0% of the tiles are put right, where chance gives 2.0%" in only_one(
         found_in(guessing)

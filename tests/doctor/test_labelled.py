@@ -70,7 +70,7 @@ def test_a_file_without_any_label_is_told_so(tmp_path):
     assert "40 rows have no label" in only_one(found_in(labelled(tmp_path, rows)))
 
 
-def test_numbers_to_be_learnt_are_not_counted_as_labels(tmp_path):
+def test_numbers_to_be_learned_are_not_counted_as_labels(tmp_path):
     rows = [(f"{number % 5}.5", text) for number, (_, text) in enumerate(sound_rows())]
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
     assert result["counts"] == {"examples": 40}

@@ -48,7 +48,7 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
             [asked("a"), asked("b", "?", answers=[{"text": "film", "answer_start": 21}])],
             "answers that do not stand at their place: 1; the first: FILE, question b: the answer "
             "'film' does not stand at character 21 of its context",
-            "it first stands at 22; mend answer_start or text",
+            "it first occurs at 22; fix answer_start or text",
         ),
         (
             [asked("a"), asked("a", "?")],

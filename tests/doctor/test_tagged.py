@@ -63,7 +63,7 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
             "beginning; line 195: I-LOC after O)",
             "as the first of one",
         ),
-        ("Anna\tPER\n", "FILE, line 193: tag 'PER' is neither O nor a type with a prefix", "mend"),
+        ("Anna\tPER\n", "FILE, line 193: tag 'PER' is neither O nor a type with a prefix", "fix"),
         ("Fiat\tB-ORG\n", 'types with fewer than 8 entities: 1, "ORG" (1)', "more examples"),
         ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeat an earlier one", "remove them"),
         ("a\tO\n" * 101 + "\n" + ("b\tO\n" * 102 + "\n") * 2 + "c\tO\n" * 200,

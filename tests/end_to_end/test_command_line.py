@@ -117,7 +117,7 @@ def test_each_mask_gets_its_candidates_with_probabilities(workflow):
         assert 0 < sum(probabilities) <= 1
 
 
-def test_the_task_is_learnt_and_holds_on_examples_that_were_never_seen(workflow):
+def test_the_task_is_learned_and_holds_on_examples_that_were_never_seen(workflow):
     _, answers = workflow
     assert answers["finetune"]["metrics"]["accuracy"]["mean"] > 0.9
     assert answers["evaluate"]["metrics"]["accuracy"] > 0.9

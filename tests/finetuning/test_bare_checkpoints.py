@@ -71,7 +71,7 @@ def test_it_is_fine_tuned_and_then_predicts_and_is_measured(task, bare, tmp_path
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_by_itself_it_is_refused_in_one_line_that_names_the_mend(command, bare, tmp_path, capsys):
+def test_by_itself_it_is_refused_in_one_line_that_names_the_fix(command, bare, tmp_path, capsys):
     data = write_toy_file(tmp_path / "dev.tsv", 20, seed=1)
     out = ["--out", str(tmp_path / "answers.jsonl")] if command == "predict" else []
     assert cli.main([command, str(bare), "--data", str(data), "--device", "cpu", *out]) == 2

@@ -56,14 +56,14 @@ def test_other_rows_stay_as_they_were_whatever_the_weight_decay() -> None:
     assert torch.equal(model.word.weight[others], Model().word.weight[others])
 
 
-def test_evaluation_may_ask_for_any_row_and_sees_what_was_learnt() -> None:
+def test_evaluation_may_ask_for_any_row_and_sees_what_was_learned() -> None:
     model = Model()
     with compact_embedding(model, ROWS):
         train(model)
-        learnt = model.word.weight.detach().clone()
+        learned = model.word.weight.detach().clone()
         model.eval()
         table = model.word(torch.arange(VOCABULARY))
-        assert torch.equal(table[ROWS], learnt)
+        assert torch.equal(table[ROWS], learned)
         assert torch.equal(table[0], Model().word.weight[0])
 
 

@@ -50,7 +50,7 @@ def metrics_of(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_the_task_is_learnt(run):
+def test_the_task_is_learned(run):
     _, result = run
     assert result["metrics"]["accuracy"]["mean"] > 0.95
     assert result["failed_seeds"] == []
@@ -229,7 +229,7 @@ def test_a_run_that_diverges_keeps_its_best_epoch_and_is_named(files, tmp_path, 
 
     monkeypatch.setattr(training_run, "train", diverging)
     result = finetune(settings(files, tmp_path, seeds=2))
-    # Though until then it had learnt well.
+    # Though until then it had learned well.
     assert result["failed_seeds"] == [1]
     assert result["metrics"]["accuracy"]["values"][1] > 0.7
     of_seed = [line["validation"]["accuracy"] for line in metrics_of(tmp_path) if line["seed"] == 1]

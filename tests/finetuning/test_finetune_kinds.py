@@ -103,7 +103,7 @@ def answers_of(folder: Path) -> list[dict]:
     ("kind", "metric", "at_least"),
     [("pairs", "accuracy", 0.9), ("several", "f1", 0.9), ("numbers", "spearman", 0.7)],
 )
-def test_each_kind_is_learnt_and_measured_again_as_it_was(runs, kind, metric, at_least):
+def test_each_kind_is_learned_and_measured_again_as_it_was(runs, kind, metric, at_least):
     folder, result = runs[kind]
     best = result["metrics"][metric]["mean"]
     assert result["selection_metric"] == metric

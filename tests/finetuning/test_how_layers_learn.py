@@ -155,20 +155,20 @@ def test_the_loop_is_given_what_the_settings_say(files, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "learnt"),
+    ("epochs", "learned"),
     [
         (1, {"bert.pooler."}),
         (2, {"bert.pooler.", "bert.encoder.layer.1."}),
         (3, {"bert.pooler.", "bert.encoder.layer.1.", "bert.encoder.layer.0."}),
     ],
 )
-def test_one_more_layer_learns_in_each_epoch(files, tmp_path, monkeypatch, epochs, learnt, capsys):
+def test_one_more_layer_learns_in_each_epoch(files, tmp_path, monkeypatch, epochs, learned, capsys):
     # So that the last epoch's weights are those that are kept.
     monkeypatch.setattr(
         training_run, "selection_key", lambda report, task: (float(report.epoch), 0.0)
     )
     finetune(settings(files, tmp_path, epochs=epochs, unfreeze_every=1))
-    assert moved(files, tmp_path) == learnt
+    assert moved(files, tmp_path) == learned
     assert "they would with --epochs 4 or more" in capsys.readouterr().err
 
 
@@ -180,7 +180,7 @@ def test_what_thawed_after_the_best_epoch_is_kept_as_it_was_in_it(files, tmp_pat
     assert moved(files, tmp_path) == {"bert.pooler."}
 
 
-def test_layers_drawn_anew_are_new_and_those_below_are_not(files, tmp_path):
+def test_layers_reinitialized_are_new_and_those_below_are_not(files, tmp_path):
     finetune(settings(files, tmp_path, reinit_layers=1, learning_rate=1e-12, epochs=1))
     before, after = read_weights(files / "encoder"), read_weights(tmp_path / "model")
     for name in before.keys() & after.keys():
@@ -214,7 +214,7 @@ def test_weights_that_lack_or_are_left_over_are_named_but_not_the_new_head(files
         ({"reinit_layers": 1, "encoder": "bert-tiny"}, "all of bert-tiny is new"),
     ],
 )
-def test_layers_that_cannot_be_drawn_anew_are_refused(files, tmp_path, changed, said):
+def test_layers_that_cannot_be_reinitialized_are_refused(files, tmp_path, changed, said):
     with pytest.raises(UserError, match=said):
         finetune(settings(files, tmp_path / "run", **changed))
     assert not (tmp_path / "run").exists()
@@ -223,7 +223,7 @@ def test_layers_that_cannot_be_drawn_anew_are_refused(files, tmp_path, changed, 
 @pytest.mark.parametrize(
     ("flag", "value"), [("unfreeze_every", 1), ("reinit_layers", 1), ("layer_decay", 0.9)]
 )
-def test_a_frozen_encoder_neither_thaws_nor_is_drawn_anew_nor_has_rates(
+def test_a_frozen_encoder_neither_thaws_nor_is_reinitialized_nor_has_rates(
     files, tmp_path, flag, value
 ):
     changed: dict[str, Any] = {"freeze": "encoder", flag: value}

@@ -161,7 +161,7 @@ def test_larger_images_than_it_was_pre_trained_on(files, tmp_path):
     assert config["image_size"] == 24
 
 
-def test_layers_are_frozen_drawn_anew_and_shown(files, tmp_path):
+def test_layers_are_frozen_reinitialized_and_shown(files, tmp_path):
     chosen = settings(
         files, tmp_path / "run", print_layers=True, layer_decay=0.5, reinit_layers=1, freeze="1"
     )
@@ -197,12 +197,15 @@ def test_a_broken_image_is_left_out_and_said(files, tmp_path, capsys):
     ("changed", "said"),
     [
         ({"encoder": "bert-mini"}, r"--encoder bert-mini: takes text, but image-classification"),
-        ({"encoder": "{files}/bert"}, r"bert: takes text, but image-classification is learnt from"),
+        (
+            {"encoder": "{files}/bert"},
+            r"bert: takes text, but image-classification is learned",
+        ),
         ({"encoder": "none"}, r"--encoder none: no such model folder or run, and no size \(vit-"),
         ({"task": "sequence-classification"}, "vit: takes images, but sequence-classification"),
         (
             {"task": "sequence-classification", "encoder": "vit-tiny"},
-            r"--encoder vit-tiny: takes images, but .* is learnt from text: .*\(bert-tiny",
+            r"--encoder vit-tiny: takes images, but .* is learned from text: .*\(bert-tiny",
         ),
         ({"train": "{files}/nothing"}, "nothing: no such file or folder"),
         ({"train": "{files}/train/along"}, "along/000.png: lies in no class's folder"),
@@ -217,7 +220,7 @@ def test_a_broken_image_is_left_out_and_said(files, tmp_path, capsys):
         ),
     ],
 )
-def test_what_cannot_be_learnt_is_said_in_a_line_before_anything_is_written(
+def test_what_cannot_be_learned_is_said_in_a_line_before_anything_is_written(
     files, tmp_path, changed, said
 ):
     changed = {

@@ -1,4 +1,4 @@
-"""The highest layers and the pooler are drawn anew; nothing else moves."""
+"""The highest layers and the pooler are reinitialized; nothing else moves."""
 
 import pytest
 import torch

@@ -37,7 +37,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_entities_are_learnt(run):
+def test_entities_are_learned(run):
     out, result = run
     assert result["metrics"]["f1"]["mean"] > 0.95
     assert list(result["metrics"]) == ["f1", "precision", "recall", "accuracy"]

@@ -1,4 +1,4 @@
-"""Only the word embeddings that training texts hold are learnt; nothing else changes."""
+"""Only the word embeddings that training texts hold are learned; nothing else changes."""
 
 from contextlib import nullcontext
 from functools import partial

@@ -238,7 +238,7 @@ def test_a_model_can_be_trained_further(run, shards, tmp_path, capsys):
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
 
 
-def test_a_loss_that_is_no_number_any_more_ends_in_the_mend(shards, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_any_more_ends_in_the_fix(shards, tmp_path, monkeypatch):
     def diverging(*_):
         raise loop.NotFinite("the gradient is not finite at step 3")
 
@@ -279,7 +279,7 @@ def test_a_run_that_stopped_before_its_first_step_is_resumed_from_its_beginning(
 
 def test_a_run_that_has_ended_is_not_resumed(run):
     out, _ = run
-    with pytest.raises(UserError, match="has come to its end; its model is in"):
+    with pytest.raises(UserError, match="has ended; its model is in"):
         resume(ResumeSettings(run=str(out)))
 
 

@@ -187,7 +187,7 @@ def test_only_files_of_the_folder_of_pictures_are_read(tmp_path):
     assert images_of(report_on(run)) == []
 
 
-def test_runs_on_images_stand_side_by_side(tmp_path):
+def test_runs_on_images_stand_comparison(tmp_path):
     runs = [
         image_run(tmp_path / "both", pictures=1),
         image_run(tmp_path / "inpainting", ("inpainting",), pictures=1),

@@ -87,7 +87,7 @@ def test_opened_shards_are_read_only_and_aligned(tmp_path):
         assert not array.flags.owndata
 
 
-def test_a_shard_cut_short_is_named_with_the_mend(tmp_path):
+def test_a_shard_cut_short_is_named_with_the_fix(tmp_path):
     write_shards(tmp_path, [[[1, 2, 3]]] * 100)
     path = tmp_path / "shard-00000.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

@@ -110,7 +110,7 @@ def test_a_run_ends_at_a_loss_that_is_no_number(factor):
         descend(Line(factor), 1.0)
 
 
-def test_what_is_random_is_so_anew_in_each_step_and_the_same_in_each_run():
+def test_what_is_random_is_new_in_each_step_and_the_same_in_each_run():
     first, second = Line(), Line()
     for model in (first, second):
         descend(model, 1.0, steps=4)

@@ -58,7 +58,7 @@ def resolve_model_folder(path: str | Path) -> Path:
     if (path / MODEL_IN_RUN / "config.json").is_file():
         return path / MODEL_IN_RUN
     if (path / "run.yaml").is_file():
-        raise UserError(f"{path}: this run has not come to its end, and holds no model yet")
+        raise UserError(f"{path}: this run has not ended and has no model yet")
     if path.is_dir():
         raise UserError(f"{path}: no model folder (no config.json) and no run that has one")
     raise UserError(f"{path}: no such folder: give a model folder or a run folder")

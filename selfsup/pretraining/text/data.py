@@ -228,7 +228,7 @@ def _check_tokenizer(settings: ResolvedPretrainSettings, shards: Shards) -> None
     if settings.vocab_size is not None and settings.vocab_size != shards.vocab_size:
         raise UserError(
             f"--vocab-size {settings.vocab_size}: the shards in {shards.folder} have "
-            f"{shards.vocab_size} tokens: leave the flag out, or prepare the text anew"
+            f"{shards.vocab_size} tokens: leave the flag out, or prepare the text again"
         )
     if not _made(load_tokenizer(shards.tokenizer_folder), shards):
         raise UserError(

@@ -46,7 +46,7 @@ def cross_entropy_loss(name: str, scores: Tensor, labels: Tensor) -> Losses:
 class SequenceClassifier(nn.Module):
     """An encoder and a linear layer over its pooled ``[CLS]``.
 
-    Numbers are learnt as standardized values, whatever their range; ``scores`` gives the numbers
+    Numbers are learned as standardized values, whatever their range; ``scores`` gives the numbers
     themselves.
     """
 

@@ -195,10 +195,10 @@ def _read_json(file: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
-        mend = "give a file in SQuAD's form"
+        fix = "give a file in SQuAD's form"
         if ".jsonl" in file:
-            mend += "; of our own answers that is one called NAME.json"
-        raise UserError(f"{file}: not JSON ({reason}): {mend}") from None
+            fix += "; of our own answers that is one called NAME.json"
+        raise UserError(f"{file}: not JSON ({reason}): {fix}") from None
 
 
 def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -245,7 +245,7 @@ def _whole(text: str, name: str, where: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f'{where}: "{name}" holds half a character at place {error.start}: mend or remove it'
+            f'{where}: "{name}" holds half a character at position {error.start}: fix or remove it'
         ) from None
     return text
 
@@ -307,11 +307,11 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
     if start >= 0 and context.startswith(text, start):
         return Answer(text, start)
     found = context.find(text)
-    mend = f"it first stands at {found}" if found >= 0 else "the context does not hold it at all"
+    fix = f"it first occurs at {found}" if found >= 0 else "the context does not hold it at all"
     raise DataError(
         "answers that do not stand at their place",
         f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
-        f"{mend}; mend answer_start or text",
+        f"{fix}; fix answer_start or text",
     )
 
 

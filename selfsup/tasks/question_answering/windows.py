@@ -160,7 +160,7 @@ def encode_questions(examples: Questions, preparation: TextPreparation) -> Encod
     unknown = np.unique(windows.question_of[windows.labels[:, 0] == IGNORE_INDEX])
     if examples.answers is not None and len(unknown):
         notes.append(
-            f"{source}: {len(unknown):,} answers hold no token and are not learnt from (the first "
+            f"{source}: {len(unknown):,} answers hold no token and are not learned from (the first "
             f"is that of question {examples.ids[int(unknown[0])]})"
         )
     return EncodedQuestions(windows, limits.max_answer_length, tuple(notes))

@@ -177,7 +177,7 @@ def _spans(value: Any, text: str, where: str) -> list[Span]:
         if not 0 <= span.start < span.end <= len(text):
             raise UserError(
                 f"{where}: an entity from {span.start} to {span.end} does not lie in its text of "
-                f"{len(text)} characters: mend its start and end"
+                f"{len(text)} characters: fix its start and end"
             )
     for one, other in pairwise(spans):
         if other.start < one.end:

@@ -110,7 +110,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Breach:
+class InvalidTransition:
     """A tag that the scheme does not allow at its position.
 
     Attributes:
@@ -165,15 +165,19 @@ def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
         scheme = "BIOES"
     if scheme != "BIO":
         return scheme
-    breaches = len(find_breaches(sentences, "BIO"))
-    return "IOB1" if breaches and len(find_breaches(sentences, "IOB1")) < breaches else "BIO"
+    invalid = len(find_invalid_transitions(sentences, "BIO"))
+    return (
+        "IOB1" if invalid and len(find_invalid_transitions(sentences, "IOB1")) < invalid else "BIO"
+    )
 
 
-def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
+def find_invalid_transitions(
+    sentences: Sequence[TaggedText], scheme: str
+) -> list[InvalidTransition]:
     """The tags that the scheme does not allow at their positions, in order."""
     if scheme == "plain":
         return []
-    breaches = []
+    invalid = []
     names = list({tag for sentence in sentences for tag in sentence.tags or ()})
     readings = dict(zip(names, read_tags(names), strict=True))
     for sentence in sentences:
@@ -182,11 +186,11 @@ def find_breaches(sentences: Sequence[TaggedText], scheme: str) -> list[Breach]:
             tag = readings[name]
             if not _may_follow(previous, tag, scheme):
                 where = f"after {before}" if place else "at the beginning"
-                breaches.append(Breach(sentence.word_lines[place], f"{name} {where}"))
+                invalid.append(InvalidTransition(sentence.word_lines[place], f"{name} {where}"))
             previous, before = tag, name
         if not _may_follow(previous, OUTSIDE, scheme):
-            breaches.append(Breach(sentence.word_lines[-1], f"{before} at the end"))
-    return breaches
+            invalid.append(InvalidTransition(sentence.word_lines[-1], f"{before} at the end"))
+    return invalid
 
 
 def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
@@ -202,12 +206,12 @@ def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
             "neighbouring words with the same tag are taken for one entity"
         ]
     notes = [] if scheme == "BIO" else [f"{source}: the tags are read as {scheme}"]
-    breaches = find_breaches(sentences, scheme)
-    if breaches:
-        shown = "; ".join(f"line {breach.line}: {breach.what}" for breach in breaches[:_SHOWN])
-        more = "; …" if len(breaches) > _SHOWN else ""
+    invalid = find_invalid_transitions(sentences, scheme)
+    if invalid:
+        shown = "; ".join(f"line {each.line}: {each.what}" for each in invalid[:_SHOWN])
+        more = "; …" if len(invalid) > _SHOWN else ""
         notes.append(
-            f"{source}: {_tags(len(breaches))} the {scheme} scheme ({shown}{more}); a tag that "
+            f"{source}: {_tags(len(invalid))} the {scheme} scheme ({shown}{more}); a tag that "
             "continues nothing is taken to begin an entity"
         )
     return notes
@@ -270,5 +274,5 @@ def _refuse_unlike(source: str, sentences: Sequence[TaggedText]) -> None:
             if tag != "O" and not _has_prefix(tag):
                 raise UserError(
                     f"{source}, line {line}: tag {tag!r} is neither O nor a type with a prefix, "
-                    "such as B-PER, as other tags of this file are: mend it"
+                    "such as B-PER, as other tags of this file are: fix it"
                 )

@@ -30,7 +30,7 @@ from selfsup.tasks.token_classification.windows import EncodedSentences, WordBat
 
 # A file with more different tags than this, each of them rare, does not hold tags.
 _MANY_TAGS = 50
-# A type with fewer entities is hardly learnt.
+# A type with fewer entities is hardly learned.
 _FEWEST_ENTITIES = 8
 
 

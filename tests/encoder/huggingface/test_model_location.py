@@ -20,7 +20,7 @@ def test_a_run_stands_for_its_model(tmp_path):
 
 @pytest.mark.parametrize(
     ("files", "said"),
-    [(["run.yaml"], "has not come to its end"), (["notes.txt"], "no model folder")],
+    [(["run.yaml"], "has not ended"), (["notes.txt"], "no model folder")],
 )
 def test_a_folder_without_a_model_is_refused(tmp_path, files: list[str], said: str):
     for name in files:

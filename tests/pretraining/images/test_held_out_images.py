@@ -91,7 +91,7 @@ def test_the_losses_are_the_models_own():
     assert result["jigsaw_chance"] == 1 / 16
 
 
-def test_what_is_not_learnt_is_not_measured():
+def test_what_is_not_learned_is_not_measured():
     result = held_out(("jigsaw",)).measure(model_of(("jigsaw",)), CPU)
     assert (result["inpainting_loss"], result["inpainting_pixel_error"]) == (None, None)
     assert result["mean_colour_error"] is None
@@ -123,7 +123,7 @@ def test_the_mean_colour_is_that_of_the_visible_patches_alone():
     torch.testing.assert_close(colour, expected)
 
 
-def test_what_is_learnt_is_seen_in_the_measurements():
+def test_what_is_learned_is_seen_in_the_measurements():
     """Images that grow redder to the right and greener downwards: colours tell the place."""
     down, across = np.indices((20, 20)) * 12
     images = [np.stack([across, down, np.zeros_like(down)], -1).astype(np.uint8)] * 8

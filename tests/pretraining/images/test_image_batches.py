@@ -1,4 +1,4 @@
-"""Batches are functions of (seed, step), and what is learnt is the objectives asked for."""
+"""Batches are functions of (seed, step), and what is learned is the objectives asked for."""
 
 import dataclasses
 from typing import Any
@@ -126,7 +126,7 @@ def test_what_is_counted_is_what_the_encoder_computes():
 
 
 @pytest.mark.parametrize("objectives", [BOTH, ("inpainting",), ("jigsaw",)])
-def test_what_is_learnt_is_what_was_asked_for(objectives):
+def test_what_is_learned_is_what_was_asked_for(objectives):
     model = ImagePretrainingModel(small_encoder(), objectives)
     losses = model(batches_of(objectives)[0])
     assert tuple(losses) == objectives

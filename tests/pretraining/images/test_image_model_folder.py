@@ -48,7 +48,7 @@ def test_a_head_that_is_not_asked_for_is_left_out(saved):
     assert all(name.startswith("inpainting.") for name in report.unexpected)
 
 
-def test_on_images_of_another_size_a_jigsaw_of_more_places_is_drawn_anew(saved):
+def test_on_images_of_another_size_a_jigsaw_of_more_places_is_reinitialized(saved):
     folder, model = saved
     loaded, report = load_image_pretraining(folder, IMAGE_OBJECTIVES, image_size=24, dropout=0.1)
     assert loaded.encoder.config.patch_count == 36

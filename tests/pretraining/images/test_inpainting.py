@@ -1,4 +1,4 @@
-"""What is hidden is a function of (seed, epoch, example); only missing patches are learnt from."""
+"""What is hidden is a function of (seed, epoch, example); only missing patches are learned from."""
 
 import dataclasses
 import itertools

@@ -157,10 +157,10 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(pictures, r
 
 
 @pytest.mark.parametrize("name", ["inpainting", "jigsaw"])
-def test_one_objective_alone_is_learnt_and_measured_alone(name: str, pictures, tmp_path):
+def test_one_objective_alone_is_learned_and_measured_alone(name: str, pictures, tmp_path):
     summary = pretrain(settings(pictures, tmp_path, objectives=(name,), steps=2))
-    learnt = {key for key in summary if key.endswith("_loss") and summary[key] is not None}
-    assert learnt == {f"{name}_loss"}
+    learned = {key for key in summary if key.endswith("_loss") and summary[key] is not None}
+    assert learned == {f"{name}_loss"}
     weights = load_file(tmp_path / "model" / "model.safetensors")
     assert {key.split(".")[0] for key in weights} == {"vit", name}
 

@@ -55,13 +55,13 @@ def refused(tmp_path, capsys) -> Callable[..., str]:
     [
         (
             ("--objectives", "mlm", "jigsaw"),
-            "--objectives mlm jigsaw: mlm is learnt from text, jigsaw from images: name objectives "
-            "of one kind",
+            "--objectives mlm jigsaw: mlm is learned from text, jigsaw from images: name "
+            "objectives of one kind",
         ),
         (
             ("--encoder", "bert-tiny", "--objectives", "jigsaw"),
-            "--encoder bert-tiny: takes text, but --objectives jigsaw is learnt from images: leave "
-            "one of the flags out, or take --encoder vit-tiny",
+            "--encoder bert-tiny: takes text, but --objectives jigsaw is learned from images: "
+            "leave one of the flags out, or take --encoder vit-tiny",
         ),
         (("--encoder", "vit-tiny", "--objectives", "mlm"), "takes images, but --objectives mlm"),
         (("--encoder", "vit-huge"), "--encoder vit-huge: no encoder is called so: for text there"),
@@ -221,5 +221,5 @@ def test_a_model_that_takes_text(data, refused, tmp_path):
     line = refused(data / "images", "--init", run, *QUICK)
     assert "as it holds images, name an encoder for these" in line
     line = refused(data / "images", "--init", run, "--objectives", "jigsaw", *QUICK)
-    assert f"--init {run}: takes text, but --objectives jigsaw is learnt from images" in line
+    assert f"--init {run}: takes text, but --objectives jigsaw is learned from images" in line
     assert not (tmp_path / "run").exists()

@@ -131,7 +131,7 @@ def test_tiles_are_shuffled_and_put_in_the_order_that_the_model_gives(tmp_path, 
         assert (restored == tiles[order]).all()
 
 
-def test_a_batch_of_pictures_holds_those_of_what_is_learnt(tmp_path):
+def test_a_batch_of_pictures_holds_those_of_what_is_learned(tmp_path):
     stages = {
         "inpainting": {"original", "visible", "reconstruction"},
         "jigsaw": {"tiles", "shuffled", "restored"},

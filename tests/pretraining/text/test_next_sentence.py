@@ -252,7 +252,7 @@ def test_a_long_document_is_walked_through_in_parts_without_loss():
         ([[3], [4], [5]], "documents of at least two sentences, and all have one"),
     ],
 )
-def test_a_corpus_without_pairs_is_refused_with_the_mend(documents, complaint):
+def test_a_corpus_without_pairs_is_refused_with_the_fix(documents, complaint):
     with pytest.raises(UserError, match=f"{complaint}.*--objectives mlm") as refusal:
         plan_of(documents, 20)
     assert "\n" not in str(refusal.value)

@@ -80,7 +80,7 @@ def test_several_labels_count_as_right_where_all_of_them_are():
     assert (int(right), count) == (5, 8)
 
 
-def test_numbers_are_learnt_in_standard_deviations_and_scored_and_saved_as_they_are():
+def test_numbers_are_learned_in_standard_deviations_and_scored_and_saved_as_they_are():
     given = (20 + 5 * RANDOM.normal(size=8)).astype(np.float32)
     model, batch = new_model(NUMBERS), encoded(given).units.batch(ALL)
     ids = padded(batch)
@@ -112,7 +112,7 @@ def test_the_mean_is_taken_over_each_texts_windows():
 
 
 @pytest.mark.parametrize(("labels", "given"), KINDS, ids=lambda value: getattr(value, "kind", ""))
-def test_a_text_in_windows_is_learnt_by_the_mean_of_their_scores(labels, given):
+def test_a_text_in_windows_is_learned_by_the_mean_of_their_scores(labels, given):
     model = new_model(labels)
     texts = encoded(given, WINDOWS)
     assert texts.window_counts.max() > 1

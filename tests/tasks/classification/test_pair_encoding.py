@@ -98,7 +98,7 @@ def test_two_texts_that_fit_once_the_shorter_is_cut_are_one_window():
     assert len(encoded.notes) == 1
 
 
-def test_a_text_is_learnt_from_in_all_its_windows_or_in_some_evenly_spread():
+def test_a_text_is_learned_from_in_all_its_windows_or_in_some_evenly_spread():
     texts = ["a", "film " * 20, "plot " * 200]
     labels = np.array([0, 1, 2])
     encoded = encode_texts(toy_tokenizer(), texts, Limits(6, 0, "window"), labels)

@@ -82,7 +82,7 @@ def test_empty_texts_are_counted_and_left_out_of_training(tmp_path):
         (["label\ttext", "1\t", "0\t "], "all texts are empty"),
     ],
 )
-def test_labels_that_cannot_be_learnt_are_refused(tmp_path, lines, said):
+def test_labels_that_cannot_be_learned_are_refused(tmp_path, lines, said):
     with pytest.raises(UserError, match=said):
         task.learn_labels(read(tmp_path, lines).without_empty(), None)
 
@@ -141,15 +141,15 @@ def test_the_head_over_frozen_features_is_the_same_model():
     torch.testing.assert_close(head["classification"][0], whole["classification"][0])
 
 
-def test_what_the_head_over_frozen_features_learns_the_model_has_learnt():
+def test_what_the_head_over_frozen_features_learns_the_model_has_learned():
     model = new_model()
     head = model.on_features()
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.add_(1.0)
-    learnt = dict(model.named_parameters())
+    learned = dict(model.named_parameters())
     for parameter in head.parameters():
-        assert any(parameter is other for other in learnt.values())
+        assert any(parameter is other for other in learned.values())
 
 
 # Answers and metrics.

@@ -1,4 +1,4 @@
-"""Image classification: what is read, what is learnt from, and the head."""
+"""Image classification: what is read, what is learned from, and the head."""
 
 import dataclasses
 import shutil

@@ -115,7 +115,7 @@ def test_a_window_that_holds_the_answer_points_at_it_and_any_other_at_cls(data):
     assert held >= 1 or pieces > overlap
 
 
-def test_the_answer_listed_most_often_is_learnt_and_the_first_among_equals():
+def test_the_answer_listed_most_often_is_learned_and_the_first_among_equals():
     answers = [Answer("The", 0), Answer("plot", 4), Answer("plot", 4)]
     context = "The plot was dull"
     assert text_of(windows_of(ask("film", context, *answers)), 0, context) == "plot"

@@ -344,7 +344,7 @@ def test_long_contexts_and_questions_are_told_of(questions):
     assert encode(task.examples_of(["film"], ["plot"])).notes == ()
 
 
-def test_questions_without_any_answer_cannot_be_learnt(tmp_path):
+def test_questions_without_any_answer_cannot_be_learned(tmp_path):
     question = {"id": "1", "question": "film", "answers": [], "is_impossible": True}
     path = tmp_path / "train.json"
     path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "a", "qas": [question]}]}]}))

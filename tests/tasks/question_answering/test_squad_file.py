@@ -115,8 +115,8 @@ def test_only_empty_questions_are_refused(tmp_path):
         (squad(asked(), asked()), "question q1: two questions have this id"),
         (squad(asked(), context=None), 'question q1: "context" is missing'),
         (squad(asked(question=7)), 'question q1: "question" is missing or no text'),
-        (squad(asked(question="\ud800")), "question q1: .* half a character at place 0"),
-        (squad(asked(id="\ud800")), r'qas\[0\]: "id" holds half a character at place 0'),
+        (squad(asked(question="\ud800")), "question q1: .* half a character at position 0"),
+        (squad(asked(id="\ud800")), r'qas\[0\]: "id" holds half a character at position 0'),
         (squad(asked(answers="x")), 'question q1: "answers" is no list'),
         (squad(asked(answers=[])), "question q1: has no answers"),
         (squad(asked(is_impossible=True)), 'question q1: "is_impossible", but has answers'),
@@ -125,7 +125,7 @@ def test_only_empty_questions_are_refused(tmp_path):
         (
             squad(asked(answers=[{"text": "film", "answer_start": 21}])),
             "question q1: the answer 'film' does not stand at character 21 of its context: "
-            "it first stands at 22",
+            "it first occurs at 22",
         ),
         (
             squad(asked(answers=[{"text": "movie", "answer_start": 4}])),

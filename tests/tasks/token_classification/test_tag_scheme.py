@@ -9,7 +9,7 @@ from selfsup.tasks.token_classification.tag_scheme import (
     TaggedText,
     complete_tags,
     entities_in_a_pipeline,
-    find_breaches,
+    find_invalid_transitions,
     find_scheme,
     read_tags,
     scheme_notes,
@@ -45,17 +45,21 @@ def tagged(*sentences: str) -> list[TaggedText]:
 def test_the_scheme_is_told_by_the_tags(tags, scheme):
     sentences = tagged(tags)
     assert find_scheme("f", sentences) == scheme
-    assert find_breaches(sentences, scheme) == []
+    assert find_invalid_transitions(sentences, scheme) == []
 
 
 def test_of_two_schemes_that_are_broken_as_often_it_is_the_usual_one():
     sentences = tagged("B-A I-B")
-    assert len(find_breaches(sentences, "BIO")) == len(find_breaches(sentences, "IOB1")) == 1
+    assert (
+        len(find_invalid_transitions(sentences, "BIO"))
+        == len(find_invalid_transitions(sentences, "IOB1"))
+        == 1
+    )
     assert find_scheme("f", sentences) == "BIO"
 
 
 @pytest.mark.parametrize(
-    ("scheme", "tags", "breaches"),
+    ("scheme", "tags", "invalid"),
     [
         ("BIO", "I-A O I-A O", [(1, "I-A at the beginning"), (3, "I-A after O")]),
         ("BIO", "B-A I-B I-B O", [(2, "I-B after B-A")]),
@@ -65,16 +69,16 @@ def test_of_two_schemes_that_are_broken_as_often_it_is_the_usual_one():
         ("BILOU", "B-A L-B U-A L-A", [(2, "L-B after B-A"), (4, "L-A after U-A")]),
     ],
 )  # fmt: skip
-def test_tags_that_cannot_stand_where_they_stand_are_named(scheme, tags, breaches):
-    found = find_breaches(tagged(tags), scheme)
-    assert [(breach.line, breach.what) for breach in found] == breaches
+def test_tags_that_cannot_stand_where_they_stand_are_named(scheme, tags, invalid):
+    found = find_invalid_transitions(tagged(tags), scheme)
+    assert [(each.line, each.what) for each in found] == invalid
 
 
-def test_a_sentence_begins_anew():
-    assert [breach.line for breach in find_breaches(tagged("B-A", "I-A"), "BIO")] == [3]
+def test_a_sentence_begins_again():
+    assert [each.line for each in find_invalid_transitions(tagged("B-A", "I-A"), "BIO")] == [3]
 
 
-def test_breaches_are_counted_and_the_first_are_shown():
+def test_invalid_are_counted_and_the_first_are_shown():
     good = ["B-A I-A"] * 9
     assert scheme_notes("f", tagged(*good)) == []
     (note,) = scheme_notes("f", tagged(*good, "I-A O I-B O I-B O I-B"))

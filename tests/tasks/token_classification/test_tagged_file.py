@@ -52,7 +52,7 @@ def test_a_data_set_of_the_hub_has_the_names_of_its_tags(tmp_path):
     assert (sentence.words, sentence.tags) == (["in", "Paris"], ["O", "B-LOC"])
 
 
-def test_breaches_of_the_scheme_are_reported(tmp_path):
+def test_invalid_of_the_scheme_are_reported(tmp_path):
     (note,) = read(tmp_path, "train.conll", COLUMNS + COLUMNS + "a\tI-LOC\n").notes
     assert note.startswith(f"{tmp_path}/train.conll: 1 tag breaks the BIO scheme (line 9: I-LOC")
 

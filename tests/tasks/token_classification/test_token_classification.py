@@ -73,7 +73,7 @@ def answers(loaded: TaskModel, texts: list[str]) -> list[dict[str, Any]]:
 # Tags.
 
 
-def test_tags_are_learnt_with_those_that_belong_to_them(tmp_path):
+def test_tags_are_learned_with_those_that_belong_to_them(tmp_path):
     path = write_toy_conll(tmp_path / "train.conll", 20, seed=0)
     examples = task.read_examples(str(path), Reading(), labelled=True)
     assert (examples.notes, task.learn_labels(examples, None)) == ((), LABELS)
