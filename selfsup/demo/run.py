@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -50,7 +51,7 @@ Item = TypeVar("Item")
 Output = TypeVar("Output")
 
 
-class Recipe:
+class Recipe(ABC):
     """What is special about one demo: its data, its pre-training and its ways to learn the task.
 
     Attributes:
@@ -73,21 +74,21 @@ class Recipe:
         self.folder = Path(settings.out or self.usual_out)
         self.settings = replace(settings, out=str(self.folder), minutes=self.minutes)
 
+    @abstractmethod
     def write_data(self) -> dict[str, Any]:
         """Write the data to pre-train on and the labelled examples; returns the task's sizes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pretrain(self, task: dict[str, Any]) -> dict[str, Any]:
         """Pre-train; returns the summary's ``pretraining``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finetuning(self, way: str, seed: int) -> FinetuneSettings:
         """The fine-tuning run of one way and one seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluation(self, model: str) -> EvaluateSettings:
         """How to score a fine-tuned model on the test examples."""
-        raise NotImplementedError
 
     def samples(self) -> dict[str, Any]:
         """Further entries of the summary that show what the pre-trained model can do."""
