@@ -154,7 +154,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
     from selfsup.finetuning.starting_point import find_starting_point
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
     from selfsup.tasks.encoders import Limits, TextPreparation
     from selfsup.tasks.labels import Labels
     from selfsup.tasks.registry import TASKS, save_task_model
@@ -236,7 +236,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     from selfsup.finetuning.run import with_defaults
     from selfsup.finetuning.setup import prepare_finetuning
     from selfsup.finetuning.starting_point import find_starting_point
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
     from selfsup.tasks.base import Reading
     from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute

@@ -31,7 +31,7 @@ def test_a_predictor_is_had_from_the_package():
         "selfsup.errors",
         "selfsup.report.page",
         "selfsup.cli.results",
-        "selfsup.settings",
+        "selfsup.settings.pretrain",
         "selfsup.cli.parser",
     ],
 )

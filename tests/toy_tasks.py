@@ -24,7 +24,7 @@ from selfsup.encoder.huggingface.vit_folder import save_vit
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from tests.encoder_folders import vit_state
 
 GOOD = ("fine", "great", "warm", "witty")

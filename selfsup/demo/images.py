@@ -31,7 +31,10 @@ from selfsup.demo.run import (
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.demo import DemoSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 UNLABELLED = "unlabelled"
 # Labelled images of each digit in each part: few, because labels are what is scarce in practice.

@@ -17,7 +17,10 @@ from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
-from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.demo import DemoSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 ENCODER = "bert-mini"
 # Random weights need a higher rate than the default in so few steps; it does not harm the

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule, Units
 
 # With a larger fraction of rows in use there is nothing to save.

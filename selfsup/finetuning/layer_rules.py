@@ -13,8 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import FinetuneSettings
-from selfsup.settings.finetune import ResolvedFinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 
 Rate = float | None
 Rule = tuple[str, Rate]

@@ -31,7 +31,7 @@ from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side
 from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from selfsup.tasks.base import Task, TaskModule
 from selfsup.tasks.encoders import (
     DEFAULT_MAX_ANSWER_LENGTH,

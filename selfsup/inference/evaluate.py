@@ -10,7 +10,7 @@ from selfsup.errors import UserError
 from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.scoring import score
 from selfsup.progress import ProgressDisplay, seconds_left
-from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
 from selfsup.tasks.question_answering.answers import NULL_THRESHOLD

@@ -12,7 +12,7 @@ from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_o
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.text.model import load_pretraining
-from selfsup.settings import FillMaskSettings
+from selfsup.settings.inference import FillMaskSettings
 from selfsup.training.compute import Compute, choose_compute
 
 MASK = "[MASK]"

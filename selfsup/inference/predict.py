@@ -11,7 +11,7 @@ from selfsup.inference.evaluate import showing_share, with_answer_flags
 from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.predictor import Predictor
 from selfsup.progress import ProgressDisplay
-from selfsup.settings import PredictSettings
+from selfsup.settings.inference import PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
 from selfsup.tasks.base import Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS

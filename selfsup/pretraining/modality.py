@@ -19,10 +19,14 @@ from selfsup.encoder.huggingface.config import read_model_type
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.images.files import find_images
-from selfsup.settings import PretrainSettings
 from selfsup.settings.fields import flag_name
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, Measurement
-from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, ResolvedPretrainSettings
+from selfsup.settings.pretrain import (
+    FLAGS_FOR_IMAGES,
+    FLAGS_FOR_TEXT,
+    PretrainSettings,
+    ResolvedPretrainSettings,
+)
 from selfsup.shards.folder import MANIFEST_FILE, PROGRESS_FILE
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, TokenResumeState

@@ -26,9 +26,12 @@ from selfsup.pretraining.text.pretraining import TextPretraining
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
 from selfsup.runs.folder import begin_run, check_free, write_summary
 from selfsup.runs.reading import check_kind, read_run
-from selfsup.settings import PretrainSettings, ResumeSettings
-from selfsup.settings.fields import seconds_in
-from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.settings.pretrain import (
+    PretrainSettings,
+    ResolvedPretrainSettings,
+    ResumeSettings,
+    seconds_in,
+)
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
 from selfsup.training.compute import Compute, choose_compute

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import shared_flags
-from selfsup.settings.fields import argument, check_values, closest, flag
+from selfsup.settings import fields
+from selfsup.settings.fields import argument, check_values, closest, run_flag
 
 DEMOS = ("text", "images")
 
@@ -27,29 +27,24 @@ class DemoSettings:
         "what to pre-train on: text, or images", metavar="text|images", default="text"
     )
 
-    out: str | None = flag(
+    out: str | None = run_flag(
         "run folder to write to; by default runs/demo, or runs/demo-images for images",
-        default=None,
-        group="Run",
         metavar="RUN",
     )
-    minutes: float | None = flag(
-        "minutes of pre-training in all; by default 5, or 3 for images", default=None,
-        group="Run", metavar="M", at_least=0.01, at_most=10_000,
-    )  # fmt: skip
-    seeds: int = flag(
-        "fine-tuning runs of each encoder",
-        default=3,
-        group="Run",
-        metavar="K",
-        at_least=1,
-        at_most=100,
+    minutes: float | None = run_flag(
+        "minutes of pre-training in all; by default 5, or 3 for images",
+        metavar="M",
+        at_least=0.01,
+        at_most=10_000,
     )
-    seed: int = shared_flags.seed()
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
-    workers: int | None = shared_flags.workers()
+    seeds: int = run_flag(
+        "fine-tuning runs of each encoder", default=3, metavar="K", at_least=1, at_most=100
+    )
+    seed: int = fields.seed()
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
+    workers: int | None = fields.workers()
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from selfsup.settings.fields import argument, flag
+from selfsup.settings.fields import argument, run_flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +17,9 @@ class ReportSettings:
     """
 
     runs: tuple[str, ...] = argument("run folders", metavar="RUN")
-    out: str | None = flag(
+    out: str | None = run_flag(
         "file to write; by default report.html in the run's folder, or comparison.html in the "
         "parent folder of several runs",
-        default=None,
-        group="Run",
         metavar="FILE",
     )
 

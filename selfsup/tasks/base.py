@@ -32,7 +32,8 @@ from torch import Tensor
 
 from selfsup.encoder.huggingface.names import NameTable
 from selfsup.errors import UserError
-from selfsup.settings import EvaluateSettings, FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
 from selfsup.tasks.encoders import EncoderFamily
 from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.tables import Columns

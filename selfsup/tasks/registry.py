@@ -11,7 +11,7 @@ from typing import Any
 from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
-from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.tasks.base import Task, TaskModule
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import family_of_folder

@@ -19,7 +19,7 @@ from selfsup.demo.images import demo_images as demo
 from selfsup.demo.run import demo_folder
 from selfsup.errors import UserError
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings import DemoSettings
+from selfsup.settings.demo import DemoSettings
 
 QUICK: dict[str, Any] = {
     "data": "images", "device": "cpu", "precision": "float32", "threads": 1, "workers": 1,

@@ -15,7 +15,8 @@ from selfsup.demo.run import demo_folder
 from selfsup.demo.text import demo
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain
-from selfsup.settings import DemoSettings, PretrainSettings
+from selfsup.settings.demo import DemoSettings
+from selfsup.settings.pretrain import PretrainSettings
 from tests.demo.toy_documentation import LIBRARIES, toy_documentation
 
 QUICK: dict[str, Any] = {

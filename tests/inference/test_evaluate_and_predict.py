@@ -13,7 +13,7 @@ from selfsup.errors import UserError
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.fill_mask import fill_mask_command
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels

@@ -4,7 +4,7 @@ import pytest
 
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import modality_of_pretraining
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 
 @pytest.fixture

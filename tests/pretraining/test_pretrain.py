@@ -15,7 +15,8 @@ from selfsup.corpus.train_tokenizer import train_tokenizer
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resume
 from selfsup.pretraining.text.model import TextPretrainingModel
-from selfsup.settings import PretrainSettings, ResumeSettings, TrainTokenizerSettings
+from selfsup.settings.corpus import TrainTokenizerSettings
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.training import loop
 from tests.toy_corpus import write_toy_corpus

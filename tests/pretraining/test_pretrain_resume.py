@@ -13,7 +13,7 @@ import pytest
 from selfsup import cli
 from selfsup.pretraining import log as pretraining_log
 from selfsup.pretraining.run import pretrain
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 from selfsup.training import checkpoint
 from tests.toy_corpus import write_toy_corpus
 

@@ -9,9 +9,8 @@ from selfsup.encoder.vit import VitEncoder
 from selfsup.pretraining.images.model import ImagePretrainingModel
 from selfsup.pretraining.run import build_optimizer, resolve
 from selfsup.pretraining.text.model import TextPretrainingModel
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.training.optimizers import set_learning_rate
 from tests.pretraining.images.toy_images import small_config
 

@@ -21,8 +21,7 @@ from selfsup.pretraining.modality import (
     refuse_runs,
     shards_folder,
 )
-from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import ResolvedImageSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.images import ImageShards
 
 IMAGES = "images"

@@ -31,10 +31,10 @@ from selfsup.pretraining.images.model import (
 from selfsup.pretraining.images.pictures import PICTURES, write_pictures
 from selfsup.pretraining.modality import USUAL_ENCODER, Measured, Pretraining
 from selfsup.runs.model_cards import image_pretraining_card
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, IMAGE_OBJECTIVES
 from selfsup.settings.pretrain import (
     DEFAULT_BUDGET,
+    PretrainSettings,
     ResolvedImageSettings,
     ResolvedPretrainSettings,
 )

@@ -33,8 +33,7 @@ from selfsup.pretraining.modality import (
     shards_folder,
 )
 from selfsup.pretraining.text.model import text_objectives
-from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 

@@ -49,9 +49,8 @@ from selfsup.pretraining.text.structured_start import (
     word_dimensions,
 )
 from selfsup.runs.model_cards import pretraining_card
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import DEFAULT_BUDGET, ResolvedPretrainSettings
+from selfsup.settings.pretrain import DEFAULT_BUDGET, PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 

@@ -14,7 +14,7 @@ from selfsup.encoder.vit import patchify
 from selfsup.pretraining import log as pretraining_log
 from selfsup.pretraining.images.model import load_image_pretraining
 from selfsup.pretraining.run import pretrain
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 from selfsup.settings.yaml_file import from_yaml, to_yaml
 from tests.encoder_folders import load_vit
 from tests.pretraining.images.toy_pictures import write_toy_pictures

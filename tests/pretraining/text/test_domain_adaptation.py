@@ -20,7 +20,7 @@ from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resolve, resume
 from selfsup.pretraining.text import data as text_data
 from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining, save_pretraining
-from selfsup.settings import PretrainSettings, ResumeSettings
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
 from selfsup.training.interrupt import StopOnSignal
 from tests.toy_corpus import toy_documents, write_toy_corpus
 
