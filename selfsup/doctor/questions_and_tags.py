@@ -3,15 +3,16 @@
 First come questions in SQuAD's form, then sentences in CoNLL columns or in rows of words and tags.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
-from selfsup.doctor import Fact, Finding, Problem, collect, mistake_problems
+from selfsup.doctor import Fact, Finding, Problem, collect
 from selfsup.errors import UserError
-from selfsup.tasks.notes import contradiction_notes, repetition_notes
+from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering.data import Questions, read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
@@ -62,7 +63,7 @@ def question_problems(file: str) -> Iterator[Finding]:
     yield Fact("contexts", len(questions.contexts))
     yield Fact("answers", sum(map(len, answers)))
     yield Fact("questions_without_answer", sum(not listed for listed in answers))
-    yield from mistake_problems(mistakes, "questions")
+    yield from _mistake_problems(mistakes, "questions")
     if len(questions) and not any(answers):
         yield Problem(
             f"{file}: no question has an answer: there is nothing to learn from them",
@@ -160,7 +161,7 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     words = sum(len(sentence.spans) for sentence in found)
     yield Fact("sentences", len(found))
     yield Fact("words", words)
-    yield from mistake_problems(mistakes, "rows")
+    yield from _mistake_problems(mistakes, "rows")
     if not words:
         if not mistakes:
             yield Problem(f"{file}: no sentence has a word", "give words with their tags")
@@ -168,6 +169,22 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from collect(_scheme_problems(sentences))
     yield from _entity_problems(sentences)
     yield from _sentence_problems(sentences)
+
+
+def _mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Problem]:
+    """One problem for each kind of mistake: how many there are, and the first of them.
+
+    Args:
+        mistakes: in the order of the file.
+        records: the name of the records, such as "rows", for mistakes of no known kind.
+    """
+    by_kind: defaultdict[str, list[UserError]] = defaultdict(list)
+    for mistake in mistakes:
+        known = isinstance(mistake, DataError)
+        by_kind[mistake.kind if known else f"{records} that cannot be used"].append(mistake)
+    for kind, alike in by_kind.items():
+        first = Problem.from_error(alike[0])
+        yield Problem(f"{kind}: {len(alike):,}; the first: {first.what}", first.fix)
 
 
 def _unreadable_error(record: BadRecord) -> UserError:
