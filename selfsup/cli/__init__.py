@@ -38,12 +38,12 @@ class Command(NamedTuple):
 
 def _demo(chosen: DemoSettings) -> Result:
     if chosen.data == "images":
-        from selfsup.demo.images import demo_images
+        from selfsup.demo.images import ImageDemo
 
-        return demo_images(chosen)
-    from selfsup.demo.text import demo
+        return ImageDemo(chosen).run()
+    from selfsup.demo.text import TextDemo
 
-    return demo(chosen)
+    return TextDemo(chosen).run()
 
 
 def _prepare(chosen: PrepareSettings) -> Result:

@@ -25,13 +25,11 @@ from selfsup.demo.run import (
     VALIDATION,
     Recipe,
     image_pretraining,
-    run_demo,
     say,
 )
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.pretrain import PretrainSettings
@@ -55,32 +53,19 @@ _ABOUT = {
 }
 
 
-def demo_images(settings: DemoSettings) -> dict[str, Any]:
-    """Pre-train on most of the digits, and learn to classify the rest in several ways.
-
-    Returns:
-        the summary, see ``run_demo``; ``pretraining`` maps ``inpainting``, ``jigsaw`` and ``both``
-        to their summaries.
-
-    Raises:
-        UserError: as ``run_demo``.
-    """
-    return run_demo(ImageDemo(settings))
-
-
 class ImageDemo(Recipe):
-    """Handwritten digits: three pre-trainings, each fine-tuned, frozen, and compared to none."""
+    """Handwritten digits: three pre-trainings, each fine-tuned, frozen, and compared to none.
+
+    The summary's ``pretraining`` maps ``inpainting``, ``jigsaw`` and ``both`` to their summaries.
+    """
 
     usual_out, usual_minutes = "runs/demo-images", 3.0
     ways = IMAGE_WAYS
+    learning_stage = (
+        "3/4 Learning which digit it is, {seeds} times each: from the pre-trained encoders, from "
+        "these kept as they are (frozen), and from random weights"
+    )
     last_stage = "4/4 Writing the report"
-
-    def __init__(self, settings: DemoSettings) -> None:
-        super().__init__(settings)
-        self.learning_stage = (
-            f"3/4 Learning which digit it is, {settings.seeds} times each: from the pre-trained "
-            "encoders, from these kept as they are (frozen), and from random weights"
-        )
 
     def write_data(self) -> dict[str, Any]:
         data = self.folder / DATA

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.atomic_files import replacing
-from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, run_demo, say
+from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, say
 from selfsup.demo.task import Division, divide, library_documents
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.pretrain import PretrainSettings
@@ -39,31 +38,20 @@ MASKED = (
 _COLUMNS = {"text_column": "text", "label_column": "label"}
 
 
-def demo(settings: DemoSettings) -> dict[str, Any]:
-    """Pre-train on the documentation that is installed here, and learn a task in three ways.
-
-    Returns:
-        the summary, see ``run_demo``; ``fill_mask`` holds guesses for the masks in ``MASKED``.
-
-    Raises:
-        UserError: too little documentation is installed; or as ``run_demo``.
-    """
-    return run_demo(TextDemo(settings))
-
-
 class TextDemo(Recipe):
-    """Documentation to pre-train on; the task is to tell the libraries apart."""
+    """Documentation to pre-train on; the task is to tell the libraries apart.
+
+    The summary's ``fill_mask`` holds guesses for the masks in ``MASKED``. There is a ``UserError``
+    if too little documentation is installed.
+    """
 
     usual_out, usual_minutes = "runs/demo", 5.0
     ways = TEXT_WAYS
+    learning_stage = (
+        "4/5 Learning the task in three ways, {seeds} times each: from the pre-trained encoder, "
+        "from that encoder kept as it is (frozen), and from random weights"
+    )
     last_stage = "5/5 Filling in masks, and writing the report"
-
-    def __init__(self, settings: DemoSettings) -> None:
-        super().__init__(settings)
-        self.learning_stage = (
-            f"4/5 Learning the task in three ways, {settings.seeds} times each: from the "
-            "pre-trained encoder, from that encoder kept as it is (frozen), and from random weights"
-        )
 
     def write_data(self) -> dict[str, Any]:
         say("1/5 Reading the documentation of Python and of the libraries that selfsup depends "
