@@ -30,8 +30,6 @@ from selfsup.demo.run import (
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings.finetune import FinetuneSettings
-from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.pretrain import PretrainSettings
 
 UNLABELLED = "unlabelled"
@@ -60,6 +58,7 @@ class ImageDemo(Recipe):
     """
 
     usual_out, usual_minutes = "runs/demo-images", 3.0
+    task_name = "image-classification"
     ways = IMAGE_WAYS
     learning_stage = (
         "3/4 Learning which digit it is, {seeds} times each: from the pre-trained encoders, from "
@@ -101,29 +100,14 @@ class ImageDemo(Recipe):
             )
         return summaries
 
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        start: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
+    def start(self, way: str) -> dict[str, Any]:
+        flags: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
         if way != "scratch":
             pretrained = image_pretraining(self.folder, way.removesuffix("_frozen"))
-            start = {"encoder": str(pretrained)}
+            flags = {"encoder": str(pretrained)}
         if way.endswith("_frozen"):
-            start |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
-        return FinetuneSettings(
-            task="image-classification",
-            train=str(self.folder / DATA / TRAIN),
-            validation=str(self.folder / DATA / VALIDATION),
-            out=str(self.folder / way / f"seed-{seed}"),
-            epochs=EPOCHS,
-            learning_rate=LEARNING_RATE,
-            mirror=False,
-            seed=seed,
-            **self.machine_flags(),
-            **start,
-        )
-
-    def evaluation(self, model: str) -> EvaluateSettings:
-        test = str(self.folder / DATA / TEST)
-        return EvaluateSettings(model=model, data=test, **self.machine_flags())
+            flags |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
+        return flags | {"epochs": EPOCHS, "learning_rate": LEARNING_RATE, "mirror": False}
 
 
 def write_digits(folder: Path, seed: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from selfsup.atomic_files import LOCK, alone_in, writing_to
 from selfsup.corpus.workers import default_workers
@@ -58,6 +58,9 @@ class Recipe(ABC):
 
     Attributes:
         usual_out, usual_minutes: what ``--out`` and ``--minutes`` are if not given.
+        task_name: of the task for ``finetune``.
+        columns: the columns of the labelled examples; empty for images.
+        suffix: of the files of labelled examples; empty for folders.
         ways: how the task is learned; each is a row of the result.
         learning_stage, last_stage: what the user is told when these stages begin; the first names
             the number of ``{seeds}``.
@@ -68,6 +71,9 @@ class Recipe(ABC):
 
     usual_out: str
     usual_minutes: float
+    task_name: str
+    columns: ClassVar[dict[str, str]] = {}
+    suffix: str = ""
     ways: tuple[Way, ...]
     learning_stage: str
     last_stage: str
@@ -122,12 +128,8 @@ class Recipe(ABC):
         """Pre-train; returns the summary's ``pretraining``."""
 
     @abstractmethod
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        """The fine-tuning run of one way and one seed."""
-
-    @abstractmethod
-    def evaluation(self, model: str) -> EvaluateSettings:
-        """How to score a fine-tuned model on the test examples."""
+    def start(self, way: str) -> dict[str, Any]:
+        """The settings of fine-tuning that say what one way starts from and how it learns."""
 
     def samples(self) -> dict[str, Any]:
         """Further entries of the summary that show what the pre-trained model can do."""
@@ -139,8 +141,17 @@ class Recipe(ABC):
 
     def trial(self, way: str, name: str, seed: int) -> "Trial":
         """The fine-tuning run of one way and one seed, and its evaluation."""
-        finetuning = self.finetuning(way, seed)
-        return Trial(f"{name}, seed {seed}", finetuning, self.evaluation(finetuning.out))
+        train, validation, test = (
+            str(self.folder / DATA / f"{part}{self.suffix}") for part in (TRAIN, VALIDATION, TEST)
+        )
+        out = str(self.folder / way / f"seed-{seed}")
+        common: dict[str, Any] = self.columns | self.machine_flags()
+        finetuning = FinetuneSettings(
+            task=self.task_name, train=train, validation=validation, out=out, seed=seed,
+            **common, **self.start(way),
+        )  # fmt: skip
+        evaluation = EvaluateSettings(model=out, data=test, **common)
+        return Trial(f"{name}, seed {seed}", finetuning, evaluation)
 
 
 class Trial(NamedTuple):
@@ -226,10 +237,8 @@ def accuracies_on_test(
         UserError: a process was killed; or as ``finetune``.
     """
     all_trials = [trial for of_way in trials.values() for trial in of_way]
-    on_cpu = (
-        choose_compute(settings.device, settings.precision, settings.threads).device.type == "cpu"
-    )
-    several = settings.threads is None and on_cpu
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    several = settings.threads is None and compute.device.type == "cpu"
     processes = min(len(all_trials), default_workers(), _MAX_PROCESSES) if several else 1
     if processes == 1:
         found = map(_accuracy, all_trials)

@@ -7,7 +7,7 @@ How long it takes and what it gives on two cores of a laptop: see docs/results.m
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from selfsup.atomic_files import replacing
 from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, say
@@ -17,8 +17,6 @@ from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
-from selfsup.settings.finetune import FinetuneSettings
-from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.pretrain import PretrainSettings
 
 ENCODER = "bert-mini"
@@ -35,7 +33,6 @@ MASKED = (
     "axis : [MASK], optional. The default is None.",
     "Whether or not to [MASK] the input.",
 )
-_COLUMNS = {"text_column": "text", "label_column": "label"}
 
 
 class TextDemo(Recipe):
@@ -46,6 +43,8 @@ class TextDemo(Recipe):
     """
 
     usual_out, usual_minutes = "runs/demo", 5.0
+    task_name, suffix = "sequence-classification", ".tsv"
+    columns: ClassVar = {"text_column": "text", "label_column": "label"}
     ways = TEXT_WAYS
     learning_stage = (
         "4/5 Learning the task in three ways, {seeds} times each: from the pre-trained encoder, "
@@ -91,35 +90,15 @@ class TextDemo(Recipe):
             )
         )
 
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        starts: dict[str, dict[str, Any]] = {
-            "pretrained": {
-                "encoder": str(self.folder / PRETRAIN),
-                "learning_rate": LEARNING_RATE,
-                "epochs": EPOCHS,
-            },
-            "frozen": {"encoder": str(self.folder / PRETRAIN), "freeze": "encoder"},
-            "scratch": {
-                "encoder": ENCODER,
-                "tokenizer": str(self.folder / PRETRAIN / MODEL_IN_RUN),
-                "learning_rate": LEARNING_RATE,
-                "epochs": EPOCHS_FROM_SCRATCH,
-            },
-        }
-        return FinetuneSettings(
-            task="sequence-classification",
-            train=str(self.folder / DATA / f"{TRAIN}.tsv"),
-            validation=str(self.folder / DATA / f"{VALIDATION}.tsv"),
-            out=str(self.folder / way / f"seed-{seed}"),
-            seed=seed,
-            **_COLUMNS,
-            **self.machine_flags(),
-            **starts[way],
-        )
-
-    def evaluation(self, model: str) -> EvaluateSettings:
-        test = str(self.folder / DATA / f"{TEST}.tsv")
-        return EvaluateSettings(model=model, data=test, **_COLUMNS, **self.machine_flags())
+    def start(self, way: str) -> dict[str, Any]:
+        pretrained = self.folder / PRETRAIN
+        if way == "frozen":
+            return {"encoder": str(pretrained), "freeze": "encoder"}
+        flags = {"encoder": str(pretrained), "epochs": EPOCHS}
+        if way == "scratch":
+            tokenizer = str(pretrained / MODEL_IN_RUN)
+            flags = {"encoder": ENCODER, "epochs": EPOCHS_FROM_SCRATCH, "tokenizer": tokenizer}
+        return flags | {"learning_rate": LEARNING_RATE}
 
     def samples(self) -> dict[str, Any]:
         run = self.folder / PRETRAIN

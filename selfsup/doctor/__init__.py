@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfsup.corpus.readers.documents import BadRecord
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
 from selfsup.settings.inspection import DoctorSettings
 from selfsup.shards.images import ImageResumeState
+
+_IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ def collect(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield from findings
     except UserError as error:
         yield Problem.from_error(error)
+
+
+def fix_of(record: BadRecord, otherwise: str) -> str:
+    """How to fix a record that cannot be read: ``otherwise``, unless its encoding is wrong."""
+    return _IN_UTF8 if "UTF-8" in record.reason else otherwise
 
 
 def doctor(settings: DoctorSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from itertools import islice
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
-from selfsup.doctor import Fact, Finding, Problem, collect
+from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering.data import Questions, read_squad
@@ -151,7 +151,9 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     if format_suffix(file) in ROWS or file.startswith("hf://"):
         records = list(read_records(file, _MAX_ROWS))
         mistakes += [
-            _unreadable_error(record) for record in records if isinstance(record, BadRecord)
+            UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
+            for record in records
+            if isinstance(record, BadRecord)
         ]
         rows = [record for record in records if isinstance(record, Row)]
         found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
@@ -185,12 +187,6 @@ def _mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[P
     for kind, alike in by_kind.items():
         first = Problem.from_error(alike[0])
         yield Problem(f"{kind}: {len(alike):,}; the first: {first.what}", first.fix)
-
-
-def _unreadable_error(record: BadRecord) -> UserError:
-    in_utf8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-    fix = in_utf8 if "UTF-8" in record.reason else "fix or remove the row"
-    return UserError(f"{record}: {fix}")
 
 
 def _scheme_problems(sentences: TaggedTexts) -> Iterator[Finding]:

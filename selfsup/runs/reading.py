@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 _FILES = (SETTINGS, METRICS, SUMMARY)
 _NO_COMMAND = (
-    "run.yaml does not say which command made the run; older versions did not write it: add "
+    "run.yaml does not say which command made the run (older versions did not write it): add "
     "the first line `command: pretrain`, `command: finetune` or `command: demo`"
 )
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import difflib
 import math
+import operator
 import types
 import typing
 from collections.abc import Iterable
@@ -196,24 +197,20 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f": did you mean {matches[0]}?" if matches else ""
 
 
+_BOUNDS = {
+    "at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt,
+}  # fmt: skip
+
+
 def _check_range(field: dataclasses.Field, value: float) -> None:
-    at_least, at_most, above, below = (
-        field.metadata.get(bound) for bound in ("at_least", "at_most", "above", "below")
-    )
-    inside = (
-        math.isfinite(value)
-        and (at_least is None or value >= at_least)
-        and (at_most is None or value <= at_most)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    if inside:
+    bounds = {word: field.metadata.get(word.replace(" ", "_")) for word in _BOUNDS}
+    bounds = {word: bound for word, bound in bounds.items() if bound is not None}
+    if math.isfinite(value) and all(_BOUNDS[word](value, bounds[word]) for word in bounds):
         return
-    if at_least is not None and at_most is not None:
-        allowed = f"between {at_least:,} and {at_most:,}"
+    if "at least" in bounds and "at most" in bounds:
+        allowed = f"between {bounds['at least']:,} and {bounds['at most']:,}"
     else:
-        bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-        named = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
+        named = [f"{word} {bound:,}" for word, bound in bounds.items()]
         allowed = " and ".join(named) or "a finite number"
     raise UserError(f"{flag_name(field)} must be {allowed}, not {value}")
 
