@@ -74,9 +74,8 @@ def show_demo(result: Result) -> None:
     for masked in result.get("fill_mask") or []:
         guesses = masked.get("candidates") or []
         _print_line(masked.get("text", ""))
-        _print_line(
-            "    " + ", ".join(f"{_CELLS['Token'](g)} {_CELLS['Probability'](g)}" for g in guesses)
-        )
+        shown = [f"{guess['token']} {percent(guess['probability'])}" for guess in guesses]
+        _print_line("    " + ", ".join(shown))
     _print_line(f"Report: {result['report']}" if result.get("report") else "")
     _print_commands(*(_WITH_OWN_IMAGES if is_image_demo(result) else _WITH_OWN_TEXT))
 
@@ -127,11 +126,13 @@ def show_pretraining(result: Result) -> None:
         _SECONDS,
         _OUT,
     )
-    task, data = "sequence-classification", "FILE"
-    if "images" in result:
-        task, data = "image-classification", "FOLDER"
+    on_images = "images" in result
+    task, data = ("image", "FOLDER") if on_images else ("sequence", "FILE")
     flags = f"--train {data} --validation {data} --out RUN"
-    commands = [f"selfsup finetune {task} --encoder {{out}} {flags}", "selfsup report {out}"]
+    commands = [
+        f"selfsup finetune {task}-classification --encoder {{out}} {flags}",
+        "selfsup report {out}",
+    ]
     if result.get("mlm_loss") is not None:
         commands.insert(0, 'selfsup fill-mask {out} "A sentence with a [MASK] in it."')
     _print_next(result, *commands)
@@ -218,10 +219,6 @@ def show_filled_masks(result: Result) -> None:
     for number, mask in enumerate(masks, 1):
         _print_line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
         _print_guesses(("Token", "Probability"), mask.get("candidates"))
-
-
-def show_report(result: Result) -> None:
-    _print_line(f"Report: {result['report']}")
 
 
 def show_diagnosis(result: Result) -> None:
@@ -323,7 +320,7 @@ SHOW: dict[str, Callable[[Result], None]] = {
     "evaluate": show_evaluation,
     "predict": show_prediction,
     "fill-mask": show_filled_masks,
-    "report": show_report,
+    "report": lambda result: _print_line(f"Report: {result['report']}"),
     "doctor": show_diagnosis,
 }
 """The function that prints a command's result, by the command's name."""

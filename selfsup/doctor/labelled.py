@@ -101,11 +101,7 @@ def _is_number(label: str) -> bool:
 
 
 def _label_problems(
-    file: str,
-    rows: list[Row],
-    labels: list[tuple[str, ...] | None],
-    column: str,
-    several: bool,
+    file: str, rows: list[Row], labels: list[tuple[str, ...] | None], column: str, several: bool
 ) -> Iterator[Problem]:
     if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(

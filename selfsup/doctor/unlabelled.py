@@ -129,6 +129,15 @@ def image_problems(path: str) -> Iterator[Finding]:
         )
 
 
+def _why_unreadable(file: Path) -> str:
+    """Why an image cannot be read; empty if it can."""
+    try:
+        decode(file, _DECODED_SIZE)
+    except BadImage as error:
+        return str(error)
+    return ""
+
+
 def image_shards_problems(folder: Path) -> Iterator[Finding]:
     """Compare decoded images with the manifest of their folder.
 
@@ -145,15 +154,6 @@ def image_shards_problems(folder: Path) -> Iterator[Finding]:
             f"{bad:,} images could not be read and were left out",
             f"{folder / 'problems.jsonl'} names each",
         )
-
-
-def _why_unreadable(file: Path) -> str:
-    """Why an image cannot be read; empty if it can."""
-    try:
-        decode(file, _DECODED_SIZE)
-    except BadImage as error:
-        return str(error)
-    return ""
 
 
 def shards_problems(folder: Path) -> Iterator[Finding]:
