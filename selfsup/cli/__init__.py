@@ -18,12 +18,11 @@ from selfsup import __version__
 from selfsup.cli import help_page
 from selfsup.errors import UserError
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.fields import closest
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
-from selfsup.settings.inspection import DoctorSettings, ReportSettings
 from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
+from selfsup.settings.showing import DemoSettings, DoctorSettings, ReportSettings
 
 Result = dict[str, Any]
 """What a command answers, and `--json` prints."""

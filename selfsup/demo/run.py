@@ -29,9 +29,9 @@ from selfsup.report.page import write_report
 from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import begin_run, write_summary
 from selfsup.runs.reading import read_run
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings
+from selfsup.settings.showing import DemoSettings
 from selfsup.training.compute import choose_compute
 
 DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"

@@ -11,7 +11,7 @@ from typing import Any
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
 
 _IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"

@@ -17,11 +17,11 @@ from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
 from selfsup.runs.reading import Run, check_kind, read_run
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.objectives import IMAGE_OBJECTIVES
 from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, PretrainSettings
+from selfsup.settings.showing import DemoSettings
 
 # Identifies a report: no other page begins with exactly this.
 _BEGIN = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '

@@ -12,10 +12,9 @@ from selfsup.cli import COMMANDS
 from selfsup.cli.parser import parse_command
 from selfsup.errors import UserError
 from selfsup.settings.corpus import TrainTokenizerSettings
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
-from selfsup.settings.inspection import ReportSettings
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DemoSettings, ReportSettings
 from selfsup.settings.yaml_file import from_yaml, to_yaml
 
 ALL_SETTINGS = [command.settings for command in COMMANDS.values()]

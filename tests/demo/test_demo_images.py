@@ -18,7 +18,7 @@ from selfsup.demo.images import ImageDemo, write_digits
 from selfsup.demo.run import demo_folder
 from selfsup.errors import UserError
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings.demo import DemoSettings
+from selfsup.settings.showing import DemoSettings
 
 QUICK: dict[str, Any] = {
     "data": "images", "device": "cpu", "precision": "float32", "threads": 1, "workers": 1,

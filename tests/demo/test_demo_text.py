@@ -15,8 +15,8 @@ from selfsup.demo.run import demo_folder
 from selfsup.demo.text import TextDemo
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain
-from selfsup.settings.demo import DemoSettings
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DemoSettings
 from tests.demo.toy_documentation import LIBRARIES, toy_documentation
 
 QUICK: dict[str, Any] = {

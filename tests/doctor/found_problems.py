@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from selfsup.doctor import doctor
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 
 
 def found_in(path: Path | str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfsup.doctor import doctor
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents, write_toy_corpus
 

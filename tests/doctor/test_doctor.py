@@ -7,7 +7,7 @@ import pytest
 from selfsup import cli
 from selfsup.doctor import Problem, doctor
 from selfsup.errors import UserError
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.toy_corpus import write_toy_corpus
 
 LITTLE_TEXT = "from so little text an encoder learns little"

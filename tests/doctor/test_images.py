@@ -7,8 +7,8 @@ from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images
 from selfsup.images.prepare import prepare_images
 from selfsup.runs.folder import run_yaml
-from selfsup.settings.inspection import DoctorSettings
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
 from tests.doctor.found_problems import found_in, only_one
 from tests.pretraining.images.toy_pictures import write_toy_pictures

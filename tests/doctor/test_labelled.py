@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfsup.doctor import doctor
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_tasks import write_toy_file
 

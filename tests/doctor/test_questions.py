@@ -8,7 +8,7 @@ import pytest
 
 from selfsup.doctor import doctor
 from selfsup.errors import UserError
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_tasks import toy_questions, write_toy_questions
 

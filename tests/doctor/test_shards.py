@@ -14,7 +14,7 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.doctor import doctor
 from selfsup.doctor import unlabelled as shards_diagnosis
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfsup.doctor import doctor
-from selfsup.settings.inspection import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_tasks import toy_sentences
 

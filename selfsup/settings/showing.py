@@ -1,4 +1,4 @@
-"""Settings of the demo."""
+"""Settings of the commands that show something: the demo, reports and the doctor."""
 
 from dataclasses import dataclass
 
@@ -51,3 +51,40 @@ class DemoSettings:
         if self.data not in DEMOS:
             allowed = " or ".join(DEMOS)
             raise UserError(f"demo takes {allowed}, not {self.data!r}{closest(self.data, DEMOS)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """Write an HTML page about runs: curves, tables, settings.
+
+    The page is a single file that needs no network. Several runs are drawn in the same charts.
+
+    Examples:
+      selfsup report runs/mine
+      selfsup report runs/linear runs/wsd
+    """
+
+    runs: tuple[str, ...] = argument("run folders", metavar="RUN")
+    out: str | None = run_flag(
+        "file to write; by default report.html in the run's folder, or comparison.html in the "
+        "parent folder of several runs",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings:
+    """Say what is wrong with data or a run, and how to fix it.
+
+    Labelled tables, questions as in SQuAD and tagged sentences are recognised by their content.
+    The exit status is 0 even if problems are found; with --json, `problems` lists them.
+
+    Examples:
+      selfsup doctor my-shards
+      selfsup doctor runs/mine
+      selfsup doctor texts.jsonl
+      selfsup doctor train-v2.0.json
+      selfsup doctor train.conll
+    """
+
+    path: str = argument("shards, a run folder, a data file, or images", metavar="PATH")
