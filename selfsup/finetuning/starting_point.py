@@ -24,9 +24,13 @@ from selfsup.encoder.huggingface.folder import (
     resolve_model_folder,
     tokenizer_of_model,
 )
-from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_image_preparation
 from selfsup.encoder.huggingface.names import to_hugging_face
-from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_size
+from selfsup.encoder.huggingface.vit_folder import (
+    ImagePreparation,
+    read_image_preparation,
+    read_vit_weights,
+    with_image_size,
+)
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side

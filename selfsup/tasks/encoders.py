@@ -24,9 +24,13 @@ from selfsup.encoder.huggingface.config import (
     vit_config_of,
 )
 from selfsup.encoder.huggingface.folder import read_weights, save_model, tokenizer_of_model
-from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_image_preparation
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, vit_names
-from selfsup.encoder.huggingface.vit_folder import read_vit_weights, save_vit
+from selfsup.encoder.huggingface.vit_folder import (
+    ImagePreparation,
+    read_image_preparation,
+    read_vit_weights,
+    save_vit,
+)
 from selfsup.encoder.vit import VitEncoder
 
 LongText = Literal["truncate", "window"]

@@ -11,7 +11,7 @@ import torch
 from selfsup.encoder.config import VIT_SIZES, VitConfig, vit_config
 from selfsup.encoder.huggingface.config import read_vit_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
-from selfsup.encoder.huggingface.image_processor import read_normalisation
+from selfsup.encoder.huggingface.vit_folder import read_normalisation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
