@@ -21,7 +21,6 @@ from selfsup.encoder.huggingface.config import (
     read_config,
     read_model_type,
     read_vit_config,
-    vit_config_of,
 )
 from selfsup.encoder.huggingface.folder import read_weights, save_model, tokenizer_of_model
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, vit_names
@@ -259,7 +258,7 @@ class ImageEncoders(EncoderFamily[VitConfig, ImagePreparation]):
         return vit_names(prefix)
 
     def config_of(self, config: VitConfig, architecture: str) -> dict[str, Any]:
-        return vit_config_of(config, architecture)
+        return config_of(config, architecture)
 
     def read_preparation(
         self, folder: Path, raw: Mapping[str, Any], config: VitConfig

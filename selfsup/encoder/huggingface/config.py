@@ -40,12 +40,7 @@ def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
 
 
 def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
-    """Read ``config.json``: the sizes of a ViT, and everything in the file.
-
-    Raises:
-        UserError: the folder or file is missing or damaged, or describes a model that is not a ViT
-            as in the paper.
-    """
+    """As ``read_config``, for a ViT."""
     return _read_config_as(VitConfig, "vit", Path(folder))
 
 
@@ -92,26 +87,22 @@ def read_model_type(folder: str | Path) -> str:
     return str(raw.get("model_type") or "")
 
 
-def config_of(config: EncoderConfig, architecture: str) -> dict[str, Any]:
-    """The content of ``config.json`` for a BERT that Hugging Face loads as ``architecture``."""
+def config_of(config: EncoderConfig | VitConfig, architecture: str) -> dict[str, Any]:
+    """The content of ``config.json`` for a model that Hugging Face loads as ``architecture``."""
+    if isinstance(config, EncoderConfig):
+        kind = "bert"
+        more = {
+            "position_embedding_type": "absolute",
+            "tie_word_embeddings": True,
+            "use_cache": True,
+        }
+    else:
+        kind, more = "vit", {"encoder_stride": config.patch_size}
     return {
         "architectures": [architecture],
-        "model_type": "bert",
+        "model_type": kind,
         **asdict(config),
-        "position_embedding_type": "absolute",
-        "tie_word_embeddings": True,
-        "use_cache": True,
-        "dtype": "float32",
-    }
-
-
-def vit_config_of(config: VitConfig, architecture: str) -> dict[str, Any]:
-    """The content of ``config.json`` for a ViT that Hugging Face loads as ``architecture``."""
-    return {
-        "architectures": [architecture],
-        "model_type": "vit",
-        **asdict(config),
-        "encoder_stride": config.patch_size,
+        **more,
         "dtype": "float32",
     }
 

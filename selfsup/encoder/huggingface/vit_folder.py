@@ -114,11 +114,7 @@ def read_normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ..
 
 
 def read_vit_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Read the weights of an image model, the encoder's with the prefix ``vit.``.
-
-    Raises:
-        UserError: the file is missing or damaged, or there is only a pickle.
-    """
+    """As ``read_weights``, for a ViT; its encoder's names have the prefix ``vit.``."""
     return with_present_vit_names(read_weight_files(Path(folder)))
 
 
