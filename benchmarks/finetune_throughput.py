@@ -230,9 +230,8 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """Return the training loop of ``selfsup finetune``, and the batches of an epoch."""
-    from selfsup.finetuning.batches import EpochBatches
     from selfsup.finetuning.compact_embedding import compact_word_embeddings
-    from selfsup.finetuning.data import encode_task_data, read_task_files
+    from selfsup.finetuning.data import EpochBatches, encode_task_data, read_task_files
     from selfsup.finetuning.run import with_defaults
     from selfsup.finetuning.setup import prepare_finetuning
     from selfsup.finetuning.starting_point import find_starting_point

@@ -17,11 +17,10 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from selfsup.atomic_files import LOCK, alone_in, writing_to
+from selfsup.atomic_files import LOCK, locked, writing_to
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
-from selfsup.finetuning.run import finetune
-from selfsup.finetuning.summary import mean_and_std
+from selfsup.finetuning.run import finetune, mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.progress import ProgressDisplay
 from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
@@ -196,7 +195,7 @@ def demo_folder(settings: DemoSettings) -> Iterator[Path]:
             f"--out {folder}: holds what no demo wrote, and a demo would write over it: "
             "choose another --out"
         )
-    with alone_in(folder):
+    with locked(folder):
         if is_used:
             with writing_to(folder):
                 _remove_earlier(folder)

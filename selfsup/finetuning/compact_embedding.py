@@ -66,12 +66,9 @@ class CompactEmbedding(nn.Module):
 
 @contextmanager
 def compact_embedding(embeddings: nn.Module, rows: Tensor) -> Iterator[None]:
-    """Replace ``embeddings.word`` by a ``CompactEmbedding``, and at the end put it back.
+    """Replace ``embeddings.word`` [V, D] by a ``CompactEmbedding``, and at the end put it back.
 
-    Args:
-        embeddings: the module that holds ``word``, an ``nn.Embedding`` [V, D].
-        rows: int64 [R], distinct, the rows that training looks up. If they are nearly all, nothing
-            is replaced.
+    Training looks up ``rows``, int64 [R], distinct. If they are nearly all, nothing is replaced.
     """
     embedding = embeddings.word
     assert isinstance(embedding, nn.Embedding)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.pretraining.images.pretraining import ImagePretraining
@@ -103,7 +103,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     check_free(settings.out)
     _class_for(resolved).check_data(resolved)
-    with alone_in(check_free(settings.out)):
+    with locked(check_free(settings.out)):
         run = begin_run(settings.out, "pretrain", resolved)
         if settings.steps is None and settings.budget is None:
             print(
@@ -134,7 +134,7 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
         raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
     original = _read_resolved(run / SETTINGS, run)
     compute = choose_compute(original.device, original.precision, original.threads)
-    with alone_in(run):
+    with locked(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
             raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
         return _run(original, run, compute, is_resumed=True)

@@ -21,12 +21,15 @@ from selfsup.encoder.huggingface.config import (
     read_config,
     read_model_type,
     read_vit_config,
-    vit_config_of,
 )
 from selfsup.encoder.huggingface.folder import read_weights, save_model, tokenizer_of_model
-from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_image_preparation
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, vit_names
-from selfsup.encoder.huggingface.vit_folder import read_vit_weights, save_vit
+from selfsup.encoder.huggingface.vit_folder import (
+    ImagePreparation,
+    read_image_preparation,
+    read_vit_weights,
+    save_vit,
+)
 from selfsup.encoder.vit import VitEncoder
 
 LongText = Literal["truncate", "window"]
@@ -255,7 +258,7 @@ class ImageEncoders(EncoderFamily[VitConfig, ImagePreparation]):
         return vit_names(prefix)
 
     def config_of(self, config: VitConfig, architecture: str) -> dict[str, Any]:
-        return vit_config_of(config, architecture)
+        return config_of(config, architecture)
 
     def read_preparation(
         self, folder: Path, raw: Mapping[str, Any], config: VitConfig

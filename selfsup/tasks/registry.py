@@ -110,7 +110,7 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
     labels = labels_of_config(raw, task.label_kinds, folder)
     encoder = family.build_encoder(config, pooled=task.pooled)
     model = task.build_model(encoder, labels, _head_dropout(config, raw))
-    report = load_weights(
+    missing = load_weights(
         model,
         family.read_weights(folder),
         task.parameter_names(),
@@ -118,8 +118,8 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
         0,
         folder,
     )
-    if report.missing:
-        first, *others = report.missing
+    if missing:
+        first, *others = missing
         more = f" and {len(others)} more" if others else ""
         raise UserError(
             f"{folder}: lacks {first}{more}: the model was saved without its head; "

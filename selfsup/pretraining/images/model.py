@@ -11,8 +11,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from selfsup.encoder.huggingface.config import read_vit_config, vit_config_of
-from selfsup.encoder.huggingface.folder import LoadReport, load_weights
+from selfsup.encoder.huggingface.config import config_of, read_vit_config
+from selfsup.encoder.huggingface.folder import load_weights
 from selfsup.encoder.huggingface.names import (
     NameTable,
     hugging_face_names,
@@ -102,8 +102,8 @@ def load_image_pretraining(
     seed: int = 0,
     image_size: int | None = None,
     dropout: float | None = None,
-) -> tuple[ImagePretrainingModel, LoadReport]:
-    """Load an encoder with the heads of some objectives, in evaluation mode.
+) -> tuple[ImagePretrainingModel, tuple[str, ...]]:
+    """Load an encoder with the heads of some objectives, in evaluation mode; and what it lacks.
 
     Args:
         folder: a ViT model folder; it need not hold any of the heads. A head that does not fit,
@@ -123,8 +123,8 @@ def load_image_pretraining(
         config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     model = ImagePretrainingModel(VitEncoder(config), objectives)
     weights = _without_unfit_heads(model, weights)
-    report = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)
-    return model.eval(), report
+    missing = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)
+    return model.eval(), missing
 
 
 def save_image_pretraining(
@@ -136,7 +136,7 @@ def save_image_pretraining(
         UserError: the disk is full or cannot be written to.
     """
     state = to_hugging_face(model.named_parameters(), _names(model))
-    save_vit(folder, state, vit_config_of(model.encoder.config, _ARCHITECTURE), model_card)
+    save_vit(folder, state, config_of(model.encoder.config, _ARCHITECTURE), model_card)
 
 
 def _names(model: ImagePretrainingModel) -> NameTable:

@@ -11,7 +11,7 @@ import torch
 from selfsup.encoder.config import VIT_SIZES, VitConfig, vit_config
 from selfsup.encoder.huggingface.config import read_vit_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
-from selfsup.encoder.huggingface.image_processor import read_normalisation
+from selfsup.encoder.huggingface.vit_folder import read_normalisation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
@@ -180,14 +180,14 @@ def _build_model(settings: ResolvedImageSettings, is_new: bool) -> ImagePretrain
     """The model before its first step (or, if not ``is_new``, with values to overwrite)."""
     if settings.init is not None:
         folder = resolve_model_folder(settings.init)
-        model, report = load_image_pretraining(
+        model, missing = load_image_pretraining(
             folder, settings.objectives, settings.seed, settings.image_size, settings.dropout
         )
         if is_new:
             # Our pixels go from −1 to 1, those of another model may not.
             model.encoder.embeddings.rescale_pixel_input(*read_normalisation(folder))
-        if report.missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
+        if missing and is_new:
+            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
         return model
     assert settings.encoder is not None
     config = vit_config(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.config import config_of, read_config
-from selfsup.encoder.huggingface.folder import LoadReport, load_weights, read_weights, save_model
+from selfsup.encoder.huggingface.folder import load_weights, read_weights, save_model
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextBatch, TextHead, TextObjective, TextStates
@@ -87,8 +87,8 @@ def load_pretraining(
     objectives: Sequence[str],
     seed: int = 0,
     new_tokens: Mapping[int, Sequence[int]] | None = None,
-) -> tuple[TextPretrainingModel, LoadReport]:
-    """Load an encoder with the heads of some objectives, in evaluation mode.
+) -> tuple[TextPretrainingModel, tuple[str, ...]]:
+    """Load an encoder with the heads of some objectives, in evaluation mode; and what it lacks.
 
     Args:
         folder: a BERT model folder; it need not hold any of the heads.
@@ -109,8 +109,8 @@ def load_pretraining(
             if name in weights:
                 weights[name] = _with_new_rows(weights[name], config.vocab_size, new_tokens)
     model = TextPretrainingModel(BertEncoder(config), objectives)
-    report = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
-    return model.eval(), report
+    missing = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
+    return model.eval(), missing
 
 
 def save_pretraining(

@@ -260,9 +260,9 @@ class TextPretraining(Pretraining):
         added = {}
         if settings.extend_vocabulary is not None:
             added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
-        model, report = load_pretraining(folder, settings.objectives, settings.seed, added)
-        if report.missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
+        model, missing = load_pretraining(folder, settings.objectives, settings.seed, added)
+        if missing and is_new:
+            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
         _set_dropout(model, settings.dropout)
         return model
 

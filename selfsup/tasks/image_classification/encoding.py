@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.images.crops import random_crops
 from selfsup.images.decoding import ResizeShorterSide, ResizeSquare
 from selfsup.tasks.image_classification.data import (

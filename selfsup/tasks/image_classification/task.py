@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.encoder.huggingface.names import NameTable, vit_names
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task

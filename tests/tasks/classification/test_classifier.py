@@ -9,7 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
 from selfsup.tasks.classification.model import SequenceClassifier, mean_of_windows, parameter_names
 from selfsup.tasks.encoders import Limits

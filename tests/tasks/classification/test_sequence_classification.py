@@ -13,7 +13,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.tasks.base import Reading
 from selfsup.tasks.classification.data import LabelledTexts
 from selfsup.tasks.classification.encoding import encode_texts

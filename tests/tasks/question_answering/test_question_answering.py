@@ -17,7 +17,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
