@@ -36,8 +36,9 @@ from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summar
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings import FinetuneSettings
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.base import Reading, Task, TaskModule, Units, Windows
+from selfsup.tasks.base import Reading, Task, Units, Windows
 from selfsup.tasks.labels import LabelKind
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import StepSettings

@@ -13,9 +13,9 @@ from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
-from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
 from selfsup.tasks.question_answering.data import Questions, read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
+from selfsup.tasks.question_answering.task import NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.training.compute import choose_compute
 

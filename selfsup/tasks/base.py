@@ -35,9 +35,9 @@ from selfsup.errors import UserError
 from selfsup.settings import EvaluateSettings, FinetuneSettings
 from selfsup.tasks.encoders import EncoderFamily
 from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.tables import Columns
 
-Losses = dict[str, tuple[Tensor, Tensor, int]]
 Prediction = dict[str, Any]
 
 
@@ -154,38 +154,6 @@ class Scorer(Protocol):
         ...
 
 
-class TaskModule(Scorer, Protocol):
-    """A task's model: a ``torch.nn.Module`` with the parameters that ``parameter_names`` lists.
-
-    Attributes:
-        encoder: the pre-trained part; its parameters are named ``encoder.…``.
-    """
-
-    encoder: Any
-
-    def __call__(self, batch: Any) -> Losses: ...
-    def named_parameters(self) -> Iterator[tuple[str, Any]]: ...
-    def parameters(self) -> Iterator[Any]: ...
-    def to(self, device: Any) -> Any: ...
-    def eval(self) -> Any: ...
-
-    def features(self, batch: Any) -> Tensor:
-        """The output of the frozen encoder for a batch, [rows, D]: as many rows as scores."""
-        ...
-
-    def on_features(self, features: Tensor) -> Any:
-        """The head alone, a module that takes a ``FeatureBatch`` and shares this model's weights.
-
-        Args:
-            features: of all training windows, [rows, D], for example to standardize by.
-        """
-        ...
-
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and values to save: the parameters in the form that ``transformers`` loads."""
-        ...
-
-
 # How a model card runs a model in Python, except for tasks without a pipeline.
 _PIPELINE_CODE = """\
 from transformers import pipeline
@@ -294,8 +262,8 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """
 
     @abstractmethod
-    def build_model(self, encoder: Any, labels: Labels, dropout: float) -> Any:
-        """The encoder with a new head, a ``TaskModule``. The caller sets its weights."""
+    def build_model(self, encoder: Any, labels: Labels, dropout: float) -> TaskModule:
+        """The encoder with a new head. The caller sets its weights."""
 
     @abstractmethod
     def parameter_names(self) -> NameTable:

@@ -12,11 +12,12 @@ from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folde
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
 from selfsup.settings import EvaluateSettings, PredictSettings
-from selfsup.tasks.base import Task, TaskModule
+from selfsup.tasks.base import Task
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import family_of_folder
 from selfsup.tasks.image_classification.task import ImageClassification
 from selfsup.tasks.labels import Labels, config_entries, labels_of_config
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import first_columns, holds_pairs, is_table
 from selfsup.tasks.token_classification.task import TokenClassification

@@ -1,21 +1,28 @@
-"""Text classification: one label, several, or a number for each text or pair (BERT §4.1)."""
+"""Text classification: one label, several, or a number for each text or pair (BERT §4.1).
+
+Shapes: B texts of a batch, W windows, D width, C labels.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading, Task
-from selfsup.tasks.classification import metrics, model, raw_labels
+from selfsup.tasks.classification import metrics, raw_labels
 from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
-from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
+from selfsup.tasks.classification.encoding import EncodedTexts, TextBatch, encode_texts
 from selfsup.tasks.classification.raw_labels import encode_labels, labels_of, numbers_of
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import (
     absence_notes,
     balance_notes,
@@ -88,11 +95,11 @@ class Classification(Task[LabelledTexts, EncodedTexts]):
 
     def build_model(
         self, encoder: BertEncoder, labels: Labels, dropout: float
-    ) -> model.SequenceClassifier:
-        return model.SequenceClassifier(encoder, labels, dropout)
+    ) -> "SequenceClassifier":
+        return SequenceClassifier(encoder, labels, dropout)
 
     def parameter_names(self) -> NameTable:
-        return model.parameter_names()
+        return {**encoder_names("encoder."), "classifier": ("classifier",)}
 
     def selection_metric(self, labels: Labels) -> str:
         return metrics.selection_metric(labels)
@@ -180,3 +187,70 @@ def _as_named(examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
         tuple(labels.names[numbers[label]] if label in numbers else label for label in several)
         for several in raw
     ]
+
+
+class SequenceClassifier(TaskModule):
+    """An encoder and a linear layer over its pooled ``[CLS]``.
+
+    Numbers are learned as standardized values, whatever their range; ``scores`` gives the numbers
+    themselves.
+    """
+
+    def __init__(self, encoder: BertEncoder, labels: Labels, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
+        self.labels = labels
+
+    def features(self, batch: TextBatch) -> Tensor:
+        """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
+        return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
+
+    @property
+    def head(self) -> nn.Module:
+        return nn.Sequential(self.encoder.pooler, nn.Tanh(), self.dropout, self.classifier)
+
+    def loss(self, output: Tensor, batch: TextBatch) -> Losses:
+        """The loss of the texts. A text's scores are the means over its windows.
+
+        One label a text: cross-entropy. Several labels: the mean over the labels of their binary
+        cross-entropies. Numbers: the squared error in standard deviations of the training numbers.
+        """
+        scores, true = mean_of_windows(output.float(), batch.window_counts), batch.labels
+        if self.labels.kind == "class":
+            return cross_entropy_loss("classification", scores, true)
+        if self.labels.kind == "multi":
+            loss = F.binary_cross_entropy_with_logits(scores, true)
+            right = ((scores.detach() > 0) == (true > 0.5)).all(-1).sum()
+        else:
+            loss = F.mse_loss(scores.squeeze(-1), (true - self.labels.mean) / self.labels.std)
+            right = torch.zeros((), dtype=torch.int64)
+        return {"classification": (loss, right, len(true))}
+
+    def final(self, output: Tensor) -> Tensor:
+        """Numbers in the units of the file; other scores unchanged."""
+        labels = self.labels
+        return output if labels.kind != "number" else output * labels.std + labels.mean
+
+    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters; the head's are saved so that it predicts numbers in their own units."""
+        for name, parameter in self.named_parameters():
+            if name == "classifier.weight":
+                yield name, parameter * self.labels.std
+            elif name == "classifier.bias":
+                yield name, parameter * self.labels.std + self.labels.mean
+            else:
+                yield name, parameter
+
+
+def mean_of_windows(scores: Tensor, window_counts: Tensor) -> Tensor:
+    """Average the scores of windows, [W, C], to those of texts, [B, C].
+
+    Args:
+        scores: the windows of a text follow each other.
+        window_counts: int64 [B], 1 or more each.
+    """
+    if len(scores) == len(window_counts):
+        return scores
+    return torch.segment_reduce(scores, "mean", lengths=window_counts, axis=0)

@@ -15,10 +15,8 @@ from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
-from selfsup.tasks.batches import HeadOnFeatures
+from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.classification import metrics
-from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
 from selfsup.tasks.classification.raw_labels import in_order, label_numbers
 from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import (
@@ -28,6 +26,13 @@ from selfsup.tasks.image_classification.data import (
 )
 from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledImageBatch
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
+from selfsup.tasks.models import (
+    HeadOnFeatures,
+    Losses,
+    ScoreLayer,
+    TaskModule,
+    cross_entropy_loss,
+)
 from selfsup.tasks.notes import absence_notes, balance_notes
 from selfsup.tasks.text_windows import IGNORE_INDEX
 
@@ -190,7 +195,7 @@ class StandardizedLinear(nn.Module):
         return weight, self.linear.bias - weight @ self.mean
 
 
-class ImageClassifier(nn.Module):
+class ImageClassifier(TaskModule):
     """An encoder and a linear layer over its image token.
 
     Over a frozen encoder the layer is trained on features that are standardized over the training
@@ -202,26 +207,23 @@ class ImageClassifier(nn.Module):
         self.encoder = encoder
         self.classifier = StandardizedLinear(encoder.config.hidden_size, len(labels), dropout)
 
-    def forward(self, batch: LabelledImageBatch) -> Losses:
-        """Mean cross-entropy, right predictions, number of images."""
-        return self._loss(self.scores(batch), batch)
-
-    def scores(self, batch: LabelledImageBatch) -> Tensor:
-        """A score (logit) for each label, [B, C]."""
-        return self.classifier(self.features(batch))
-
     def features(self, batch: LabelledImageBatch) -> Tensor:
         """The encoder's output for each image: the last state of its image token, [B, D]."""
         return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
 
-    def on_features(self, features: Tensor) -> HeadOnFeatures:
-        """The linear layer alone, sharing this model's parameters.
+    @property
+    def head(self) -> nn.Module:
+        return self.classifier
 
-        Args:
-            features: of the training images, float32 [N, D]; all features are standardized by them.
-        """
-        self.classifier.standardize_by(features)
-        return HeadOnFeatures(self.classifier, self._loss)
+    def loss(self, output: Tensor, batch: LabelledImageBatch) -> Losses:
+        """The mean cross-entropy of the images."""
+        return cross_entropy_loss("classification", output, batch.labels)
+
+    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
+        """The linear layer alone; features are standardized by those of the training images."""
+        if features is not None:
+            self.classifier.standardize_by(features)
+        return HeadOnFeatures(self)
 
     def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters; the head's are saved so that it takes features as they are."""
@@ -229,6 +231,3 @@ class ImageClassifier(nn.Module):
         head = {"classifier.linear.weight": weight, "classifier.linear.bias": bias}
         for name, parameter in self.named_parameters():
             yield name, head.get(name, parameter)
-
-    def _loss(self, scores: Tensor, batch: LabelledImageBatch) -> Losses:
-        return cross_entropy_loss("classification", scores, batch.labels)

@@ -46,6 +46,13 @@ class TokenizedContexts:
     offsets: np.ndarray
     first_tokens: np.ndarray
 
+    def characters(self, spans: np.ndarray) -> list[tuple[int, int]]:
+        """The first character, and the one after the last, of spans of tokens, int64 [S, 2]."""
+        if not len(self.offsets):
+            return [(0, 0)] * len(spans)
+        starts, ends = self.offsets[spans[:, 0], 0], self.offsets[spans[:, 1], 1]
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
 
 @dataclass(frozen=True)
 class AnswerBatch(TokenBatch):

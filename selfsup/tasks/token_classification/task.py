@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
-from selfsup.tasks.batches import HeadOnFeatures
-from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
+from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
+from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
 from selfsup.tasks.token_classification import answers
 from selfsup.tasks.token_classification.files import of_text, read_tagged_file
@@ -163,7 +162,7 @@ def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | No
     return np.asarray(numbers, np.int64)
 
 
-class TokenClassifier(nn.Module):
+class TokenClassifier(TaskModule):
     """An encoder and a linear layer over the last states of the words' first pieces."""
 
     def __init__(self, encoder: BertEncoder, tag_count: int, dropout: float) -> None:
@@ -172,27 +171,15 @@ class TokenClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = ScoreLayer(encoder.config.hidden_size, tag_count)
 
-    def forward(self, batch: WordBatch) -> Losses:
-        """Mean loss in nats, right tags, number of words."""
-        return _loss(self.scores(batch), batch)
-
-    def scores(self, batch: WordBatch) -> Tensor:
-        """A score (logit) for each tag, [R, C]."""
-        return self.classifier(self.dropout(self.features(batch)))
-
     def features(self, batch: WordBatch) -> Tensor:
         """The last state of each word's first piece, [R, D]."""
         hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return hidden.index_select(0, batch.word_rows)
 
-    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
-        """The linear layer alone, sharing this model's parameters."""
-        return HeadOnFeatures(nn.Sequential(self.dropout, self.classifier), _loss)
+    @property
+    def head(self) -> nn.Module:
+        return nn.Sequential(self.dropout, self.classifier)
 
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters as they are."""
-        yield from self.named_parameters()
-
-
-def _loss(scores: Tensor, batch: WordBatch) -> Losses:
-    return cross_entropy_loss("tagging", scores, batch.labels)
+    def loss(self, output: Tensor, batch: WordBatch) -> Losses:
+        """The mean cross-entropy of the words."""
+        return cross_entropy_loss("tagging", output, batch.labels)
