@@ -35,7 +35,6 @@ from selfsup.errors import UserError
 from selfsup.settings import EvaluateSettings, FinetuneSettings
 from selfsup.tasks.encoders import EncoderFamily
 from selfsup.tasks.labels import LabelKind, Labels
-from selfsup.tasks.models import TaskModule
 from selfsup.tasks.tables import Columns
 
 Prediction = dict[str, Any]
@@ -262,8 +261,8 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """
 
     @abstractmethod
-    def build_model(self, encoder: Any, labels: Labels, dropout: float) -> TaskModule:
-        """The encoder with a new head. The caller sets its weights."""
+    def build_model(self, encoder: Any, labels: Labels, dropout: float) -> Any:
+        """The encoder with a new head, a ``TaskModule``. The caller sets its weights."""
 
     @abstractmethod
     def parameter_names(self) -> NameTable:

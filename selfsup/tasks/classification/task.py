@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,10 +14,11 @@ from torch.nn import functional as F
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Prediction, Reading, Task
-from selfsup.tasks.classification import metrics, raw_labels
+from selfsup.tasks.base import CardExample, Prediction, Reading
+from selfsup.tasks.classification import raw_labels
 from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
 from selfsup.tasks.classification.encoding import EncodedTexts, TextBatch, encode_texts
+from selfsup.tasks.classification.metrics import LabellingTask, as_named
 from selfsup.tasks.classification.raw_labels import encode_labels, labels_of, numbers_of
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
@@ -33,7 +33,7 @@ from selfsup.tasks.notes import (
 )
 
 
-class Classification(Task[LabelledTexts, EncodedTexts]):
+class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     """Classification of single texts, or of pairs of texts."""
 
     architecture = "BertForSequenceClassification"
@@ -101,36 +101,28 @@ class Classification(Task[LabelledTexts, EncodedTexts]):
     def parameter_names(self) -> NameTable:
         return {**encoder_names("encoder."), "classifier": ("classifier",)}
 
-    def selection_metric(self, labels: Labels) -> str:
-        return metrics.selection_metric(labels)
-
-    def chance(self, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels) -> float:
-        return metrics.chance(encoded.labels, labels)
-
-    def metrics(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> dict[str, float]:
-        return metrics.measure(_scores_of_texts(scores, encoded), encoded.labels, labels)
-
-    def details(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.details(_scores_of_texts(scores, encoded), encoded.labels, labels)
-
-    def decode(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> list[Prediction]:
-        return metrics.decode(_scores_of_texts(scores, encoded), labels)
-
     def records(
         self, examples: LabelledTexts, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
-        return metrics.records(examples, predictions)
+        """Lines of a predictions file, in the order of the examples.
 
-    def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.count_predictions(predictions, labels)
+        With a known label, the line has it as ``label`` (``labels``, ``value``), and the prediction
+        as ``prediction``, besides the probabilities.
+        """
+        for index, prediction in enumerate(predictions):
+            record: dict[str, Any] = {"text": examples.first[index]}
+            if examples.second is not None:
+                record["text_pair"] = examples.second[index]
+            if examples.labels is None:
+                yield {**record, **prediction}
+                continue
+            label = examples.labels[index]
+            name = next(key for key in ("label", "labels", "value") if key in prediction)
+            true = float(str(label)) if name == "value" else as_named(label, prediction)
+            record |= {name: true, "prediction": prediction[name]}
+            if "probabilities" in prediction:
+                record["probabilities"] = prediction["probabilities"]
+            yield record
 
     def card_example(self, labels: Labels) -> CardExample:
         if not self.paired:
@@ -138,16 +130,6 @@ class Classification(Task[LabelledTexts, EncodedTexts]):
         return CardExample(
             '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
         )
-
-
-def _scores_of_texts(scores: np.ndarray, encoded: EncodedTexts) -> np.ndarray:
-    """The mean over each text's windows: float32 [W, C] → [N, C]."""
-    if len(scores) == len(encoded):
-        return scores
-    first = np.cumsum(encoded.window_counts) - encoded.window_counts
-    return np.add.reduceat(scores, first, axis=0) / encoded.window_counts[:, None].astype(
-        np.float32
-    )
 
 
 def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:

@@ -146,7 +146,7 @@ class ImageWindows:
 
 
 @dataclass(frozen=True)
-class ImageUnits:
+class ImageUnits(ImageWindows):
     """The images to train on: a random crop of each, mirrored or not.
 
     Attributes:
@@ -154,25 +154,11 @@ class ImageUnits:
         keys: the seed and the epoch, which determine the crops.
     """
 
-    encoded: EncodedImages
     keys: tuple[int, int] = (0, 0)
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.encoded)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [N]."""
-        return self.encoded.lengths
 
     def for_epoch(self, seed: int, epoch: int) -> "ImageUnits":
         """The same images with the crops of an epoch."""
         return replace(self, keys=(seed, epoch))
-
-    def windows_of(self, indices: np.ndarray) -> np.ndarray:
-        """``indices`` themselves."""
-        return indices
 
     def batch(self, indices: np.ndarray) -> LabelledImageBatch:
         """Crops of the images at ``indices``, int64 [B], in that order."""

@@ -15,8 +15,8 @@ from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Prediction, Reading, Task
-from selfsup.tasks.classification import metrics
+from selfsup.tasks.base import CardExample, Prediction, Reading
+from selfsup.tasks.classification.metrics import LabellingTask, as_named
 from selfsup.tasks.classification.raw_labels import in_order, label_numbers
 from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import (
@@ -40,7 +40,7 @@ from selfsup.tasks.text_windows import IGNORE_INDEX
 _MIN_STD = 1e-6
 
 
-class ImageClassification(Task[LabelledImages, EncodedImages]):
+class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     """Classification of images."""
 
     name = "image-classification"
@@ -108,27 +108,6 @@ class ImageClassification(Task[LabelledImages, EncodedImages]):
     def parameter_names(self) -> NameTable:
         return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
 
-    def selection_metric(self, labels: Labels) -> str:
-        return metrics.selection_metric(labels)
-
-    def chance(self, encoded: EncodedImages, examples: LabelledImages, labels: Labels) -> float:
-        return metrics.chance(encoded.labels, labels)
-
-    def metrics(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> dict[str, float]:
-        return metrics.measure(scores, encoded.labels, labels)
-
-    def details(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.details(scores, encoded.labels, labels)
-
-    def decode(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> list[Prediction]:
-        return metrics.decode(scores, labels)
-
     def records(
         self, examples: LabelledImages, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
@@ -143,15 +122,10 @@ class ImageClassification(Task[LabelledImages, EncodedImages]):
                 continue
             yield {
                 **image,
-                "label": metrics.as_named(examples.labels[index], prediction),
+                "label": as_named(examples.labels[index], prediction),
                 "prediction": prediction["label"],
                 "probabilities": prediction["probabilities"],
             }
-
-    def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.count_predictions(predictions, labels)
 
     def card_example(self, labels: Labels) -> CardExample:
         return CardExample("image.jpg", '"image.jpg"')

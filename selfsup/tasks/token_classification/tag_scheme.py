@@ -14,9 +14,10 @@ A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from selfsup.errors import UserError
-from selfsup.tasks.token_classification.metrics import OUTSIDE, Tag
+from selfsup.tasks.notes import key_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class TaggedTexts:
         """N."""
         return len(self.sentences)
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The key of each sentence: equal for sentences of the same words."""
+        return [key_of(*sentence.words) for sentence in self.sentences]
+
     def texts(self) -> list[str]:
         """The sentences as texts."""
         return [sentence.text for sentence in self.sentences]
@@ -109,8 +114,22 @@ _ONLY_KIND = "_"
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class InvalidTransition:
+class Tag(NamedTuple):
+    """A tag taken apart.
+
+    Attributes:
+        prefix: "B", "I", "E", "S", or "O" outside of entities.
+        kind: the type of entity, "" outside.
+    """
+
+    prefix: str
+    kind: str
+
+
+OUTSIDE = Tag("O", "")
+
+
+class InvalidTransition(NamedTuple):
     """A tag that the scheme does not allow at its position.
 
     Attributes:
