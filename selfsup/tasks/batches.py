@@ -39,7 +39,9 @@ class TensorBatch:
     """A batch whose fields can all be moved to a device."""
 
     def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
+        """The same batch on a device; it is made on the CPU."""
+        if device.type == "cpu":
+            return self
         moved = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
         return replace(self, **moved)
 
@@ -62,10 +64,6 @@ class TokenBatch(TensorBatch):
     def token_count(self) -> int:
         """T."""
         return len(self.input_ids)
-
-    def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
-        return self if device.type == "cpu" else super().to(device)
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,15 @@ class TaskModule(nn.Module, ABC):
         """
         return HeadOnFeatures(self)
 
+    def saved_head(self) -> dict[str, Tensor]:
+        """The parameters of the head that are saved with other values than they have."""
+        return {}
+
     def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Names and values to save: the parameters in the form that ``transformers`` loads."""
-        return self.named_parameters()
+        head = self.saved_head()
+        for name, parameter in self.named_parameters():
+            yield name, head.get(name, parameter)
 
 
 class HeadOnFeatures(nn.Module):

@@ -92,8 +92,7 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
 
     Args:
         path: a model folder or a run folder.
-        paired: tells whether a classifier that ``transformers`` saved is one of pairs; called only
-            for these.
+        paired: as for ``task_of_config``.
 
     Raises:
         UserError: there is no model, it is damaged, or it is not fine-tuned.
@@ -111,14 +110,8 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
     labels = labels_of_config(raw, task.label_kinds, folder)
     encoder = family.build_encoder(config, pooled=task.pooled)
     model = task.build_model(encoder, labels, _head_dropout(config, raw))
-    report = load_weights(
-        model,
-        family.read_weights(folder),
-        task.parameter_names(),
-        config.initializer_range,
-        0,
-        folder,
-    )
+    weights, names = family.read_weights(folder), task.parameter_names()
+    report = load_weights(model, weights, names, config.initializer_range, 0, folder)
     if report.missing:
         first, *others = report.missing
         more = f" and {len(others)} more" if others else ""

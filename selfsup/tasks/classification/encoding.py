@@ -69,7 +69,6 @@ class EncodedTexts:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """N."""
         return len(self.window_counts)
 
     @property
@@ -147,7 +146,7 @@ def encode_texts(
         tokenizer: has ``[CLS]`` and ``[SEP]``.
         texts: N of them.
         limits: how long a sequence may be, and how longer texts are handled.
-        labels: as in ``EncodedTexts``, or None where they are unknown.
+        labels: as in ``TextBatch``, or None where they are unknown.
         text_pairs: the second text of each pair, or None.
         source: the file, for the notes.
     """
@@ -194,15 +193,7 @@ def _tokens(lists: TokenLists, spans: Spans) -> tuple[np.ndarray, np.ndarray]:
 def _notes(
     source: str, too_long: int, counts: np.ndarray, truncated_pairs: int, limits: Limits
 ) -> tuple[str, ...]:
-    """How long texts were handled.
-
-    Args:
-        source: the file.
-        too_long: how many of the N texts or pairs are longer than a sequence.
-        counts: int64 [N], windows of each.
-        truncated_pairs: pairs whose shorter text does not fit in half of a window.
-        limits: how they were encoded.
-    """
+    """How many of the texts with ``counts`` windows each are too long, and how they are handled."""
     notes, of_all = [], f"{source}: {too_long:,} of {len(counts):,} texts"
     if limits.long_text != "window":
         return (f"{of_all} cut at {limits.max_length} tokens",) if too_long else ()

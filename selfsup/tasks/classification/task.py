@@ -215,15 +215,11 @@ class SequenceClassifier(TaskModule):
         labels = self.labels
         return output if labels.kind != "number" else output * labels.std + labels.mean
 
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters; the head's are saved so that it predicts numbers in their own units."""
-        for name, parameter in self.named_parameters():
-            if name == "classifier.weight":
-                yield name, parameter * self.labels.std
-            elif name == "classifier.bias":
-                yield name, parameter * self.labels.std + self.labels.mean
-            else:
-                yield name, parameter
+    def saved_head(self) -> dict[str, Tensor]:
+        """Weights that predict numbers in their own units."""
+        std, layer = self.labels.std, self.classifier
+        bias = layer.bias * std + self.labels.mean
+        return {"classifier.weight": layer.weight * std, "classifier.bias": bias}
 
 
 def mean_of_windows(scores: Tensor, window_counts: Tensor) -> Tensor:

@@ -91,15 +91,13 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def encode_examples(
         self, examples: LabelledImages, labels: Labels, preparation: ImagePreparation
     ) -> EncodedImages:
-        if examples.labels is None:
-            numbers = np.full(len(examples), IGNORE_INDEX)
-            return EncodedImages(examples, numbers, preparation)
-        known = label_numbers(labels.names)
-        for file, label in zip(examples.files, examples.labels, strict=True):
+        numbers, known = np.full(len(examples), IGNORE_INDEX), label_numbers(labels.names)
+        for index, label in enumerate(examples.labels or []):
             if label not in known:
+                what = f"{examples.files[index]}: its class {label!r}"
                 fix = "take the folder away, or train with images of it"
-                raise unknown_label(f"{file}: its class {label!r}", labels.names, fix)
-        numbers = np.asarray([known[label] for label in examples.labels], np.int64)
+                raise unknown_label(what, labels.names, fix)
+            numbers[index] = known[label]
         return EncodedImages(examples, numbers, preparation)
 
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
@@ -199,9 +197,7 @@ class ImageClassifier(TaskModule):
             self.classifier.standardize_by(features)
         return HeadOnFeatures(self)
 
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters; the head's are saved so that it takes features as they are."""
+    def saved_head(self) -> dict[str, Tensor]:
+        """Weights that take features as they are."""
         weight, bias = self.classifier.folded()
-        head = {"classifier.linear.weight": weight, "classifier.linear.bias": bias}
-        for name, parameter in self.named_parameters():
-            yield name, head.get(name, parameter)
+        return {"classifier.linear.weight": weight, "classifier.linear.bias": bias}

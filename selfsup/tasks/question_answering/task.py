@@ -140,14 +140,13 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
         assert examples.answers is not None
         if not examples.may_be_unanswerable or all(examples.answers):
             return labels
-        found = _best_spans(scores, encoded, 1)
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, 1)
+        texts, accepted = _best_texts(found, encoded, examples), examples.accepted()
         f1 = [
-            question_scores(text, [answer.text for answer in answers], may_be_unanswerable=True)[1]
-            for text, answers in zip(
-                _best_texts(found, encoded, examples), examples.answers, strict=True
-            )
+            question_scores(text, answers, may_be_unanswerable=True)[1]
+            for text, answers in zip(texts, accepted, strict=True)
         ]
-        has_answer = np.asarray([bool(answers) for answers in examples.answers])
+        has_answer = np.asarray(list(map(bool, accepted)))
         threshold = fit_null_threshold(found.margins, np.asarray(f1), has_answer)
         return replace(labels, fitted={**labels.fitted, NULL_THRESHOLD: threshold})
 
@@ -158,14 +157,10 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
 
         ``loss`` is the mean over the windows, in nats.
         """
-        found = _best_spans(scores, encoded, 1)
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, 1)
         answered = is_answered(found, labels.fitted.get(NULL_THRESHOLD))
-        texts = [
-            text if has_answer else ""
-            for text, has_answer in zip(
-                _best_texts(found, encoded, examples), answered, strict=True
-            )
-        ]
+        best = _best_texts(found, encoded, examples)
+        texts = [text if has else "" for text, has in zip(best, answered, strict=True)]
         windows = encoded.windows
         tensors = map(torch.from_numpy, (scores, windows.lengths, windows.labels))
         return {**_squad_metrics(texts, examples), "loss": mean_loss(*tensors)}
@@ -181,7 +176,7 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
             None. ``n_best`` lists the best answers in the same form. Probabilities are over all
             spans of the context, and no answer if the model may give none.
         """
-        found = _best_spans(scores, encoded, N_BEST)
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, N_BEST)
         threshold = labels.fitted.get(NULL_THRESHOLD)
         # With the threshold added, no answer is given exactly if it is the most probable.
         blank = found.null_scores + threshold if threshold is not None else None
@@ -212,14 +207,12 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
         self, examples: Questions, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """Each question with its id, the expected answers if known, and the prediction."""
+        accepted = None if examples.answers is None else examples.accepted()
         for index, prediction in enumerate(predictions):
-            expected = {}
-            if examples.answers is not None:
-                expected["answers"] = [answer.text for answer in examples.answers[index]]
             yield {
                 "id": examples.ids[index],
                 "question": examples.questions[index],
-                **expected,
+                **({} if accepted is None else {"answers": accepted[index]}),
                 **prediction,
             }
 
@@ -235,14 +228,8 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
 
 
 def _squad_metrics(texts: list[str], examples: Questions) -> dict[str, float]:
-    assert examples.answers is not None
-    accepted = [[answer.text for answer in answers] for answers in examples.answers]
-    return squad_metrics(texts, accepted, may_be_unanswerable=examples.may_be_unanswerable)
-
-
-def _best_spans(scores: np.ndarray, encoded: EncodedQuestions, count: int) -> BestSpans:
-    """The best spans of each question's context."""
-    return best_spans(scores, encoded.windows, encoded.max_answer_length, count)
+    unanswerable = examples.may_be_unanswerable
+    return squad_metrics(texts, examples.accepted(), may_be_unanswerable=unanswerable)
 
 
 def _best_texts(found: BestSpans, encoded: EncodedQuestions, examples: Questions) -> list[str]:

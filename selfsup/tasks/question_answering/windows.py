@@ -96,7 +96,6 @@ class AnswerWindows:
     truncated: int
 
     def __len__(self) -> int:
-        """W."""
         return len(self.lengths)
 
     @property
@@ -128,20 +127,13 @@ class AnswerWindows:
 
 @dataclass(frozen=True)
 class EncodedQuestions:
-    """N questions as token ids.
-
-    Attributes:
-        windows: to train on and to score.
-        max_answer_length: most tokens of an answer.
-        notes: sentences for the user.
-    """
+    """N questions as token ids, with the most tokens of an answer, and notes for the user."""
 
     windows: AnswerWindows
     max_answer_length: int
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        """N."""
         return self.windows.question_count
 
     @property
