@@ -16,8 +16,8 @@ from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering.data import Questions, read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.token_classification.answers import count_entities, keys_of
 from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification.metrics import count_entities
 from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
 from selfsup.tasks.token_classification.tag_scheme import (
     TaggedTexts,
@@ -223,7 +223,7 @@ def _entity_problems(sentences: TaggedTexts) -> Iterator[Finding]:
 
 def _sentence_problems(sentences: TaggedTexts) -> Iterator[Problem]:
     source, all_sentences = sentences.source, sentences.sentences
-    keys, lines = keys_of(sentences), [sentence.line for sentence in all_sentences]
+    keys, lines = sentences.keys(), [sentence.line for sentence in all_sentences]
     for note in repetition_notes(source, keys, lines):
         yield Problem(
             note, "remove them, so that no sentence is both in training and in validation"

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.settings.finetune import FinetuneSettings
-from selfsup.tasks.base import Task, TaskModule, Units
+from selfsup.tasks.base import Task, Units
+from selfsup.tasks.models import TaskModule
 
 # With a larger fraction of rows in use there is nothing to save.
 _MAX_FRACTION = 0.8

@@ -34,8 +34,9 @@ from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
-from selfsup.tasks.base import Reading, Task, TaskModule, Units, Windows
+from selfsup.tasks.base import Reading, Task, Units, Windows
 from selfsup.tasks.labels import LabelKind
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
 

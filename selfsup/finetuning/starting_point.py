@@ -35,7 +35,7 @@ from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side
 from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
 from selfsup.settings.finetune import FinetuneSettings
-from selfsup.tasks.base import Task, TaskModule
+from selfsup.tasks.base import Task
 from selfsup.tasks.encoders import (
     DEFAULT_MAX_ANSWER_LENGTH,
     FAMILIES,
@@ -47,6 +47,7 @@ from selfsup.tasks.encoders import (
     family_of_folder,
 )
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.models import TaskModule
 
 # A note lists at most this many names of weights.
 _MAX_NAMES_LISTED = 4

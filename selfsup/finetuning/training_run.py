@@ -14,8 +14,9 @@ from selfsup.inference.scoring import score
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.base import Task, TaskModule, Units, Windows
+from selfsup.tasks.base import Task, Units, Windows
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.models import TaskModule
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (
     Extent,

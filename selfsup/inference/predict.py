@@ -22,7 +22,7 @@ from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
 from selfsup.tasks.base import Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS
-from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
+from selfsup.tasks.question_answering.task import NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
 from selfsup.training.compute import Compute, choose_compute

@@ -21,8 +21,7 @@ from selfsup.inference.predict import predict
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.tasks.classification.model import SequenceClassifier
-from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.classification.task import Classification, SequenceClassifier
 from selfsup.tasks.labels import Labels
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite

@@ -17,8 +17,7 @@ from selfsup.finetuning.data import FrozenFeatures
 from selfsup.tasks.base import Reading
 from selfsup.tasks.classification.data import LabelledTexts
 from selfsup.tasks.classification.encoding import encode_texts
-from selfsup.tasks.classification.model import SequenceClassifier
-from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.classification.task import Classification, SequenceClassifier
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
 from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
