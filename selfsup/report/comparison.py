@@ -6,7 +6,7 @@ from typing import Any
 
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.demo import ways_of
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart

@@ -3,7 +3,7 @@
 from html import escape
 
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.formatting import read_score, write_score
 from selfsup.report.markup import charts, filled_masks, paragraph, section, table
 from selfsup.report.pretraining import pretraining_sections, pretraining_tiles

@@ -1,7 +1,7 @@
 """What a report shows of one fine-tuning run: curves, a table of the seeds, and its errors."""
 
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import scatter_chart
+from selfsup.report.charts import scatter_chart
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric
 from selfsup.report.line_chart import Level, Line, line_chart
 from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles

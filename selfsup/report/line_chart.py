@@ -1,15 +1,25 @@
-"""Line charts as inline SVG; the page's style sheet (`page.css`) gives them their colours."""
+"""Line charts as inline SVG."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
 from selfsup.report import formatting
-from selfsup.report.axes import Scale, fitted, scale_around, text_width, tick_labels
+from selfsup.report.charts import (
+    WIDTH,
+    Scale,
+    Write,
+    chart,
+    draw_line,
+    draw_text,
+    fitted,
+    scale_around,
+    text_width,
+)
 
-WIDTH, HEIGHT = 460, 270
+HEIGHT = 270
 LEFT, TOP, BOTTOM = 50, 12, 40
 LABEL_HEIGHT = 15
 _WIDEST_LABEL = 119.0
@@ -44,8 +54,8 @@ def line_chart(
     *,
     x_label: str,
     y_label: str,
-    write_x: Callable[[float], str],
-    write_y: Callable[[float], str] = "{:.4g}".format,
+    write_x: Write,
+    write_y: Write = "{:.4g}".format,
     percent: bool = False,
     levels: Sequence[Level] = (),
     from_zero: bool = False,
@@ -75,7 +85,11 @@ def line_chart(
     parts = [
         *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
         *_vertical_axis(x_scale, y_scale, write_y),
-        *(_level(level, x_scale, y_scale) for level in levels),
+    ]
+    for level in levels:
+        y = f"{y_scale(level.y):.1f}"
+        parts.append(draw_line("level", x_scale.start, x_scale.end, y, y))
+    parts += [
         # A nested frame clips the curves at the top.
         f'<svg y="{TOP}" width="{WIDTH}" height="{HEIGHT - TOP}" '
         f'viewBox="0 {TOP} {WIDTH} {HEIGHT - TOP}">',
@@ -84,20 +98,16 @@ def line_chart(
         *(_level_name(level, lines, x_scale, y_scale) for level in levels),
         *_end_labels(labels, x_scale, y_scale),
     ]
-    frame = (
-        f'data-x="{x_scale.low:.8g} {x_scale.high:.8g} {x_scale.start:g} {x_scale.end:g}" '
-        f'data-y="{y_scale.low:.8g} {y_scale.high:.8g} {y_scale.start:g} {y_scale.end:g}"'
+    attributes = (
+        f' data-x="{x_scale.low:.8g} {x_scale.high:.8g} {x_scale.start:g} {x_scale.end:g}" '
+        f'data-y="{y_scale.low:.8g} {y_scale.high:.8g} {y_scale.start:g} {y_scale.end:g}" '
+        f'data-unit="{escape(x_label)}"{" data-percent" if percent else ""}'
     )
-    percent_mark = " data-percent" if percent else ""
-    return (
-        f'<figure><figcaption><b>{escape(title)}</b> <span class="unit">{escape(y_label)}</span>'
-        f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" {frame} data-unit="{escape(x_label)}"{percent_mark}>'
-        f"<desc>{escape(_in_words(lines, x_label, write_y))}</desc>{''.join(parts)}</svg></figure>"
-    )
+    in_words = _in_words(lines, x_label, write_y)
+    return chart(title, y_label, HEIGHT, "".join(parts), in_words=in_words, attributes=attributes)
 
 
-def _in_words(lines: Sequence[Line], x_label: str, write_y: Callable[[float], str]) -> str:
+def _in_words(lines: Sequence[Line], x_label: str, write_y: Write) -> str:
     """The curves in words, for readers who cannot see them."""
     said = []
     for line in lines:
@@ -164,39 +174,23 @@ def _y_scale(
 
 
 def _horizontal_axis(
-    x_scale: Scale, y_scale: Scale, label: str, write: Callable[[float], str], whole: bool
+    x_scale: Scale, y_scale: Scale, label: str, write: Write, whole: bool
 ) -> list[str]:
     base = y_scale.start
-    ticks = x_scale.ticks(5, whole=whole)
-    parts = [
-        f'<line class="axis" x1="{x_scale.start}" x2="{x_scale.end}" y1="{base}" y2="{base}"/>'
-    ]
-    for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        x = f"{x_scale(tick):.1f}"
-        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
-        parts.append(f'<text class="tick" x="{x}" y="{base + 17}">{escape(text)}</text>')
-    middle = (x_scale.start + x_scale.end) / 2
-    parts.append(f'<text class="tick" x="{middle:.0f}" y="{HEIGHT - 6}">{escape(label)}</text>')
-    return parts
+    parts = [draw_line("axis", x_scale.start, x_scale.end, base, base)]
+    for x, text in x_scale.ticks(5, write, whole=whole):
+        parts.append(draw_line("axis", x, x, base, base + 4))
+        parts.append(draw_text("tick", x, base + 17, text))
+    middle = f"{(x_scale.start + x_scale.end) / 2:.0f}"
+    return [*parts, draw_text("tick", middle, HEIGHT - 6, label)]
 
 
-def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Callable[[float], str]) -> list[str]:
+def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Write) -> list[str]:
     parts = []
-    ticks = y_scale.ticks(5)
-    for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        y = f"{y_scale(tick):.1f}"
-        parts.append(
-            f'<line class="grid" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
-        )
-        parts.append(
-            f'<text class="tick side" x="{x_scale.start - 7}" y="{y}">{escape(text)}</text>'
-        )
+    for y, text in y_scale.ticks(5, write):
+        parts.append(draw_line("grid", x_scale.start, x_scale.end, y, y))
+        parts.append(draw_text("tick side", x_scale.start - 7, y, text))
     return parts
-
-
-def _level(level: Level, x_scale: Scale, y_scale: Scale) -> str:
-    y = f"{y_scale(level.y):.1f}"
-    return f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
 
 
 def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
@@ -212,9 +206,7 @@ def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Sc
     below = sum(0 < distance < 18 for distance in near)
     has_room = level_y > TOP + 14
     text_y = level_y - 5 if has_room and above <= below else level_y + 13
-    return (
-        f'<text class="level" x="{x_scale.end - 4}" y="{text_y:.1f}">{escape(level.label)}</text>'
-    )
+    return draw_text("level", x_scale.end - 4, f"{text_y:.1f}", level.label)
 
 
 def _curve(line: Line, x_scale: Scale, y_scale: Scale) -> str:
@@ -260,7 +252,11 @@ def _end_labels(lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> list[s
         heights[index] = min(heights[index], floor)
         floor = heights[index] - LABEL_HEIGHT
     return [
-        f'<text class="end s{line.colour}" x="{min(x, x_scale.end) + 7:.1f}" y="{y:.1f}">'
-        f"{escape(fitted(line.label, _WIDEST_LABEL))}</text>"
+        draw_text(
+            f"end s{line.colour}",
+            f"{min(x, x_scale.end) + 7:.1f}",
+            f"{y:.1f}",
+            fitted(line.label, _WIDEST_LABEL),
+        )
         for (_, x, line), y in zip(ends, heights, strict=True)
     ]
