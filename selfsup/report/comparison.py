@@ -11,6 +11,7 @@ from selfsup.report.demo import ways_of
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
 from selfsup.report.markup import caption, charts, figure, section, table
+from selfsup.report.model_errors import view_of
 from selfsup.report.pretraining import pretraining_comparison
 from selfsup.report.training_curves import NamedRuns
 from selfsup.runs.reading import Run
@@ -152,9 +153,8 @@ def _labels(runs: NamedRuns) -> str:
         known = [value for value in values if value is not None]
         if len(set(values)) > 1:
             strong |= {(number, column) for column, v in enumerate(values, 1) if v == max(known)}
-    what = "type" if runs[0][1].summary.get("task") == "token-classification" else "label"
     return figure(
-        caption(f"F1 of each {what}", "of the best seed's model"),
+        caption(f"F1 of each {view_of(runs[0][1]).label}", "of the best seed's model"),
         table(["", *(name for name, _ in runs)], rows, strong=strong),
     )
 

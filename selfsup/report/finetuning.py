@@ -1,30 +1,19 @@
 """What a report shows of one fine-tuning run: curves, a table of the seeds, and its errors."""
 
 from selfsup.report import formatting
-from selfsup.report.charts import scatter_chart
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric
 from selfsup.report.line_chart import Level, Line, line_chart
-from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
-from selfsup.report.mistakes import SUREST, find_mistakes
-from selfsup.report.model_errors import (
-    answer_table,
-    class_table,
-    confusion_figure,
-    image_mistakes,
-)
+from selfsup.report.markup import charts, paragraph, section, table, tiles
+from selfsup.report.model_errors import error_sections, view_of
 from selfsup.report.training_curves import values
 from selfsup.runs.reading import Record, Run
 
 # Metrics without a chart, because the chart of another metric is nearly the same.
 _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
              "no_answer_exact_match": "no_answer_f1"}  # fmt: skip
-_MAX_NARROW_LABELS = 6  # up to this many, the matrix and the table fit side by side
-# The unit of the training loss, if it is not a mean over examples.
-_UNITS = {"question-answering": "nats a window", "token-classification": "nats a word",
-          "image-classification": "nats an image"}  # fmt: skip
 
 
-def learning_curves(run: Run) -> list[str]:
+def learning_curves(run: Run, loss_unit: str) -> list[str]:
     """A chart for each metric on the validation examples, and one of the training loss.
 
     The metric that selects the best epoch comes first, with the score of a constant answer.
@@ -62,7 +51,7 @@ def learning_curves(run: Run) -> list[str]:
             ],
             x_label="epoch",
             whole_x=True,
-            y_label=_unit_of_loss(run),
+            y_label=loss_unit,
             write_x=lambda x: f"{x:g}",
             write_y=lambda y: f"{y:.3g}",
             from_zero=True,
@@ -89,60 +78,15 @@ def _chance(run: Run) -> list[Level]:
     return [Level("one answer for all", chance)] if chance else []
 
 
-def _unit_of_loss(run: Run) -> str:
-    if "spearman" in (run.summary.get("metrics") or {}):
-        return "squared error, in standard deviations"
-    return _UNITS.get(run.summary.get("task", ""), "nats an example")
-
-
 def finetuning_sections(run: Run) -> str:
     """Tiles, each seed's curves and results, and the errors of the model that was kept."""
+    view = view_of(run)
     return (
         tiles(_tiles(run))
-        + section("Curves", charts(*learning_curves(run)))
+        + section("Curves", charts(*learning_curves(run, view.loss_unit)))
         + section("Seeds", _failed(run), _seeds(run))
-        + _errors(run)
+        + error_sections(run, view)
     )
-
-
-def _errors(run: Run) -> str:
-    confusion, classes = confusion_figure(run.summary), class_table(run.summary)
-    labels = (run.summary.get("confusion") or {}).get("labels") or []
-    narrow = bool(confusion) and len(labels) <= _MAX_NARROW_LABELS
-    parts = [
-        charts(confusion, classes) if narrow else confusion + classes,
-        _scatter(run),
-        answer_table(run.predictions),
-    ]
-    errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
-    errs += section(SUREST, *image_mistakes(run.predictions))
-    mistakes = find_mistakes(run.predictions)
-    if mistakes is None:
-        return errs
-    shown = example_table(mistakes.head, mistakes.rows) if mistakes.rows else ""
-    return errs + section(mistakes.title, paragraph(mistakes.about), shown)
-
-
-def _kept(run: Run) -> str:
-    """Which seed's and epoch's model was kept."""
-    seed, examples = run.summary.get("best_seed"), run.summary.get("validation_examples")
-    epoch = (run.summary.get("best_epochs") or {}).get(str(seed))
-    if epoch is None or not formatting.is_number(examples):
-        return ""
-    return paragraph(
-        f"The model that was kept is that of seed {seed} after epoch {epoch}; here are its "
-        f"results on the {examples:,} validation examples."
-    )
-
-
-def _scatter(run: Run) -> str:
-    points = [
-        (record["value"], record["prediction"])
-        for record in run.predictions
-        if formatting.is_number(record.get("value"))
-        and formatting.is_number(record.get("prediction"))
-    ]
-    return charts(scatter_chart(points))
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:
