@@ -173,7 +173,7 @@ def score_bars(scores: Scores) -> list[str]:
                     for colour, (name, entry) in enumerate(entries)
                     if entry
                 ],
-                unit="less is better" if _less_is_better(metric) else "",
+                unit="less is better" if formatting.less_is_better(metric) else "",
                 write=lambda value, kind=kind: write_metric(kind, value),
                 write_tick=formatting.round_percent if kind in SHARES else "{:g}".format,
             )
@@ -191,7 +191,7 @@ def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str
         means = [entry.mean if entry else None for entry in entries]
         known = [mean for mean in means if mean is not None]
         if known and len(set(means)) > 1:
-            best = (min if _less_is_better(metric) else max)(known)
+            best = (min if formatting.less_is_better(metric) else max)(known)
             strong |= {(len(rows), column) for column, mean in enumerate(means, 1) if mean == best}
         cells = [write_score(kind, entry) if entry else "–" for entry in entries]
         rows.append([metric_title(metric), *cells])
@@ -200,7 +200,3 @@ def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str
 
 def _metrics(scores: Scores) -> list[str]:
     return list(dict.fromkeys(metric for values in scores.values() for metric in values))
-
-
-def _less_is_better(metric: str) -> bool:
-    return "loss" in metric or "error" in metric

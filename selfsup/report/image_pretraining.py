@@ -5,33 +5,21 @@ that were given the same pictures are compared side by side.
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from selfsup.report import formatting
-from selfsup.report.line_chart import Level, line_chart
 from selfsup.report.markup import (
     caption,
-    charts,
     figure,
     paragraph,
     picture_table,
     read_picture,
-    section,
     show_picture,
-    tiles,
 )
 from selfsup.report.training_curves import (
     NamedRuns,
-    axis_of,
-    curve,
-    final_state,
-    learning_rate_chart,
-    loss_chart,
-    speed_chart,
-    throughput_tiles,
 )
 from selfsup.runs.reading import Record, Run
 
@@ -128,86 +116,6 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
     ("Shuffled", "shuffled", _nothing),
     ("Put in order", "restored", tiles_right),
 )
-
-
-LOSS_UNIT = "squared error of normalised pixels"
-PIXEL_UNIT = "mean squared error of missing pixels"
-
-
-def image_pretraining_sections(run: Run) -> str:
-    """Tiles, pictures and curves."""
-    return (
-        image_pretraining_tiles(run)
-        + section("What it makes of images it never saw", *filled_images(run))
-        + section("Curves", charts(*_charts(run)))
-    )
-
-
-def image_pretraining_tiles(run: Run) -> str:
-    """The run's results, or its latest figures if it has not ended."""
-    state = final_state(run)
-    entries = []
-    error, baseline = state.get("inpainting_pixel_error"), state.get("mean_colour_error")
-    if formatting.is_number(error) and formatting.is_number(baseline) and baseline > 0:
-        change = f"{100 * (error / baseline - 1):+.1f}\u00a0%".replace("-", "\u2212")
-        about = f"squared error compared with the mean colour's: {error:.4f} against {baseline:.4f}"
-        entries.append(("Inpainting", change, about))
-    if formatting.is_number(loss := state.get("inpainting_loss")):
-        entries.append(("Inpainting loss", f"{loss:.3f}", f"{LOSS_UNIT}, held out"))
-    if formatting.is_number(accuracy := state.get("jigsaw_accuracy")):
-        chance = state.get("jigsaw_chance")
-        about = "of the tiles put right"
-        if formatting.is_number(chance):
-            about += f"; chance is {formatting.percent(chance)}"
-        entries.append(("Jigsaw", formatting.percent(accuracy), about))
-    return tiles([*entries, *throughput_tiles(state, "images")])
-
-
-def _charts(run: Run) -> list[str]:
-    # The baselines that were measured together with the last values of the curves.
-    measured = (run.evaluation or [run.summary])[-1]
-    mean_colour = measured.get("held_out_mean_colour_error")
-    chance = measured.get("held_out_jigsaw_chance")
-    if not formatting.is_number(chance) or not 0 < chance <= 1:
-        chance = None
-    return [
-        loss_chart(
-            "Inpainting loss",
-            run,
-            "images",
-            "inpainting_loss",
-            "held_out_inpainting_loss",
-            LOSS_UNIT,
-        ),
-        line_chart(
-            "Reconstruction",
-            curve("held out", run.evaluation, "images", "held_out_inpainting_pixel_error"),
-            y_label=PIXEL_UNIT,
-            levels=[Level("mean colour", mean_colour)] if formatting.is_number(mean_colour) else (),
-            from_zero=True,
-            **axis_of("images"),
-        ),
-        loss_chart(
-            "Jigsaw loss",
-            run,
-            "images",
-            "jigsaw_loss",
-            "held_out_jigsaw_loss",
-            "nats a tile",
-            [Level("guessing", -math.log(chance))] if chance is not None else (),
-        ),
-        line_chart(
-            "Jigsaw",
-            curve("held out", run.evaluation, "images", "held_out_jigsaw_accuracy"),
-            y_label="share of tiles put right",
-            percent=True,
-            levels=[Level("chance", chance)] if chance is not None else (),
-            from_zero=True,
-            **axis_of("images"),
-        ),
-        learning_rate_chart(run, "images"),
-        speed_chart(run, "images"),
-    ]
 
 
 _MOST_IMAGES = 4

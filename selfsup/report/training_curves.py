@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from selfsup.report import formatting
-from selfsup.report.line_chart import Level, Line, line_chart, smoothed
+from selfsup.report.line_chart import Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, LOSSES
 
@@ -69,37 +69,11 @@ def curve(
     return [Line(label, values(both, x), values(both, y), colour, **style)] if both else []
 
 
-def loss_chart(
-    title: str,
-    run: Run,
-    counted: str,
-    trained: str,
-    held_out: str,
-    unit: str,
-    levels: Sequence[Level] = (),
-) -> str:
-    """A loss at each training step, the same smoothed, and the loss on held-out data.
-
-    Args:
-        title: of the chart.
-        run: with its log.
-        counted: the unit of the horizontal axis, ``"tokens"`` or ``"images"``.
-        trained: the key of the training loss in the log.
-        held_out: the key of the loss on held-out data.
-        unit: of the loss.
-        levels: values to compare it with.
-    """
-    raw = curve("training, each step", run.training, counted, trained, 2, style="faint")
+def loss_curves(run: Run, counted: str, key: str) -> list[Line]:
+    """A loss at each training step, the same smoothed, and the loss on held-out data."""
+    raw = curve("training, each step", run.training, counted, key, 2, style="faint")
     smooth = [Line("training", line.x, smoothed(line.y), 2) for line in raw]
-    measured = curve("held out", run.evaluation, counted, held_out, 1)
-    return line_chart(
-        title,
-        [*raw, *smooth, *measured],
-        y_label=unit,
-        levels=levels,
-        skip_start=0.03,
-        **axis_of(counted),
-    )
+    return [*raw, *smooth, *curve("held out", run.evaluation, counted, f"{_HELD_OUT}{key}")]
 
 
 def learning_rate_chart(run: Run, counted: str) -> str:
