@@ -6,9 +6,9 @@ Which measurements there are, and how each is shown, ``settings.objectives`` say
 from collections.abc import Callable
 
 from selfsup.report import formatting
-from selfsup.report.image_pretraining import filled_images, filled_images_comparison
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
 from selfsup.report.markup import charts, filled_masks, section, table, tiles
+from selfsup.report.pictures import filled_images, filled_images_comparison
 from selfsup.report.training_curves import (
     NamedRuns,
     axis_of,
