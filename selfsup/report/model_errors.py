@@ -9,6 +9,7 @@ from selfsup.report.charts import scatter_chart
 from selfsup.report.markup import (
     Passage,
     Picture,
+    abbreviated,
     around,
     caption,
     charts,
@@ -21,7 +22,6 @@ from selfsup.report.markup import (
     section,
     show_picture,
     table,
-    whole_passage,
 )
 from selfsup.runs.reading import Record, Run
 from selfsup.settings.labelled_data import TASKS
@@ -130,7 +130,7 @@ def _groups(view: View) -> str:
 
 def _mistakes(mistakes: Mistakes) -> str:
     if not mistakes.on_images:
-        rows = [tuple(map(passages, row)) for row in mistakes.rows]
+        rows = [map(passages, row) for row in mistakes.rows]
         shown = example_table(mistakes.head, rows) if rows else ""
         return section(mistakes.title, paragraph(mistakes.about), shown)
     pictures = [read_picture(Path(file), _IMAGE_SIDE) for file, *_ in mistakes.rows]
@@ -146,9 +146,9 @@ def passages(cell: Cell) -> list[Passage]:
     if isinstance(cell, Marked):
         return [around(*cell)]
     if isinstance(cell, list):
-        return [whole_passage(text, _LONGEST_ANSWER) for text in cell]
+        return [Passage(abbreviated(text, _LONGEST_ANSWER)) for text in cell]
     if isinstance(cell, str):
-        return [whole_passage(cell)]
+        return [Passage(abbreviated(cell))]
     return [Passage(formatting.percent(cell) if formatting.is_number(cell) else "–")]
 
 
