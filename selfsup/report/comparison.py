@@ -10,10 +10,10 @@ from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.demo import ways_of
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
-from selfsup.report.markup import caption, charts, figure, section, table
+from selfsup.report.markup import best_in_bold, caption, charts, figure, section, table
 from selfsup.report.model_errors import view_of
 from selfsup.report.pretraining import pretraining_comparison
-from selfsup.report.training_curves import NamedRuns
+from selfsup.report.training_curves import EPOCHS, NamedRuns
 from selfsup.runs.reading import Run
 
 _MAX_LABELS = 30  # a longer table is hard to read
@@ -129,11 +129,9 @@ def _curves(runs: NamedRuns) -> str:
     return line_chart(
         f"Validation: {metric_title(metric)}",
         lines,
-        x_label="epoch",
-        whole_x=True,
         y_label="mean over the seeds" if several else "",
-        write_x=lambda x: f"{x:g}",
         percent=metric in SHARES,
+        **EPOCHS,
     )
 
 
@@ -146,16 +144,14 @@ def _labels(runs: NamedRuns) -> str:
     labels = list(dict.fromkeys(label for part in found for label in part))
     if not labels or len(labels) > _MAX_LABELS:
         return ""
-    rows, strong = [], set()
-    for number, label in enumerate(labels):
+    rows = []
+    for label in labels:
         values = [part.get(label) for part in found]
-        rows.append([label, *("–" if v is None else formatting.percent(v) for v in values)])
-        known = [value for value in values if value is not None]
-        if len(set(values)) > 1:
-            strong |= {(number, column) for column, v in enumerate(values, 1) if v == max(known)}
+        cells = ["–" if value is None else formatting.percent(value) for value in values]
+        rows.append([label, *best_in_bold(cells, values, max)])
     return figure(
         caption(f"F1 of each {view_of(runs[0][1]).label}", "of the best seed's model"),
-        table(["", *(name for name, _ in runs)], rows, strong=strong),
+        table(["", *(name for name, _ in runs)], rows),
     )
 
 
@@ -183,19 +179,16 @@ def score_bars(scores: Scores) -> list[str]:
 
 def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str:
     """A row per metric and a column per run, the best in bold; empty if there are no metrics."""
-    rows, strong = [list(row) for row in first_rows], set()
+    rows = [list(row) for row in first_rows]
     metrics = _metrics(scores)
     for metric in metrics:
         kind = metric.split(",")[0]
         entries = [read_score(values.get(metric)) for values in scores.values()]
         means = [entry.mean if entry else None for entry in entries]
-        known = [mean for mean in means if mean is not None]
-        if known and len(set(means)) > 1:
-            best = (min if formatting.less_is_better(metric) else max)(known)
-            strong |= {(len(rows), column) for column, mean in enumerate(means, 1) if mean == best}
         cells = [write_score(kind, entry) if entry else "–" for entry in entries]
-        rows.append([metric_title(metric), *cells])
-    return table(["", *scores], rows, strong=strong) if metrics else ""
+        best_of = min if formatting.less_is_better(metric) else max
+        rows.append([metric_title(metric), *best_in_bold(cells, means, best_of)])
+    return table(["", *scores], rows) if metrics else ""
 
 
 def _metrics(scores: Scores) -> list[str]:

@@ -53,7 +53,7 @@ def line_chart(
     lines: Sequence[Line],
     *,
     x_label: str,
-    y_label: str,
+    y_label: str = "",
     write_x: Write,
     write_y: Write = "{:.4g}".format,
     percent: bool = False,

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,18 +108,29 @@ def charts(*figures: str) -> str:
     return f'<div class="charts">{body}</div>' if body else ""
 
 
-def table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    strong: Collection[tuple[int, int]] = (),
-) -> str:
-    """A table whose first column names the rows; strong: (row, column) of the cells in bold."""
+class Strong(str):
+    """A table's cell in bold."""
+
+
+def best_in_bold(
+    cells: Iterable[str], values: Sequence[float | None], best_of: Callable[..., float]
+) -> list[str]:
+    """The cells, those of the best value (``best_of`` is min or max) in bold if values differ."""
+    if len(set(values)) < 2:
+        return list(cells)
+    best = best_of(value for value in values if value is not None)
+    return [
+        Strong(cell) if value == best else cell for cell, value in zip(cells, values, strict=True)
+    ]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column names the rows."""
     body = ""
-    for number, (name, *cells) in enumerate(rows):
+    for name, *cells in rows:
         body += f'<tr><th scope="row">{escape(name)}</th>'
-        for column, cell in enumerate(cells, 1):
-            mark = ' class="best"' if (number, column) in strong else ""
+        for cell in cells:
+            mark = ' class="best"' if isinstance(cell, Strong) else ""
             body += f"<td{mark}>{escape(cell)}</td>"
         body += "</tr>"
     return _table(_heads(head), body)

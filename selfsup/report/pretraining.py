@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from selfsup.report import formatting
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
-from selfsup.report.markup import charts, filled_masks, section, table, tiles
+from selfsup.report.markup import best_in_bold, charts, filled_masks, section, table, tiles
 from selfsup.report.pictures import filled_images, filled_images_comparison
 from selfsup.report.training_curves import (
     NamedRuns,
@@ -240,14 +240,14 @@ def _results(runs: NamedRuns, counted: str) -> str:
         ("seconds", "Time", formatting.duration, None),
     ]
     states = [final_state(run) for _, run in runs]
-    rows, strong = [], set()
+    rows = []
     for key, name, write, best_of in results:
         given = [state.get(key) for state in states]
         known = [value for value in given if formatting.is_number(value)]
         if not known:
             continue
+        cells = [write(v) if formatting.is_number(v) else "–" for v in given]
         if best_of and len(set(known)) > 1:
-            best = best_of(known)
-            strong |= {(len(rows), column) for column, v in enumerate(given, 1) if v == best}
-        rows.append([name, *(write(v) if formatting.is_number(v) else "–" for v in given)])
-    return table(["", *(name for name, _ in runs)], rows, strong=strong) if rows else ""
+            cells = best_in_bold(cells, given, best_of)
+        rows.append([name, *cells])
+    return table(["", *(name for name, _ in runs)], rows) if rows else ""

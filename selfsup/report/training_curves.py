@@ -1,6 +1,7 @@
 """What the pages of all pre-training runs share: their final figures, and charts of their logs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from selfsup.report import formatting
 from selfsup.report.line_chart import Line, line_chart, smoothed
@@ -10,6 +11,9 @@ from selfsup.settings.objectives import IMAGE_OBJECTIVES, LOSSES
 _HELD_OUT = "held_out_"
 
 NamedRuns = list[tuple[str, Run]]
+
+# The horizontal axis of a chart over epochs.
+EPOCHS: dict[str, Any] = {"x_label": "epoch", "write_x": "{:g}".format, "whole_x": True}
 
 
 def final_state(run: Run) -> Record:
@@ -53,7 +57,7 @@ def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
     return entries
 
 
-def values(records: Sequence[Record], key: str) -> list[float]:
+def values(records: Iterable[Record], key: str) -> list[float]:
     """A key's values; NaN where a record has none."""
     return [
         float(record[key]) if formatting.is_number(record.get(key)) else float("nan")
