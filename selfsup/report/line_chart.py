@@ -35,9 +35,14 @@ class Line:
     y: Sequence[float]
     colour: int = 1
     """Which of the page's series colours, from 1."""
-    style: Literal["strong", "faint", "dashed"] = "strong"
+    style: Literal["strong", "faint"] = "strong"
     steps: bool = False
     """Hold each value until the next one, instead of a straight line to it."""
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Those that are drawn."""
+        return [(x, y) for x, y in zip(self.x, self.y, strict=True) if math.isfinite(y)]
 
 
 @dataclass(frozen=True)
@@ -72,24 +77,22 @@ def line_chart(
         that the steep fall of a loss at the start does not flatten the rest of the curve.
     """
     write_y = formatting.round_percent if percent else write_y
-    lines = [downsampled(line) for line in lines]
-    lines = [line for line in lines if any(map(math.isfinite, line.y))]
+    lines = [line for line in map(downsampled, lines) if line.points]
     if not lines:
         return ""
     labels = [line for line in lines if line.label and line.style != "faint"]
     right = 16 + max((text_width(fitted(line.label, _WIDEST_LABEL)) for line in labels), default=0)
     x_scale = _x_scale(lines, right)
-    y_scale = _y_scale(lines, levels, x_scale, skip_start, from_zero)
+    start = x_scale.low + skip_start * (x_scale.high - x_scale.low)
+    points = [point for line in lines for point in line.points]
+    values = [y for x, y in points if x >= start] or [y for _, y in points]
+    values += [level.y for level in levels]
+    y_scale = scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
     if percent:  # an axis of shares stays between 0 and 1
         y_scale = replace(y_scale, low=max(0.0, y_scale.low), high=min(1.0, y_scale.high))
     parts = [
-        *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
-        *_vertical_axis(x_scale, y_scale, write_y),
-    ]
-    for level in levels:
-        y = f"{y_scale(level.y):.1f}"
-        parts.append(draw_line("level", x_scale.start, x_scale.end, y, y))
-    parts += [
+        *_axes(x_scale, y_scale, x_label, write_x, write_y, whole_x),
+        *(_level(level, x_scale, y_scale) for level in levels),
         # A nested frame clips the curves at the top.
         f'<svg y="{TOP}" width="{WIDTH}" height="{HEIGHT - TOP}" '
         f'viewBox="0 {TOP} {WIDTH} {HEIGHT - TOP}">',
@@ -111,7 +114,7 @@ def _in_words(lines: Sequence[Line], x_label: str, write_y: Write) -> str:
     """The curves in words, for readers who cannot see them."""
     said = []
     for line in lines:
-        y = [value for value in line.y if math.isfinite(value)]
+        y = [value for _, value in line.points]
         name = f"{line.label}: " if line.label else ""
         said.append(
             f"{name}from {write_y(y[0])} to {write_y(y[-1])}, "
@@ -158,39 +161,24 @@ def _x_scale(lines: Sequence[Line], right: float) -> Scale:
     return Scale(low, high, LEFT, WIDTH - right)
 
 
-def _y_scale(
-    lines: Sequence[Line],
-    levels: Sequence[Level],
-    x_scale: Scale,
-    skip_start: float,
-    from_zero: bool,
-) -> Scale:
-    start = x_scale.low + skip_start * (x_scale.high - x_scale.low)
-    points = [(x, y) for line in lines for x, y in zip(line.x, line.y, strict=True)]
-    values = [y for x, y in points if math.isfinite(y) and x >= start]
-    values = values or [y for _, y in points if math.isfinite(y)]
-    values += [level.y for level in levels]
-    return scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
-
-
-def _horizontal_axis(
-    x_scale: Scale, y_scale: Scale, label: str, write: Write, whole: bool
+def _axes(
+    x_scale: Scale, y_scale: Scale, x_label: str, write_x: Write, write_y: Write, whole_x: bool
 ) -> list[str]:
-    base = y_scale.start
-    parts = [draw_line("axis", x_scale.start, x_scale.end, base, base)]
-    for x, text in x_scale.ticks(5, write, whole=whole):
+    left, right, base = x_scale.start, x_scale.end, y_scale.start
+    parts = [draw_line("axis", left, right, base, base)]
+    for x, text in x_scale.ticks(5, write_x, whole=whole_x):
         parts.append(draw_line("axis", x, x, base, base + 4))
         parts.append(draw_text("tick", x, base + 17, text))
-    middle = f"{(x_scale.start + x_scale.end) / 2:.0f}"
-    return [*parts, draw_text("tick", middle, HEIGHT - 6, label)]
-
-
-def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Write) -> list[str]:
-    parts = []
-    for y, text in y_scale.ticks(5, write):
-        parts.append(draw_line("grid", x_scale.start, x_scale.end, y, y))
-        parts.append(draw_text("tick side", x_scale.start - 7, y, text))
+    parts.append(draw_text("tick", f"{(left + right) / 2:.0f}", HEIGHT - 6, x_label))
+    for y, text in y_scale.ticks(5, write_y):
+        parts.append(draw_line("grid", left, right, y, y))
+        parts.append(draw_text("tick side", left - 7, y, text))
     return parts
+
+
+def _level(level: Level, x_scale: Scale, y_scale: Scale) -> str:
+    y = f"{y_scale(level.y):.1f}"
+    return draw_line("level", x_scale.start, x_scale.end, y, y)
 
 
 def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
@@ -199,8 +187,8 @@ def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Sc
     near = [
         y_scale(y) - level_y
         for line in lines
-        for x, y in zip(line.x, line.y, strict=True)
-        if math.isfinite(y) and x_scale(x) > x_scale.end - text_width(level.label) - 10
+        for x, y in line.points
+        if x_scale(x) > x_scale.end - text_width(level.label) - 10
     ]
     above = sum(-18 < distance < 0 for distance in near)
     below = sum(0 < distance < 18 for distance in near)
@@ -240,7 +228,7 @@ def _end_labels(lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> list[s
     """Each line's name at its last point; names that would overlap are moved apart."""
     ends = []
     for line in lines:
-        x, y = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)][-1]
+        x, y = line.points[-1]
         ends.append((min(max(y_scale(y), TOP + 6), y_scale.start - 4), x_scale(x), line))
     ends.sort(key=lambda end: end[0])
     heights: list[float] = []

@@ -15,8 +15,7 @@ from selfsup.report.training_curves import (
     curve,
     final_state,
     is_image_pretraining,
-    learning_rate_chart,
-    loss_curves,
+    of_steps,
     speed_chart,
     throughput_tiles,
 )
@@ -81,12 +80,14 @@ def _charts(run: Run) -> list[str]:
     for number in shown:
         by_title.setdefault(number.chart or number.name, []).append(number)
     figures = [_chart(title, numbers, run, counted) for title, numbers in by_title.items()]
-    figures.append(learning_rate_chart(run, counted))
+    rate = curve("", run.training, counted, "learning_rate", 3)
+    look = {"from_zero": True, **axis_of(counted)}
+    figures.append(line_chart("Learning rate", rate, write_y=formatting.scientific, **look))
     if len({line.get("max_length") for line in run.training}) > 1:
         lengths = curve("", run.training, counted, "max_length", 4, steps=True)
-        look = {"y_label": "longest, in tokens", "from_zero": True}
-        figures.append(line_chart("Sequence length", lengths, **look, **axis_of(counted)))
-    return [*figures, speed_chart(run, counted)]
+        figures.append(line_chart("Sequence length", lengths, y_label="longest, in tokens", **look))
+    speed = of_steps("", run, counted, f"{counted}_per_second", 5)
+    return [*figures, speed_chart(speed, counted)]
 
 
 def _chart(title: str, numbers: list[Measurement], run: Run, counted: str) -> str:
@@ -96,11 +97,8 @@ def _chart(title: str, numbers: list[Measurement], run: Run, counted: str) -> st
     levels = []
     for colour, number in enumerate(numbers, 1):
         name = number.name.lower() if len(numbers) > 1 else ""
-        drawn = (
-            loss_curves(run, counted, number.key)
-            if number.is_loss
-            else curve(name or "held out", run.evaluation, counted, _held_out(number), colour)
-        )
+        drawn = of_steps("training", run, counted, number.key, 2) if number.is_loss else []
+        drawn += curve(name or "held out", run.evaluation, counted, _held_out(number), colour)
         baseline = _baseline(number, state)
         if drawn and baseline is not None:
             label = f"{number.level}, {name}" if name else number.level
@@ -155,27 +153,26 @@ def _compared(runs: NamedRuns, counted: str) -> list[str]:
             "from_zero": number.main and not number.is_loss,
             "skip_start": _STEEP_START if number.is_loss else 0,
         }
-        seen = _overlaid(runs, counted, _held_out(number))
+        seen = _overlaid(runs, counted, number)
         figures.append(line_chart(number.name, seen, **look, **axis_of(counted)))
         if number.main:
-            timed = _overlaid(runs, "seconds", _held_out(number), size)
+            timed = _overlaid(runs, "seconds", number, size)
             figures.append(line_chart(f"{number.name}, against time", timed, **look, **time))
-    figures.append(_speed(runs, counted))
+    speeds = [
+        Line(name, line.x, smoothed(line.y), colour % 6 + 1)
+        for colour, (name, run) in enumerate(runs)
+        for line in curve(name, run.training, counted, f"{counted}_per_second")
+    ]
+    figures.append(speed_chart(speeds, counted))
     return [charts(*figures), _results(runs, counted), *filled_images_comparison(runs)]
 
 
-def _overlaid(runs: NamedRuns, x: str, y: str, divide_by: float = 1.0) -> list[Line]:
-    """The runs' curves of a measurement on held-out data, or of the speed; one colour per run."""
-    is_speed = not y.startswith("held_out")
+def _overlaid(runs: NamedRuns, x: str, number: Measurement, divide_by: float = 1) -> list[Line]:
+    """The runs' curves of a measurement on held-out data; one colour per run."""
     return [
-        Line(
-            name,
-            [value / divide_by for value in line.x],
-            smoothed(line.y) if is_speed else line.y,
-            colour % 6 + 1,
-        )
+        Line(name, [value / divide_by for value in line.x], line.y, colour % 6 + 1)
         for colour, (name, run) in enumerate(runs)
-        for line in curve(name, run.training if is_speed else run.evaluation, x, y)
+        for line in curve(name, run.evaluation, x, _held_out(number))
     ]
 
 
@@ -193,17 +190,6 @@ def _levels(runs: NamedRuns, number: Measurement) -> list[Level]:
     return [
         Level(f"{number.level}, {', '.join(names)}", level) for level, names in by_value.items()
     ]
-
-
-def _speed(runs: NamedRuns, counted: str) -> str:
-    return line_chart(
-        "Speed",
-        _overlaid(runs, counted, f"{counted}_per_second"),
-        y_label=f"{counted} a second",
-        write_y=formatting.count,
-        from_zero=True,
-        **axis_of(counted),
-    )
 
 
 def _time_axis(runs: NamedRuns) -> tuple[dict, float]:

@@ -73,31 +73,18 @@ def curve(
     return [Line(label, values(both, x), values(both, y), colour, **style)] if both else []
 
 
-def loss_curves(run: Run, counted: str, key: str) -> list[Line]:
-    """A loss at each training step, the same smoothed, and the loss on held-out data."""
-    raw = curve("training, each step", run.training, counted, key, 2, style="faint")
-    smooth = [Line("training", line.x, smoothed(line.y), 2) for line in raw]
-    return [*raw, *smooth, *curve("held out", run.evaluation, counted, f"{_HELD_OUT}{key}")]
+def of_steps(label: str, run: Run, counted: str, key: str, colour: int) -> list[Line]:
+    """What each training step logged, faint, and the same smoothed."""
+    name = f"{label}, each step" if label else ""
+    raw = curve(name, run.training, counted, key, colour, style="faint")
+    return [*raw, *(Line(label, line.x, smoothed(line.y), colour) for line in raw)]
 
 
-def learning_rate_chart(run: Run, counted: str) -> str:
-    """The learning rate over the tokens or images seen."""
-    return line_chart(
-        "Learning rate",
-        curve("", run.training, counted, "learning_rate", 3),
-        y_label="",
-        write_y=formatting.scientific,
-        from_zero=True,
-        **axis_of(counted),
-    )
-
-
-def speed_chart(run: Run, counted: str) -> str:
+def speed_chart(lines: Sequence[Line], counted: str) -> str:
     """Tokens or images per second, over the tokens or images seen."""
-    speed = curve("", run.training, counted, f"{counted}_per_second", 5, style="faint")
     return line_chart(
         "Speed",
-        [*speed, *(Line("", line.x, smoothed(line.y), 5) for line in speed)],
+        lines,
         y_label=f"{counted} a second",
         write_y=formatting.count,
         from_zero=True,
@@ -105,6 +92,6 @@ def speed_chart(run: Run, counted: str) -> str:
     )
 
 
-def axis_of(counted: str) -> dict:
+def axis_of(counted: str) -> dict[str, Any]:
     """The horizontal axis of a chart over tokens or images."""
     return {"x_label": f"{counted} seen", "write_x": formatting.count}
