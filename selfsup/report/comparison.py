@@ -1,6 +1,7 @@
 """What a report shows of several runs: common charts, and tables with a column for each run."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -10,8 +11,8 @@ from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.demo import ways_of
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
-from selfsup.report.markup import best_in_bold, caption, charts, figure, section, table
-from selfsup.report.model_errors import view_of
+from selfsup.report.markup import best_in_bold, charts, figure, section, table
+from selfsup.report.model_errors import task_of, view_of
 from selfsup.report.pretraining import pretraining_comparison
 from selfsup.report.training_curves import EPOCHS, NamedRuns
 from selfsup.runs.reading import Run
@@ -73,8 +74,7 @@ def finetuning_comparison(runs: NamedRuns) -> str:
     """A section per task: bars, curves, and tables of the runs' metrics and of the F1 per label."""
     by_task: dict[str, NamedRuns] = {}
     for name, run in runs:
-        task = run.summary.get("task") or run.settings.get("task") or ""
-        by_task.setdefault(str(task), []).append((name, run))
+        by_task.setdefault(task_of(run), []).append((name, run))
     return "".join(
         section(f"Fine-tuning: {task}" if len(by_task) > 1 else "Fine-tuning", *_parts(part))
         for task, part in by_task.items()
@@ -98,11 +98,7 @@ def _parts(runs: NamedRuns) -> list[str]:
     facts = [["Start", *(start_of(run) for _, run in runs)]]
     if any(run.summary.get("failed_seeds") for _, run in runs):
         facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
-    return [
-        charts(*score_bars(scores), _curves(runs)),
-        score_table(scores, facts),
-        _labels(runs),
-    ]
+    return [charts(*score_bars(scores), _curves(runs)), score_table(scores, facts), _labels(runs)]
 
 
 def _failed(run: Run) -> str:
@@ -141,7 +137,7 @@ def _labels(runs: NamedRuns) -> str:
         {str(entry["label"]): entry["f1"] for entry in run.summary.get("classes") or []}
         for _, run in runs
     ]
-    labels = list(dict.fromkeys(label for part in found for label in part))
+    labels = dict.fromkeys(chain.from_iterable(found))
     if not labels or len(labels) > _MAX_LABELS:
         return ""
     rows = []
@@ -149,16 +145,14 @@ def _labels(runs: NamedRuns) -> str:
         values = [part.get(label) for part in found]
         cells = ["–" if value is None else formatting.percent(value) for value in values]
         rows.append([label, *best_in_bold(cells, values, max)])
-    return figure(
-        caption(f"F1 of each {view_of(runs[0][1]).label}", "of the best seed's model"),
-        table(["", *(name for name, _ in runs)], rows),
-    )
+    shown = table(["", *(name for name, _ in runs)], rows)
+    return figure(f"F1 of each {view_of(runs[0][1]).label}", shown, "of the best seed's model")
 
 
 def score_bars(scores: Scores) -> list[str]:
     """A chart for each metric, with a bar for each run."""
     figures = []
-    for metric in _metrics(scores):
+    for metric in dict.fromkeys(chain.from_iterable(scores.values())):
         kind = metric.split(",")[0]
         entries = [(name, read_score(values.get(metric))) for name, values in scores.items()]
         figures.append(
@@ -180,16 +174,11 @@ def score_bars(scores: Scores) -> list[str]:
 def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str:
     """A row per metric and a column per run, the best in bold; empty if there are no metrics."""
     rows = [list(row) for row in first_rows]
-    metrics = _metrics(scores)
-    for metric in metrics:
+    for metric in dict.fromkeys(chain.from_iterable(scores.values())):
         kind = metric.split(",")[0]
         entries = [read_score(values.get(metric)) for values in scores.values()]
         means = [entry.mean if entry else None for entry in entries]
         cells = [write_score(kind, entry) if entry else "–" for entry in entries]
         best_of = min if formatting.less_is_better(metric) else max
         rows.append([metric_title(metric), *best_in_bold(cells, means, best_of)])
-    return table(["", *scores], rows) if metrics else ""
-
-
-def _metrics(scores: Scores) -> list[str]:
-    return list(dict.fromkeys(metric for values in scores.values() for metric in values))
+    return table(["", *scores], rows) if len(rows) > len(first_rows) else ""

@@ -155,16 +155,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{mark}>{escape(text)}</p>"
 
 
-def figure(heading: str, body: str, kind: str = "") -> str:
-    """A figure with its caption; both are HTML."""
+def figure(title: str, body: str, about: str = "", kind: str = "") -> str:
+    """A figure whose body is HTML, with its title and an explanation above it."""
     mark = f' class="{kind}"' if kind else ""
-    return f"<figure{mark}>{heading}{body}</figure>"
-
-
-def caption(title: str, about: str = "") -> str:
-    """A figure's title, with an explanation."""
     unit = f' <span class="unit">{escape(about)}</span>' if about else ""
-    return f"<figcaption><b>{escape(title)}</b>{unit}</figcaption>"
+    return f"<figure{mark}><figcaption><b>{escape(title)}</b>{unit}</figcaption>{body}</figure>"
 
 
 def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], about: str) -> str:
@@ -186,7 +181,7 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
     # With many labels the column heads are turned, to be narrow.
     many = " many" if len(labels) > 8 else ""
     shown = _table(f"<td></td>{head}", rows)
-    return figure(caption("Confusion matrix", about), shown, f"confusion{many}")
+    return figure("Confusion matrix", shown, about, f"confusion{many}")
 
 
 def example_table(head: Sequence[str], rows: Iterable[Iterable[Sequence[Passage]]]) -> str:

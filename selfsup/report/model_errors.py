@@ -11,7 +11,6 @@ from selfsup.report.markup import (
     Picture,
     abbreviated,
     around,
-    caption,
     charts,
     confusion_matrix,
     example_table,
@@ -35,9 +34,14 @@ _LONGEST_ANSWER = 120  # characters
 _IMAGE_SIDE = 96
 
 
+def task_of(run: Run) -> str:
+    """The name of a fine-tuning run's task; empty if it is not known."""
+    return str(run.summary.get("task") or run.settings.get("task") or "")
+
+
 def view_of(run: Run) -> View:
     """What the run's task says is to be shown of it."""
-    folder = TASKS.get(str(run.summary.get("task") or run.settings.get("task")))
+    folder = TASKS.get(task_of(run))
     if folder is None:
         return View()
     return import_module(f"selfsup.tasks.{folder}.view").view(run.summary, run.predictions)
@@ -72,8 +76,8 @@ def _kept(run: Run) -> str:
 
 def _confusion(summary: Record, view: View) -> str:
     """The confusion matrix, or the largest confusions of many labels; empty if there is none."""
-    confusion = summary.get("confusion") or {}
-    if not {"labels", "matrix"} <= set(confusion):
+    confusion = summary.get("confusion")
+    if not confusion:
         return ""
     labels, matrix = confusion["labels"], confusion["matrix"]
     if len(labels) <= _MAX_LABELS:
@@ -95,10 +99,8 @@ def _confusion(summary: Record, view: View) -> str:
     ]
     if not rows:
         return ""
-    return figure(
-        caption("Most often confused"),
-        table(["Label", "Taken for", "Times", "Of the label's examples"], rows),
-    )
+    head = ["Label", "Taken for", "Times", "Of the label's examples"]
+    return figure("Most often confused", table(head, rows))
 
 
 def _classes(summary: Record, view: View) -> str:
@@ -110,12 +112,11 @@ def _classes(summary: Record, view: View) -> str:
             f"{entry['examples']:,}",
         ]
         for entry in summary.get("classes") or []
-        if {"label", "precision", "recall", "f1", "examples"} <= set(entry)
     ]
     if not rows:
         return ""
     head = [view.label.capitalize(), "Precision", "Recall", "F1", "Count"]
-    return figure(caption(f"Each {view.label}"), table(head, rows))
+    return figure(f"Each {view.label}", table(head, rows))
 
 
 def _groups(view: View) -> str:
@@ -123,9 +124,7 @@ def _groups(view: View) -> str:
         [name, f"{count:,}", *map(formatting.percent, shares)]
         for name, count, shares in view.groups
     ]
-    if not rows:
-        return ""
-    return figure(caption("By the answer expected"), table(view.group_head, rows))
+    return figure(view.group_title, table(view.group_head, rows)) if rows else ""
 
 
 def _mistakes(mistakes: Mistakes) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from selfsup.report import formatting
 from selfsup.report.markup import (
-    caption,
     figure,
     paragraph,
     picture_table,
@@ -102,11 +101,7 @@ def _comparison(
 ) -> str:
     """A figure; empty if fewer than two runs were given the same pictures.
 
-    Args:
-        runs: with their names.
-        columns: of the pictures that the runs were given, and of what they made of them.
-        note: the text below each of the latter.
-        about: an explanation of it.
+    The last column is what the runs made of the pictures in the others, with a note below each.
     """
     *given, (title, answer, _) = columns
     listed = [(name, run, _listed(run)[:_MOST_COMPARED]) for name, run in runs]
@@ -129,7 +124,7 @@ def _comparison(
         for row, record in enumerate(first_records)
     ]
     head = [*(name for name, _, _ in given), *(name for name, _, _ in listed)]
-    return figure(caption(title, about), picture_table(head, rows))
+    return figure(title, picture_table(head, rows), about)
 
 
 def _listed(run: Run) -> list[Record]:

@@ -4,6 +4,7 @@ Which measurements there are, and how each is shown, ``settings.objectives`` say
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from selfsup.report import formatting
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
@@ -12,9 +13,9 @@ from selfsup.report.pictures import filled_images, filled_images_comparison
 from selfsup.report.training_curves import (
     NamedRuns,
     axis_of,
+    counted_by,
     curve,
     final_state,
-    is_image_pretraining,
     of_steps,
     speed_chart,
     throughput_tiles,
@@ -49,20 +50,16 @@ def pretraining_tiles(run: Run) -> str:
             value, baseline = state.get(number.key), _baseline(number, state)
             if not number.about or not formatting.is_number(value):
                 continue
-            title, about, shown = number.name, number.about, number.form.format(value)
+            title, about, shown = number.name, number.about, _written(number, value)
             if number.relative:
                 if not baseline:
                     continue
                 title = objective.name.capitalize()
-                shown = f"{value / baseline - 1:+.1%}".replace("-", "\u2212")
+                shown = formatting.spaced(f"{value / baseline - 1:+.1%}").replace("-", "\u2212")
             if baseline is not None:
                 about += number.compared.format(value=value, baseline=baseline)
-            entries.append((title, formatting.spaced(shown), formatting.spaced(about)))
-    return tiles([*entries, *throughput_tiles(state, _counted(run))])
-
-
-def _counted(run: Run) -> str:
-    return "images" if is_image_pretraining(run) else "tokens"
+            entries.append((title, shown, formatting.spaced(about)))
+    return tiles([*entries, *throughput_tiles(state, counted_by(run))])
 
 
 def _baseline(number: Measurement, state: Record) -> float | None:
@@ -72,7 +69,7 @@ def _baseline(number: Measurement, state: Record) -> float | None:
 
 
 def _charts(run: Run) -> list[str]:
-    counted = _counted(run)
+    counted = counted_by(run)
     shown = [number for number in _MEASUREMENTS if number.unit]
     if not any(number.key in line for number in shown for line in run.training):
         shown.insert(0, _TOTAL_LOSS)
@@ -117,6 +114,10 @@ def _chart(title: str, numbers: list[Measurement], run: Run, counted: str) -> st
     )
 
 
+def _written(number: Measurement, value: float) -> str:
+    return formatting.spaced(number.form.format(value))
+
+
 def _held_out(number: Measurement) -> str:
     return f"held_out_{number.key}"
 
@@ -128,12 +129,12 @@ def _is_share(number: Measurement) -> bool:
 def pretraining_comparison(runs: NamedRuns) -> str:
     """One section for runs on text, and one for runs on images."""
     by_source = {
-        source: [(name, run) for name, run in runs if _counted(run) == counted]
+        source: [(name, run) for name, run in runs if counted_by(run) == counted]
         for source, counted in (("text", "tokens"), ("images", "images"))
     }
     title = "Pre-training: {}" if all(by_source.values()) else "Pre-training"
     return "".join(
-        section(title.format(source), *_compared(some, _counted(some[0][1])))
+        section(title.format(source), *_compared(some, counted_by(some[0][1])))
         for source, some in by_source.items()
         if some
     )
@@ -204,23 +205,17 @@ def _time_axis(runs: NamedRuns) -> tuple[dict, float]:
 
 def _results(runs: NamedRuns, counted: str) -> str:
     """A row for each measurement, and for the amount of data, the speed and the time."""
-
-    def writing(form: str) -> Callable[[float], str]:
-        return lambda value: formatting.spaced(form.format(value))
-
     # (key in the final state, name, format, whether the most, the least or none of them is best)
-    results: list[tuple[str, str, Callable[[float], str], Callable[..., float] | None]] = [
-        (
-            number.key,
-            number.row or number.name,
-            writing(number.form),
-            (min if formatting.less_is_better(number.key) else max) if number.unit else None,
+    results: list[tuple[str, str, Callable[[float], str], Callable[..., float] | None]] = []
+    for number in _MEASUREMENTS:
+        best_of = min if formatting.less_is_better(number.key) else max
+        name = number.row or number.name
+        results.append(
+            (number.key, name, partial(_written, number), best_of if number.unit else None)
         )
-        for number in _MEASUREMENTS
-    ]
     results += [
         (counted, f"{counted.capitalize()} seen", formatting.count, None),
-        ("steps", "Steps", writing("{:,.0f}"), None),
+        ("steps", "Steps", formatting.whole, None),
         (f"{counted}_per_second", f"{counted.capitalize()} a second", formatting.count, max),
         ("flops_utilization", "Utilisation", formatting.percent, max),
         ("seconds", "Time", formatting.duration, None),

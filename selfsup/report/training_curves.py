@@ -1,7 +1,7 @@
 """What the pages of all pre-training runs share: their final figures, and charts of their logs."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from selfsup.report import formatting
 from selfsup.report.line_chart import Line, line_chart, smoothed
@@ -28,19 +28,15 @@ def final_state(run: Run) -> Record:
     return state | {key: value for key, value in run.summary.items() if value is not None}
 
 
-def is_image_pretraining(run: Run) -> bool:
-    """Whether a pre-training run learns from images."""
+def counted_by(run: Run) -> Literal["tokens", "images"]:
+    """The unit of the amount of data that a pre-training run learned from."""
     objectives = run.settings.get("objectives") or ()
-    return bool(set(IMAGE_OBJECTIVES) & set(objectives)) or "images" in final_state(run)
+    on_images = set(IMAGE_OBJECTIVES) & set(objectives) or "images" in final_state(run)
+    return "images" if on_images else "tokens"
 
 
 def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
-    """Tiles of the amount of data, the speed and the time.
-
-    Args:
-        state: the run's final figures.
-        counted: the unit of the amount of data, ``"tokens"`` or ``"images"``.
-    """
+    """Tiles of the amount of data (``counted``: tokens or images), the speed and the time."""
     entries = []
     if formatting.is_number(seen := state.get(counted)):
         steps = state.get("steps")

@@ -35,8 +35,7 @@ class Mistakes:
         head: the columns' names.
         rows: at most ``MOST``.
         title: of the section.
-        on_images: a row is an image's file, its label, the one predicted and that one's
-            probability; there is no head.
+        on_images: a row is a file, its label, the one predicted and its probability; no head.
     """
 
     about: str
@@ -56,8 +55,9 @@ class View:
         label: what the summary's ``classes`` and ``confusion`` are of.
         confusion: what the rows and columns of ``confusion`` are.
         points: (given, predicted) numbers.
-        groups: scores by the kind of answer expected, as a name, a count and shares.
-        group_head: the names of their columns.
+        groups: scores of groups of examples, each a name, a count and shares.
+        group_title: of their table.
+        group_head: the names of its columns.
     """
 
     mistakes: Mistakes | None = None
@@ -66,6 +66,7 @@ class View:
     confusion: str = "rows: true label, columns: predicted"
     points: Sequence[tuple[float, float]] = ()
     groups: Sequence[tuple[str, int, list[float]]] = ()
+    group_title: str = ""
     group_head: tuple[str, ...] = ()
 
 
@@ -83,16 +84,10 @@ def surest_first(
     first: str = "the surest",
     on_images: bool = False,
 ) -> Mistakes:
-    """Mistakes, sorted by the number beside each, with a sentence on how many they are.
+    """Mistakes, each with how sure the model is of it, the surest first.
 
-    Args:
-        wrong: the mistakes, each with how sure the model is of it.
-        head: the columns' names.
-        total: how many answers there are, right or wrong.
-        things: what is counted, in the plural.
-        are_wrong: the verb.
-        first: which of them come first.
-        on_images: see ``Mistakes``.
+    The other arguments make a sentence on how many of the ``total`` answers they are: what is
+    counted, the verb, and which come first.
     """
     about = f"All {total:,} {things} are right."
     if wrong:

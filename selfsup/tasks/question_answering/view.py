@@ -48,6 +48,7 @@ def view(summary: Record, records: Sequence[Record]) -> View:
             )
             for name in sorted(groups, key=order.index)
         ],
+        group_title="By the answer expected",
         group_head=("", "Questions", "Exact match", "F1", "Answered"),
     )
 
