@@ -1,6 +1,7 @@
 """What a report shows of several runs: common charts, and tables with a column for each run."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from statistics import fmean
 from typing import Any
@@ -32,7 +33,7 @@ def comparison_sections(runs: list[Run]) -> str:
     }
     return (
         pretraining_comparison(by_kind["pretrain"])
-        + finetuning_comparison(by_kind["finetune"])
+        + _finetunings(by_kind["finetune"])
         + section("Demo", *_demos(by_kind["demo"]))
         + section("Settings that differ", _differing_settings(names, runs))
     )
@@ -57,7 +58,7 @@ def _demos(runs: NamedRuns) -> list[str]:
         }
         for run_name, run in runs
     }
-    return [charts(*score_bars(scores)), score_table(scores)]
+    return _side_by_side(scores)
 
 
 def _differing_settings(names: list[str], runs: list[Run]) -> str:
@@ -70,7 +71,7 @@ def _differing_settings(names: list[str], runs: list[Run]) -> str:
     return table(["", *names], rows) if rows else ""
 
 
-def finetuning_comparison(runs: NamedRuns) -> str:
+def _finetunings(runs: NamedRuns) -> str:
     """A section per task: bars, curves, and tables of the runs' metrics and of the F1 per label."""
     by_task: dict[str, NamedRuns] = {}
     for name, run in runs:
@@ -81,7 +82,7 @@ def finetuning_comparison(runs: NamedRuns) -> str:
     )
 
 
-def start_of(run: Run) -> str:
+def _start_of(run: Run) -> str:
     """Whether the encoder was pre-trained, and which part of it was frozen."""
     encoder, freeze = run.settings.get("encoder"), run.settings.get("freeze")
     if encoder is None:
@@ -95,10 +96,10 @@ def start_of(run: Run) -> str:
 
 def _parts(runs: NamedRuns) -> list[str]:
     scores = {name: run.summary.get("metrics") or {} for name, run in runs}
-    facts = [["Start", *(start_of(run) for _, run in runs)]]
+    facts = [["Start", *(_start_of(run) for _, run in runs)]]
     if any(run.summary.get("failed_seeds") for _, run in runs):
         facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
-    return [charts(*score_bars(scores), _curves(runs)), score_table(scores, facts), _labels(runs)]
+    return [*_side_by_side(scores, facts, _curves(runs)), _labels(runs)]
 
 
 def _failed(run: Run) -> str:
@@ -149,36 +150,27 @@ def _labels(runs: NamedRuns) -> str:
     return figure(f"F1 of each {view_of(runs[0][1]).label}", shown, "of the best seed's model")
 
 
-def score_bars(scores: Scores) -> list[str]:
-    """A chart for each metric, with a bar for each run."""
-    figures = []
+def _side_by_side(scores: Scores, facts: Sequence[list[str]] = (), curves: str = "") -> list[str]:
+    """Bars of each metric, beside other curves, and a table with other facts above the metrics."""
+    figures, rows = [], list(facts)
     for metric in dict.fromkeys(chain.from_iterable(scores.values())):
-        kind = metric.split(",")[0]
-        entries = [(name, read_score(values.get(metric))) for name, values in scores.items()]
+        kind, title = metric.split(",")[0], metric_title(metric)
+        less_is_better = formatting.less_is_better(metric)
+        entries = {name: read_score(values.get(metric)) for name, values in scores.items()}
         figures.append(
             bar_chart(
-                metric_title(metric),
+                title,
                 [
                     Bar(name, entry.mean, entry.std, colour % 6 + 1)
-                    for colour, (name, entry) in enumerate(entries)
+                    for colour, (name, entry) in enumerate(entries.items())
                     if entry
                 ],
-                unit="less is better" if formatting.less_is_better(metric) else "",
-                write=lambda value, kind=kind: write_metric(kind, value),
+                unit="less is better" if less_is_better else "",
+                write=partial(write_metric, kind),
                 write_tick=formatting.round_percent if kind in SHARES else "{:g}".format,
             )
         )
-    return figures
-
-
-def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str:
-    """A row per metric and a column per run, the best in bold; empty if there are no metrics."""
-    rows = [list(row) for row in first_rows]
-    for metric in dict.fromkeys(chain.from_iterable(scores.values())):
-        kind = metric.split(",")[0]
-        entries = [read_score(values.get(metric)) for values in scores.values()]
-        means = [entry.mean if entry else None for entry in entries]
-        cells = [write_score(kind, entry) if entry else "–" for entry in entries]
-        best_of = min if formatting.less_is_better(metric) else max
-        rows.append([metric_title(metric), *best_in_bold(cells, means, best_of)])
-    return table(["", *scores], rows) if len(rows) > len(first_rows) else ""
+        means = [entry.mean if entry else None for entry in entries.values()]
+        cells = [write_score(kind, entry) if entry else "–" for entry in entries.values()]
+        rows.append([title, *best_in_bold(cells, means, min if less_is_better else max)])
+    return [charts(*figures, curves), table(["", *scores], rows) if figures else ""]
