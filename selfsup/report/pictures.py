@@ -50,20 +50,16 @@ def _tiles_right(record: Record) -> str:
     return f"{right} of {tiles} right" if known else ""
 
 
-def _nothing(record: Record) -> str:
-    return ""
-
-
 # (the column's name, the key of its pictures, the note below each)
-_Column = tuple[str, str, Callable[[Record], str]]
+_Column = tuple[str, str, Callable[[Record], str] | None]
 _FILL: tuple[_Column, ...] = (
-    ("Original", "original", _nothing),
-    ("Left visible", "visible", _nothing),
+    ("Original", "original", None),
+    ("Left visible", "visible", None),
     ("Filled in", "reconstruction", _both_errors),
 )
 _ORDER: tuple[_Column, ...] = (
-    ("Tiles", "tiles", _nothing),
-    ("Shuffled", "shuffled", _nothing),
+    ("Tiles", "tiles", None),
+    ("Shuffled", "shuffled", None),
     ("Put in order", "restored", _tiles_right),
 )
 
@@ -75,10 +71,7 @@ def filled_images(run: Run) -> list[str]:
     # Without inpainting there is no original, and the correct tiles are shown in its place.
     keys -= {"tiles"} if "original" in keys else set()
     columns = [column for column in (*_FILL, *_ORDER) if column[1] in keys]
-    rows = [
-        [_picture(run, record, key, name, note(record)) for name, key, note in columns]
-        for record in records
-    ]
+    rows = [[_picture(run, record, *column) for column in columns] for record in records]
     if not any(any(row) for row in rows):
         return []
     about = [_ABOUT_INPAINTING] * ("visible" in keys) + [_ABOUT_JIGSAW] * ("shuffled" in keys)
@@ -111,16 +104,14 @@ def _comparison(
         files = [_file(run, record, key) for record in records for _, key, _ in given]
         return [file.read_bytes() if file and file.is_file() else None for file in files]
 
-    listed = [entry for entry in listed if pixels(*entry[1:]) == pixels(*listed[0][1:])]
+    of_first = pixels(*listed[0][1:]) if listed else []
+    listed = [entry for entry in listed if pixels(*entry[1:]) == of_first]
     if len(listed) < 2:
         return ""
     _, first, first_records = listed[0]
     rows = [
-        [_picture(first, record, key, name) for name, key, _ in given]
-        + [
-            _picture(run, records[row], answer, name, note(records[row]))
-            for name, run, records in listed
-        ]
+        [_picture(first, record, *column) for column in given]
+        + [_picture(run, records[row], name, answer, note) for name, run, records in listed]
         for row, record in enumerate(first_records)
     ]
     head = [*(name for name, _, _ in given), *(name for name, _, _ in listed)]
@@ -143,10 +134,13 @@ def _file(run: Run, record: Record, key: str) -> Path | None:
     return run.folder / _FOLDER / Path(name).name if isinstance(name, str) else None
 
 
-def _picture(run: Run, record: Record, key: str, name: str, note: str = "") -> str:
+def _picture(
+    run: Run, record: Record, name: str, key: str, note: Callable[[Record], str] | None
+) -> str:
     """A picture in HTML with a note below it; empty if it cannot be read."""
     file = _file(run, record, key)
     picture = read_picture(file, _LONGEST) if file else None
     if picture is None:
         return ""
-    return show_picture(picture, name) + (f"<small>{escape(note)}</small>" if note else "")
+    below = note(record) if note else ""
+    return show_picture(picture, name) + (f"<small>{escape(below)}</small>" if below else "")
