@@ -10,8 +10,14 @@ from selfsup.settings.fields import data_flag, flag_name, model_flag
 CLASSIFY, PAIRS = "sequence-classification", "pair-classification"
 ANSWER, TAG = "question-answering", "token-classification"
 IMAGES = "image-classification"
-# All tasks; ``tasks.registry`` has the class of each.
-TASKS = (CLASSIFY, PAIRS, ANSWER, TAG, IMAGES)
+# All tasks, and the folder of each in ``selfsup/tasks``; ``tasks.registry`` has their classes.
+TASKS = {
+    CLASSIFY: "classification",
+    PAIRS: "classification",
+    ANSWER: "question_answering",
+    TAG: "token_classification",
+    IMAGES: "image_classification",
+}
 _TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
 
 # The tasks that use a flag. Flags that are not here are for every task.

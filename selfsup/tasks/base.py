@@ -184,6 +184,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
     """All that is particular to a task. A new task is a subclass.
 
     The defaults are those of a task on single texts that fits nothing on validation examples.
+    What a report shows of a task is in the module ``view`` of its folder, which needs no torch.
 
     Attributes:
         name: as ``selfsup finetune`` takes it.
