@@ -15,17 +15,17 @@ from selfsup.encoder.huggingface.config import config_of, read_config
 from selfsup.encoder.huggingface.folder import LoadReport, load_weights, read_weights, save_model
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batches import TextBatch, TextHead, TextObjective, TextStates
+from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masked_lm import MaskedLM
 from selfsup.pretraining.text.next_sentence import NextSentence
 
 # In the order in which a model holds its heads, and in which losses are computed.
-_OBJECTIVES: tuple[TextObjective, ...] = (MaskedLM(), NextSentence())
+_OBJECTIVES: tuple[type[TextObjective], ...] = (MaskedLM, NextSentence)
 _WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
 _OUTPUT_BIAS = "cls.predictions.bias"
 
 
-def text_objectives(names: Sequence[str]) -> tuple[TextObjective, ...]:
+def text_objectives(names: Sequence[str]) -> tuple[type[TextObjective], ...]:
     """The objectives with these names."""
     return tuple(objective for objective in _OBJECTIVES if objective.name in names)
 
@@ -38,7 +38,7 @@ class TextPretrainingModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(
-            {objective.name: objective.head(encoder) for objective in text_objectives(objectives)}
+            {objective.name: objective(encoder) for objective in text_objectives(objectives)}
         )
 
     def forward(self, batch: TextBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
@@ -46,7 +46,7 @@ class TextPretrainingModel(nn.Module):
         states = self._states(batch)
         return {name: head.loss(states, batch.labels[name]) for name, head in self._heads()}
 
-    def _heads(self) -> list[tuple[str, TextHead]]:
+    def _heads(self) -> list[tuple[str, TextObjective]]:
         return list(self.heads.items())  # type: ignore[arg-type]
 
     def _states(self, batch: TextBatch) -> TextStates:

@@ -19,7 +19,7 @@ from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import USUAL_ENCODER, Measured, Pretraining
-from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches
+from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
 from selfsup.pretraining.text.data import (
     TOKENIZER,
     check_data,
@@ -27,7 +27,7 @@ from selfsup.pretraining.text.data import (
     pretraining_shards,
     read_extension_report,
 )
-from selfsup.pretraining.text.masked_lm import MaskedLMHead, unigram_loss
+from selfsup.pretraining.text.masked_lm import MaskedLM, unigram_loss
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.model import (
     TextPretrainingModel,
@@ -141,11 +141,11 @@ class TextPretraining(Pretraining):
         self.data_sha256 = shards_sha256(shards.manifest)
         tokenizer = load_tokenizer(shards.tokenizer_folder)
         self._corpus = TextCorpus(shards.shards)
-        self._objectives = text_objectives(settings.objectives)
+        objectives = text_objectives(settings.objectives)
         self._documents, self._held_out_documents = split_held_out(
             self._corpus,
             settings.held_out_fraction,
-            at_least=max(each.min_documents for each in self._objectives),
+            at_least=max(each.min_documents for each in objectives),
         )
         self._warn_of_much_held_out()
         self._masking = Masking(
@@ -155,12 +155,11 @@ class TextPretraining(Pretraining):
             shards.vocab_size,
             continuation_pieces(tokenizer),
         )
+        self._data = TextData(
+            self._corpus, self._documents, self._masking, objectives, settings.max_length
+        )
         self._held_out = HeldOutText(
-            self._corpus,
-            self._held_out_documents,
-            self._masking,
-            self._objectives,
-            settings.max_length,
+            dataclasses.replace(self._data, documents=self._held_out_documents)
         )
         self.model = self._build_model(is_new).to(device)
         self.stages = self._make_stages()
@@ -218,11 +217,7 @@ class TextPretraining(Pretraining):
             Stage(
                 until,
                 TextBatches(
-                    self._corpus,
-                    self._documents,
-                    self._masking,
-                    self._objectives,
-                    max_length,
+                    dataclasses.replace(self._data, max_length=max_length),
                     batch_size,
                     settings.seed + number,
                 ),
@@ -245,7 +240,7 @@ class TextPretraining(Pretraining):
             sample = _sample_tokens(self._corpus, self._documents)
             start_structured(
                 model.encoder,
-                _masked_lm_head(model),
+                next((head for head in model.heads.values() if isinstance(head, MaskedLM)), None),
                 co_occurrence_vectors(
                     sample, vocab_size, word_dimensions(model.encoder), settings.seed
                 ),
@@ -287,10 +282,6 @@ def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
     size = _SIZE_DEFAULTS[nearest]
     rate = size.learning_rate / 2
     return dataclasses.replace(size, start="random", optimizer="adamw", learning_rate=rate)
-
-
-def _masked_lm_head(model: TextPretrainingModel) -> MaskedLMHead | None:
-    return next((head for head in model.heads.values() if isinstance(head, MaskedLMHead)), None)
 
 
 def _sample_tokens(corpus: TextCorpus, documents: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from selfsup.encoder.bert import BertEncoder
-from selfsup.pretraining.text.masked_lm import MaskedLMHead
+from selfsup.pretraining.text.masked_lm import MaskedLM
 
 WINDOW = 8
 MAX_TOKENS = 10_000_000
@@ -155,7 +155,7 @@ def word_dimensions(encoder: BertEncoder) -> int:
 @torch.no_grad()
 def start_structured(
     encoder: BertEncoder,
-    masked_lm_head: MaskedLMHead | None,
+    masked_lm_head: MaskedLM | None,
     word_vectors: np.ndarray,
     token_counts: np.ndarray,
     special_ids: np.ndarray,
