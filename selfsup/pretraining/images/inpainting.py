@@ -22,37 +22,15 @@ from selfsup.encoder.attention import attend
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.encoder.vit import VitEncoder, cut_windows, sine_positions, to_floats
-from selfsup.pretraining.images.batches import Crop, ImageHead, ImageObjective, TakeApart
+from selfsup.pretraining.images.batches import Crop, ImageData, ImageObjective, Puzzle
 
 _ORDER = 0x494E5041494E54
 _VARIANCE_EPS = 1e-6  # as in MAE's released code
 _DECODER_DEPTH, _LEAST_DECODER_WIDTH, _HEAD_WIDTH = 2, 128, 32
 
 
-class Inpainting(ImageObjective):
-    """Prediction of masked patches."""
-
-    name = "inpainting"
-
-    def head(self, config: VitConfig) -> "InpaintingHead":
-        return InpaintingHead(config)
-
-    def puzzle(
-        self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart
-    ) -> "MaskedPatches":
-        return mask_patches(
-            crop(config.image_size),
-            examples,
-            config.patch_size,
-            how.mask_ratio,
-            how.seed,
-            how.epoch,
-            how.predicted_share,
-        )
-
-
 @dataclass(frozen=True)
-class MaskedPatches:
+class MaskedPatches(Puzzle):
     """Images taken apart into what the encoder reads and what is to be predicted.
 
     Attributes:
@@ -76,15 +54,6 @@ class MaskedPatches:
     def predictions(self) -> int:
         """B · m."""
         return self.missing_positions.numel()
-
-    def to(self, device: torch.device) -> "MaskedPatches":
-        """The same patches on a device."""
-        return MaskedPatches(
-            self.visible.to(device),
-            self.visible_positions.to(device),
-            self.missing.to(device),
-            self.missing_positions.to(device),
-        )
 
     def filled(self, missing: Tensor) -> Tensor:
         """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
@@ -112,26 +81,19 @@ class MaskedPatches:
         return colour.repeat_interleave(values // 3, 1)[:, None]
 
 
-def missing_count(patch_count: int, mask_ratio: float) -> int:
-    """How many of N patches are masked: about N × ratio, at least 1 and at most N - 1."""
-    return min(max(1, round(patch_count * mask_ratio)), patch_count - 1)
-
-
 def choose_visible(
     examples: np.ndarray, patch_count: int, mask_ratio: float, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose which patches stay visible and which are masked; all choices are equally likely.
 
-    Args:
-        examples: int64 [B], the numbers of the images.
-        patch_count: N, at least 2.
+    About N × ratio of the ``patch_count`` N are masked, at least 1 and at most N - 1.
 
     Returns:
         The visible positions, int64 [B, n], and the missing ones, int64 [B, m].
     """
     streams = hash64(seed, epoch, _ORDER, examples)[:, None]
     order = np.argsort(hash64(np.arange(patch_count), after=streams), axis=1, kind="stable")
-    visible = patch_count - missing_count(patch_count, mask_ratio)
+    visible = max(1, patch_count - max(1, round(patch_count * mask_ratio)))
     return order[:, :visible], order[:, visible:]
 
 
@@ -163,13 +125,14 @@ def mask_patches(
     )
 
 
-class InpaintingHead(ImageHead):
+class Inpainting(ImageObjective):
     """Predicts each missing patch: its values normalised, its mean and its standard deviation.
 
     Every missing patch is predicted from the encoder's image token too, so that this token learns
     to sum up the image. The loss is over missing patches only.
     """
 
+    name = "inpainting"
     positions: Tensor
 
     def __init__(
@@ -190,6 +153,13 @@ class InpaintingHead(ImageHead):
         self.decoder = InpaintingDecoder(width, depth, config.hidden_act, config.layer_norm_eps)
         self.values = nn.Linear(width, config.patch_values)
         self.level = nn.Linear(width, 2)
+
+    @staticmethod
+    def puzzle(
+        crop: Crop, examples: np.ndarray, data: ImageData, share: float, seed: int, epoch: int
+    ) -> MaskedPatches:
+        images, patch_size = crop(data.config.image_size), data.config.patch_size
+        return mask_patches(images, examples, patch_size, data.mask_ratio, seed, epoch, share)
 
     def forward(
         self, states: Tensor, visible_positions: Tensor, missing_positions: Tensor
@@ -288,7 +258,7 @@ def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class InpaintingDecoder(nn.Module):
-    """A stack of pre-norm layers that are computed for missing patches only.
+    """A stack of pre-norm layers, for missing patches only.
 
     Missing patches attend to the visible ones and not to each other: each is predicted on its own
     (Fu et al. 2024, "Rethinking Patch Dependence for Masked Autoencoders", §3). MAE's decoder

@@ -22,16 +22,16 @@ from selfsup.encoder.huggingface.names import (
 from selfsup.encoder.huggingface.vit_folder import read_vit_weights, save_vit, with_image_size
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.images.batches import ImageBatch, ImageHead, ImageObjective, Puzzle
+from selfsup.pretraining.images.batches import ImageBatch, ImageObjective, Puzzle
 from selfsup.pretraining.images.inpainting import Inpainting
 from selfsup.pretraining.images.jigsaw import Jigsaw
 
 # In the order in which a model holds its heads, and in which losses are computed.
-_OBJECTIVES: tuple[ImageObjective, ...] = (Inpainting(), Jigsaw())
+_OBJECTIVES: tuple[type[ImageObjective], ...] = (Inpainting, Jigsaw)
 _ARCHITECTURE = "ViTModel"
 
 
-def image_objectives(names: Sequence[str]) -> tuple[ImageObjective, ...]:
+def image_objectives(names: Sequence[str]) -> tuple[type[ImageObjective], ...]:
     """The objectives with these names."""
     return tuple(objective for objective in _OBJECTIVES if objective.name in names)
 
@@ -54,7 +54,7 @@ class ImagePretrainingModel(nn.Module):
             )
         self.encoder = encoder
         self.heads = nn.ModuleDict(
-            {each.name: each.head(encoder.config) for each in image_objectives(objectives)}
+            {each.name: each(encoder.config) for each in image_objectives(objectives)}
         )
 
     def forward(self, batch: ImageBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
@@ -79,7 +79,7 @@ class ImagePretrainingModel(nn.Module):
             flops += self._encoder_flops(puzzle.tokens_per_image) + head.forward_flops(puzzle)
         return 3 * flops * batch.image_count
 
-    def _parts(self, batch: ImageBatch) -> list[tuple[str, ImageHead, Puzzle]]:
+    def _parts(self, batch: ImageBatch) -> list[tuple[str, ImageObjective, Puzzle]]:
         """Each head and what it works on, for the objectives that both model and batch have."""
         return [
             (name, head, batch.puzzles[name])  # type: ignore[misc]

@@ -18,8 +18,8 @@ from torch import Tensor
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.encoder.vit import VitEncoder, unpatchify
 from selfsup.pretraining.images.batches import HeldOutImages
-from selfsup.pretraining.images.inpainting import InpaintingHead, MaskedPatches
-from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
+from selfsup.pretraining.images.inpainting import Inpainting, MaskedPatches
+from selfsup.pretraining.images.jigsaw import Jigsaw, ShuffledTiles, best_arrangement, in_order
 from selfsup.pretraining.images.model import ImagePretrainingModel
 
 PICTURES, CONTENTS = "pictures", "pictures.json"
@@ -68,7 +68,7 @@ def _draw_inpainting(
     folder: Path,
     records: list[Record],
     encoder: VitEncoder,
-    head: InpaintingHead,
+    head: Inpainting,
     masked: MaskedPatches,
     patch: int,
 ) -> None:
@@ -94,7 +94,7 @@ def _draw_jigsaw(
     folder: Path,
     records: list[Record],
     encoder: VitEncoder,
-    head: JigsawHead,
+    head: Jigsaw,
     shuffled: ShuffledTiles,
     patch: int,
 ) -> None:

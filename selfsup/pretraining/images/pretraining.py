@@ -19,6 +19,7 @@ from selfsup.pretraining.images.batches import (
     HeldOutImages,
     ImageBatch,
     ImageBatches,
+    ImageData,
     split_held_out_images,
 )
 from selfsup.pretraining.images.data import check_images, pretraining_images, usual_side
@@ -135,15 +136,10 @@ class ImagePretraining(Pretraining):
         )
         self.model = _build_model(settings, is_new).to(device)
         objectives, config = image_objectives(settings.objectives), self.model.encoder.config
-        self._held_out = HeldOutImages(
-            self._images, self._held_out_numbers, objectives, config, settings.mask_ratio
-        )
+        data = ImageData(self._images, training, objectives, config, settings.mask_ratio)
+        self._held_out = HeldOutImages(dataclasses.replace(data, numbers=self._held_out_numbers))
         batches = ImageBatches(
-            self._images,
-            training,
-            objectives,
-            config,
-            settings.mask_ratio,
+            data,
             settings.batch_size,
             settings.seed,
             mirror=settings.mirror,
