@@ -106,13 +106,10 @@ def mask_patches(
     epoch: int,
     predicted_share: float = 1.0,
 ) -> MaskedPatches:
-    """Take images apart.
+    """Take images apart: uint8 [B, S, S, 3], where S is a multiple of ``patch_size``.
 
-    Args:
-        images: uint8 [B, S, S, 3]; S is a multiple of ``patch_size``.
-        examples: int64 [B], the numbers of the images.
-        predicted_share: the share of the missing patches to predict, at least one patch of each
-            image; a random choice of the others is left out.
+    Of the missing patches a random choice is to be predicted, about ``predicted_share`` of them,
+    at least one patch of each image.
     """
     patch_count = (images.shape[1] // patch_size) ** 2
     visible, missing = choose_visible(examples, patch_count, mask_ratio, seed, epoch)
@@ -205,8 +202,9 @@ class Inpainting(ImageObjective):
         width, encoder_width = self.visible.weight.shape
         embedding = (1 + visible) * encoder_width * width
         output = missing * width * (len(self.values.weight) + 2)
-        layer = DecoderLayer.forward_flops(width, missing, visible)
-        return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
+        layer = (1 + 1 + 8) * missing * width**2 + 2 * visible * width**2
+        layer += 2 * missing * visible * width
+        return 2.0 * (embedding + output + len(self.decoder.layers) * layer)
 
 
 class PredictedPatches(NamedTuple):
@@ -238,14 +236,7 @@ class PredictedPatches(NamedTuple):
 
 
 def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Each patch minus its mean and divided by its standard deviation; and these two.
-
-    Args:
-        patches: floats [B, m, P].
-
-    Returns:
-        [B, m, P], and [B, m, 2].
-    """
+    """Patches [B, m, P] minus their means and divided by their deviations, and both [B, m, 2]."""
     # A layer norm is one pass over the patches, var_mean and a division are several. A layer norm
     # divides by P where a sample's variance divides by P - 1; the factors correct for that.
     count = patches.shape[-1]
@@ -308,9 +299,3 @@ class DecoderLayer(nn.Module):
         missing = missing + self.attention_output(attended)
         inner = self.activation(self.intermediate(self.feed_forward_norm(missing)))
         return missing + self.output(inner)
-
-    @staticmethod
-    def forward_flops(width: int, missing: int, visible: int) -> float:
-        """Floating-point operations of the matrix products on one image."""
-        in_layer = missing * (1 + 1 + 8) * width**2 + visible * 2 * width**2
-        return 2.0 * (in_layer + 2 * missing * visible * width)

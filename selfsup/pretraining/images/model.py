@@ -122,7 +122,7 @@ def load_image_pretraining(
     if dropout is not None:
         config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     model = ImagePretrainingModel(VitEncoder(config), objectives)
-    weights = _without_unfit_heads(model, weights)
+    weights = _drop_mismatched_heads(model, weights)
     report = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)
     return model.eval(), report
 
@@ -147,20 +147,15 @@ def _names(model: ImagePretrainingModel) -> NameTable:
     return {**vit_names("encoder."), **heads}
 
 
-def _without_unfit_heads(
+def _drop_mismatched_heads(
     model: ImagePretrainingModel, weights: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Drop each head that has a weight of another shape than the model's."""
-    table = _names(model)
-    unfit = tuple(
-        f"{name}." for name, head in model.heads.items() if not _fits(name, head, weights, table)
-    )
-    return {name: tensor for name, tensor in weights.items() if not name.startswith(unfit)}
-
-
-def _fits(name: str, head: nn.Module, weights: dict[str, Tensor], table: NameTable) -> bool:
-    for ours, parameter in head.named_parameters():
-        (theirs,) = hugging_face_names(f"heads.{name}.{ours}", table)
+    table, mismatched = _names(model), set()
+    for ours, parameter in model.heads.named_parameters():
+        (theirs,) = hugging_face_names(f"heads.{ours}", table)
         if theirs in weights and weights[theirs].shape != parameter.shape:
-            return False
-    return True
+            mismatched.add(ours.split(".")[0] + ".")
+    return {
+        name: tensor for name, tensor in weights.items() if not name.startswith(tuple(mismatched))
+    }

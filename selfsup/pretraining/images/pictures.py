@@ -132,9 +132,9 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
     Returns:
         uint8 [G·(p + 2), G·(p + 2), 3], the tiles enlarged where they are small.
     """
-    factor = _factor(len(picture))
-    picture, patch = _enlarged(picture, factor), factor * patch
     grid = len(picture) // patch
+    picture = _enlarged(picture)
+    patch = len(picture) // grid
     frames = np.full((grid * grid, 3), _GREY, np.uint8)
     if is_wrong is not None:
         frames[is_wrong] = _RED
@@ -146,7 +146,7 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
 
 
 def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
-    picture = _enlarged(picture, _factor(len(picture)))
+    picture = _enlarged(picture)
     name = f"{number + 1:02d}-{stage}.png"
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
@@ -154,9 +154,6 @@ def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
     return name
 
 
-def _factor(side: int) -> int:
-    return max(1, -(-_SMALLEST_SIDE // side))
-
-
-def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    factor = -(-_SMALLEST_SIDE // len(picture))
     return picture.repeat(factor, 0).repeat(factor, 1)

@@ -102,12 +102,12 @@ def load_pretraining(
         UserError: the folder is damaged, or holds a model of another kind.
     """
     config, _ = read_config(folder)
-    weights = _without_tied_copies(read_weights(folder), folder)
+    weights = _drop_tied_copies(read_weights(folder), folder)
     if new_tokens:
         config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
         for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):
             if name in weights:
-                weights[name] = _with_new_rows(weights[name], config.vocab_size, new_tokens)
+                weights[name] = _add_rows(weights[name], config.vocab_size, new_tokens)
     model = TextPretrainingModel(BertEncoder(config), objectives)
     report = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
     return model.eval(), report
@@ -142,7 +142,7 @@ def _weight_names() -> NameTable:
     return {**encoder_names("encoder."), **heads}
 
 
-def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
+def _drop_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
     """Drop the second copies of the output matrix and bias that some checkpoints hold."""
     weights = dict(weights)
     matrix = weights.pop("cls.predictions.decoder.weight", None)
@@ -158,7 +158,7 @@ def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict
     return weights
 
 
-def _with_new_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
+def _add_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
     """The rows [V, …], extended to ``count``; each new row is the mean of some old ones."""
     rows = rows.float()
     longer = torch.cat([rows, rows.new_zeros(max(0, count - len(rows)), *rows.shape[1:])])

@@ -11,13 +11,8 @@ from selfsup.counter_random import hash64, integers, uniform
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextObjective, TextStates
-from selfsup.pretraining.text.sequences import (
-    SequencePlan,
-    Sequences,
-    SpecialTokens,
-    TextCorpus,
-    concatenated_ranges,
-)
+from selfsup.pretraining.text.sequences import SequencePlan, Sequences, SpecialTokens, TextCorpus
+from selfsup.shards.arrays import concatenated_ranges
 
 SHORT_SEQUENCE_PROBABILITY = 0.1  # BERT appendix A.2 and its released code
 _RANDOM_NEXT, _IS_SHORT, _SHORT_LENGTH, _SPLIT, _DOCUMENT, _SENTENCE = range(6)

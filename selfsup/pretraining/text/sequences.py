@@ -10,7 +10,6 @@ segments, V vocabulary.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -19,19 +18,9 @@ from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges
+from selfsup.shards.tokens import Shard
 
 _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
-
-
-class TokenShard(Protocol):
-    """The contents of a shard; see ``selfsup.shards.tokens.Shard``."""
-
-    @property
-    def tokens(self) -> np.ndarray: ...
-    @property
-    def sentence_offsets(self) -> np.ndarray: ...
-    @property
-    def document_offsets(self) -> np.ndarray: ...
 
 
 class TextCorpus:
@@ -42,7 +31,7 @@ class TextCorpus:
         document_offsets: int64 [D + 1], first sentence of each document, counted over all shards.
     """
 
-    def __init__(self, shards: Sequence[TokenShard]) -> None:
+    def __init__(self, shards: Sequence[Shard]) -> None:
         self._tokens = [shard.tokens for shard in shards]
         token_counts = [len(shard.tokens) for shard in shards]
         sentence_counts = [len(shard.sentence_offsets) - 1 for shard in shards]
