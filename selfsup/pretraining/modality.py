@@ -205,7 +205,7 @@ def refuse_runs(
         raise UserError(f"{run}: is a run, and no data: {fix}")
 
 
-def of_other_modality(error: UserError, sources: Sequence[str], modality: Modality) -> UserError:
+def add_modality_hint(error: UserError, sources: Sequence[str], modality: Modality) -> UserError:
     """The error of reading sources as one modality, with a hint if they hold the other."""
     other, holds_other = ("images", holds_images) if modality == "text" else ("text", holds_text)
     if not all(map(holds_other, sources)):

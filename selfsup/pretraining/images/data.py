@@ -16,8 +16,8 @@ from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images, median_shorter_side
 from selfsup.images.prepare import prepare_images
 from selfsup.pretraining.modality import (
+    add_modality_hint,
     is_image_shards,
-    of_other_modality,
     refuse_runs,
     shards_folder,
 )
@@ -93,7 +93,7 @@ def _files(settings: PretrainSettings) -> list[Path]:
     try:
         return [file for path in _paths(settings.data) for file in find_images(path)]
     except UserError as error:
-        raise of_other_modality(error, settings.data, "images") from None
+        raise add_modality_hint(error, settings.data, "images") from None
 
 
 def _common_folder(sources: Sequence[str]) -> Path:

@@ -55,7 +55,7 @@ class MaskedPatches(Puzzle):
         """B · m."""
         return self.missing_positions.numel()
 
-    def filled(self, missing: Tensor) -> Tensor:
+    def reconstruct(self, missing: Tensor) -> Tensor:
         """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
 
         No missing patch may have been left out, so that m = N - n.

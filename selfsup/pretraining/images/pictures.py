@@ -80,7 +80,7 @@ def _draw_inpainting(
         "reconstruction": predicted,
     }
     for stage, missing in stages.items():
-        pictures = _pixels(unpatchify(masked.filled(missing), patch))
+        pictures = _pixels(unpatchify(masked.reconstruct(missing), patch))
         for number, record in enumerate(records):
             record[stage] = _write(folder, number, stage, pictures[number])
     errors = {"pixel_error": predicted, "mean_colour_error": masked.mean_colour()}

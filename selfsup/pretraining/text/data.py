@@ -27,8 +27,8 @@ from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import (
+    add_modality_hint,
     is_token_shards,
-    of_other_modality,
     refuse_runs,
     shards_folder,
 )
@@ -59,7 +59,7 @@ def check_data(settings: ResolvedPretrainSettings) -> None:
         try:
             find_inputs(settings.data)
         except UserError as error:
-            raise of_other_modality(error, settings.data, "text") from None
+            raise add_modality_hint(error, settings.data, "text") from None
         _check_tokenizer_for_raw_text(settings)
     elif settings.extend_vocabulary is not None:
         raise UserError(

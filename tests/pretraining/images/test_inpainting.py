@@ -84,9 +84,9 @@ def test_what_is_hidden_depends_on_seed_epoch_and_example_and_on_no_other_image(
 def test_visible_and_missing_patches_together_are_the_image(mask_ratio):
     hidden = hidden_patches(mask_ratio=mask_ratio)
     expected = torch.from_numpy(noise(3, 16)).permute(0, 3, 1, 2)
-    assert torch.equal(hidden.filled(hidden.missing), patchify(expected, 4))
-    assert torch.equal(unpatchify(hidden.filled(hidden.missing), 4), expected)
-    in_floats = hidden.filled(hidden.missing.float() / 255)
+    assert torch.equal(hidden.reconstruct(hidden.missing), patchify(expected, 4))
+    assert torch.equal(unpatchify(hidden.reconstruct(hidden.missing), 4), expected)
+    in_floats = hidden.reconstruct(hidden.missing.float() / 255)
     assert torch.equal(in_floats, patchify(expected, 4).float() / 255)
 
 
@@ -126,7 +126,7 @@ def test_the_loss_of_normalised_values_is_that_of_transformers():
         decoder_num_attention_heads=1,
     )  # fmt: skip
     hidden = hidden_patches()
-    images = unpatchify(to_floats(hidden.filled(hidden.missing)), 4)
+    images = unpatchify(to_floats(hidden.reconstruct(hidden.missing)), 4)
     order = torch.zeros(3, 16).scatter_(1, hidden.missing_positions, 1.0)  # visible ones first
     with torch.no_grad():
         theirs = started(ViTMAEForPreTraining(config))(images, noise=order)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertForPreTraining
 
+from selfsup.encoder import packing
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
@@ -273,7 +274,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
 ):
     monkeypatch.setattr(masked_lm, "pad_rows", lambda x: x)
     monkeypatch.setattr(Packing, "padding_rows", lambda packing: 0)
-    monkeypatch.setattr("selfsup.encoder.packing._LENGTH_UNIT", 1)
+    monkeypatch.setattr(packing, "_LENGTH_UNIT", 1)
     model = TextPretrainingModel(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.
     batch = batches_of(objectives, batch_size=1)[0]
