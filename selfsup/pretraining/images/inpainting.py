@@ -58,11 +58,8 @@ class MaskedPatches(Puzzle):
     def reconstruct(self, missing: Tensor) -> Tensor:
         """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
 
-        No missing patch may have been left out, so that m = N - n.
-
-        Args:
-            missing: [B, m, P], what to fill in for the missing patches; pixels from 0 to 1 if
-                floats, from 0 to 255 if uint8.
+        ``missing`` [B, m, P] is filled in for the missing patches, with pixels from 0 to 1 if it
+        is floats, from 0 to 255 if it is uint8. No patch may have been left out: m = N - n.
         """
         visible = self.visible
         if missing.is_floating_point():
