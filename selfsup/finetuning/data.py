@@ -56,7 +56,7 @@ def read_task_files(
 ) -> tuple[Examples, Examples]:
     """Read both files. Empty texts are left out of training, but not out of validation."""
     return (
-        task.read_examples(train, reading, labelled=True).without_empty(),
+        task.read_examples(train, reading, labelled=True).drop_empty(),
         task.read_examples(validation, reading, labelled=True),
     )
 

@@ -137,7 +137,7 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def without_empty(self) -> "Examples":
+    def drop_empty(self) -> "Examples":
         """A copy without the examples that are empty, with a note on how many there were."""
         ...
 

@@ -60,7 +60,7 @@ class LabelledTexts:
             notes=(*self.notes, note),
         )
 
-    def without_empty(self) -> "LabelledTexts":
+    def drop_empty(self) -> "LabelledTexts":
         """A copy without empty texts.
 
         Raises:

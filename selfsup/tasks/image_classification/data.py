@@ -119,7 +119,7 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def without_empty(self) -> "LabelledImages":
+    def drop_empty(self) -> "LabelledImages":
         """The images themselves: unreadable ones were left out when the folder was read."""
         return self
 

@@ -73,7 +73,7 @@ class Questions:
         """All texts: the contexts, then the questions."""
         return self.contexts + self.questions
 
-    def without_empty(self) -> "Questions":
+    def drop_empty(self) -> "Questions":
         """A copy without questions whose text or context is empty."""
         has_text = np.asarray([bool(context.strip()) for context in self.contexts])
         asked = np.asarray([bool(question.strip()) for question in self.questions])

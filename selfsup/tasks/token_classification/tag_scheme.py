@@ -80,7 +80,7 @@ class TaggedTexts:
         """The sentences as texts."""
         return [sentence.text for sentence in self.sentences]
 
-    def without_empty(self) -> "TaggedTexts":
+    def drop_empty(self) -> "TaggedTexts":
         """A copy without sentences that have no words."""
         kept = [sentence for sentence in self.sentences if sentence.spans]
         if len(kept) == len(self):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from selfsup import cli
 from selfsup.encoder.vit import patchify
-from selfsup.pretraining import log as pretraining_log
+from selfsup.pretraining import run as pretraining_run
 from selfsup.pretraining.images.model import load_image_pretraining
 from selfsup.pretraining.run import pretrain
 from selfsup.settings.pretrain import PretrainSettings
@@ -233,7 +233,7 @@ def test_a_run_that_died_twice_is_gone_on_with_bit_for_bit(
 ):
     chosen: dict = {"steps": 9, "checkpoint_every": 3, "evaluate_every": 1, **changed}
     pretrain(settings(pictures, tmp_path / "whole", **chosen))
-    after_step = pretraining_log.PretrainingLog.after_step
+    after_step = pretraining_run.PretrainingLog.after_step
     died_at: list[int] = []
 
     def die_at_4_and_8(self, report):
@@ -242,7 +242,7 @@ def test_a_run_that_died_twice_is_gone_on_with_bit_for_bit(
             died_at.append(report.state.step)
             raise ZeroDivisionError
 
-    monkeypatch.setattr(pretraining_log.PretrainingLog, "after_step", die_at_4_and_8)
+    monkeypatch.setattr(pretraining_run.PretrainingLog, "after_step", die_at_4_and_8)
     out = tmp_path / "stopped"
     copied = write_toy_pictures(tmp_path / "pictures", 24)
     with pytest.raises(ZeroDivisionError):
