@@ -30,9 +30,9 @@ def demo(chosen: settings.DemoSettings) -> Result:
 
 
 def train_tokenizer(chosen: settings.TrainTokenizerSettings) -> Result:
-    from selfsup.corpus import train_tokenizer
+    from selfsup.corpus.tokenizer import training
 
-    return train_tokenizer.train_tokenizer(chosen)
+    return training.train_from_corpus(chosen)
 
 
 def prepare(chosen: settings.PrepareSettings) -> Result:

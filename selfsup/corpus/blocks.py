@@ -15,7 +15,7 @@ import numpy as np
 from selfsup.corpus.readers.documents import BadRecord, BadRecordCounter
 from selfsup.corpus.readers.sources import RecordStream
 from selfsup.corpus.text import clean_paragraphs, guess_language, split_sentences
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder
 from selfsup.shards.folder import report_problem
 
 _BLOCK_BYTES = 1 << 19

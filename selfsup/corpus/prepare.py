@@ -25,8 +25,8 @@ from selfsup.corpus.readers.documents import (
 )
 from selfsup.corpus.readers.inputs import Input, find_inputs, inputs_sha256
 from selfsup.corpus.readers.sources import RecordStream, TextDocuments
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.corpus.workers import WorkerPool, default_workers
 from selfsup.errors import UserError
 from selfsup.progress import ProgressDisplay, seconds_left

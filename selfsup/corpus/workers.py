@@ -23,7 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.corpus.blocks import EncodedBlock, encode_block
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder, vocabulary_size
+from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
 from selfsup.shards.tokens import token_dtype
 

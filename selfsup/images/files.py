@@ -8,7 +8,7 @@ import numpy as np
 
 from selfsup.corpus.readers.documents import is_encodable
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, image_size
+from selfsup.images.pixels import BadImage, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _ENDINGS = ", ".join(SUFFIXES)

@@ -25,7 +25,7 @@ from selfsup.corpus.readers.documents import (
 )
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
+from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.shards.folder import (
     begin_or_resume,

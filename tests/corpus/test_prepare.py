@@ -14,7 +14,7 @@ from selfsup.corpus import blocks as record_blocks
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.errors import UserError
 from selfsup.shards.folder import first_damage
 from selfsup.shards.tokens import TokenResumeState, open_shards

@@ -6,8 +6,8 @@ from PIL import Image
 
 from selfsup.errors import UserError
 from selfsup.images import prepare as image_writer
-from selfsup.images.decoding import ResizeShorterSide, ResizeSquare, decode
 from selfsup.images.files import find_images
+from selfsup.images.pixels import ResizeShorterSide, ResizeSquare, decode
 from selfsup.images.prepare import prepare_images
 from selfsup.shards.arrays import map_safetensors
 from selfsup.shards.folder import first_damage

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
-from selfsup.corpus.tokenizer.training import LONGEST_WORD, PREFIX, forget_rarest
+from selfsup.corpus.tokenizer.vocabulary import LONGEST_WORD, PREFIX, forget_rarest
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 
 # How many words (the most frequent of those with several pieces) and candidates (with the largest
 # gains) are kept. Both bound the memory, to about 400 MB.

@@ -15,8 +15,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, vocabulary_size, wordpiece_tokenizer
 from selfsup.errors import UserError
 
 _CONFIG = "tokenizer_config.json"
