@@ -72,9 +72,6 @@ def sample_documents(
 
     The choice depends only on a document's position in the corpus, so it is the same each time.
     If the size cannot be known (``hf://``), all documents are read.
-
-    Raises:
-        UserError: as ``read_documents``.
     """
     size = sum(
         found.size * (_COMPRESSION_RATIO if compression.is_compressed(found.url) else 1)
@@ -124,9 +121,8 @@ def train_tokenizer(
     word_counts = count_words(paragraphs, word_cutter(empty))
     if not word_counts:
         raise UserError("the corpus holds no text to learn words from: name another corpus")
-    learned = learn_vocabulary(
-        word_counts, vocab_size - len(SPECIAL_TOKENS), min_frequency=min_frequency
-    )
+    size = vocab_size - len(SPECIAL_TOKENS)
+    learned = learn_vocabulary(word_counts, size, min_frequency=min_frequency)
     tokens = [*SPECIAL_TOKENS, *learned]
     if len(tokens) < vocab_size and not allow_fewer:
         allowed = len(SPECIAL_TOKENS) + _learnable(word_counts, len(learned), min_frequency)

@@ -52,7 +52,7 @@ def count_words(
 
     Args:
         paragraphs: cleaned text.
-        words_of_piece: normalises text without white space and splits it into words.
+        words_of_piece: as ``word_cutter`` makes it.
         most_counted: the most different words to keep; beyond it the rarest are dropped.
     """
     words: Counter[str] = Counter()

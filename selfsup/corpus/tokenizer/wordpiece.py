@@ -1,4 +1,4 @@
-"""Encode text to token ids as ``tokenizers`` does, several times faster on running text.
+"""BERT's tokenizer, and an encoder that gives its ids several times faster on running text.
 
 WordPiece is a function of the word, and words repeat. So text is split at white space, where BERT's
 normaliser and pre-tokenizer always split, and the ids of each piece are looked up in a cache. A
@@ -96,10 +96,10 @@ class WordPieceEncoder:
             # Added tokens are found in a text before it is split into words: leave that to
             # tokenizers.
             may_hold_added = not all(token["special"] for token in parts["added_tokens"])
-            self._ids_of_piece = _Cache(
-                self._encode_slowly if may_hold_added else self._piece_encoder(parts, cache_size),
-                cache_size,
-            )
+            encode = self._encode_slowly
+            if not may_hold_added:
+                encode = self._piece_encoder(parts["model"], cache_size)
+            self._ids_of_piece = _Cache(encode, cache_size)
 
     def encode_batch(self, texts: list[str]) -> list[bytes]:
         """Encode texts; each result is the ids' bytes in ``self.dtype``."""
@@ -116,20 +116,8 @@ class WordPieceEncoder:
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, self.dtype).tobytes()
 
-    def _piece_encoder(self, parts: dict[str, Any], cache_size: int) -> Callable[[str], bytes]:
-        model = parts["model"]
-        ids_of_word = _Cache(
-            _word_encoder(
-                {
-                    token: index.to_bytes(self.dtype.itemsize, "little")
-                    for token, index in model["vocab"].items()
-                },
-                unknown=model["unk_token"],
-                prefix=model["continuing_subword_prefix"],
-                longest_word=model["max_input_chars_per_word"],
-            ),
-            cache_size,
-        ).__getitem__
+    def _piece_encoder(self, model: dict[str, Any], cache_size: int) -> Callable[[str], bytes]:
+        ids_of_word = _Cache(_word_encoder(model, self.dtype.itemsize), cache_size).__getitem__
         words_of_piece = word_cutter(self._tokenizer)
         return lambda piece: b"".join(map(ids_of_word, words_of_piece(piece)))
 
@@ -167,8 +155,7 @@ def cuts_at_spaces(parts: dict[str, Any]) -> bool:
 def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
     """A function from a piece of text without white space to its normalised words.
 
-    Args:
-        tokenizer: with BERT's normaliser and pre-tokenizer.
+    The tokenizer must have BERT's normaliser and pre-tokenizer.
     """
     settings = json.loads(tokenizer.to_str())["normalizer"]
     normalize = tokenizer.normalizer.normalize_str
@@ -191,39 +178,33 @@ def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
     return words
 
 
-def _word_encoder(
-    ids: dict[str, bytes], *, unknown: str, prefix: str, longest_word: int
-) -> Callable[[str], bytes]:
+def _word_encoder(model: dict[str, Any], id_bytes: int) -> Callable[[str], bytes]:
     """A function from a word to its ids, by longest match from the left.
 
     Args:
-        ids: each token's id, as bytes.
-        unknown: the token for a word that no tokens spell, or that is too long.
-        prefix: marks tokens that continue a word.
-        longest_word: in characters; longer words are unknown.
+        model: WordPiece, as in the tokenizer's JSON.
+        id_bytes: how many bytes an id takes.
     """
-    starting = ids
-    continuing = {t.removeprefix(prefix): i for t, i in ids.items() if t.startswith(prefix)}
-    longest_token = max(map(len, ids), default=0)
-    unknown_ids = ids[unknown]
+    starting = {t: number.to_bytes(id_bytes, "little") for t, number in model["vocab"].items()}
+    prefix = model["continuing_subword_prefix"]
+    continuing = {t.removeprefix(prefix): i for t, i in starting.items() if t.startswith(prefix)}
+    longest_token = max(map(len, starting), default=0)
+    longest_word = model["max_input_chars_per_word"]
+    unknown = starting[model["unk_token"]]
 
     def encode(word: str) -> bytes:
-        length = len(word)
-        if length > longest_word:
-            return unknown_ids
-        result = b""
-        start = 0
-        find = starting.get
+        if (length := len(word)) > longest_word:
+            return unknown
+        result, start, find = b"", 0, starting.get
         while start < length:
             for end in range(min(length, start + longest_token), start, -1):
                 token = find(word[start:end])
                 if token is not None:
                     result += token
-                    start = end
-                    find = continuing.get
+                    start, find = end, continuing.get
                     break
             else:
-                return unknown_ids
+                return unknown
         return result
 
     return encode
