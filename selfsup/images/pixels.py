@@ -4,10 +4,11 @@ Letters in shapes: ``H`` height, ``W`` width, in pixels; ``B`` images of a batch
 square crop.
 """
 
+import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,19 +101,13 @@ def decode(file: Path, resize: Resize, *, smallest: int = SMALLEST_SIDE) -> np.n
         BadImage: it cannot be read or decoded, a side is too small, or it has more than 100 million
             pixels (checked before decoding).
     """
-    try:
-        with _opened(file) as image:
-            width, height = image.size
-            if min(width, height) < smallest:
-                raise BadImage(f"{width} × {height} pixels, a side must have at least {smallest}")
-            if width * height <= _LARGE_PIXELS:
-                return _pixels(image, resize)
-            with _one_large:
-                return _pixels(image, resize)
-    except BadImage:
-        raise
-    except Exception as error:  # Each of Pillow's readers raises its own kinds on damaged files.
-        raise BadImage(_reason(error)) from None
+    with _opened(file) as image:
+        width, height = image.size
+        if min(width, height) < smallest:
+            raise BadImage(f"{width} × {height} pixels, a side must have at least {smallest}")
+        is_large = width * height > _LARGE_PIXELS
+        with _one_large if is_large else contextlib.nullcontext():
+            return _pixels(image, resize)
 
 
 def image_size(file: Path) -> tuple[int, int]:
@@ -121,29 +116,26 @@ def image_size(file: Path) -> tuple[int, int]:
     Raises:
         BadImage: it cannot be read, or has more than 100 million pixels.
     """
+    with _opened(file) as image:
+        return image.size
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """Open an image file; whatever goes wrong until it is closed becomes a ``BadImage``."""
+    most = f"more than {MOST_PIXELS // 1_000_000} million pixels"
     try:
-        with _opened(file) as image:
-            return image.size
+        with Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise BadImage(f"too large ({width} × {height}, {most})")
+            yield image
     except BadImage:
         raise
-    except Exception as error:
-        raise BadImage(_reason(error)) from None
-
-
-def _opened(file: Path) -> Image.Image:
-    try:
-        image = Image.open(file, formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadImage(_too_large("")) from None
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        image.close()
-        raise BadImage(_too_large(f"{width} × {height}, "))
-    return image
-
-
-def _too_large(size: str) -> str:
-    return f"too large ({size}more than {MOST_PIXELS // 1_000_000} million pixels)"
+        raise BadImage(f"too large ({most})") from None
+    except Exception as error:  # Each of Pillow's readers raises its own kinds on damaged files.
+        raise BadImage(_reason(error)) from None
 
 
 def _pixels(image: Image.Image, resize: Resize) -> np.ndarray:
@@ -255,14 +247,7 @@ def whole_images(
 ) -> np.ndarray:
     """Each whole image, squashed to a square; nothing is random.
 
-    Args:
-        images: the stored images.
-        examples: int64 [B], numbers of images.
-        side: S, in pixels.
-        threads: as for ``random_crops``.
-
-    Returns:
-        uint8 [B, S, S, 3].
+    Args and the result are as for ``random_crops``.
     """
     return _scaled((images[number] for number in examples.tolist()), side, threads)
 
@@ -275,8 +260,7 @@ def crop_boxes(
     Args:
         examples: int64 [B], numbers of images.
         sizes: int64 [B, 2], their heights and widths.
-        keys: as for ``random_crops``.
-        smallest_area: as for ``random_crops``.
+        keys, smallest_area: as for ``random_crops``.
 
     Returns:
         Boxes, int64 [B, 4] of (top, left, bottom, right), the last two exclusive, and bool [B].
@@ -288,9 +272,8 @@ def crop_boxes(
     # [B, 2]: height and width
     wanted = np.sqrt(np.stack([area / shape, area * shape], axis=1))
     lengths = np.clip(np.rint(wanted).astype(np.int64), 1, sizes)
-    starts = (np.stack([chance[_TOP], chance[_LEFT]], axis=1) * (sizes - lengths + 1)).astype(
-        np.int64
-    )
+    where = np.stack([chance[_TOP], chance[_LEFT]], axis=1)
+    starts = (where * (sizes - lengths + 1)).astype(np.int64)
     return np.concatenate([starts, starts + lengths], axis=1), chance[_FLIP] < 0.5
 
 

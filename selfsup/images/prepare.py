@@ -4,6 +4,7 @@ Pillow releases the interpreter lock while it decodes, so threads run in paralle
 not depend on their number.
 """
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -21,12 +22,12 @@ from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecord,
     BadRecordCounter,
-    check_max_bad_fraction,
 )
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
 from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.shards.arrays import map_safetensors
 from selfsup.shards.folder import (
     begin_or_resume,
     finish,
@@ -35,7 +36,7 @@ from selfsup.shards.folder import (
     report_problem,
     saying_how_to_resume,
 )
-from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, read_digests, write_image_shard
+from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, write_image_shard
 
 # A shard is held in memory until it is written.
 DEFAULT_SHARD_BYTES = 1 << 27
@@ -81,10 +82,7 @@ def prepare_images(
             holds other shards, or the disk is full. Finished shards stay.
     """
     root, out = Path(root), Path(out)
-    workers = default_workers() if workers is None else workers
-    if workers < 1:
-        raise UserError(f"--workers {workers}: must be at least 1")
-    check_max_bad_fraction(max_bad_fraction)
+    workers = workers or default_workers()
     names = [file.relative_to(root).as_posix() for file in files]
     identity = {
         "inputs_sha256": _files_sha256(files, names),
@@ -122,7 +120,7 @@ def prepare_images(
                     counter.count(problem)
                     state.bad_images, state.first_bad = counter.bad, counter.first_bad
                 else:
-                    counter.count_good(1)
+                    counter.records += 1
                     writer.add(names[number], *image)
                 _show_progress(display, number + 1, len(files), first)
             counter.check_fraction()
@@ -152,31 +150,17 @@ class ImageWriter:
     """
 
     def __init__(self, folder: Path, state: ImageResumeState, shard_bytes: int) -> None:
-        """Args:
-        folder: the shards folder.
-        state: where to begin; its shards and duplicates are kept up to date.
-        shard_bytes: a shard ends with the image that brings it to at least this many bytes of
-            pixels.
-        """
+        """Begin at a state, whose shards and duplicates are kept up to date."""
         self._folder = folder
         self._state = state
         self._shard_bytes = shard_bytes
         self._seen: set[int] = set()
         for entry in state.shards:
-            self._seen.update(read_digests(folder, entry).tolist())
+            self._seen.update(map_safetensors(folder / entry["file"])["digests"].tolist())
         self._clear()
 
     def add(self, name: str, pixels: np.ndarray, digest: int) -> None:
-        """Append one image; images come in the order of the files.
-
-        Args:
-            name: the file it was read from.
-            pixels: uint8 [H, W, 3].
-            digest: the image's hash, by ``digest_of``.
-
-        Raises:
-            UserError: the disk is full; finished shards stay.
-        """
+        """Append one image, uint8 [H, W, 3], of a file; images come in the order of the files."""
         if digest in self._seen:
             self._state.duplicate_images += 1
             return
@@ -204,8 +188,8 @@ class ImageWriter:
         self._size = 0
 
 
-def digest_of(pixels: np.ndarray) -> int:
-    """A 64-bit hash of the size and pixels of an image, uint8 [H, W, 3]."""
+def _digest(pixels: np.ndarray) -> int:
+    """A 64-bit hash of the size and pixels of an image."""
     digest = hashlib.blake2b(struct.pack("<2Q", *pixels.shape[:2]), digest_size=8)
     digest.update(np.ascontiguousarray(pixels).data)
     return int.from_bytes(digest.digest(), "little")
@@ -221,7 +205,7 @@ def _decoded(
             pixels = decode(file, resize)
         except BadImage as error:
             return error
-        return pixels, digest_of(pixels)
+        return pixels, _digest(pixels)
 
     pending: deque[Future[tuple[np.ndarray, int] | BadImage]] = deque()
     threads = ThreadPoolExecutor(workers, "images")
@@ -230,8 +214,8 @@ def _decoded(
             pending.append(threads.submit(decode_one, file))
             if len(pending) > _IMAGES_AHEAD * workers:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        for future in pending:
+            yield future.result()
     finally:
         threads.shutdown(cancel_futures=True)
 
@@ -240,10 +224,9 @@ def _files_sha256(files: Sequence[Path], names: list[str]) -> str:
     """A hash of the files' names, sizes and modification times."""
     digest = hashlib.sha256()
     for file, name in zip(files, names, strict=True):
-        try:
+        line = [name]
+        with contextlib.suppress(OSError):  # Decoding reports it as a bad image.
             status = file.stat()
-            line = [name, status.st_size, status.st_mtime_ns]
-        except OSError:  # Decoding reports it as a bad image.
-            line = [name]
+            line += [status.st_size, status.st_mtime_ns]
         digest.update((json.dumps(line) + "\n").encode())
     return digest.hexdigest()

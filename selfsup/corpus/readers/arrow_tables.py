@@ -1,4 +1,4 @@
-"""Read documents from Parquet files and from the Hugging Face Hub (``hf://NAME``).
+"""Read rows from Parquet files and from the Hugging Face Hub (``hf://NAME``).
 
 Both libraries are imported only where they are used: they are slow to import, and optional.
 """
@@ -8,28 +8,18 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
-from selfsup.corpus.readers.documents import (
-    BadRecord,
-    Fields,
-    Record,
-    documents_from_fields,
-    refuse_repeated_names,
-)
+from selfsup.corpus.readers.documents import BadRecord, Fields, refuse_repeated_names
 from selfsup.errors import UserError
 
 _ROWS_AT_ONCE = 64
 
 
-def read_parquet(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
-    """Yield a document for each row; its id is the column ``id`` or the row's number, from 1.
+def parquet_rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | BadRecord]:
+    """Yield each row's number, from 1, and its columns ``id`` and ``text_field``.
 
     Raises:
         UserError: the file is not a Parquet file, or lacks the column.
     """
-    return documents_from_fields(_rows(file, source, text_field), source, text_field)
-
-
-def _rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | BadRecord]:
     import pyarrow  # Takes a tenth of a second and 40 MB.
     import pyarrow.parquet
 
@@ -99,28 +89,17 @@ def _value(scalar: Any) -> Any:
         return _UNDECODABLE
 
 
-_PREFIX = "hf://"
+def hub_rows(url: str) -> Iterator[Fields]:
+    """Stream one split of a data set: each row's number, from 1, and its fields.
 
-
-def read_hub(url: str, text_field: str) -> Iterator[Record]:
-    """Stream one split of a data set.
+    Classes become their names, "-" if unknown.
 
     Args:
         url: ``hf://NAME``, also ``hf://NAME?name=CONFIGURATION&split=SPLIT&revision=COMMIT``; the
             split is ``train`` unless named.
-        text_field: the column that holds the text.
 
     Raises:
         UserError: ``datasets`` is not installed, or the data set cannot be loaded.
-    """
-    return documents_from_fields(hub_rows(url), url, text_field)
-
-
-def hub_rows(url: str) -> Iterator[Fields]:
-    """Yield each row's number, from 1, and its fields; classes become their names, "-" if unknown.
-
-    Raises:
-        UserError: as ``read_hub``.
     """
     try:
         import datasets
@@ -128,22 +107,18 @@ def hub_rows(url: str) -> Iterator[Fields]:
         raise UserError(
             f"{url}: reading it needs the library datasets: pip install 'selfsup[hub]'"
         ) from None
-    name, _, query = url.removeprefix(_PREFIX).partition("?")
+    name, _, query = url.removeprefix("hf://").partition("?")
     options: dict[str, Any] = {"split": "train", **dict(parse_qsl(query))}
     try:
         dataset: Any = datasets.load_dataset(name, streaming=True, **options)
     except Exception as error:  # datasets raises a wide range of them
         raise _not_loaded(url, error) from None
-    # A list of classes, such as the tags of words, has them in its ``feature``.
-    classes = {
-        column: getattr(feature, "feature", feature)
-        for column, feature in (dataset.features or {}).items()
-    }
-    names = {
-        column: feature.names
-        for column, feature in classes.items()
-        if isinstance(feature, datasets.ClassLabel)
-    }
+    names: dict[str, list[str]] = {}
+    for column, feature in (dataset.features or {}).items():
+        # A list of classes, such as the tags of words, has them in its ``feature``.
+        of_one = getattr(feature, "feature", feature)
+        if isinstance(of_one, datasets.ClassLabel):
+            names[column] = of_one.names
     rows = iter(dataset)
     for number in itertools.count(1):
         try:  # rows are downloaded while they are read
@@ -160,11 +135,7 @@ def _not_loaded(url: str, error: Exception) -> UserError:
     return UserError(f"{url}: cannot be loaded ({reason})")
 
 
-def _class_names(value: int | list[int] | None, names: list[str]) -> str | list[str]:
+def _class_names(value: int | list[int] | None, names: list[str]) -> Any:
     if isinstance(value, list):
-        return [_class_name(number, names) for number in value]
-    return _class_name(value, names)
-
-
-def _class_name(number: int | None, names: list[str]) -> str:
-    return names[number] if number is not None and number >= 0 else "-"
+        return [_class_names(number, names) for number in value]
+    return names[value] if value is not None and value >= 0 else "-"

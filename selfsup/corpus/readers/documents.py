@@ -54,12 +54,6 @@ DEFAULT_MAX_BAD_FRACTION = 0.01
 _CHECKED_FROM = 1000
 
 
-def check_max_bad_fraction(fraction: float) -> None:
-    """Raise a ``UserError`` unless it is in [0, 1]."""
-    if not 0 <= fraction <= 1:
-        raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
-
-
 class BadRecordCounter:
     """Counts records and raises an error if too many are bad.
 
@@ -82,7 +76,6 @@ class BadRecordCounter:
         first_bad: the first of the bad ones, in words.
         what: what messages call the records.
         """
-        check_max_bad_fraction(max_fraction)
         self._max_fraction = max_fraction
         self.records = records
         self.bad = bad
@@ -90,13 +83,9 @@ class BadRecordCounter:
         self._what = what
 
     def count(self, record: Record) -> None:
-        """Count one record.
-
-        Raises:
-            UserError: too many were bad; it names the first.
-        """
+        """Count one record; raises as ``check_fraction`` does."""
         if isinstance(record, Document):
-            self.count_good(record.records)
+            self.records += record.records
             return
         self.records += 1
         self.bad += 1
@@ -104,16 +93,8 @@ class BadRecordCounter:
         if self.records >= _CHECKED_FROM:
             self.check_fraction()
 
-    def count_good(self, records: int) -> None:
-        """Count records that could be read."""
-        self.records += records
-
     def check_fraction(self) -> None:
-        """Check the fraction of bad records so far.
-
-        Raises:
-            UserError: too many were bad; it names the first.
-        """
+        """Raise a ``UserError`` that names the first bad record if too many were bad so far."""
         if self.bad > self._max_fraction * self.records:
             raise UserError(
                 f"{self.first_bad} — and with it {self.bad} of {self.records} {self._what} cannot "

@@ -1,4 +1,4 @@
-"""Read documents from CSV and TSV files with a header line, and from JSON lines."""
+"""Read rows from CSV and TSV files with a header line, and from JSON lines."""
 
 import csv
 import io
@@ -10,26 +10,17 @@ from selfsup.corpus.readers.documents import (
     LONGEST_RECORD_BYTES,
     BadRecord,
     Fields,
-    Record,
-    documents_from_fields,
     refuse_repeated_names,
     too_long,
 )
 from selfsup.errors import UserError
 
 
-def read_csv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
-    """Read comma-separated values; fields in double quotes may hold commas and line breaks."""
-    return documents_from_fields(csv_rows(file, source), source, text_field)
-
-
-def read_tsv(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
-    """Read tab-separated values; quotes are ordinary characters."""
-    return documents_from_fields(tsv_rows(file, source), source, text_field)
-
-
 def csv_rows(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
-    """Yield each row's line and its fields, named by the header."""
+    """Yield each row's line and its fields, named by the header.
+
+    Fields in double quotes may hold commas and line breaks.
+    """
     return _rows(file, source, ",", csv.QUOTE_MINIMAL)
 
 
@@ -122,21 +113,11 @@ def _bad_lines(source: str, first: int, last: int, reason: str) -> Iterator[BadR
     """A bad record for each line: most often a stray quotation mark makes them one row."""
     if last > first:
         reason += f"; one row of lines {first} to {last}, perhaps by a stray quotation mark"
-    for line in range(first, last + 1):
-        yield BadRecord(source, line, reason)
+    return (BadRecord(source, line, reason) for line in range(first, last + 1))
 
 
 def _has_escaped_bytes(text: str) -> bool:
     return not text.isascii() and any(0xDC80 <= ord(c) <= 0xDCFF for c in text)
-
-
-def read_json_lines(file: BinaryIO, source: str, text_field: str) -> Iterator[Record]:
-    """Yield a document for each line that is not blank; its id is the field ``id`` or the line.
-
-    Raises:
-        UserError: the first records all lack the text field.
-    """
-    return documents_from_fields(json_objects(file, source), source, text_field)
 
 
 def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
@@ -162,7 +143,5 @@ def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
         except RecursionError:
             yield BadRecord(source, number, "not JSON (nested too deeply)")
         else:
-            if isinstance(value, dict):
-                yield number, value
-            else:
-                yield BadRecord(source, number, "not a JSON object")
+            is_object = isinstance(value, dict)
+            yield (number, value) if is_object else BadRecord(source, number, "not a JSON object")
