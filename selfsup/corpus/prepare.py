@@ -71,7 +71,6 @@ def prepare(
     Args:
         sources: what to read; see ``read_documents``.
         tokenizer_folder: a tokenizer folder; it is copied into the shards folder.
-        out: the shards folder.
         workers: worker processes; by default as many as there are cores, at most 16.
         text_field: the field or column that holds the text.
         text_documents: what a document is in plain text; see ``read_documents``.
@@ -79,14 +78,13 @@ def prepare(
         shard_tokens: a shard ends with the document that brings it to at least this many tokens.
         max_bad_fraction: the fraction of the records that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
-        show_progress: show progress on stderr.
 
     Returns:
         The manifest, as in ``manifest.json``.
 
     Raises:
-        UserError: a source, the tokenizer or a setting is wrong, too many records are unreadable,
-            there is no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
+        UserError: a source or the tokenizer is wrong, too many records are unreadable, there is no
+            text, ``out`` holds other shards, or the disk is full. Finished shards stay.
     """
     out = Path(out)
     tokenizer = load_tokenizer(tokenizer_folder)
@@ -126,12 +124,11 @@ def prepare(
         stream = RecordStream(inputs, text_field, text_documents, start=state.position)
         stored_bytes = sum(found.size for found in inputs)  # 0 where unknown
         bytes_before = state.counts.bytes_read
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(saying_how_to_resume(state, say))
-            stack.callback(writer.abandon)
-            pool = stack.enter_context(
-                WorkerPool(workers or default_workers(), tokenizer, language)
-            )
+        with (
+            saying_how_to_resume(state, say),
+            contextlib.closing(writer),
+            WorkerPool(workers or default_workers(), tokenizer, language) as pool,
+        ):
             for records, encoded in pool.encode(read_blocks(stream, counter, out)):
                 writer.add(records, encoded)
                 done = min(stream.bytes_read / stored_bytes, 1.0) if stored_bytes else None
@@ -227,8 +224,8 @@ class CorpusWriter:
         self._writer = None
         self._new_hashes = []
 
-    def abandon(self) -> None:
-        """Remove the unfinished shard."""
+    def close(self) -> None:
+        """Remove the unfinished shard, if there is one."""
         if self._writer:
             self._writer.abandon()
 

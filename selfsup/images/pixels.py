@@ -8,16 +8,16 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from selfsup.counter_random import hash64, uniform
+from selfsup.shards.images import ImageShards
 
 MOST_PIXELS = 100_000_000
 SMALLEST_SIDE = 8
@@ -59,7 +59,7 @@ class ResizeSquare:
     side: int
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """The new (width, height) of an image of this width and height."""
+        """The new (width, height)."""
         return self.side, self.side
 
 
@@ -73,7 +73,7 @@ class ResizeShorterSide:
     side: int
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """The new (width, height) of an image of this width and height."""
+        """The new (width, height)."""
         shorter = min(width, height)
         share = min(1.0, self.side / shorter)
         longest = _MOST_ELONGATED * min(self.side, shorter)
@@ -195,12 +195,8 @@ _PURPOSE = 0x43524F50  # makes these numbers independent of others of the same s
 _AREA, _SHAPE, _LEFT, _TOP, _FLIP = range(5)
 
 
-class StoredImages(Protocol):
-    """Images by number, such as ``ImageShards`` or a list of arrays."""
-
-    def __getitem__(self, number: int, /) -> np.ndarray:
-        """One image, uint8 [H, W, 3]."""
-        ...
+# By number, each uint8 [H, W, 3].
+StoredImages = ImageShards | Sequence[np.ndarray]
 
 
 def random_crops(
@@ -245,10 +241,7 @@ def random_crops(
 def whole_images(
     images: StoredImages, examples: np.ndarray, *, side: int, threads: Executor | None = None
 ) -> np.ndarray:
-    """Each whole image, squashed to a square; nothing is random.
-
-    Args and the result are as for ``random_crops``.
-    """
+    """Each whole image, squashed to a square, with the shapes of ``random_crops``."""
     return _scaled((images[number] for number in examples.tolist()), side, threads)
 
 

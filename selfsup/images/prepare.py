@@ -18,11 +18,7 @@ from typing import Any
 import numpy as np
 
 from selfsup.atomic_files import alone_in
-from selfsup.corpus.readers.documents import (
-    DEFAULT_MAX_BAD_FRACTION,
-    BadRecord,
-    BadRecordCounter,
-)
+from selfsup.corpus.readers.documents import DEFAULT_MAX_BAD_FRACTION, BadRecord, BadRecordCounter
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
@@ -64,22 +60,20 @@ def prepare_images(
     Args:
         files: image files, such as ``find_images`` returns.
         root: a folder that contains them; their names are relative to it.
-        out: the shards folder.
         resize: the size to bring images to.
         workers: decoding threads; by default as many as there are cores, at most 16.
         max_bad_fraction: the fraction of the files that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
         shard_bytes: a shard ends with the image that brings it to at least this many bytes of
             pixels.
-        show_progress: show progress on stderr.
 
     Returns:
         The manifest, as in ``manifest.json``; ``images``, ``bad_images`` and ``duplicate_images``
         add up to the number of files.
 
     Raises:
-        UserError: a setting is wrong, too many files are unreadable, none is an image, ``out``
-            holds other shards, or the disk is full. Finished shards stay.
+        UserError: too many files are unreadable, none is an image, ``out`` holds other shards, or
+            the disk is full. Finished shards stay.
     """
     root, out = Path(root), Path(out)
     workers = workers or default_workers()
@@ -157,7 +151,8 @@ class ImageWriter:
         self._seen: set[int] = set()
         for entry in state.shards:
             self._seen.update(map_safetensors(folder / entry["file"])["digests"].tolist())
-        self._clear()
+        self._images: list[tuple[np.ndarray, int, str]] = []
+        self._size = 0
 
     def add(self, name: str, pixels: np.ndarray, digest: int) -> None:
         """Append one image, uint8 [H, W, 3], of a file; images come in the order of the files."""
@@ -165,9 +160,7 @@ class ImageWriter:
             self._state.duplicate_images += 1
             return
         self._seen.add(digest)
-        self._images.append(pixels)
-        self._digests.append(digest)
-        self._names.append(name)
+        self._images.append((pixels, digest, name))
         self._size += pixels.size
         if self._size >= self._shard_bytes:
             self.finish()
@@ -176,16 +169,9 @@ class ImageWriter:
         """Write the last shard."""
         if self._images:
             path = self._folder / f"shard-{len(self._state.shards):05d}.safetensors"
-            entry = write_image_shard(path, self._images, self._digests, self._names)
-            self._state.shards.append(entry)
+            self._state.shards.append(write_image_shard(path, *zip(*self._images, strict=True)))
             self._state.save(self._folder)
-            self._clear()
-
-    def _clear(self) -> None:
-        self._images: list[np.ndarray] = []
-        self._digests: list[int] = []
-        self._names: list[str] = []
-        self._size = 0
+            self._images, self._size = [], 0
 
 
 def _digest(pixels: np.ndarray) -> int:

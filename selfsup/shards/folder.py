@@ -218,7 +218,11 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{folder}: {_why_no_manifest(folder, form)}") from None
+        if not folder.exists():
+            raise UserError(f"{folder}: {form.no_folder}") from None
+        is_unfinished = (folder / PROGRESS_FILE).exists()
+        reason = form.interrupted if is_unfinished else form.no_manifest
+        raise UserError(f"{folder}: {reason}") from None
     except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read ({error}): delete {folder} and {form.remake} again"
@@ -231,12 +235,6 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
             f"{FORMAT_VERSION}: {form.remake} again into another folder"
         )
     return manifest
-
-
-def _why_no_manifest(folder: Path, form: ShardFormat) -> str:
-    if not folder.exists():
-        return form.no_folder
-    return form.interrupted if (folder / PROGRESS_FILE).exists() else form.no_manifest
 
 
 def open_folder(

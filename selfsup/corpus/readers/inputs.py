@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ DOCS_INSTALLED = "docs://installed"
 _FORMATS = (".txt", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
 
-_GLOB_CHARACTERS = "*?["
+_GLOB_CHARACTERS = r"[*?[]"
 
 # The keys under which file systems report what changes with a file's content.
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
@@ -92,9 +93,9 @@ def _find(source: str) -> list[Input]:
                 _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
                 for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
             ]
-        elif any(character in source for character in _GLOB_CHARACTERS):
+        elif re.search(_GLOB_CHARACTERS, source):
             names = sorted(cast(list[str], filesystem.glob(path)))
-            folder = _folder_of_glob(path)
+            folder = re.split(_GLOB_CHARACTERS, path, maxsplit=1)[0].rpartition("/")[0]
             found = [
                 _input(filesystem, name, name, source)
                 for name in _texts_of_the_user(names, folder, filesystem.exists)
@@ -169,12 +170,6 @@ def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
 
     is_of_shards = has_one("tokenizer/tokenizer.json") and has_one("manifest.json", "progress.json")
     return has_one("run.yaml", "tokenizer.json") or is_of_shards
-
-
-def _folder_of_glob(path: str) -> str:
-    """The folder that contains all matches."""
-    first = min(path.find(character) for character in _GLOB_CHARACTERS if character in path)
-    return path[:first].rpartition("/")[0]
 
 
 @contextmanager

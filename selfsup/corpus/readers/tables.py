@@ -8,10 +8,10 @@ from typing import BinaryIO, TextIO
 
 from selfsup.corpus.readers.documents import (
     LONGEST_RECORD_BYTES,
+    TOO_LONG,
     BadRecord,
     Fields,
     refuse_repeated_names,
-    too_long,
 )
 from selfsup.errors import UserError
 
@@ -45,7 +45,7 @@ def _rows(
     try:
         header = next(reader, [])
         if lines.one_was_too_long:
-            raise csv.Error(too_long())
+            raise csv.Error(TOO_LONG)
     except csv.Error as error:
         raise UserError(f"{source}, line 1: no header that names the columns ({error})") from None
     refuse_repeated_names(header, f"{source}, line 1")
@@ -63,13 +63,13 @@ def _rows(
                     f"{source}, line {line}: a quotation mark is opened and never closed, so that "
                     "it swallows all that follows: close it, or write it twice"
                 ) from None
-            reason = too_long() if lines.one_was_too_long else f"not a row ({error})"
+            reason = TOO_LONG if lines.one_was_too_long else f"not a row ({error})"
             yield from _bad_lines(source, line, reader.line_num, reason)
             continue
         if row is None:
             return
         if lines.one_was_too_long:
-            yield from _bad_lines(source, line, reader.line_num, too_long())
+            yield from _bad_lines(source, line, reader.line_num, TOO_LONG)
         elif row and len(row) != len(header):
             reason = f"{len(row)} columns where the header has {len(header)}"
             yield from _bad_lines(source, line, reader.line_num, reason)
@@ -128,7 +128,7 @@ def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
         if len(line) == LONGEST_RECORD_BYTES and not line.endswith(b"\n"):
             while (rest := file.readline(LONGEST_RECORD_BYTES)) and not rest.endswith(b"\n"):
                 pass
-            yield BadRecord(source, number, too_long())
+            yield BadRecord(source, number, TOO_LONG)
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")

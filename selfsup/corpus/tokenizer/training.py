@@ -114,8 +114,6 @@ def train_tokenizer(
     Raises:
         UserError: the texts are empty, or allow fewer tokens than ``vocab_size``.
     """
-    if vocab_size <= len(SPECIAL_TOKENS):
-        raise UserError(f"--vocab-size {vocab_size}: must be above {len(SPECIAL_TOKENS)}")
     empty = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
     paragraphs = (paragraph for text in texts for paragraph in clean_paragraphs(text))
     word_counts = count_words(paragraphs, word_cutter(empty))

@@ -143,25 +143,21 @@ class _Pairs:
                 following.append(-1)
                 symbols.extend(pieces)  # type: ignore[arg-type]
                 weights.extend([count] * len(pieces))
-        self._symbols = symbols
-        self._weights = weights
-        self._following = following
+        self._symbols, self._weights, self._following = symbols, weights, following
         self._preceding = array("i", [-1]) * len(symbols)
         for position, after in enumerate(following):
             if after >= 0:
                 self._preceding[after] = position
         self.counts: dict[int, int] = defaultdict(int)
         self._positions: dict[int, list[int]] = defaultdict(list)
-        self._count_all()
 
-    def _count_all(self) -> None:
-        symbols = np.array(self._symbols, np.int64)
-        first = np.flatnonzero(np.array(self._following, np.int64) >= 0)
-        pairs = symbols[first] << _ID_BITS | symbols[first + 1]
+        ids_at = np.array(symbols, np.int64)
+        first = np.flatnonzero(np.array(following, np.int64) >= 0)
+        pairs = ids_at[first] << _ID_BITS | ids_at[first + 1]
         order = np.argsort(pairs, kind="stable")
         unique, starts = np.unique(pairs[order], return_index=True)
-        weights = np.array(self._weights, np.int64)[first][order]
-        counts = np.add.reduceat(weights, starts) if len(starts) else weights
+        sorted_weights = np.array(weights, np.int64)[first][order]
+        counts = np.add.reduceat(sorted_weights, starts) if len(starts) else sorted_weights
         self.counts.update(zip(unique.tolist(), counts.tolist(), strict=True))
         positions = np.split(first[order], starts[1:])
         for pair, where in zip(unique.tolist(), positions, strict=False):
