@@ -48,8 +48,6 @@ from selfsup.shards.tokens import (
     token_dtype,
 )
 
-DEFAULT_SHARD_TOKENS = 1 << 26
-
 
 def prepare(
     sources: Sequence[str],
@@ -60,7 +58,7 @@ def prepare(
     text_field: str = DEFAULT_TEXT_FIELD,
     text_documents: TextDocuments = "auto",
     language: str = "auto",
-    shard_tokens: int = DEFAULT_SHARD_TOKENS,
+    shard_tokens: int = 1 << 26,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
     show_progress: bool = True,
 ) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def split_sentences(paragraph: str, language: str) -> list[str]:
         sentences += sentencex.segment(language, part)  # type: ignore[attr-defined]
     if language not in ("ko", "ja", "zh"):
         return sentences
+    # In these languages sentencex also ends sentences that go on.
     merged = sentences[:1]
     for sentence in sentences[1:]:
         if _continues(merged[-1], sentence, language):

@@ -34,8 +34,6 @@ from selfsup.shards.folder import (
 )
 from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, write_image_shard
 
-# A shard is held in memory until it is written.
-DEFAULT_SHARD_BYTES = 1 << 27
 # Images decoded ahead for each thread, so that no thread waits for another's large image.
 _IMAGES_AHEAD = 4
 # What manifests call the ways to resize; changing a name would make finished folders unusable.
@@ -50,7 +48,7 @@ def prepare_images(
     *,
     workers: int | None = None,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
-    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    shard_bytes: int = 1 << 27,
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Write image shards; resume an interrupted call; do nothing if all shards are there.
@@ -65,7 +63,7 @@ def prepare_images(
         max_bad_fraction: the fraction of the files that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
         shard_bytes: a shard ends with the image that brings it to at least this many bytes of
-            pixels.
+            pixels; it is held in memory until then.
 
     Returns:
         The manifest, as in ``manifest.json``; ``images``, ``bad_images`` and ``duplicate_images``

@@ -168,8 +168,9 @@ def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
     def has_one(*names: str) -> bool:
         return any(exists(f"{folder}/{name}") for name in names)
 
-    is_of_shards = has_one("tokenizer/tokenizer.json") and has_one("manifest.json", "progress.json")
-    return has_one("run.yaml", "tokenizer.json") or is_of_shards
+    return has_one("run.yaml", "tokenizer.json") or (
+        has_one("tokenizer/tokenizer.json") and has_one("manifest.json", "progress.json")
+    )
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
 from selfsup.corpus.readers import compression, docstrings
-from selfsup.corpus.readers.arrow_tables import hub_rows, parquet_rows
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
@@ -17,7 +16,7 @@ from selfsup.corpus.readers.documents import (
 )
 from selfsup.corpus.readers.inputs import Input, find_inputs, opening
 from selfsup.corpus.readers.plain_text import read_plain_text
-from selfsup.corpus.readers.tables import csv_rows, json_objects, tsv_rows
+from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, parquet_rows, tsv_rows
 from selfsup.errors import UserError
 
 TextDocuments = Literal["auto", "file", "blank-line"]

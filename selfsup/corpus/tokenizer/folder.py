@@ -55,11 +55,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
         "strip_accents": normalizer.get("strip_accents"),
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", False),
         "model_max_length": 512,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
+        # pad_token, unk_token and so on
+        **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     tokens = _tokens_in_order(tokenizer)
     write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())

@@ -61,9 +61,8 @@ def wordpiece_tokenizer(
         tokenizer.add_special_tokens(
             [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
         )
-        tokenizer.post_processor = BertProcessing(
-            ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
-        )
+        sep, cls = vocabulary["[SEP]"], vocabulary["[CLS]"]
+        tokenizer.post_processor = BertProcessing(("[SEP]", sep), ("[CLS]", cls))
     return tokenizer
 
 
