@@ -126,8 +126,8 @@ def measure(setting: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 def photographs(folder: Path, image_size: int) -> list[np.ndarray]:
     """Decode images, uint8 [H, W, 3], with a shorter side of at most 1.25 × ``image_size``."""
-    from selfsup.images.decoding import ResizeShorterSide, decode
     from selfsup.images.files import find_images
+    from selfsup.images.pixels import ResizeShorterSide, decode
 
     files = find_images(folder)
     chosen = files[:: max(1, len(files) // MOST_IMAGES)][:MOST_IMAGES]
@@ -252,7 +252,7 @@ class CropsAhead:
         return self._make(step) if ready is None else ready.result()
 
     def _make(self, step: int) -> np.ndarray:
-        from selfsup.images.crops import random_crops
+        from selfsup.images.pixels import random_crops
         from selfsup.pretraining.images.batches import SMALLEST_AREA
 
         first = step * self._batch_size

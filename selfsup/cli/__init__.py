@@ -67,7 +67,7 @@ def _imported(module: str, function: str) -> Callable[[Any], Result]:
 COMMANDS = {
     "demo": Command(DemoSettings, _demo),
     "train-tokenizer": Command(
-        TrainTokenizerSettings, _imported("corpus.train_tokenizer", "train_tokenizer")
+        TrainTokenizerSettings, _imported("corpus.tokenizer.training", "train_from_corpus")
     ),
     "prepare": Command(PrepareSettings, _prepare),
     "pretrain": Command(PretrainSettings, _imported("pretraining.run", "pretrain")),

@@ -15,7 +15,7 @@ import numpy as np
 from selfsup.corpus.readers.documents import BadRecord, BadRecordCounter
 from selfsup.corpus.readers.sources import RecordStream
 from selfsup.corpus.text import clean_paragraphs, guess_language, split_sentences
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
+from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder
 from selfsup.shards.folder import report_problem
 
 _BLOCK_BYTES = 1 << 19
@@ -53,12 +53,9 @@ class EncodedBlock:
 
 
 def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str) -> EncodedBlock:
-    """Clean texts, split them into sentences and encode these.
+    """Clean the records' texts, split them into sentences and encode these.
 
-    Args:
-        texts: one for each record.
-        encoder: turns sentences into ids.
-        language: ISO 639-1 code, or ``"auto"`` to guess it for each document.
+    The language is an ISO 639-1 code, or ``"auto"`` to guess it for each document.
     """
     record_hashes: list[bytes] = []
     paragraphs_per_record: list[int] = []
@@ -123,12 +120,7 @@ class RecordBlock:
 def read_blocks(
     stream: RecordStream, counter: BadRecordCounter, folder: Path
 ) -> Iterator[tuple[RecordBlock, list[bytes]]]:
-    """Gather records into blocks.
-
-    Args:
-        stream: the records.
-        counter: counts the bad ones.
-        folder: the shards folder, where bad records are reported as they are met.
+    """Gather records into blocks; bad ones are reported in the shards folder as they are met.
 
     Yields:
         Where the records of a block come from, and their texts in UTF-8.
@@ -136,35 +128,29 @@ def read_blocks(
     Raises:
         UserError: too many records are bad.
     """
-    positions: list[tuple[int, int]] = []
-    texts: list[bytes] = []
-    lines: list[int] = []
-    problems: list[str] = []
+    rows: list[tuple[tuple[int, int], bytes, int, str]] = []
     size = 0
     for input_index, number, record in stream:
-        is_bad = isinstance(record, BadRecord)
-        if is_bad:
+        position = (input_index, number)
+        if isinstance(record, BadRecord):
             report_problem(folder, record.source, record.line, record.reason)
+            rows.append((position, b"", 1, str(record)))
+        else:
+            rows.append((position, record.text.encode(), record.records, ""))
         counter.count(record)
-        texts.append(b"" if is_bad else record.text.encode())
-        positions.append((input_index, number))
-        lines.append(1 if is_bad else record.records)
-        problems.append(str(record) if is_bad else "")
-        size += len(texts[-1])
-        if size >= _BLOCK_BYTES or len(texts) >= _BLOCK_BYTES // 64:
-            yield _record_block(positions, texts, lines, problems), texts
-            positions, texts, lines, problems, size = [], [], [], [], 0
-    if texts:
-        yield _record_block(positions, texts, lines, problems), texts
+        size += len(rows[-1][1])
+        if size >= _BLOCK_BYTES or len(rows) >= _BLOCK_BYTES // 64:
+            yield _record_block(rows)
+            rows, size = [], 0
+    if rows:
+        yield _record_block(rows)
     counter.check_fraction()
 
 
 def _record_block(
-    positions: list[tuple[int, int]], texts: list[bytes], lines: list[int], problems: list[str]
-) -> RecordBlock:
-    return RecordBlock(
-        np.array(positions, np.int64),
-        np.array([len(text) for text in texts], np.int64),
-        np.array(lines, np.int64),
-        problems,
-    )
+    rows: list[tuple[tuple[int, int], bytes, int, str]],
+) -> tuple[RecordBlock, list[bytes]]:
+    positions, texts, lines, problems = map(list, zip(*rows, strict=True))
+    sizes = np.array([len(text) for text in texts], np.int64)
+    block = RecordBlock(np.array(positions, np.int64), sizes, np.array(lines, np.int64), problems)
+    return block, texts

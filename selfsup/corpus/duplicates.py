@@ -46,10 +46,7 @@ class SeenHashes:
         return self._length
 
     def add(self, hashes: np.ndarray) -> np.ndarray:
-        """Add hashes and say which were new.
-
-        Args:
-            hashes: uint64 [n], may contain repetitions.
+        """Add hashes, uint64 [n], and say which were new.
 
         Returns:
             bool [n]: true at the first occurrence of each hash not added before.
@@ -81,7 +78,10 @@ class SeenHashes:
             new[pending[free & found]] = True
             pending = pending[~found]
             slots[pending] = (slots[pending] + np.uint64(1)) & mask
-        self._release(len(keys))
+        self._keys_since_release += len(keys)
+        if self._keys_since_release > _KEYS_BEFORE_RELEASE:
+            self._keys_since_release = 0
+            _release_pages(self._mapping)
         return new
 
     def _grow(self, needed: int) -> None:
@@ -110,12 +110,6 @@ class SeenHashes:
             file.flush()
             self._mapping = mmap.mmap(file.fileno(), size)
         return np.frombuffer(self._mapping, np.uint64)
-
-    def _release(self, keys: int) -> None:
-        self._keys_since_release += keys
-        if self._keys_since_release > _KEYS_BEFORE_RELEASE:
-            self._keys_since_release = 0
-            _release_pages(self._mapping)
 
 
 def _release_pages(mapping: mmap.mmap | None) -> None:
@@ -149,11 +143,7 @@ class KeptText:
 
 
 def drop_duplicates(block: EncodedBlock, seen: SeenHashes) -> KeptText:
-    """Drop records seen before, and paragraphs seen before from the other records.
-
-    Raises:
-        UserError: the table of hashes must grow and the disk is full.
-    """
+    """Drop records seen before, and paragraphs seen before from the other records."""
     records = len(block.record_hashes)
     has_text = block.record_paragraphs > 0
     new_record = np.zeros(records, bool)
@@ -168,13 +158,12 @@ def drop_duplicates(block: EncodedBlock, seen: SeenHashes) -> KeptText:
     sentence_record = np.repeat(paragraph_record, block.paragraph_sentences)[sentence_kept]
     sentence_lengths = block.sentence_lengths[sentence_kept]
     dropped_paragraph = in_new_record & ~new_paragraph
+    record_tokens = np.bincount(sentence_record, weights=sentence_lengths, minlength=records)
     return KeptText(
         tokens=block.tokens[np.repeat(sentence_kept, block.sentence_lengths)],
         sentence_lengths=sentence_lengths,
         record_sentences=np.bincount(sentence_record, minlength=records),
-        record_tokens=np.bincount(
-            sentence_record, weights=sentence_lengths, minlength=records
-        ).astype(np.int64),
+        record_tokens=record_tokens.astype(np.int64),
         is_duplicate=has_text & ~new_record,
         duplicate_paragraphs=np.bincount(paragraph_record[dropped_paragraph], minlength=records),
         new_hashes=np.concatenate(

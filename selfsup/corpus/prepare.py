@@ -21,12 +21,11 @@ from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
     BadRecordCounter,
-    check_max_bad_fraction,
 )
 from selfsup.corpus.readers.inputs import Input, find_inputs, inputs_sha256
 from selfsup.corpus.readers.sources import RecordStream, TextDocuments
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.corpus.workers import WorkerPool, default_workers
 from selfsup.errors import UserError
 from selfsup.progress import ProgressDisplay, seconds_left
@@ -41,14 +40,13 @@ from selfsup.shards.folder import (
 )
 from selfsup.shards.tokens import (
     TOKEN_SHARDS,
+    Counts,
     ShardWriter,
     TokenResumeState,
     load_hashes,
     save_hashes,
     token_dtype,
 )
-
-DEFAULT_SHARD_TOKENS = 1 << 26
 
 
 def prepare(
@@ -60,7 +58,7 @@ def prepare(
     text_field: str = DEFAULT_TEXT_FIELD,
     text_documents: TextDocuments = "auto",
     language: str = "auto",
-    shard_tokens: int = DEFAULT_SHARD_TOKENS,
+    shard_tokens: int = 1 << 26,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
     show_progress: bool = True,
 ) -> dict[str, Any]:
@@ -71,7 +69,6 @@ def prepare(
     Args:
         sources: what to read; see ``read_documents``.
         tokenizer_folder: a tokenizer folder; it is copied into the shards folder.
-        out: the shards folder.
         workers: worker processes; by default as many as there are cores, at most 16.
         text_field: the field or column that holds the text.
         text_documents: what a document is in plain text; see ``read_documents``.
@@ -79,22 +76,15 @@ def prepare(
         shard_tokens: a shard ends with the document that brings it to at least this many tokens.
         max_bad_fraction: the fraction of the records that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
-        show_progress: show progress on stderr.
 
     Returns:
         The manifest, as in ``manifest.json``.
 
     Raises:
-        UserError: a source, the tokenizer or a setting is wrong, too many records are unreadable,
-            there is no text, ``out`` holds other shards, or the disk is full. Finished shards stay.
+        UserError: a source or the tokenizer is wrong, too many records are unreadable, there is no
+            text, ``out`` holds other shards, or the disk is full. Finished shards stay.
     """
     out = Path(out)
-    workers = default_workers() if workers is None else workers
-    if workers < 1:
-        raise UserError(f"--workers {workers}: must be at least 1")
-    if shard_tokens < 1:
-        raise UserError(f"--shard-tokens {shard_tokens}: must be at least 1")
-    check_max_bad_fraction(max_bad_fraction)
     tokenizer = load_tokenizer(tokenizer_folder)
     inputs = [found for found in find_inputs(sources) if not _is_inside(found, out)]
     identity = {
@@ -130,14 +120,17 @@ def prepare(
         )
         writer = CorpusWriter(out, state, token_dtype(vocabulary_size(tokenizer)), shard_tokens)
         stream = RecordStream(inputs, text_field, text_documents, start=state.position)
-        progress = _Progress(display, state, stream, sum(found.size for found in inputs))
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(saying_how_to_resume(state, say))
-            stack.callback(writer.abandon)
-            pool = stack.enter_context(WorkerPool(workers, tokenizer, language))
+        stored_bytes = sum(found.size for found in inputs)  # 0 where unknown
+        bytes_before = state.counts.bytes_read
+        with (
+            saying_how_to_resume(state, say),
+            contextlib.closing(writer),
+            WorkerPool(workers or default_workers(), tokenizer, language) as pool,
+        ):
             for records, encoded in pool.encode(read_blocks(stream, counter, out)):
                 writer.add(records, encoded)
-                progress.show()
+                done = min(stream.bytes_read / stored_bytes, 1.0) if stored_bytes else None
+                _show_progress(display, done, state.counts, bytes_before)
             writer.finish()
     if not state.shards:
         remove_traces(out)
@@ -154,28 +147,12 @@ def prepare(
     return finish(out, TOKEN_SHARDS, state, totals)
 
 
-class _Progress:
-    """Shows how much of the corpus is read, and how fast."""
-
-    def __init__(
-        self,
-        display: ProgressDisplay,
-        state: TokenResumeState,
-        stream: RecordStream,
-        stored_bytes: int,
-    ) -> None:
-        self._display, self._state, self._stream = display, state, stream
-        self._stored_bytes = stored_bytes  # 0 where unknown
-        self._bytes_before = state.counts.bytes_read
-
-    def show(self) -> None:
-        counts, seconds = self._state.counts, self._display.seconds
-        done = None
-        if self._stored_bytes:
-            done = min(self._stream.bytes_read / self._stored_bytes, 1.0)
-        rate = (counts.bytes_read - self._bytes_before) / seconds / 1e6
-        fields = {"tokens": f"{counts.tokens / 1e6:.1f} M", "read": f"{rate:.1f} MB/s"}
-        self._display.update(done, seconds_left(seconds, done), fields)
+def _show_progress(
+    display: ProgressDisplay, done: float | None, counts: Counts, bytes_before: int
+) -> None:
+    rate = (counts.bytes_read - bytes_before) / display.seconds / 1e6
+    fields = {"tokens": f"{counts.tokens / 1e6:.1f} M", "read": f"{rate:.1f} MB/s"}
+    display.update(done, seconds_left(display.seconds, done), fields)
 
 
 def _is_inside(found: Input, folder: Path) -> bool:
@@ -185,11 +162,7 @@ def _is_inside(found: Input, folder: Path) -> bool:
 
 
 def _refuse_other_files(out: Path) -> None:
-    """Refuse a folder with files that no earlier call wrote.
-
-    Raises:
-        UserError: the folder holds other files.
-    """
+    """Raise a ``UserError`` for a folder with files that no earlier call wrote."""
     is_ours = (out / MANIFEST_FILE).exists() or TokenResumeState.load(out) is not None
     if not out.is_dir() or is_ours:
         return
@@ -210,14 +183,9 @@ class CorpusWriter:
     def __init__(
         self, folder: Path, state: TokenResumeState, dtype: np.dtype, shard_tokens: int
     ) -> None:
-        """Args:
-        folder: the shards folder.
-        state: where to begin; kept up to date.
-        dtype: of the token ids.
-        shard_tokens: a shard ends with the document that brings it to at least this many tokens.
-        """
-        self.state = state
+        """Begin at a state, which is kept up to date; ``dtype`` is that of the token ids."""
         self._folder = folder
+        self._state = state
         self._dtype = dtype
         self._shard_tokens = shard_tokens
         self._seen = SeenHashes(folder)
@@ -227,11 +195,7 @@ class CorpusWriter:
         self._writer: ShardWriter | None = None
 
     def add(self, records: RecordBlock, encoded: EncodedBlock) -> None:
-        """Write one block; blocks come in the order of the corpus.
-
-        Raises:
-            UserError: the disk is full; finished shards stay.
-        """
+        """Write one block; blocks come in the order of the corpus."""
         kept = drop_duplicates(encoded, self._seen)
         first = 0
         while first < len(kept.record_tokens):
@@ -243,16 +207,23 @@ class CorpusWriter:
             end = first + int(ends.argmax()) + 1 if is_full else len(kept.record_tokens)
             self._add_records(records, kept, first, end)
             if is_full:
-                self._finish_shard()
+                self.finish()
             first = end
 
     def finish(self) -> None:
-        """Write the last shard."""
-        if self._writer:
-            self._finish_shard()
+        """Write the shard that has been begun, if one has."""
+        if self._writer is None:
+            return
+        entry = self._writer.finish()
+        hashes = np.concatenate(self._new_hashes)
+        save_hashes(self._folder, len(self._state.shards), hashes)
+        self._state.shards.append(entry)
+        self._state.save(self._folder)
+        self._writer = None
+        self._new_hashes = []
 
-    def abandon(self) -> None:
-        """Remove the unfinished shard."""
+    def close(self) -> None:
+        """Remove the unfinished shard, if there is one."""
         if self._writer:
             self._writer.abandon()
 
@@ -265,7 +236,7 @@ class CorpusWriter:
         document_lengths = sentences[sentences > 0]
         if len(document_lengths):
             if self._writer is None:
-                name = f"shard-{len(self.state.shards):05d}.safetensors"
+                name = f"shard-{len(self._state.shards):05d}.safetensors"
                 self._writer = ShardWriter(self._folder / name, self._dtype)
             self._writer.add(tokens, sentence_lengths, document_lengths)
         here = (kept.new_hash_records >= first) & (kept.new_hash_records < end)
@@ -273,7 +244,7 @@ class CorpusWriter:
 
         problems = list(filter(None, records.problems[first:end]))
         duplicates = int(kept.is_duplicate[first:end].sum())
-        counts = self.state.counts
+        counts = self._state.counts
         counts.records += int(records.lines[first:end].sum())
         counts.bad_records += len(problems)
         counts.bytes_read += int(records.text_bytes[first:end].sum())
@@ -282,19 +253,8 @@ class CorpusWriter:
         counts.tokens += len(tokens)
         counts.duplicate_documents += duplicates
         counts.duplicate_paragraphs += int(kept.duplicate_paragraphs[first:end].sum())
-        counts.empty_documents += (
-            len(sentences) - len(document_lengths) - duplicates - len(problems)
-        )
-        self.state.first_bad = self.state.first_bad or next(iter(problems), "")
+        written_or_dropped = len(document_lengths) + duplicates + len(problems)
+        counts.empty_documents += len(sentences) - written_or_dropped
+        self._state.first_bad = self._state.first_bad or next(iter(problems), "")
         input_index, record = records.positions[end - 1].tolist()
-        self.state.position = (input_index, record + 1)
-
-    def _finish_shard(self) -> None:
-        assert self._writer
-        hashes = np.concatenate(self._new_hashes)
-        entry = self._writer.finish()
-        save_hashes(self._folder, len(self.state.shards), hashes)
-        self.state.shards.append(entry)
-        self.state.save(self._folder)
-        self._writer = None
-        self._new_hashes = []
+        self._state.position = (input_index, record + 1)

@@ -114,13 +114,9 @@ def split_sentences(paragraph: str, language: str) -> list[str]:
     sentences: list[str] = []
     for part in parts:
         sentences += sentencex.segment(language, part)  # type: ignore[attr-defined]
-    if language in ("ko", "ja", "zh") and len(sentences) > 1:
-        return _merge_oversplit(sentences, language)
-    return sentences
-
-
-def _merge_oversplit(sentences: list[str], language: str) -> list[str]:
-    """Join what sentencex splits wrongly in Korean, Japanese and Chinese."""
+    if language not in ("ko", "ja", "zh"):
+        return sentences
+    # In these languages sentencex also ends sentences that go on.
     merged = sentences[:1]
     for sentence in sentences[1:]:
         if _continues(merged[-1], sentence, language):

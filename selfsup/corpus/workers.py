@@ -23,7 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.corpus.blocks import EncodedBlock, encode_block
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder, vocabulary_size
+from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
 from selfsup.shards.tokens import token_dtype
 
@@ -106,10 +106,8 @@ Tag = TypeVar("Tag")
 def default_workers() -> int:
     """As many as the cores this process may use, at most as many as one reader can keep busy."""
     # A container may use fewer cores than the machine has.
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return min(cores, _MOST_WORKERS)
 
 
@@ -164,19 +162,19 @@ class WorkerPool:
             yield done, future.result()
 
     def _encode_block(self, texts: list[bytes]) -> EncodedBlock:
-        to_worker, from_worker = self._streams_of_this_thread()
+        worker = self._worker_of_this_thread()
         lengths = np.array([len(text) for text in texts], np.int64)
         try:
-            send_frame(to_worker, [lengths.tobytes(), b"".join(texts)])
-            reply = receive_frame(from_worker)
+            send_frame(cast(BinaryIO, worker.stdin), [lengths.tobytes(), b"".join(texts)])
+            reply = receive_frame(cast(BinaryIO, worker.stdout))
         except (BrokenPipeError, EOFError):
             reply = None
         if reply is None:
-            raise _death_of(self._of_thread.process)
+            raise _death_of(worker)
         return EncodedBlock.from_bytes(reply, self._dtype)
 
-    def _streams_of_this_thread(self) -> tuple[BinaryIO, BinaryIO]:
-        """The pipes to and from this thread's worker, which is started on the first call."""
+    def _worker_of_this_thread(self) -> "subprocess.Popen[bytes]":
+        """This thread's worker, which is started on the first call."""
         if not hasattr(self._of_thread, "process"):
             process = subprocess.Popen(
                 # -P: a stray json.py in the current folder must not be imported as the library's.
@@ -188,12 +186,8 @@ class WorkerPool:
             )
             self._processes.append(process)
             self._of_thread.process = process
-            self._of_thread.streams = (
-                cast(BinaryIO, process.stdin),
-                cast(BinaryIO, process.stdout),
-            )
-            send_frame(self._of_thread.streams[0], self._first_frame)
-        return self._of_thread.streams
+            send_frame(cast(BinaryIO, process.stdin), self._first_frame)
+        return self._of_thread.process
 
 
 def _death_of(process: subprocess.Popen[bytes]) -> Exception:

@@ -16,8 +16,8 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 from selfsup.images.files import find_images, find_labelled_images
+from selfsup.images.pixels import BadImage, ResizeShorterSide, decode
 from selfsup.shards.folder import damage_of, read_manifest
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, Shard, Shards, open_shards

@@ -12,9 +12,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig, VitConfig, bert_config, vit_config
 from selfsup.encoder.huggingface.config import read_config, read_vit_config
 from selfsup.encoder.huggingface.folder import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from selfsup.corpus.readers.documents import is_encodable
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, image_size
+from selfsup.images.pixels import BadImage, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _ENDINGS = ", ".join(SUFFIXES)
@@ -49,12 +49,9 @@ def find_images(path: str | Path) -> list[Path]:
 
 
 def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
-    """The images of a folder that has one subfolder for each class.
+    """The images of a folder with one subfolder for each class, sorted, and the class of each.
 
     Folders inside a class's folder belong to the class; folders without images are not classes.
-
-    Returns:
-        The images, sorted by name, and for each the name of its class.
 
     Raises:
         UserError: as ``find_images``, or an image is outside the classes' folders, or the folders
@@ -82,11 +79,7 @@ def find_labelled_images(path: str | Path) -> tuple[list[Path], list[str]]:
 
 
 def check_name(file: Path) -> None:
-    """Refuse an image whose name cannot be written to a text file.
-
-    Raises:
-        UserError: its path is not UTF-8.
-    """
+    """Raise a ``UserError`` for a path that is not UTF-8: it cannot be written to a text file."""
     if not is_encodable(str(file)):
         shown = str(file).encode(errors="backslashreplace").decode()
         raise UserError(f"{shown}: its name is not UTF-8: rename it, or its folder")
@@ -102,15 +95,12 @@ _MOST_SAMPLED = 1000
 def median_shorter_side(files: Sequence[Path]) -> int:
     """The median of the shorter sides, in pixels, of up to 1,000 evenly spaced images.
 
-    Args:
-        files: at least one.
-
     Raises:
         UserError: none of these images can be read.
     """
     sides, problem = [], ""
     positions = np.linspace(0, len(files) - 1, min(len(files), _MOST_SAMPLED))
-    for index in sorted({int(position) for position in positions}):
+    for index in np.unique(positions.astype(int)).tolist():
         try:
             sides.append(min(image_size(files[index])))
         except BadImage as error:

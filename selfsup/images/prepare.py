@@ -4,6 +4,7 @@ Pillow releases the interpreter lock while it decodes, so threads run in paralle
 not depend on their number.
 """
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -17,16 +18,12 @@ from typing import Any
 import numpy as np
 
 from selfsup.atomic_files import locked
-from selfsup.corpus.readers.documents import (
-    DEFAULT_MAX_BAD_FRACTION,
-    BadRecord,
-    BadRecordCounter,
-    check_max_bad_fraction,
-)
+from selfsup.corpus.readers.documents import DEFAULT_MAX_BAD_FRACTION, BadRecord, BadRecordCounter
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
+from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
 from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.shards.arrays import map_safetensors
 from selfsup.shards.folder import (
     begin_or_resume,
     finish,
@@ -35,10 +32,8 @@ from selfsup.shards.folder import (
     report_problem,
     saying_how_to_resume,
 )
-from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, read_digests, write_image_shard
+from selfsup.shards.images import IMAGE_SHARDS, ImageResumeState, write_image_shard
 
-# A shard is held in memory until it is written.
-DEFAULT_SHARD_BYTES = 1 << 27
 # Images decoded ahead for each thread, so that no thread waits for another's large image.
 _IMAGES_AHEAD = 4
 # What manifests call the ways to resize; changing a name would make finished folders unusable.
@@ -53,7 +48,7 @@ def prepare_images(
     *,
     workers: int | None = None,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
-    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    shard_bytes: int = 1 << 27,
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Write image shards; resume an interrupted call; do nothing if all shards are there.
@@ -63,28 +58,23 @@ def prepare_images(
     Args:
         files: image files, such as ``find_images`` returns.
         root: a folder that contains them; their names are relative to it.
-        out: the shards folder.
         resize: the size to bring images to.
         workers: decoding threads; by default as many as there are cores, at most 16.
         max_bad_fraction: the fraction of the files that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
         shard_bytes: a shard ends with the image that brings it to at least this many bytes of
-            pixels.
-        show_progress: show progress on stderr.
+            pixels; it is held in memory until then.
 
     Returns:
         The manifest, as in ``manifest.json``; ``images``, ``bad_images`` and ``duplicate_images``
         add up to the number of files.
 
     Raises:
-        UserError: a setting is wrong, too many files are unreadable, none is an image, ``out``
-            holds other shards, or the disk is full. Finished shards stay.
+        UserError: too many files are unreadable, none is an image, ``out`` holds other shards, or
+            the disk is full. Finished shards stay.
     """
     root, out = Path(root), Path(out)
-    workers = default_workers() if workers is None else workers
-    if workers < 1:
-        raise UserError(f"--workers {workers}: must be at least 1")
-    check_max_bad_fraction(max_bad_fraction)
+    workers = workers or default_workers()
     names = [file.relative_to(root).as_posix() for file in files]
     identity = {
         "inputs_sha256": _files_sha256(files, names),
@@ -122,7 +112,7 @@ def prepare_images(
                     counter.count(problem)
                     state.bad_images, state.first_bad = counter.bad, counter.first_bad
                 else:
-                    counter.count_good(1)
+                    counter.records += 1
                     writer.add(names[number], *image)
                 _show_progress(display, number + 1, len(files), first)
             counter.check_fraction()
@@ -152,38 +142,23 @@ class ImageWriter:
     """
 
     def __init__(self, folder: Path, state: ImageResumeState, shard_bytes: int) -> None:
-        """Args:
-        folder: the shards folder.
-        state: where to begin; its shards and duplicates are kept up to date.
-        shard_bytes: a shard ends with the image that brings it to at least this many bytes of
-            pixels.
-        """
+        """Begin at a state, whose shards and duplicates are kept up to date."""
         self._folder = folder
         self._state = state
         self._shard_bytes = shard_bytes
         self._seen: set[int] = set()
         for entry in state.shards:
-            self._seen.update(read_digests(folder, entry).tolist())
-        self._clear()
+            self._seen.update(map_safetensors(folder / entry["file"])["digests"].tolist())
+        self._images: list[tuple[np.ndarray, int, str]] = []
+        self._size = 0
 
     def add(self, name: str, pixels: np.ndarray, digest: int) -> None:
-        """Append one image; images come in the order of the files.
-
-        Args:
-            name: the file it was read from.
-            pixels: uint8 [H, W, 3].
-            digest: the image's hash, by ``digest_of``.
-
-        Raises:
-            UserError: the disk is full; finished shards stay.
-        """
+        """Append one image, uint8 [H, W, 3], of a file; images come in the order of the files."""
         if digest in self._seen:
             self._state.duplicate_images += 1
             return
         self._seen.add(digest)
-        self._images.append(pixels)
-        self._digests.append(digest)
-        self._names.append(name)
+        self._images.append((pixels, digest, name))
         self._size += pixels.size
         if self._size >= self._shard_bytes:
             self.finish()
@@ -192,20 +167,13 @@ class ImageWriter:
         """Write the last shard."""
         if self._images:
             path = self._folder / f"shard-{len(self._state.shards):05d}.safetensors"
-            entry = write_image_shard(path, self._images, self._digests, self._names)
-            self._state.shards.append(entry)
+            self._state.shards.append(write_image_shard(path, *zip(*self._images, strict=True)))
             self._state.save(self._folder)
-            self._clear()
-
-    def _clear(self) -> None:
-        self._images: list[np.ndarray] = []
-        self._digests: list[int] = []
-        self._names: list[str] = []
-        self._size = 0
+            self._images, self._size = [], 0
 
 
-def digest_of(pixels: np.ndarray) -> int:
-    """A 64-bit hash of the size and pixels of an image, uint8 [H, W, 3]."""
+def _digest(pixels: np.ndarray) -> int:
+    """A 64-bit hash of the size and pixels of an image."""
     digest = hashlib.blake2b(struct.pack("<2Q", *pixels.shape[:2]), digest_size=8)
     digest.update(np.ascontiguousarray(pixels).data)
     return int.from_bytes(digest.digest(), "little")
@@ -221,7 +189,7 @@ def _decoded(
             pixels = decode(file, resize)
         except BadImage as error:
             return error
-        return pixels, digest_of(pixels)
+        return pixels, _digest(pixels)
 
     pending: deque[Future[tuple[np.ndarray, int] | BadImage]] = deque()
     threads = ThreadPoolExecutor(workers, "images")
@@ -230,8 +198,8 @@ def _decoded(
             pending.append(threads.submit(decode_one, file))
             if len(pending) > _IMAGES_AHEAD * workers:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        for future in pending:
+            yield future.result()
     finally:
         threads.shutdown(cancel_futures=True)
 
@@ -240,10 +208,9 @@ def _files_sha256(files: Sequence[Path], names: list[str]) -> str:
     """A hash of the files' names, sizes and modification times."""
     digest = hashlib.sha256()
     for file, name in zip(files, names, strict=True):
-        try:
+        line = [name]
+        with contextlib.suppress(OSError):  # Decoding reports it as a bad image.
             status = file.stat()
-            line = [name, status.st_size, status.st_mtime_ns]
-        except OSError:  # Decoding reports it as a bad image.
-            line = [name]
+            line += [status.st_size, status.st_mtime_ns]
         digest.update((json.dumps(line) + "\n").encode())
     return digest.hexdigest()

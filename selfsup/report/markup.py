@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
+from selfsup.images.pixels import BadImage, ResizeShorterSide, decode
 
 _LONGEST_TEXT = 240  # characters
 _CONTEXT = 100  # characters on either side of a marked passage

@@ -67,11 +67,7 @@ def _header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
     position = 0
     for name, (dtype, length) in arrays.items():
         end = position + dtype.itemsize * length
-        entries[name] = {
-            "dtype": _NAMES[dtype],
-            "shape": [length],
-            "data_offsets": [position, end],
-        }
+        entries[name] = {"dtype": _NAMES[dtype], "shape": [length], "data_offsets": [position, end]}
         position = end
     header = json.dumps(entries, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
@@ -85,23 +81,18 @@ def map_safetensors(path: Path) -> dict[str, np.ndarray]:
         UserError: the file is not a safetensors file, or is damaged.
     """
     try:
-        return _map_safetensors(path)
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        (header_bytes,) = struct.unpack("<Q", mapped[:8])
+        header = json.loads(mapped[8 : 8 + header_bytes])
+        body = np.frombuffer(mapped, np.uint8)[8 + header_bytes :]
+        return {
+            name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise UserError(f"{path}: damaged ({error}): make it again") from None
-
-
-def _map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    data = np.frombuffer(mapped, np.uint8)
-    (header_bytes,) = struct.unpack("<Q", mapped[:8])
-    header = json.loads(bytes(data[8 : 8 + header_bytes]))
-    body = data[8 + header_bytes :]
-    return {
-        name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
 
 
 def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

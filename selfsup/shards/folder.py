@@ -15,9 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
+from selfsup.shards.arrays import map_safetensors
 
+FORMAT_VERSION = 1  # of both kinds of shards
 MANIFEST_FILE = "manifest.json"
 PROGRESS_FILE = "progress.json"
 PROBLEMS_FILE = "problems.jsonl"
@@ -32,25 +36,25 @@ class ShardFormat:
 
     Attributes:
         name: the manifest's ``format``.
-        version: the only ``format_version`` that can be read.
         unit: what is counted; the manifest has the total under this key.
         content: what the shards are, such as "token shards".
         inputs: what they are made from, such as "corpus files".
         made: as in "holds *shards made* with other settings".
         remake: what the user does to make the folder again, such as "run prepare".
         remaking: the same as done by the program, such as "making the shards".
+        repair: what the user does about a damaged shard; ``{folder}`` stands for the folder.
         no_folder, interrupted, no_manifest: what is wrong with a folder without a manifest,
             and what to do.
     """
 
     name: str
-    version: int
     unit: str
     content: str
     inputs: str
     made: str
     remake: str
     remaking: str
+    repair: str
     no_folder: str
     interrupted: str
     no_manifest: str
@@ -111,14 +115,8 @@ def finished_manifest(
 
     If a shard is damaged, the manifest is deleted, so that all shards are made again.
 
-    Args:
-        folder: the shards folder.
-        form: the kind of shards.
-        identity: what the shards must be made from and how.
-        say: shows a message.
-
     Raises:
-        UserError: the folder holds shards of other inputs or settings.
+        UserError: the folder holds shards of other inputs or settings than ``identity`` says.
     """
     if not (folder / MANIFEST_FILE).exists():
         return None
@@ -139,12 +137,6 @@ def begin_or_resume(
     """Return the state that an interrupted call left, or else ``begin``.
 
     Before a new beginning, whatever an interrupted call left is removed, except shards.
-
-    Args:
-        folder: the shards folder.
-        form: the kind of shards.
-        begin: the state before the first shard; its identity must be that of the folder.
-        say: shows a message.
 
     Raises:
         UserError: the folder holds unfinished shards of other inputs or settings, or cannot be
@@ -179,20 +171,10 @@ def saying_how_to_resume(state: ResumeState, say: Callable[[str], None]) -> Iter
 def finish(
     folder: Path, form: ShardFormat, state: ResumeState, totals: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the manifest and remove what was kept for resuming.
-
-    Args:
-        folder: the shards folder.
-        form: the kind of shards.
-        state: after the last shard.
-        totals: further entries of the manifest.
-
-    Returns:
-        The manifest.
-    """
+    """Write the manifest, with further ``totals``, and remove what was kept for resuming."""
     manifest = {
         "format": form.name,
-        "format_version": form.version,
+        "format_version": FORMAT_VERSION,
         **totals,
         **state.identity,
         "shards": state.shards,
@@ -236,34 +218,44 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{folder}: {_why_no_manifest(folder, form)}") from None
+        if not folder.exists():
+            raise UserError(f"{folder}: {form.no_folder}") from None
+        is_unfinished = (folder / PROGRESS_FILE).exists()
+        reason = form.interrupted if is_unfinished else form.no_manifest
+        raise UserError(f"{folder}: {reason}") from None
     except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read ({error}): delete {folder} and {form.remake} again"
         ) from None
     if not isinstance(manifest, dict) or manifest.get("format") != form.name:
         raise UserError(f"{path}: not a manifest of {form.content}: name another folder")
-    if manifest.get("format_version") != form.version:
+    if manifest.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
-            f"{form.version}: {form.remake} again into another folder"
+            f"{FORMAT_VERSION}: {form.remake} again into another folder"
         )
     return manifest
 
 
-def _why_no_manifest(folder: Path, form: ShardFormat) -> str:
-    if not folder.exists():
-        return form.no_folder
-    return form.interrupted if (folder / PROGRESS_FILE).exists() else form.no_manifest
+def open_folder(
+    folder: Path, form: ShardFormat
+) -> tuple[dict[str, Any], list[dict[str, np.ndarray]]]:
+    """Open a finished folder: its manifest and the memory-mapped arrays of each shard.
+
+    Raises:
+        UserError: as ``read_manifest``, or a shard is missing or cut short.
+    """
+    manifest = read_manifest(folder, form)
+    for entry in manifest["shards"]:
+        if damage := damage_of(folder, entry, verify=False):
+            raise UserError(f"{damage}: {form.repair.format(folder=folder)}")
+    return manifest, [map_safetensors(folder / entry["file"]) for entry in manifest["shards"]]
 
 
 def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | None:
-    """Say what is wrong with a shard, or None.
+    """Say what is wrong with the shard of a manifest's entry, or None.
 
-    Args:
-        folder: the shards folder.
-        entry: the shard's entry in the manifest: ``file``, ``bytes``, ``sha256``.
-        verify: also compare the checksum, which reads the whole file.
+    To ``verify``, the checksum is compared too, which reads the whole file.
     """
     path = folder / entry["file"]
     try:
@@ -294,11 +286,7 @@ def shards_sha256(manifest: dict[str, Any]) -> str:
 def _refuse_other(
     folder: Path, form: ShardFormat, found: dict[str, Any], wanted: dict[str, Any]
 ) -> None:
-    words = {
-        "inputs_sha256": form.inputs,
-        "tokenizer_sha256": "tokenizer",
-        "settings": "settings",
-    }
+    words = {"inputs_sha256": form.inputs, "tokenizer_sha256": "tokenizer", "settings": "settings"}
     different = [word for key, word in words.items() if found.get(key) != wanted.get(key)]
     if different:
         raise UserError(

@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.errors import UserError
-from selfsup.shards.arrays import map_safetensors, write_safetensors
-from selfsup.shards.folder import ResumeState, ShardFormat, damage_of, read_manifest
+from selfsup.shards.arrays import write_safetensors
+from selfsup.shards.folder import ResumeState, ShardFormat, open_folder
 
 IMAGE_SHARDS = ShardFormat(
     name="selfsup-images",
-    version=1,
     unit="images",
     content="images",
     inputs="files",
     made="images read",
     remake="read the images",
     remaking="reading the images",
+    repair="delete {folder} and read the images again",
     no_folder="no such folder: check the path",
     interrupted="reading was interrupted: run the same command again to finish it",
     no_manifest="holds no images as pixels (no manifest.json): name another folder",
@@ -62,13 +61,7 @@ class ImageShard:
 
 @dataclass(frozen=True)
 class ImageShards:
-    """An opened folder of images: a sequence of them.
-
-    Attributes:
-        folder: the shards folder.
-        manifest: what ``manifest.json`` holds.
-        shards: in order.
-    """
+    """An opened folder of images: a sequence of them."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -76,23 +69,18 @@ class ImageShards:
 
     @staticmethod
     def read(folder: str | Path) -> "ImageShards":
-        """Open a folder of images without reading their pixels.
-
-        Args:
-            folder: what ``prepare_images`` wrote.
+        """Open a folder that ``prepare_images`` wrote, without reading the pixels.
 
         Raises:
             UserError: the folder is missing, unfinished or of another format version, or a shard
                 is missing or cut short.
         """
-        folder = Path(folder)
-        manifest = read_manifest(folder, IMAGE_SHARDS)
-        for entry in manifest["shards"]:
-            damage = damage_of(folder, entry, verify=False)
-            if damage:
-                raise UserError(f"{damage}: delete {folder} and read the images again")
-        shards = tuple(_open(folder / entry["file"]) for entry in manifest["shards"])
-        return ImageShards(folder, manifest, shards)
+        manifest, opened = open_folder(Path(folder), IMAGE_SHARDS)
+        shards = (
+            ImageShard(arrays["pixels"], arrays["offsets"], arrays["sizes"].reshape(-1, 2))
+            for arrays in opened
+        )
+        return ImageShards(Path(folder), manifest, tuple(shards))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -146,16 +134,13 @@ class ImageResumeState(ResumeState):
 def write_image_shard(
     path: Path, images: Sequence[np.ndarray], digests: Sequence[int], names: Sequence[str]
 ) -> dict[str, Any]:
-    """Write one shard.
+    """Write one shard and return the manifest's entry: file, bytes, sha256, images.
 
     Args:
         path: its file.
         images: uint8 [H, W, 3] each.
         digests: 64-bit hashes of the images.
         names: the files they were read from.
-
-    Returns:
-        The manifest's entry: file, bytes, sha256, images.
 
     Raises:
         UserError: the disk is full; nothing of the shard is left behind.
@@ -171,13 +156,3 @@ def write_image_shard(
     pixels = (np.ascontiguousarray(image).tobytes() for image in images)
     last = ("pixels", np.dtype(np.uint8), int(offsets[-1]))
     return {**write_safetensors(path, arrays, last, pixels), "images": len(images)}
-
-
-def read_digests(folder: Path, entry: dict[str, Any]) -> np.ndarray:
-    """The digests, uint64 [n], in the shard that a manifest's entry names."""
-    return map_safetensors(folder / entry["file"])["digests"]
-
-
-def _open(path: Path) -> ImageShard:
-    arrays = map_safetensors(path)
-    return ImageShard(arrays["pixels"], arrays["offsets"], arrays["sizes"].reshape(-1, 2))

@@ -13,19 +13,18 @@ from typing import Any, Self
 import numpy as np
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.errors import UserError
-from selfsup.shards.arrays import map_safetensors, write_safetensors
-from selfsup.shards.folder import ResumeState, ShardFormat, damage_of, read_manifest
+from selfsup.shards.arrays import write_safetensors
+from selfsup.shards.folder import ResumeState, ShardFormat, open_folder
 
 TOKEN_SHARDS = ShardFormat(
     name="selfsup-shards",
-    version=1,
     unit="tokens",
     content="token shards",
     inputs="corpus files",
     made="shards made",
     remake="run prepare",
     remaking="making the shards",
+    repair="run prepare again, which makes this shard again",
     no_folder="no such folder: make the shards with `selfsup prepare`",
     interrupted="prepare was interrupted: run the same prepare command again to finish it",
     no_manifest="holds no token shards (no manifest.json): make them with `selfsup prepare`",
@@ -74,30 +73,14 @@ class Shards:
 
 
 def open_shards(folder: str | Path) -> Shards:
-    """Open a shards folder without reading the tokens.
-
-    Args:
-        folder: what ``prepare`` wrote.
+    """Open a folder that ``prepare`` wrote, without reading the tokens.
 
     Raises:
         UserError: the folder is missing, unfinished or of another format version, or a shard is
             missing or cut short.
     """
-    folder = Path(folder)
-    manifest = read_manifest(folder, TOKEN_SHARDS)
-    return Shards(
-        folder=folder,
-        manifest=manifest,
-        shards=tuple(_open_shard(folder, entry) for entry in manifest["shards"]),
-    )
-
-
-def _open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
-    damage = damage_of(folder, entry, verify=False)
-    if damage:
-        raise UserError(f"{damage}: run prepare again, which makes this shard again")
-    arrays = map_safetensors(folder / entry["file"])
-    return Shard(arrays["tokens"], arrays["sentence_offsets"], arrays["document_offsets"])
+    manifest, shards = open_folder(Path(folder), TOKEN_SHARDS)
+    return Shards(Path(folder), manifest, tuple(Shard(**arrays) for arrays in shards))
 
 
 class ShardWriter:
@@ -119,7 +102,7 @@ class ShardWriter:
         """Append documents.
 
         Args:
-            tokens: token ids [t] of the writer's dtype.
+            tokens: token ids [t].
             sentence_lengths: tokens in each sentence, integers [s] that sum to t.
             document_lengths: sentences in each document, integers [d] that sum to s.
         """
@@ -130,33 +113,23 @@ class ShardWriter:
         self._document_lengths.append(document_lengths.astype(np.int32))
 
     def finish(self) -> dict[str, Any]:
-        """Write the shard under its final name.
-
-        Returns:
-            The manifest's entry: file, bytes, sha256, tokens, sentences, documents.
+        """Write the shard under its final name, and return the manifest's entry.
 
         Raises:
             UserError: the disk is full; nothing of the shard is left behind.
         """
         with writing_to(self.path):
             self._token_file.close()
+        documents, sentences = _offsets(self._document_lengths), _offsets(self._sentence_lengths)
         # The int64 arrays come first, so that they are aligned for any number of tokens.
-        offsets = {
-            "document_offsets": _offsets(self._document_lengths),
-            "sentence_offsets": _offsets(self._sentence_lengths),
-        }
-        with self._token_path.open("rb") as tokens:
-            chunks = iter(lambda: tokens.read(_COPY_BYTES), b"")
-            entry = write_safetensors(
-                self.path, offsets, ("tokens", self.dtype, self.tokens), chunks
-            )
+        offsets = {"document_offsets": documents, "sentence_offsets": sentences}
+        with self._token_path.open("rb") as file:
+            chunks = iter(lambda: file.read(_COPY_BYTES), b"")
+            tokens = ("tokens", self.dtype, self.tokens)
+            entry = write_safetensors(self.path, offsets, tokens, chunks)
         self._token_path.unlink()
-        return {
-            **entry,
-            "tokens": self.tokens,
-            "sentences": len(offsets["sentence_offsets"]) - 1,
-            "documents": len(offsets["document_offsets"]) - 1,
-        }
+        counts = {"sentences": len(sentences) - 1, "documents": len(documents) - 1}
+        return {**entry, "tokens": self.tokens, **counts}
 
     def abandon(self) -> None:
         """Remove what was written so far; harmless after ``finish``."""
@@ -167,11 +140,7 @@ class ShardWriter:
 
 def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
     """Cumulative sums that start at 0, int64 [n + 1]."""
-    total = sum(map(len, lengths))
-    offsets = np.zeros(total + 1, np.dtype("<i8"))
-    if total:
-        np.cumsum(np.concatenate(lengths), out=offsets[1:])
-    return offsets
+    return np.cumsum(np.concatenate([np.zeros(1, np.int32), *lengths]), dtype="<i8")
 
 
 @dataclass
@@ -242,7 +211,6 @@ def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> None:
 
 
 def load_hashes(folder: Path, index: int) -> np.ndarray:
-    """Read the hashes that ``save_hashes`` wrote."""
     return np.frombuffer(_hashes_file(folder, index).read_bytes(), "<u8")
 
 

@@ -11,10 +11,9 @@ from itertools import islice
 from typing import IO, Any, NamedTuple
 
 from selfsup.corpus.readers import compression
-from selfsup.corpus.readers.arrow_tables import hub_rows
 from selfsup.corpus.readers.documents import BadRecord, is_encodable, refuse_repeated_names
 from selfsup.corpus.readers.inputs import find_inputs, opening
-from selfsup.corpus.readers.tables import csv_rows, json_objects, tsv_rows
+from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, tsv_rows
 from selfsup.errors import UserError
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"

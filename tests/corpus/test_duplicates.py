@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from selfsup.corpus import duplicates
 from selfsup.corpus.blocks import encode_block
 from selfsup.corpus.duplicates import SeenHashes, drop_duplicates
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder
 
 LINES = ["Red fox.", "Grey wolf. It howls.", "Brown bear.", "White owl.", "\u200b"]
 ENCODER = WordPieceEncoder(train_tokenizer(LINES * 3, vocab_size=200, allow_fewer=True))

@@ -14,7 +14,7 @@ from selfsup.atomic_files import replacing, write_bytes
 from selfsup.corpus.duplicates import SeenHashes
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.errors import UserError
 
 TEXTS = ["The red fox runs home.", "The grey wolf howls at the moon.", "A bear sleeps."]

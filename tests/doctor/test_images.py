@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from selfsup.doctor import doctor
-from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images
+from selfsup.images.pixels import ResizeShorterSide
 from selfsup.images.prepare import prepare_images
 from selfsup.runs.folder import run_yaml
 from selfsup.settings.pretrain import PretrainSettings

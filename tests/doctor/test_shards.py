@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.tokenizer.folder import save_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.doctor import doctor
 from selfsup.doctor import unlabelled as shards_diagnosis
 from selfsup.settings.showing import DoctorSettings

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, BertForPreTraining
 
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.tokenizer.folder import load_tokenizer
-from selfsup.corpus.train_tokenizer import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_from_corpus
 from selfsup.errors import UserError
 from selfsup.pretraining import run as pretraining_run
 from selfsup.pretraining.run import pretrain, resume
@@ -32,7 +32,7 @@ def texts(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def shards(texts, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    train_tokenizer(
+    train_from_corpus(
         TrainTokenizerSettings(corpus=(str(texts),), out=str(folder / "tokenizer"), vocab_size=150)
     )
     prepare([str(texts)], folder / "tokenizer", folder / "shards", workers=1, show_progress=False)

@@ -81,13 +81,9 @@ def read_docstrings(name: str, path: Path) -> Iterator[Record]:
 def _documents(
     node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str, path: str
 ) -> Iterator[Document]:
-    first = node.body[0] if node.body else None
-    if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    ):
-        text = docstring_paragraphs(first.value.value)
+    docstring = ast.get_docstring(node, clean=False)
+    if docstring is not None:
+        text = docstring_paragraphs(docstring)
         if len(text) >= _SHORTEST and is_encodable(text):
             yield Document(name, text, path)
     for child in node.body:

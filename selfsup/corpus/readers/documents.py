@@ -6,13 +6,14 @@ Also counts bad records, and finds the text in records with named fields.
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from selfsup.errors import UserError
 
 # Longer records are bad records, so that memory is bounded.
 LONGEST_RECORD_BYTES = 16 << 20
+TOO_LONG = f"longer than {LONGEST_RECORD_BYTES >> 20} MiB: cut it into several documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,49 +55,31 @@ DEFAULT_MAX_BAD_FRACTION = 0.01
 _CHECKED_FROM = 1000
 
 
-def check_max_bad_fraction(fraction: float) -> None:
-    """Raise a ``UserError`` unless it is in [0, 1]."""
-    if not 0 <= fraction <= 1:
-        raise UserError(f"--max-bad-fraction {fraction}: must be between 0 and 1")
-
-
+@dataclass
 class BadRecordCounter:
     """Counts records and raises an error if too many are bad.
 
     The fraction is checked after each bad record, from the 1,000th record on, and at the end.
-    """
 
-    def __init__(
-        self,
-        max_fraction: float,
-        *,
-        records: int = 0,
-        bad: int = 0,
-        first_bad: str = "",
-        what: str = "records",
-    ) -> None:
-        """Args:
+    Attributes:
         max_fraction: the fraction of the records that may be bad.
-        records: how many were counted before.
+        records: how many were counted so far.
         bad: how many of those were bad.
         first_bad: the first of the bad ones, in words.
         what: what messages call the records.
-        """
-        check_max_bad_fraction(max_fraction)
-        self._max_fraction = max_fraction
-        self.records = records
-        self.bad = bad
-        self.first_bad = first_bad
-        self._what = what
+    """
+
+    max_fraction: float
+    _: KW_ONLY
+    records: int = 0
+    bad: int = 0
+    first_bad: str = ""
+    what: str = "records"
 
     def count(self, record: Record) -> None:
-        """Count one record.
-
-        Raises:
-            UserError: too many were bad; it names the first.
-        """
+        """Count one record; raises as ``check_fraction`` does."""
         if isinstance(record, Document):
-            self.count_good(record.records)
+            self.records += record.records
             return
         self.records += 1
         self.bad += 1
@@ -104,20 +87,12 @@ class BadRecordCounter:
         if self.records >= _CHECKED_FROM:
             self.check_fraction()
 
-    def count_good(self, records: int) -> None:
-        """Count records that could be read."""
-        self.records += records
-
     def check_fraction(self) -> None:
-        """Check the fraction of bad records so far.
-
-        Raises:
-            UserError: too many were bad; it names the first.
-        """
-        if self.bad > self._max_fraction * self.records:
+        """Raise a ``UserError`` that names the first bad record if too many were bad so far."""
+        if self.bad > self.max_fraction * self.records:
             raise UserError(
-                f"{self.first_bad} — and with it {self.bad} of {self.records} {self._what} cannot "
-                f"be read: fix them or raise --max-bad-fraction ({self._max_fraction})"
+                f"{self.first_bad} — and with it {self.bad} of {self.records} {self.what} cannot "
+                f"be read: fix them or raise --max-bad-fraction ({self.max_fraction})"
             )
 
 
@@ -168,7 +143,7 @@ def _document(record: Fields, source: str, text_field: str) -> Record:
             return BadRecord(source, line, f'field "{text_field}" is {what}')
         return BadRecord(source, line, f'no field "{text_field}" (it has: {_names(fields)})')
     if len(text) > LONGEST_RECORD_BYTES:
-        return BadRecord(source, line, too_long())
+        return BadRecord(source, line, TOO_LONG)
     if not is_encodable(text):
         return BadRecord(source, line, "text holds half a character (a lone surrogate)")
     identifier = fields.get("id")
@@ -181,11 +156,6 @@ def is_encodable(text: str) -> bool:
         return text.isascii() or text.encode() is not None
     except UnicodeEncodeError:
         return False
-
-
-def too_long() -> str:
-    """Why a record that would take too much memory is bad."""
-    return f"longer than {LONGEST_RECORD_BYTES >> 20} MiB: cut it into several documents"
 
 
 def refuse_repeated_names(names: Sequence[str], where: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ DOCS_INSTALLED = "docs://installed"
 _FORMATS = (".txt", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
 
-_GLOB_CHARACTERS = "*?["
+_GLOB_CHARACTERS = r"[*?[]"
 
 # The keys under which file systems report what changes with a file's content.
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "CRC")
@@ -92,9 +93,9 @@ def _find(source: str) -> list[Input]:
                 _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
                 for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
             ]
-        elif any(character in source for character in _GLOB_CHARACTERS):
+        elif re.search(_GLOB_CHARACTERS, source):
             names = sorted(cast(list[str], filesystem.glob(path)))
-            folder = _folder_of_glob(path)
+            folder = re.split(_GLOB_CHARACTERS, path, maxsplit=1)[0].rpartition("/")[0]
             found = [
                 _input(filesystem, name, name, source)
                 for name in _texts_of_the_user(names, folder, filesystem.exists)
@@ -122,11 +123,11 @@ def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
 def _find_docs(source: str) -> list[Input]:
     if source != DOCS_INSTALLED:
         raise UserError(f"{source}: unknown; the documentation there is is {DOCS_INSTALLED}")
-    found = []
-    for name, path in docstrings.installed_modules():
-        status = path.stat()
-        found.append(Input(name, str(path), "docs", status.st_size, str(status.st_mtime_ns)))
-    return found
+    statuses = ((name, path, path.stat()) for name, path in docstrings.installed_modules())
+    return [
+        Input(name, str(path), "docs", status.st_size, str(status.st_mtime_ns))
+        for name, path, status in statuses
+    ]
 
 
 def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str, source: str) -> Input:
@@ -156,31 +157,20 @@ def _texts_of_the_user(
         )
 
     for name in names:
-        is_text = _format(name) and not _is_hidden(name[len(root) :])
-        if is_text and not is_in_ours(name.rpartition("/")[0]):
+        is_hidden = "/." in f"/{name[len(root) :]}"
+        if _format(name) and not is_hidden and not is_in_ours(name.rpartition("/")[0]):
             yield name
 
 
 def _is_made_by_us(folder: str, exists: Callable[[str], bool]) -> bool:
     """Whether this program made a folder: a run, a tokenizer, or shards."""
-    return (
-        exists(f"{folder}/run.yaml")
-        or exists(f"{folder}/tokenizer.json")
-        or (
-            exists(f"{folder}/tokenizer/tokenizer.json")
-            and any(exists(f"{folder}/{name}") for name in ("manifest.json", "progress.json"))
-        )
+
+    def has_one(*names: str) -> bool:
+        return any(exists(f"{folder}/{name}") for name in names)
+
+    return has_one("run.yaml", "tokenizer.json") or (
+        has_one("tokenizer/tokenizer.json") and has_one("manifest.json", "progress.json")
     )
-
-
-def _folder_of_glob(path: str) -> str:
-    """The folder that contains all matches."""
-    first = min(path.find(character) for character in _GLOB_CHARACTERS if character in path)
-    return path[:first].rpartition("/")[0]
-
-
-def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Read documents from plain text files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from selfsup.corpus.readers.documents import BadRecord, Document, Record
@@ -10,55 +10,37 @@ _LONGEST_DOCUMENT = 4 << 20
 _LONGEST_LINE_BYTES = 1 << 20
 
 
-def read_whole_file(file: BinaryIO, source: str) -> Iterator[Record]:
-    """Read a file as one document: blank lines separate paragraphs, whose lines are joined.
+def read_plain_text(file: BinaryIO, source: str, *, by_file: bool) -> Iterator[Record]:
+    """Read a file as one document, or else as documents separated by blank lines.
 
-    A line that is not UTF-8 is left out.
+    In the first case blank lines separate paragraphs, whose lines are joined. In the second each
+    line is a paragraph, as in BERT's corpus. A line that is not UTF-8 is left out.
     """
-    paragraphs: list[list[str]] = [[]]
+    paragraphs: list[list[str]] = []
     first_line, size, lines = 1, 0, 0
     for number, text in _decoded_lines(file, source):
         if isinstance(text, BadRecord):
             yield text
             continue
         if text:
+            if not lines and not by_file:
+                first_line = number
+            if not (by_file and paragraphs):
+                paragraphs.append([])
             paragraphs[-1].append(text)
             size += len(text)
             lines += 1
-        elif paragraphs[-1]:
+        elif by_file and lines and paragraphs[-1]:
             paragraphs.append([])
-        if size >= _LONGEST_DOCUMENT:
-            yield _document(map(" ".join, paragraphs), source, first_line, lines)
-            paragraphs, first_line, size, lines = [[]], number + 1, 0, 0
+        if lines and (size >= _LONGEST_DOCUMENT or not (by_file or text)):
+            yield _document(paragraphs, source, first_line, lines)
+            paragraphs, first_line, size, lines = [], number + 1, 0, 0
     if lines:
-        yield _document(map(" ".join, paragraphs), source, first_line, lines)
+        yield _document(paragraphs, source, first_line, lines)
 
 
-def read_blank_line_separated(file: BinaryIO, source: str) -> Iterator[Record]:
-    """Read documents separated by blank lines, one paragraph per line, as in BERT's corpus.
-
-    A line that is not UTF-8 is left out.
-    """
-    paragraphs: list[str] = []
-    first_line, size = 1, 0
-    for number, text in _decoded_lines(file, source):
-        if isinstance(text, BadRecord):
-            yield text
-            continue
-        if text:
-            if not paragraphs:
-                first_line = number
-            paragraphs.append(text)
-            size += len(text)
-        if paragraphs and (not text or size >= _LONGEST_DOCUMENT):
-            yield _document(paragraphs, source, first_line, len(paragraphs))
-            paragraphs, size = [], 0
-    if paragraphs:
-        yield _document(paragraphs, source, first_line, len(paragraphs))
-
-
-def _document(paragraphs: Iterable[str], source: str, line: int, records: int) -> Document:
-    return Document(f"{source}:{line}", "\n".join(paragraphs), source, records)
+def _document(paragraphs: list[list[str]], source: str, line: int, records: int) -> Document:
+    return Document(f"{source}:{line}", "\n".join(map(" ".join, paragraphs)), source, records)
 
 
 def _decoded_lines(file: BinaryIO, source: str) -> Iterator[tuple[int, str | BadRecord]]:

@@ -1,32 +1,27 @@
 """Read the documents of all kinds of sources, one after another."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from selfsup.corpus.readers import compression, docstrings, plain_text
-from selfsup.corpus.readers.arrow_tables import read_hub, read_parquet
+from selfsup.corpus.readers import compression, docstrings
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     DEFAULT_TEXT_FIELD,
     BadRecordCounter,
     Document,
     Record,
+    documents_from_fields,
 )
 from selfsup.corpus.readers.inputs import Input, find_inputs, opening
-from selfsup.corpus.readers.tables import read_csv, read_json_lines, read_tsv
+from selfsup.corpus.readers.plain_text import read_plain_text
+from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, parquet_rows, tsv_rows
 from selfsup.errors import UserError
 
 TextDocuments = Literal["auto", "file", "blank-line"]
 
-_FIELD_READERS: dict[str, Callable[[BinaryIO, str, str], Iterator[Record]]] = {
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".csv": read_csv,
-    ".tsv": read_tsv,
-    ".parquet": read_parquet,
-}
+_ROWS = {".jsonl": json_objects, ".ndjson": json_objects, ".csv": csv_rows, ".tsv": tsv_rows}
 
 
 def read_documents(
@@ -70,19 +65,11 @@ class RecordStream:
         *,
         start: tuple[int, int] = (0, 0),
     ) -> None:
-        """Args:
-        inputs: what to read.
-        text_field: as in ``read_documents``.
-        text_documents: as in ``read_documents``.
-        start: the input and the record in it to begin with; earlier records are skipped.
-        """
+        """Begin with the input and the record in it that ``start`` says, and skip earlier ones."""
         self._inputs = inputs
         self._text_field = text_field
         several = sum(found.suffix == ".txt" for found in inputs) > 1
-        by_file = text_documents == "file" or (text_documents == "auto" and several)
-        self._read_text = (
-            plain_text.read_whole_file if by_file else plain_text.read_blank_line_separated
-        )
+        self._by_file = text_documents == "file" or (text_documents == "auto" and several)
         self._start = start
         self._bytes_before = sum(found.size for found in inputs[: start[0]])
         self._raw: IO[bytes] | None = None
@@ -106,7 +93,7 @@ class RecordStream:
 
     def _read(self, found: Input) -> Iterator[Record]:
         if found.suffix == "hub":
-            yield from read_hub(found.url, self._text_field)
+            yield from documents_from_fields(hub_rows(found.url), found.url, self._text_field)
         elif found.suffix == "docs":
             yield from docstrings.read_docstrings(found.name, Path(found.url))
         else:
@@ -116,15 +103,17 @@ class RecordStream:
 
     def _read_file(self, raw: IO[bytes], found: Input) -> Iterator[Record]:
         try:
-            if found.suffix == ".parquet":
-                whole = compression.seekable(raw, found.name)
-                yield from read_parquet(cast(BinaryIO, whole), found.name, self._text_field)
-                return
-            file = compression.decompressed(raw, found.name)
             if found.suffix == ".txt":
-                yield from self._read_text(file, found.name)
+                file = compression.decompressed(raw, found.name)
+                yield from read_plain_text(file, found.name, by_file=self._by_file)
+                return
+            if found.suffix == ".parquet":
+                whole = cast(BinaryIO, compression.seekable(raw, found.name))
+                rows = parquet_rows(whole, found.name, self._text_field)
             else:
-                yield from _FIELD_READERS[found.suffix](file, found.name, self._text_field)
+                file = compression.decompressed(raw, found.name)
+                rows = _ROWS[found.suffix](file, found.name)
+            yield from documents_from_fields(rows, found.name, self._text_field)
         except compression.DAMAGED as error:
             raise UserError(
                 f"{found.name}: damaged or cut short ({error}): fetch it again"

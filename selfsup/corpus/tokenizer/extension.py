@@ -12,11 +12,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
-from selfsup.corpus.tokenizer.training import LONGEST_WORD, PREFIX, forget_rarest
+from selfsup.corpus.tokenizer.vocabulary import LONGEST_WORD, PREFIX, forget_rarest
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 
 # How many words (the most frequent of those with several pieces) and candidates (with the largest
 # gains) are kept. Both bound the memory, to about 400 MB.
@@ -62,15 +63,14 @@ def extend_tokenizer(
         ValueError: it is another kind of tokenizer.
     """
     parts = json.loads(tokenizer.to_str())
-    if parts["model"]["type"] != "WordPiece" or parts["model"]["continuing_subword_prefix"] != (
-        PREFIX
-    ):
+    model = parts["model"]
+    if (model["type"], model.get("continuing_subword_prefix")) != ("WordPiece", PREFIX):
         raise ValueError("not a WordPiece tokenizer as BERT has it")
-    vocabulary: dict[str, int] = parts["model"]["vocab"]
+    vocabulary: dict[str, int] = model["vocab"]
     # Tokens added outside the vocabulary would otherwise get new ids after the new tokens.
     for token in parts["added_tokens"]:
         vocabulary.setdefault(token["content"], token["id"])
-    longest = parts["model"]["max_input_chars_per_word"]
+    longest = model["max_input_chars_per_word"]
     tokens = [token for token, _ in choose_tokens(word_counts, vocabulary, count, longest)]
     before = _Pieces(vocabulary, longest)
     after = _Pieces([*vocabulary, *tokens], longest)
@@ -130,24 +130,18 @@ def choose_tokens(
 
 
 def pieces_of_token(tokenizer: Tokenizer, token: str) -> list[int]:
-    """The ids of the pieces into which a tokenizer without this token splits it.
-
-    Args:
-        tokenizer: WordPiece.
-        token: the beginning of a word or, with ``##``, a part that continues one.
-    """
+    """The ids of the pieces into which a WordPiece tokenizer without this token splits it."""
     model = json.loads(tokenizer.to_str())["model"]
     ids: dict[str, int] = model["vocab"]
-    pieces = _Pieces(ids, model["max_input_chars_per_word"])
     is_continuing = token.startswith(PREFIX)
     text = token.removeprefix(PREFIX)
+    pieces = _Pieces(ids, model["max_input_chars_per_word"])
     cuts = pieces.cuts(text, is_continuing=is_continuing)
     if not cuts:
         return [ids[model["unk_token"]]]
-    starts = (0, *cuts)
     return [
         ids[(PREFIX if start or is_continuing else "") + text[start:end]]
-        for start, end in zip(starts, cuts, strict=False)
+        for start, end in pairwise((0, *cuts))
     ]
 
 
@@ -155,12 +149,12 @@ class _Pieces:
     """Splits words as WordPiece does, by longest match from the left."""
 
     def __init__(self, tokens: Collection[str], longest_word: int) -> None:
-        self._starting = {token for token in tokens if not token.startswith(PREFIX)}
-        self._continuing = {
-            token.removeprefix(PREFIX) for token in tokens if token.startswith(PREFIX)
-        }
+        self._starting: set[str] = set()
+        self._continuing: set[str] = set()
         self._longest_word = longest_word
-        self._longest_token = max(map(len, tokens), default=0)
+        self._longest_token = 0
+        for token in tokens:
+            self.add(token)
 
     def add(self, token: str) -> None:
         self._side(token).add(token.removeprefix(PREFIX))
@@ -197,9 +191,7 @@ class _CutWords:
 
     def __init__(self, word_counts: Mapping[str, int], pieces: _Pieces) -> None:
         self._pieces = pieces
-        cut: dict[str, Cuts] = {
-            word: cuts for word in word_counts if len(cuts := pieces.cuts(word)) > 1
-        }
+        cut = {word: cuts for word in word_counts if len(cuts := pieces.cuts(word)) > 1}
         self._words = sorted(cut, key=lambda word: (-word_counts[word], word))[:_MOST_WORDS]
         self._counts = [word_counts[word] for word in self._words]
         self._cuts: list[Cuts] = [cut[word] for word in self._words]
@@ -210,17 +202,13 @@ class _CutWords:
             ((w, offset) for w, word in enumerate(self._words) for offset in range(1, len(word))),
             key=self._text_at,
         )
-        self.gains = self._all_gains()
-
-    def _all_gains(self) -> Counter[str]:
-        """All runs of adjacent pieces, joined, and the tokens that each saves by replacing them."""
-        gains: Counter[str] = Counter()
-        for word, count, cuts in zip(self._words, self._counts, self._cuts, strict=True):
-            for token, pieces in _joined(word, cuts):
-                gains[token] += (pieces - 1) * count
-            if len(gains) > 2 * _MOST_CANDIDATES:
-                forget_rarest(gains, _MOST_CANDIDATES)
-        return gains
+        # All runs of adjacent pieces, joined, and the tokens that each saves by replacing them.
+        self.gains: Counter[str] = Counter()
+        for word in self._words:
+            for token, saved in _joined(word, cut[word]):
+                self.gains[token] += saved * word_counts[word]
+            if len(self.gains) > 2 * _MOST_CANDIDATES:
+                forget_rarest(self.gains, _MOST_CANDIDATES)
 
     def with_token(self, token: str) -> tuple[int, dict[int, Cuts]]:
         """What a new token would save, and the new cuts of the words that contain it."""
@@ -230,8 +218,7 @@ class _CutWords:
         changed: dict[int, Cuts] = {}
         self._pieces.add(token)
         for w in self._words_with(token):
-            cuts = self._pieces.cuts(self._words[w])
-            changed[w] = cuts
+            changed[w] = cuts = self._pieces.cuts(self._words[w])
             if cuts != self._cuts[w]:
                 frequency += self._counts[w]
             # A word that becomes [UNK] costs one token per character, and one more.
@@ -245,13 +232,13 @@ class _CutWords:
         more: set[str] = set()
         for w, cuts in changed.items():
             word, count = self._words[w], self._counts[w]
-            for joined, pieces in _joined(word, self._cuts[w]):
+            for joined, saved in _joined(word, self._cuts[w]):
                 if joined in self.gains:
-                    self.gains[joined] -= (pieces - 1) * count
+                    self.gains[joined] -= saved * count
             is_cut_elsewhere = not set(cuts) <= set(self._cuts[w])
-            for joined, pieces in _joined(word, cuts):
+            for joined, saved in _joined(word, cuts):
                 if is_cut_elsewhere or joined in self.gains:
-                    self.gains[joined] += (pieces - 1) * count
+                    self.gains[joined] += saved * count
                 if is_cut_elsewhere:
                     more.add(joined)
             self._cuts[w] = cuts
@@ -275,11 +262,10 @@ class _CutWords:
 
 
 def _joined(word: str, cuts: Cuts) -> Iterator[tuple[str, int]]:
-    """Every run of two or more adjacent pieces of a word as one token, and its number of pieces."""
-    starts = (0, *cuts[:-1])
-    for first, start in enumerate(starts):
+    """Every run of two or more adjacent pieces of a word as one token, and the tokens it saves."""
+    for first, start in enumerate((0, *cuts[:-1])):
         for last in range(first + 1, len(cuts)):
-            yield (PREFIX if start else "") + word[start : cuts[last]], last - first + 1
+            yield (PREFIX if start else "") + word[start : cuts[last]], last - first
 
 
 def _token_count(word_counts: Mapping[str, int], pieces: _Pieces) -> int:

@@ -6,7 +6,6 @@ A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, 
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,10 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, vocabulary_size, wordpiece_tokenizer
 from selfsup.errors import UserError
 
 _CONFIG = "tokenizer_config.json"
-# Tokens added to a bare vocab.txt; tokenizer.json lists its own.
-_ADDED_TOKENS = "added_tokens.json"
 # How tokenizer_config.json may describe an added token.
 _TOKEN_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 # The rules of BERT's normaliser: their names there and in tokenizer_config.json.
@@ -59,15 +55,12 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
         "strip_accents": normalizer.get("strip_accents"),
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", False),
         "model_max_length": 512,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
+        # pad_token, unk_token and so on
+        **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     tokens = _tokens_in_order(tokenizer)
     write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())
-    write_bytes(folder / "tokenizer_config.json", (json.dumps(config, indent=2) + "\n").encode())
+    write_bytes(folder / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
     write_bytes(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
 
 
@@ -89,7 +82,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            _surround(tokenizer)
+            cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+            if tokenizer.post_processor is None and cls is not None and sep is not None:
+                tokenizer.post_processor = BertProcessing(("[SEP]", sep), ("[CLS]", cls))
             return _as_configured(tokenizer, folder)
         path = folder / "vocab.txt"
         if path.exists():
@@ -107,15 +102,11 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     """Write into ``tokenizer_config.json`` what ``transformers`` would otherwise assume.
 
     ``transformers`` folds case unless that file says otherwise, and truncates texts to the length
-    that the file states.
-
-    Args:
-        folder: a model folder.
-        longest: the most tokens that the model takes.
+    that the file states: at most ``longest`` tokens, as many as the model takes.
     """
     rules = _rules(load_tokenizer(folder))
     path = folder / _CONFIG
-    config = _read_config(folder)
+    config = _read_json(path)
     said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
     completed = {**said, **config} if rules else dict(config)
     if completed.get("model_max_length", 0) > longest:
@@ -145,19 +136,12 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _surround(tokenizer: Tokenizer) -> None:
-    """Put ``[CLS]`` and ``[SEP]`` around texts if the tokenizer has no post-processor."""
-    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    if tokenizer.post_processor is None and cls is not None and sep is not None:
-        tokenizer.post_processor = BertProcessing(("[SEP]", sep), ("[CLS]", cls))
-
-
 def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
     """Apply the rules of ``tokenizer_config.json``, which override the tokenizer's own.
 
     ``transformers`` does the same, except for tokenizers of a class that belongs to no model.
     """
-    rules, config = _rules(tokenizer), _read_config(folder)
+    rules, config = _rules(tokenizer), _read_json(folder / _CONFIG)
     wanted = {name: config[key] for name, key in _RULES.items() if key in config}
     is_general = str(config.get("tokenizer_class")).startswith("PreTrainedTokenizer")
     if rules and not is_general and wanted.items() - rules.items():
@@ -173,8 +157,7 @@ def _rules(tokenizer: Tokenizer) -> dict[str, Any]:
     return {name: normalizer[name] for name in _RULES} if is_berts else {}
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / _CONFIG
+def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_bytes()) if path.exists() else {}
 
 
@@ -189,10 +172,8 @@ def _placeholder(number: int) -> str:
 
 
 def _from_vocabulary_file(path: Path) -> Tokenizer:
-    tokens = path.read_text(encoding="utf-8").split("\n")
-    if tokens and not tokens[-1]:
-        tokens.pop()
-    tokens = [token.rstrip("\r") for token in tokens]
+    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    tokens = [line.rstrip("\r") for line in lines]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     # If a token is listed twice, the last line counts, as in transformers.
     repeated = set(range(len(tokens))) - set(vocabulary.values())
@@ -200,7 +181,7 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
-    config = _read_config(path.parent)
+    config = _read_json(path.parent / _CONFIG)
     _check_bert_like(path.parent, config)
     tokenizer = wordpiece_tokenizer(
         vocabulary,
@@ -208,62 +189,41 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
         strip_accents=config.get("strip_accents"),
         split_chinese_characters=config.get("tokenize_chinese_chars", True),
     )
-    _add_tokens(tokenizer, _read_added_tokens(path.parent, config))
-    return tokenizer
-
-
-def _read_added_tokens(folder: Path, config: Mapping[str, Any]) -> dict[int, AddedToken]:
-    """The added tokens by their ids, in order.
-
-    Like ``transformers``, take them from ``tokenizer_config.json`` if it lists them, else from
-    ``added_tokens.json``. The latter holds ids alone; its tokens are then normalised as texts are,
-    so that a tokenizer that folds case finds them in any case.
-
-    Args:
-        folder: of the vocabulary.
-        config: the contents of ``tokenizer_config.json``.
-    """
-    described = config.get("added_tokens_decoder")
-    if described is not None:
-        tokens = {
-            int(number): AddedToken(
-                entry["content"], **{flag: entry[flag] for flag in _TOKEN_FLAGS if flag in entry}
-            )
-            for number, entry in described.items()
-        }
-    elif (folder / _ADDED_TOKENS).exists():
-        numbers = json.loads((folder / _ADDED_TOKENS).read_bytes())
-        tokens = {number: AddedToken(token, normalized=True) for token, number in numbers.items()}
-    else:
-        tokens = {}
-    return dict(sorted(tokens.items()))
-
-
-def _add_tokens(tokenizer: Tokenizer, tokens: Mapping[int, AddedToken]) -> None:
-    """Add tokens in place; tokens that the tokenizer already has stay unchanged.
-
-    Raises:
-        ValueError: a token would get another id, because the vocabulary ends before it or has
-            another token there.
-    """
-    for number, token in tokens.items():
-        tokenizer.add_tokens([token])
+    for number, token in _read_added_tokens(path.parent, config):
+        tokenizer.add_tokens([token])  # a token that the tokenizer already has stays unchanged
         found = tokenizer.token_to_id(token.content)
         if found != number:
             raise ValueError(
                 f"the added token {token.content!r} has the id {number}, but the vocabulary leaves "
                 f"it {found}: copy both files from the same model"
             )
+    return tokenizer
+
+
+def _read_added_tokens(folder: Path, config: dict[str, Any]) -> list[tuple[int, AddedToken]]:
+    """The tokens added to a bare ``vocab.txt`` and their ids, in order.
+
+    Like ``transformers``, take them from ``tokenizer_config.json`` if it lists them, else from
+    ``added_tokens.json``. The latter holds ids alone; its tokens are then normalised as texts are,
+    so that a tokenizer that folds case finds them in any case.
+    """
+    described = config.get("added_tokens_decoder")
+    if described is None:
+        numbers = _read_json(folder / "added_tokens.json")
+        tokens = {number: AddedToken(token, normalized=True) for token, number in numbers.items()}
+    else:
+        tokens = {
+            int(number): AddedToken(
+                entry["content"], **{flag: entry[flag] for flag in _TOKEN_FLAGS if flag in entry}
+            )
+            for number, entry in described.items()
+        }
+    return sorted(tokens.items(), key=lambda item: item[0])
 
 
 def _check_bert_like(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse the vocabulary of a tokenizer that splits words differently, as for Japanese.
-
-    Raises:
-        ValueError: ``tokenizer_config.json`` or ``config.json`` names such a tokenizer.
-    """
-    of_model = folder / "config.json"
-    model = json.loads(of_model.read_bytes()) if of_model.exists() else {}
+    """Raise a ``ValueError`` for a tokenizer that splits words differently, as for Japanese."""
+    model = _read_json(folder / "config.json")
     named = config.get("tokenizer_class") or model.get("tokenizer_class") or "BertTokenizer"
     cuts = (
         config.get("word_tokenizer_type", "basic"),

@@ -1,227 +1,145 @@
-"""Learn a WordPiece vocabulary: count words, then repeatedly join the most frequent pair.
+"""``selfsup train-tokenizer``: learn a WordPiece vocabulary from a sample of raw text."""
 
-The trainer of ``tokenizers`` does the same, but its ids differ from run to run (they depend on the
-order of a hash map), and it keeps every word in memory.
-"""
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-import heapq
-from array import array
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from itertools import accumulate
+from tokenizers import Tokenizer
 
-import numpy as np
+from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.documents import DEFAULT_MAX_BAD_FRACTION, DEFAULT_TEXT_FIELD, Document
+from selfsup.corpus.readers.inputs import find_inputs
+from selfsup.corpus.readers.sources import TextDocuments, read_documents
+from selfsup.corpus.text import clean_paragraphs
+from selfsup.corpus.tokenizer.folder import save_tokenizer
+from selfsup.corpus.tokenizer.vocabulary import count_words, learn_vocabulary
+from selfsup.corpus.tokenizer.wordpiece import (
+    SPECIAL_TOKENS,
+    vocabulary_size,
+    word_cutter,
+    wordpiece_tokenizer,
+)
+from selfsup.counter_random import uniform
+from selfsup.errors import UserError
+from selfsup.settings.corpus import TrainTokenizerSettings
 
-PREFIX = "##"
-LONGEST_WORD = 100  # in characters; longer ones are [UNK]
-
-# The most different words (or pieces) that are counted, beyond which the rarest are dropped, and
-# the most that are learned from. Both bound the memory, to about 600 MB.
-_MOST_COUNTED = 1 << 20
-_MOST_LEARNED_FROM = 1 << 19
-# The same in characters, for text without spaces. They are checked each time this many were read,
-# so up to twice as many can be held.
-_MOST_CHARACTERS_HELD = 1 << 25
-_MOST_CHARACTERS_LEARNED_FROM = 5 << 20
-# As in SentencePiece (Kudo & Richardson 2018): rarer characters become [UNK], so that a handful of
-# quotations in other scripts do not fill the vocabulary.
-_CHARACTER_COVERAGE = 0.9995
-# Single characters take at most this fraction of the vocabulary, but 256 are always allowed. With
-# 8,000 tokens, 0.8 % of the words of the Korean sample are then [UNK]; with a quarter 1.7 %, and
-# texts have 2 % fewer tokens; with a half 0.3 %, and 4 % more tokens.
-_MOST_CHARACTERS = 0.35
-_CHARACTERS_ALLOWED = 256
-# Korean writes laughter and tears in single letters (ㅋㅋ, ㅠㅠ). Edited text has hardly any, and
-# without them such words are [UNK]: 7 % of the words of film reviews, with a vocabulary of 8,000
-# learned from an encyclopaedia. A corpus with at least this many syllable tokens gets them all.
-_KOREAN_LETTERS = "".join(map(chr, range(ord("ㄱ"), ord("ㅣ") + 1)))
-_LEAST_SYLLABLES = 800
-
-_ID_BITS = 24
-_ID_MASK = (1 << _ID_BITS) - 1
+# Text is about four times as long as its compressed form.
+_COMPRESSION_RATIO = 4
+_BERTS_SIZE = 30_522
+_LEAST_VOCAB_SIZE = 64  # the least that --vocab-size accepts
 
 
-def count_words(
-    paragraphs: Iterable[str],
-    words_of_piece: Callable[[str], list[str]],
+def train_from_corpus(settings: TrainTokenizerSettings) -> dict[str, Any]:
+    """Train a tokenizer and write its folder; returns ``vocab_size`` and ``out``.
+
+    From more than a gigabyte of text, a sample of about that size is used (``sample_documents``).
+
+    Raises:
+        UserError: the text cannot be read, or ``out`` holds a tokenizer, a model or a run.
+    """
+    for name in ("tokenizer.json", "vocab.txt", "config.json", "run.yaml", "manifest.json"):
+        if Path(settings.out, name).exists():
+            raise UserError(
+                f"--out {settings.out}: holds {name}, of another tokenizer or model: choose "
+                "another folder"
+            )
+    documents = sample_documents(
+        settings.corpus,
+        text_field=settings.text_field,
+        text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
+        max_bad_fraction=settings.max_bad_fraction,
+    )
+    tokenizer = train_tokenizer(
+        (document.text for document in documents),
+        vocab_size=settings.vocab_size or _BERTS_SIZE,
+        lowercase=settings.lowercase,
+        strip_accents=settings.strip_accents,
+        allow_fewer=settings.vocab_size is None,
+    )
+    save_tokenizer(tokenizer, settings.out)
+    return {"vocab_size": vocabulary_size(tokenizer), "out": settings.out}
+
+
+def sample_documents(
+    sources: Sequence[str],
     *,
-    most_counted: int = _MOST_COUNTED,
-) -> Counter[str]:
-    """Count normalised words in bounded memory, except words longer than ``LONGEST_WORD``.
+    budget_bytes: int = 1 << 30,
+    text_field: str = DEFAULT_TEXT_FIELD,
+    text_documents: TextDocuments = "auto",
+    max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+) -> Iterator[Document]:
+    """Read about ``budget_bytes`` of documents, evenly from the whole corpus; all if it is smaller.
+
+    The choice depends only on a document's position in the corpus, so it is the same each time.
+    If the size cannot be known (``hf://``), all documents are read.
+    """
+    size = sum(
+        found.size * (_COMPRESSION_RATIO if compression.is_compressed(found.url) else 1)
+        for found in find_inputs(sources)
+    )
+    fraction = min(1.0, budget_bytes / max(size, 1))
+    documents = read_documents(
+        sources,
+        text_field=text_field,
+        text_documents=text_documents,
+        max_bad_fraction=max_bad_fraction,
+    )
+    for position, document in enumerate(documents):
+        if fraction == 1.0 or uniform(position) < fraction:
+            yield document
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    *,
+    vocab_size: int = 30522,
+    lowercase: bool = True,
+    strip_accents: bool = False,
+    min_frequency: int = 2,
+    allow_fewer: bool = False,
+) -> Tokenizer:
+    """Train a WordPiece tokenizer; the same texts always give the same tokens with the same ids.
+
+    Memory is bounded for any amount of text: beyond a million different words the rarest are
+    dropped.
 
     Args:
-        paragraphs: cleaned text.
-        words_of_piece: normalises text without white space and splits it into words.
-        most_counted: the most different words to keep; beyond it the rarest are dropped.
+        texts: documents, one paragraph per line; they are cleaned as ``prepare`` cleans them.
+        vocab_size: number of tokens, including the five special ones (ids 0 to 4).
+        lowercase: fold case.
+        strip_accents: drop accents; this also splits Hangul syllables into letters.
+        min_frequency: how often two tokens must be adjacent to be joined.
+        allow_fewer: accept a smaller vocabulary if the texts allow no more.
+
+    Raises:
+        UserError: the texts are empty, or allow fewer tokens than ``vocab_size``.
     """
-    words: Counter[str] = Counter()
-    pieces: Counter[str] = Counter()
-
-    def settle() -> None:
-        for piece, count in pieces.items():
-            for word in words_of_piece(piece):
-                if len(word) <= LONGEST_WORD:
-                    words[word] += count
-        pieces.clear()
-        if len(words) > most_counted:
-            forget_rarest(words, most_counted // 2)
-
-    read = 0
-    for paragraph in paragraphs:
-        pieces.update(paragraph.split())
-        read += len(paragraph)
-        if len(pieces) > most_counted:
-            settle()
-        elif read > _MOST_CHARACTERS_HELD:
-            read = 0
-            if sum(map(len, pieces)) > _MOST_CHARACTERS_HELD:
-                settle()
-    settle()
-    return words
+    empty = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
+    paragraphs = (paragraph for text in texts for paragraph in clean_paragraphs(text))
+    word_counts = count_words(paragraphs, word_cutter(empty))
+    if not word_counts:
+        raise UserError("the corpus holds no text to learn words from: name another corpus")
+    size = vocab_size - len(SPECIAL_TOKENS)
+    learned = learn_vocabulary(word_counts, size, min_frequency=min_frequency)
+    tokens = [*SPECIAL_TOKENS, *learned]
+    if len(tokens) < vocab_size and not allow_fewer:
+        allowed = len(SPECIAL_TOKENS) + _learnable(word_counts, len(learned), min_frequency)
+        fix = "give more text"
+        if allowed >= _LEAST_VOCAB_SIZE:
+            fix = f"ask for --vocab-size {allowed} or less, or {fix}"
+        raise UserError(
+            f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: {fix}"
+        )
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
 
 
-def learn_vocabulary(word_counts: dict[str, int], size: int, *, min_frequency: int) -> list[str]:
-    """Learn tokens from word counts.
+def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> int:
+    """The largest size, at most ``size``, for which that many tokens are learned.
 
-    Args:
-        word_counts: normalised words and how often each occurs.
-        size: the most tokens to learn.
-        min_frequency: a pair that occurs less often is not joined.
-
-    Returns:
-        At most ``size`` tokens, fewer if the words allow no more: single characters in the order of
-        their code points, those that begin a word first, then joined tokens in the order they were
-        learned.
+    A smaller vocabulary has room for fewer characters, and words with other characters are left
+    out. So asking for the number of tokens learned for a large size may give fewer.
     """
-    word_counts = _most_frequent(word_counts)
-    tokens = _alphabet(word_counts, size)
-    ids = {token: index for index, token in enumerate(tokens)}
-    pairs = _Pairs(word_counts, ids)
-    heap = [(-count, pair) for pair, count in pairs.counts.items()]
-    heapq.heapify(heap)
-    while heap and len(tokens) < size:
-        negative_count, pair = heapq.heappop(heap)
-        count = pairs.counts.get(pair, 0)
-        if count < min_frequency:
-            continue
-        if count != -negative_count:
-            # It occurs less often than when it was pushed: other tokens used some occurrences.
-            heapq.heappush(heap, (-count, pair))
-            continue
-        left, right = pair >> _ID_BITS, pair & _ID_MASK
-        token = tokens[left] + tokens[right].removeprefix(PREFIX)
-        joined = ids.setdefault(token, len(tokens))
-        if joined == len(tokens):
-            tokens.append(token)
-        for changed in pairs.join(pair, joined):
-            heapq.heappush(heap, (-pairs.counts[changed], changed))
-    return tokens
-
-
-def _most_frequent(word_counts: dict[str, int]) -> dict[str, int]:
-    """The words to learn from; words of equal frequency stay in the order they were met."""
-    words = Counter(word_counts).most_common(_MOST_LEARNED_FROM)
-    ends = list(accumulate(len(word) for word, _ in words))
-    return dict(words[: bisect_right(ends, _MOST_CHARACTERS_LEARNED_FROM)])
-
-
-class _Pairs:
-    """Adjacent tokens within words: how often each pair occurs, and where.
-
-    All words are concatenated in one array; joining a pair keeps its first position and unlinks the
-    second. A pair is one integer, with the first id in the upper bits.
-    """
-
-    def __init__(self, word_counts: dict[str, int], ids: dict[str, int]) -> None:
-        # Lists would hold an object per number, which takes several times the memory.
-        symbols, weights, following = array("i"), array("q"), array("i")
-        for word, count in word_counts.items():
-            pieces = [ids.get(word[0]), *(ids.get(PREFIX + c) for c in word[1:])]
-            if None not in pieces:
-                following.extend(range(len(symbols) + 1, len(symbols) + len(pieces)))
-                following.append(-1)
-                symbols.extend(pieces)  # type: ignore[arg-type]
-                weights.extend([count] * len(pieces))
-        self._symbols = symbols
-        self._weights = weights
-        self._following = following
-        self._preceding = array("i", [-1]) * len(symbols)
-        for position, after in enumerate(following):
-            if after >= 0:
-                self._preceding[after] = position
-        self.counts: dict[int, int] = defaultdict(int)
-        self._positions: dict[int, list[int]] = defaultdict(list)
-        self._count_all()
-
-    def _count_all(self) -> None:
-        symbols = np.array(self._symbols, np.int64)
-        first = np.flatnonzero(np.array(self._following, np.int64) >= 0)
-        pairs = symbols[first] << _ID_BITS | symbols[first + 1]
-        order = np.argsort(pairs, kind="stable")
-        unique, starts = np.unique(pairs[order], return_index=True)
-        weights = np.array(self._weights, np.int64)[first][order]
-        counts = np.add.reduceat(weights, starts) if len(starts) else weights
-        self.counts.update(zip(unique.tolist(), counts.tolist(), strict=True))
-        positions = np.split(first[order], starts[1:])
-        for pair, where in zip(unique.tolist(), positions, strict=False):
-            self._positions[pair] = where.tolist()
-
-    def join(self, pair: int, joined: int) -> set[int]:
-        """Replace a pair by one token everywhere; returns the pairs that became more frequent."""
-        symbols, following, preceding = self._symbols, self._following, self._preceding
-        counts, positions = self.counts, self._positions
-        left, right = pair >> _ID_BITS, pair & _ID_MASK
-        more = set()
-        # From left to right: in "a a a" only the first pair is joined.
-        for position in sorted(positions.pop(pair)):
-            second = following[position]
-            if symbols[position] != left or second < 0 or symbols[second] != right:
-                continue  # One of the two was joined to another token since.
-            weight = self._weights[position]
-            after, before = following[second], preceding[position]
-            symbols[position], symbols[second] = joined, -1
-            following[position] = after
-            if after >= 0:
-                preceding[after] = position
-                counts[right << _ID_BITS | symbols[after]] -= weight
-                new = joined << _ID_BITS | symbols[after]
-                counts[new] += weight
-                positions[new].append(position)
-                more.add(new)
-            if before >= 0:
-                counts[symbols[before] << _ID_BITS | left] -= weight
-                new = symbols[before] << _ID_BITS | joined
-                counts[new] += weight
-                positions[new].append(before)
-                more.add(new)
-        del counts[pair]
-        more.discard(pair)
-        return more
-
-
-def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
-    """The characters to keep: as the beginning of a word and, with the prefix, inside one."""
-    counts: Counter[str] = Counter()
-    for word, count in word_counts.items():
-        counts[word[0]] += count
-        for character in word[1:]:
-            counts[PREFIX + character] += count
-    by_frequency = sorted(counts, key=lambda token: (-counts[token], token))
-    covered = np.cumsum([counts[token] for token in by_frequency])
-    enough = int(np.searchsorted(covered, _CHARACTER_COVERAGE * counts.total())) + 1
-    allowed = min(size, max(_CHARACTERS_ALLOWED, int(size * _MOST_CHARACTERS)))
-    letters: list[str] = []
-    if sum("가" <= token[-1] <= "힣" for token in by_frequency[:enough]) >= _LEAST_SYLLABLES:
-        letters = [form for c in _KOREAN_LETTERS for form in (c, PREFIX + c)]
-    kept = by_frequency[: max(0, min(enough, allowed, size - len(letters)))]
-    kept += sorted(set(letters).difference(kept))[: size - len(kept)]
-    return sorted(kept, key=lambda token: (len(token) > 1, token))
-
-
-def forget_rarest(words: Counter[str], kept: int) -> None:
-    """Drop the rarest words, so that at most ``kept`` are left; equally rare ones go together."""
-    frequencies = sorted(words.values(), reverse=True)
-    threshold = frequencies[kept]
-    for word in [word for word, count in words.items() if count <= threshold]:
-        del words[word]
+    while (learned := len(learn_vocabulary(word_counts, size, min_frequency=min_frequency))) < size:
+        size = learned
+    return size

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from selfsup.atomic_files import sync_folder, writing_to
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.huggingface.names import (
     NameTable,

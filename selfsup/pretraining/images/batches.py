@@ -16,7 +16,7 @@ from selfsup.counter_random import permutation
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.images.crops import StoredImages, random_crops, whole_images
+from selfsup.images.pixels import StoredImages, random_crops, whole_images
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS
 
 SMALLEST_AREA = 0.2  # of an image that a crop shows; MAE, appendix A.1

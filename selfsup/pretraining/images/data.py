@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images, median_shorter_side
+from selfsup.images.pixels import ResizeShorterSide
 from selfsup.images.prepare import prepare_images
 from selfsup.pretraining.modality import (
     add_modality_hint,

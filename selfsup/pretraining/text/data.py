@@ -18,11 +18,10 @@ from selfsup.corpus.readers.documents import Document
 from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.extension import ExtensionReport, extend_tokenizer, pieces_of_token
-from selfsup.corpus.tokenizer.fast_wordpiece import cuts_at_spaces, word_cutter
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.tokenizer.training import count_words
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
-from selfsup.corpus.train_tokenizer import sample_documents
+from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
+from selfsup.corpus.tokenizer.vocabulary import count_words
+from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, word_cutter
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges

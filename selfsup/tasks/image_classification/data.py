@@ -15,8 +15,8 @@ import numpy as np
 
 from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
-from selfsup.images.decoding import BadImage, Resize, ResizeShorterSide, decode
 from selfsup.images.files import check_name, find_images, find_labelled_images
+from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
 
 _MOST_THREADS = 16
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from selfsup.encoder.huggingface.vit_folder import ImagePreparation
-from selfsup.images.crops import random_crops
-from selfsup.images.decoding import ResizeShorterSide, ResizeSquare
+from selfsup.images.pixels import ResizeShorterSide, ResizeSquare, random_crops
 from selfsup.tasks.image_classification.data import (
     SMALLEST_SIDE,
     DecodedImages,

@@ -526,13 +526,6 @@ def test_a_header_without_an_end_is_refused(tmp_path, name):
         texts(path)
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1.5])
-def test_a_bad_fraction_out_of_range_is_refused(tmp_path, fraction):
-    (tmp_path / "c.jsonl").write_bytes(json_lines(ROWS))
-    with pytest.raises(UserError, match="--max-bad-fraction"):
-        texts(tmp_path / "c.jsonl", max_bad_fraction=fraction)
-
-
 def test_the_inputs_hash_changes_with_what_is_read(tmp_path):
     path = tmp_path / "c.jsonl"
     path.write_bytes(json_lines(ROWS))

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from selfsup.corpus.tokenizer.fast_wordpiece import WordPieceEncoder
 from selfsup.corpus.tokenizer.folder import load_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, WordPieceEncoder
 from selfsup.errors import UserError
 
 WORDS = ("the", "film", "new", "##york", "York", "<", "e", "##1", ">")

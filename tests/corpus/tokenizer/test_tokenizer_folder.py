@@ -5,9 +5,9 @@ import transformers
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, train_tokenizer, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, vocabulary_size, wordpiece_tokenizer
 from selfsup.errors import UserError
 
 TEXTS = [

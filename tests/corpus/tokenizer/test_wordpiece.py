@@ -1,188 +1,164 @@
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
+from itertools import product
 
+import numpy as np
 import pytest
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from tokenizers.trainers import WordPieceTrainer
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Metaspace
 
-from selfsup.corpus.tokenizer import training as wordpiece_training
-from selfsup.corpus.tokenizer.training import count_words, learn_vocabulary
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, train_tokenizer
-from selfsup.errors import UserError
+from selfsup.corpus.tokenizer import wordpiece
+from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, WordPieceEncoder, wordpiece_tokenizer
 
-TEXTS = [
-    "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox runs.",
-    "Café, naïve, résumé: the accents stay. Über den Wolken.",
-    "한국어 문장입니다. 그는 학교에 갔습니다. 그녀는 학교에서 왔습니다.",
-] * 5
+CORPUS = [
+    "The quick brown fox, isn't it? naïve café RÉSUMÉ Straße 3.14% don't e-mail_address",
+    "한국어 문장입니다. 그는 학교에 갔다! 漢字 かな カナ 中文字符 Привет мир ελληνικά",
+    "[MASK] [CLS] [SEP] [UNK] [PAD] ##ing ## [ ] mask unk 😀 👩‍👩‍👧 ﬁ Ǆ İ ß",
+]
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789[]#.,-'\"한국어입니다é漢"
+OPTIONS = list(product([True, False], [True, False, None], [True, False]))
+
+# Pieces of text that have led tokenizers astray.
+AWKWARD = [
+    *SPECIAL_TOKENS, "[mask]", "[MASK]s", "##ing", "\t", "\n", "\r\n", "\x0b", "\x0c", "\x1c",
+    "\x1f", "\x85", "\x00", "\x7f", "\xa0", "\xad", "\u1680", "\u180e", "\u2003", "\u2028",
+    "\u200b", "\u200d", "\u202e", "\u3000", "\ufeff", "\ufffd", "\ue000", "e\u0301", "\u0301",
+    "\u1112\u1161\u11ab", "각", "漢", "𠀀", "İ", "ẞ", "ΑΣ", "ﬁ", "—", "’", "½", "²", "😀", "🏽",
+    "the", "The", "naïve", "입니다", "x" * 101, "é" * 101,
+]  # fmt: skip
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from(AWKWARD),
+        st.sampled_from([" ", "", "  "]),
+        st.text(LETTERS, max_size=12),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+    ),
+    max_size=16,
+).map("".join)
 
 
-@pytest.fixture(scope="module")
-def english(shared_data) -> list[str]:
-    """Real paragraphs, some 600 kB."""
-    from selfsup.corpus.readers.sources import read_documents
-
-    documents = read_documents([str(shared_data / "text" / "wiki-en.jsonl.xz")])
-    return [next(documents).text for _ in range(30)]
-
-
-def word_counts(texts: list[str]) -> dict[str, int]:
-    return count_words(
-        (line for text in texts for line in text.splitlines()), lambda piece: [piece.lower()]
+def tokenizer_with(lowercase: bool, strip_accents: bool | None, split_chinese: bool) -> Tokenizer:
+    trained = train_tokenizer(CORPUS, vocab_size=300, min_frequency=1, allow_fewer=True)
+    return wordpiece_tokenizer(
+        trained.get_vocab(),
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        split_chinese_characters=split_chinese,
     )
 
 
-def test_the_same_vocabulary_is_learned_as_by_tokenizers(english):
-    counts = word_counts(english)
-    learned = learn_vocabulary(counts, 2000, min_frequency=2)
-    characters = [token for token in learned if len(token.removeprefix("##")) == 1]
-    known = {*characters}
-    words = {
-        word: count
-        for word, count in counts.items()
-        if known.issuperset([word[0], *(f"##{c}" for c in word[1:])])
-    }
-    # The peer also keeps characters that never begin a word as if they did; there is no way to tell
-    # it not to, so they are let in and left out of the comparison. How it numbers characters, which
-    # decides between equally frequent pairs, is random unless they are named beforehand.
-    extra = sorted({c for word in words for c in word} - known)
-    peer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    peer.pre_tokenizer = WhitespaceSplit()
-    peer.train_from_iterator(
-        (" ".join([word] * count) for word, count in words.items()),
-        WordPieceTrainer(
-            vocab_size=2000 + len(extra),
-            min_frequency=2,
-            special_tokens=[*characters, *extra],
-            limit_alphabet=10_000,
-            show_progress=False,
-        ),
+TOKENIZERS = {options: tokenizer_with(*options) for options in OPTIONS}
+ENCODERS = {
+    options: WordPieceEncoder(tokenizer, cache_size=64) for options, tokenizer in TOKENIZERS.items()
+}
+
+
+def encode(encoder: WordPieceEncoder, text: str) -> list[int]:
+    return np.frombuffer(encoder.encode_batch([text])[0], encoder.dtype).tolist()
+
+
+def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
+    tokenizer.encode_special_tokens = True
+    return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@given(text=TEXTS)
+@settings(max_examples=150)
+@example(text="a\x0bb c\x1cd\x85e\u3000f")
+@example(text="[MASK] x[MASK]y [SEP]")
+def test_ids_equal_those_of_tokenizers_on_every_text(options, text):
+    assert encode(ENCODERS[options], text) == ids_of(TOKENIZERS[options], text)
+
+
+@pytest.mark.parametrize("strip_accents", [False, None])
+def test_ids_equal_those_of_tokenizers_on_every_character_alone_and_within_a_word(strip_accents):
+    options = (True, strip_accents, True)
+    characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code <= 0xDFFF]
+    for first in range(0, len(characters), 1024):
+        text = " ".join(f"{c} a{c}b" for c in characters[first : first + 1024])
+        expected = ids_of(TOKENIZERS[options], text)
+        assert encode(ENCODERS[options], text) == expected
+
+
+def test_text_that_looks_like_a_special_token_gets_no_special_id():
+    tokenizer = TOKENIZERS[True, False, True]
+    special = {tokenizer.token_to_id(token) for token in SPECIAL_TOKENS if token != "[UNK]"}
+    ids = encode(WordPieceEncoder(tokenizer), "a [MASK] b [CLS][SEP] [PAD]")
+    assert ids
+    assert special.isdisjoint(ids)
+
+
+def test_a_full_cache_changes_nothing():
+    tokenizer = TOKENIZERS[True, False, True]
+    text = " ".join(CORPUS)
+    tiny, large = WordPieceEncoder(tokenizer, cache_size=1), WordPieceEncoder(tokenizer)
+    assert encode(tiny, text) == encode(tiny, text) == encode(large, text)
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_no_more_is_remembered_than_is_asked_for_and_nothing_long(limit):
+    asked: list[str] = []
+
+    def results(text: str) -> bytes:
+        asked.append(text)
+        return text.encode()
+
+    remembered = wordpiece._Cache(results, limit)
+    for text in ("a", "b", "c", "d", "e", "f", "f", "g" * 65, "g" * 65):
+        assert remembered[text] == text.encode()
+        assert len(remembered) <= limit
+    assert asked.count("f") == 1
+    assert asked.count("g" * 65) == 2
+
+
+def test_added_words_are_found_as_tokenizers_finds_them():
+    tokenizer = tokenizer_with(True, False, True)
+    tokenizer.add_tokens(["quickfox", AddedToken("new york", normalized=False)])
+    encoder = WordPieceEncoder(tokenizer)
+    for text in ("a quickfox!", "in new york today", "quickfoxes"):
+        assert encode(encoder, text) == ids_of(tokenizer, text)
+
+
+def test_truncation_and_padding_of_the_tokenizer_are_not_applied():
+    tokenizer = tokenizer_with(True, False, True)
+    whole = tokenizer.encode(CORPUS[0], add_special_tokens=False).ids
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=64)
+    assert encode(WordPieceEncoder(tokenizer), CORPUS[0]) == whole
+
+
+def test_a_tokenizer_of_another_kind_is_left_to_tokenizers():
+    tokenizer = Tokenizer(BPE({"▁": 0, "a": 1, "▁a": 2, "b": 3}, [("▁", "a")]))
+    tokenizer.pre_tokenizer = Metaspace()
+    assert encode(WordPieceEncoder(tokenizer), "a ab") == tokenizer.encode("a ab").ids
+
+
+def test_batches_are_bytes_of_the_smallest_type_that_holds_the_vocabulary():
+    small = WordPieceEncoder(TOKENIZERS[True, False, True])
+    assert small.dtype == np.uint16
+    first, second, third = small.encode_batch(["the fox", "", "fox"])
+    assert np.frombuffer(first, np.uint16).tolist() == encode(small, "the fox")
+    assert second == b""
+    assert third == small.encode_batch(["fox"])[0]
+    vocabulary = {**TOKENIZERS[True, False, True].get_vocab()}
+    vocabulary |= {f"filler{i}": len(vocabulary) + i for i in range(1 << 16)}
+    large = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=False)
+    assert WordPieceEncoder(large).dtype == np.uint32
+    assert encode(WordPieceEncoder(large), CORPUS[0]) == encode(small, CORPUS[0])
+
+
+def test_ids_are_berts_own_on_its_fixture(shared_data, tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(
+        (shared_data / "tokenizer" / "bert-base-uncased.vocab.txt").read_bytes()
     )
-    vocabulary = peer.get_vocab()
-    expected = sorted(vocabulary.keys() - set(extra), key=vocabulary.__getitem__)
-    assert learned == expected
-
-
-def test_training_is_the_same_in_every_process(tmp_path, english):
-    corpus = tmp_path / "corpus.json"
-    corpus.write_text(json.dumps(english[:8]))
-    program = (
-        "import json, sys; from selfsup.corpus.tokenizer.folder import save_tokenizer;"
-        "from selfsup.corpus.tokenizer.wordpiece import train_tokenizer;"
-        "tokenizer = train_tokenizer(json.load(open(sys.argv[1])), vocab_size=1500);"
-        "save_tokenizer(tokenizer, sys.argv[2])"
-    )
-    folders = [tmp_path / "a", tmp_path / "b"]
-    for seed, folder in enumerate(folders, 1):
-        subprocess.run(
-            [sys.executable, "-c", program, str(corpus), str(folder)],
-            check=True,
-            env={"PYTHONHASHSEED": str(seed), "PYTHONPATH": ":".join(sys.path)},
-        )
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-
-
-def test_special_tokens_come_first_and_the_size_is_exact():
-    tokenizer = train_tokenizer(TEXTS, vocab_size=120)
-    assert tokenizer.get_vocab_size() == 120
-    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
-    assert sorted(tokenizer.get_vocab().values()) == list(range(120))
-
-
-def test_hangul_and_accents_stay_whole_unless_stripping_is_asked_for():
-    kept = train_tokenizer(TEXTS, vocab_size=400, allow_fewer=True)
-    assert kept.encode("Café 학교에", add_special_tokens=False).tokens == ["café", "학교에"]
-    stripped = train_tokenizer(TEXTS, vocab_size=400, allow_fewer=True, strip_accents=True)
-    assert stripped.encode("Café", add_special_tokens=False).tokens == ["cafe"]
-
-
-def test_korean_letters_that_stand_alone_are_known_though_the_corpus_has_none():
-    syllables = [chr(code) for code in range(ord("가"), ord("가") + 500)]
-    texts = [first + second for first, second in zip(syllables, syllables[::-1], strict=True)] * 2
-    rich = train_tokenizer(texts, vocab_size=4000, allow_fewer=True)
-    tokens = rich.encode("ㅋㅋㅋ 가ㅠㅠ", add_special_tokens=False).tokens
-    assert tokens == ["ㅋ", "##ㅋ", "##ㅋ", "가", "##ㅠ", "##ㅠ"]
-    for few in (texts[:300], ["some words"] * 9):
-        assert "ㅋ" not in train_tokenizer(few, vocab_size=4000, allow_fewer=True).get_vocab()
-
-
-def test_case_is_kept_when_asked_for():
-    cased = train_tokenizer(TEXTS, vocab_size=400, allow_fewer=True, lowercase=False)
-    assert cased.encode("The the", add_special_tokens=False).tokens == ["The", "the"]
-
-
-def test_a_vocabulary_larger_than_a_korean_corpus_allows_names_a_number_that_works(shared_data):
-    lines = (shared_data / "tasks" / "nsmc" / "dev.tsv").read_text(encoding="utf-8").splitlines()
-    texts = [line.split("\t")[1] for line in lines[1:1500]]
-    with pytest.raises(UserError, match="at most") as caught:
-        train_tokenizer(texts, vocab_size=30522)
-    allowed = int(str(caught.value).split("at most ")[1].split()[0])
-    assert train_tokenizer(texts, vocab_size=allowed).get_vocab_size() == allowed
-
-
-def test_a_vocabulary_larger_than_the_corpus_allows_is_refused_with_the_number_it_allows():
-    with pytest.raises(UserError, match=r"--vocab-size 30522.*at most \d+ tokens") as caught:
-        train_tokenizer(TEXTS, vocab_size=30522)
-    allowed = int(str(caught.value).split("at most ")[1].split()[0])
-    assert train_tokenizer(TEXTS, vocab_size=allowed).get_vocab_size() == allowed
-    fewer = train_tokenizer(TEXTS, vocab_size=30522, allow_fewer=True)
-    assert fewer.get_vocab_size() == allowed
-
-
-def test_a_number_that_may_not_be_asked_for_is_not_named():
-    with pytest.raises(UserError, match=r"at most \d\d tokens: give more text$"):
-        train_tokenizer(["the fox runs, the fox sleeps"] * 2, vocab_size=5000)
-
-
-def test_words_too_long_to_be_encoded_are_not_learned_from():
-    texts = [f"{'qz' * 50} {'xy' * 50}x"] * 9
-    tokenizer = train_tokenizer(texts, vocab_size=200, allow_fewer=True)
-    assert tokenizer.encode(texts[0], add_special_tokens=False).tokens == ["qz" * 50, "[UNK]"]
-    assert not any(set("xy") & set(token) for token in tokenizer.get_vocab())
-
-
-@pytest.mark.parametrize("texts", [[], ["", " \n "], ["\u200b"], ["x" * 101]])
-def test_a_corpus_without_text_is_refused(texts):
-    with pytest.raises(UserError, match="holds no text"):
-        train_tokenizer(texts, vocab_size=100)
-
-
-def test_counting_stays_within_its_bound_and_keeps_frequent_words():
-    paragraphs = [f"common word{i} frequent" for i in range(5000)]
-    counts = count_words(paragraphs, lambda piece: [piece], most_counted=500)
-    assert len(counts) <= 502
-    assert counts["common"] == counts["frequent"] == 5000
-
-
-def test_counting_holds_so_many_characters_of_text_without_spaces(monkeypatch):
-    monkeypatch.setattr(wordpiece_training, "_MOST_CHARACTERS_HELD", 1000)
-    held: set[str] = set()
-    most_held = 0
-
-    def paragraphs() -> Iterator[str]:
-        nonlocal most_held
-        for number in range(100):
-            held.add(chr(0x4E00 + number) * 99)
-            most_held = max(most_held, 99 * len(held))
-            yield chr(0x4E00 + number) * 99
-
-    def words_of_piece(piece: str) -> list[str]:
-        held.remove(piece)
-        return [*piece]
-
-    counts = count_words(paragraphs(), words_of_piece)
-    assert counts == {chr(0x4E00 + number): 99 for number in range(100)}
-    assert most_held <= 2000 + 99
-
-
-def test_what_is_learned_from_is_bounded_in_characters_too(monkeypatch):
-    monkeypatch.setattr(wordpiece_training, "_MOST_CHARACTERS_LEARNED_FROM", 8)
-    counts = {"rare": 2, "abcd": 9, "often": 8, "efgh": 9}
-    learned = learn_vocabulary(counts, 100, min_frequency=2)
-    assert {"abcd", "efgh"} < set(learned)
-    assert set("".join(learned)) == set("#abcdefgh")
+    encoder = WordPieceEncoder(load_tokenizer(tmp_path))
+    path = shared_data / "tokenizer" / "bert-base-uncased.questions.jsonl"
+    questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(questions) == 7284
+    for question in questions:
+        assert encode(encoder, question["text"]) == question["ids"]

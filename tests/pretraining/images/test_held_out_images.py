@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selfsup.errors import UserError
-from selfsup.images.crops import whole_images
+from selfsup.images.pixels import whole_images
 from selfsup.pretraining.images import batches as image_batches
 from selfsup.pretraining.images.batches import (
     HeldOutImages,

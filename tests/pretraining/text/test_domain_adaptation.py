@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.huggingface.folder import read_weights

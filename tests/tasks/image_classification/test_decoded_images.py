@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.images.decoding import ResizeShorterSide, ResizeSquare, decode
+from selfsup.images.pixels import ResizeShorterSide, ResizeSquare, decode
 from selfsup.tasks.image_classification.data import DecodedImages
 from tests.toy_tasks import write_toy_images
 

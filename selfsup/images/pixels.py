@@ -1,0 +1,284 @@
+"""Decode image files of any kind to RGB pixels, and crop training images from stored pixels.
+
+Letters in shapes: ``H`` height, ``W`` width, in pixels; ``B`` images of a batch, ``S`` side of a
+square crop.
+"""
+
+import contextlib
+import logging
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from selfsup.counter_random import hash64, uniform
+
+MOST_PIXELS = 100_000_000
+SMALLEST_SIDE = 8
+# Pillow supports more formats, but some of them start other programs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+_MOST_ELONGATED = 4
+# Larger images are decoded one at a time, so that memory is bounded for any number of threads.
+_LARGE_PIXELS = 16_000_000
+_one_large = threading.Lock()
+
+_Turn = Image.Transpose
+# How to turn an image with this EXIF orientation upright (EXIF 2.32, §4.6.4 A).
+_TURNS = {
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+# Pillow's warnings, such as those about damaged EXIF data, do not concern the user, and this module
+# checks the number of pixels itself. A filter that is set and unset in each call would not be
+# thread-safe.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class BadImage(Exception):
+    """An image that cannot be used; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class ResizeSquare:
+    """Resize the whole image to ``side`` × ``side`` pixels, as transformers' ViT does."""
+
+    side: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The new (width, height)."""
+        return self.side, self.side
+
+
+@dataclass(frozen=True)
+class ResizeShorterSide:
+    """Shrink the image until its shorter side has at most ``side`` pixels; never enlarge it.
+
+    Proportions are kept up to 4:1; more elongated images are squashed to that.
+    """
+
+    side: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The new (width, height)."""
+        shorter = min(width, height)
+        share = min(1.0, self.side / shorter)
+        longest = _MOST_ELONGATED * min(self.side, shorter)
+        return min(round(width * share), longest), min(round(height * share), longest)
+
+
+Resize = ResizeSquare | ResizeShorterSide
+
+
+def decode(file: Path, resize: Resize, *, smallest: int = SMALLEST_SIDE) -> np.ndarray:
+    """Read an image in RGB, turned upright as its EXIF data say.
+
+    Transparent images are put on white, 16-bit grey becomes 8-bit, and of an animation the first
+    frame is used.
+
+    Args:
+        file: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        resize: the size to bring it to.
+        smallest: the least number of pixels that a side may have in the file.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        BadImage: it cannot be read or decoded, a side is too small, or it has more than 100 million
+            pixels (checked before decoding).
+    """
+    with _opened(file) as image:
+        width, height = image.size
+        if min(width, height) < smallest:
+            raise BadImage(f"{width} × {height} pixels, a side must have at least {smallest}")
+        is_large = width * height > _LARGE_PIXELS
+        with _one_large if is_large else contextlib.nullcontext():
+            return _pixels(image, resize)
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """The (width, height) in pixels from an image's header, before turning it as EXIF says.
+
+    Raises:
+        BadImage: it cannot be read, or has more than 100 million pixels.
+    """
+    with _opened(file) as image:
+        return image.size
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """Open an image file; whatever goes wrong until it is closed becomes a ``BadImage``."""
+    most = f"more than {MOST_PIXELS // 1_000_000} million pixels"
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise BadImage(f"too large ({width} × {height}, {most})")
+            yield image
+    except BadImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImage(f"too large ({most})") from None
+    except Exception as error:  # Each of Pillow's readers raises its own kinds on damaged files.
+        raise BadImage(_reason(error)) from None
+
+
+def _pixels(image: Image.Image, resize: Resize) -> np.ndarray:
+    size = resize.size(*image.size)
+    if isinstance(resize, ResizeShorterSide):
+        # Decoding a JPEG at a half, a quarter or an eighth of its size is faster.
+        image.draft(None, size)
+    image.load()
+    orientation = _orientation(image)
+    upright = _as_rgb(image)
+    if orientation in _TURNS:
+        upright = upright.transpose(_TURNS[orientation])
+    if orientation in _ON_ITS_SIDE:
+        size = size[1], size[0]
+    if size != upright.size:
+        upright = upright.resize(size, Image.Resampling.BILINEAR)
+    return np.array(upright)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # The EXIF data are damaged; the pixels are not.
+        return 1
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        image = _from_16_bits(image)
+    if image.mode == "F":
+        raise BadImage("pixels in floating point, of which none is known to be white")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise BadImage("more than 16 bits for each pixel, of which none is known to be white")
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no image, or damaged at its beginning"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    return f"damaged ({said})"
+
+
+# Width to height of a crop, as in Inception and in MAE (He et al. 2021, §4.1, "RandResizedCrop").
+_NARROWEST, _WIDEST = 3 / 4, 4 / 3
+_PURPOSE = 0x43524F50  # makes these numbers independent of others of the same seed and epoch
+_AREA, _SHAPE, _LEFT, _TOP, _FLIP = range(5)
+
+
+class StoredImages(Protocol):
+    """Images by number, such as ``ImageShards`` or a list of arrays."""
+
+    def __getitem__(self, number: int, /) -> np.ndarray:
+        """One image, uint8 [H, W, 3]."""
+        ...
+
+
+def random_crops(
+    images: StoredImages,
+    examples: np.ndarray,
+    *keys: int,
+    side: int,
+    smallest_area: float = 0.2,
+    mirror: bool = True,
+    threads: Executor | None = None,
+) -> np.ndarray:
+    """A random crop of each image, half of them mirrored, scaled to one size.
+
+    The crop's fraction of the image's area is uniform in [``smallest_area``, 1]. Its width is 3/4
+    to 4/3 of its height, log-uniform, and clipped to the image.
+
+    Args:
+        images: the stored images.
+        examples: int64 [B], numbers of images.
+        keys: further integers that the crops depend on, such as the seed and the epoch.
+        side: S, in pixels.
+        smallest_area: between 0 and 1.
+        mirror: whether to mirror; false if a mirrored image means something else, as with digits.
+        threads: scale images in parallel; the result is the same.
+
+    Returns:
+        uint8 [B, S, S, 3].
+    """
+    stored = [images[number] for number in examples.tolist()]
+    sizes = np.array([image.shape[:2] for image in stored], np.int64).reshape(-1, 2)
+    boxes, mirrored = crop_boxes(examples, sizes, *keys, smallest_area=smallest_area)
+    parts = [
+        image[top:bottom, left:right]
+        for image, (top, left, bottom, right) in zip(stored, boxes.tolist(), strict=True)
+    ]
+    crops = _scaled(parts, side, threads)
+    if mirror:
+        crops[mirrored] = crops[mirrored, :, ::-1]
+    return crops
+
+
+def whole_images(
+    images: StoredImages, examples: np.ndarray, *, side: int, threads: Executor | None = None
+) -> np.ndarray:
+    """Each whole image, squashed to a square, with the shapes of ``random_crops``."""
+    return _scaled((images[number] for number in examples.tolist()), side, threads)
+
+
+def crop_boxes(
+    examples: np.ndarray, sizes: np.ndarray, *keys: int, smallest_area: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes that ``random_crops`` crops, and which of them it mirrors.
+
+    Args:
+        examples: int64 [B], numbers of images.
+        sizes: int64 [B, 2], their heights and widths.
+        keys, smallest_area: as for ``random_crops``.
+
+    Returns:
+        Boxes, int64 [B, 4] of (top, left, bottom, right), the last two exclusive, and bool [B].
+    """
+    start = hash64(_PURPOSE, *keys)
+    chance = [uniform(examples, purpose, after=start) for purpose in range(_FLIP + 1)]
+    area = (smallest_area + (1 - smallest_area) * chance[_AREA]) * sizes.prod(axis=1)
+    shape = _NARROWEST * (_WIDEST / _NARROWEST) ** chance[_SHAPE]
+    # [B, 2]: height and width
+    wanted = np.sqrt(np.stack([area / shape, area * shape], axis=1))
+    lengths = np.clip(np.rint(wanted).astype(np.int64), 1, sizes)
+    where = np.stack([chance[_TOP], chance[_LEFT]], axis=1)
+    starts = (where * (sizes - lengths + 1)).astype(np.int64)
+    return np.concatenate([starts, starts + lengths], axis=1), chance[_FLIP] < 0.5
+
+
+def _scaled(parts: Iterable[np.ndarray], side: int, threads: Executor | None) -> np.ndarray:
+    def scale(part: np.ndarray) -> np.ndarray:
+        if part.shape[:2] == (side, side):
+            return part
+        return np.asarray(Image.fromarray(part).resize((side, side), Image.Resampling.BILINEAR))
+
+    scaled = list(map(scale, parts) if threads is None else threads.map(scale, parts))
+    return np.stack(scaled) if scaled else np.zeros((0, side, side, 3), np.uint8)
