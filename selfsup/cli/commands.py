@@ -87,6 +87,12 @@ def fill_mask(chosen: settings.FillMaskSettings) -> Result:
     return fill_mask.fill_mask_command(chosen)
 
 
+def explain(chosen: settings.ExplainSettings) -> Result:
+    from selfsup.explain import run as explain
+
+    return explain.explain(chosen)
+
+
 def report(chosen: settings.ReportSettings) -> Result:
     from selfsup.report import page
 
@@ -101,6 +107,7 @@ def doctor(chosen: settings.DoctorSettings) -> Result:
 
 COMMANDS = {
     "demo": Command(settings.DemoSettings, demo),
+    "explain": Command(settings.ExplainSettings, explain),
     "train-tokenizer": Command(settings.TrainTokenizerSettings, train_tokenizer),
     "prepare": Command(settings.PrepareSettings, prepare),
     "pretrain": Command(settings.PretrainSettings, pretrain),

@@ -23,6 +23,10 @@ _EXAMPLE_INPUTS = {
     "image-classification": "image.jpg",
 }
 
+_MASKING = {"mask": "becomes [MASK]", "random": "becomes a random token", "same": "stays"}
+_OF_PAGES = {
+    "en": "in English; --language ko: in Korean", "ko": "in Korean; --language en: in English",
+}  # fmt: skip
 
 # What the doctor prints first.
 _CHECKED = (("path", "Checked"), ("kind", "Type"))
@@ -63,6 +67,25 @@ def show_demo(result: Result) -> None:
         'selfsup predict runs/task "A new sentence."',
         "selfsup report runs/mine",
     )
+
+
+def show_explanation(result: Result) -> None:
+    """The text's tokens, which were hidden and how, and where the course page is."""
+    chosen, count = result["chosen"], len(result["tokens"]) - 2
+    print_line(f"Tokens: {' '.join(result['tokens'])}")
+    print_line(
+        f"Random seed {result['seed']} chooses {len(chosen)} of {count} tokens "
+        f"({formatting.percent(len(chosen) / count)}; by the rule 15 %):"
+    )
+    print_table(
+        ("Position", "Token", "What happens", "The model reads"),
+        [
+            (str(each["position"]), each["token"], _MASKING[each["action"]], each["reads"])
+            for each in chosen
+        ],
+    )
+    print_line(f"The model reads: {' '.join(result['reads'])}")
+    print_line(f"Course page: {result['page']} ({_OF_PAGES[result['language']]})")
 
 
 def show_tokenizer(result: Result) -> None:
@@ -311,6 +334,7 @@ def _number_or_text(value: object) -> str:
 
 SHOW: dict[str, Callable[[Result], None]] = {
     "demo": show_demo,
+    "explain": show_explanation,
     "train-tokenizer": show_tokenizer,
     "prepare": show_shards,
     "pretrain": show_pretraining,

@@ -6,6 +6,7 @@ default and its range.
 
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
 from selfsup.settings.demo import DemoSettings
+from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
 from selfsup.settings.inspection import DoctorSettings, ReportSettings
@@ -15,6 +16,7 @@ __all__ = [
     "DemoSettings",
     "DoctorSettings",
     "EvaluateSettings",
+    "ExplainSettings",
     "FillMaskSettings",
     "FinetuneSettings",
     "PredictSettings",
