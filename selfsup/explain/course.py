@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from selfsup.corpus.text import guess_language
 from selfsup.errors import UserError
 from selfsup.explain import text_steps
-from selfsup.explain.course_texts import DOCUMENTS
+from selfsup.explain.course_texts import COMMON_WORDS, DOCUMENTS
 from selfsup.explain.guesses import TextModel, load_model
 from selfsup.explain.image_steps import ImageSteps, take_picture_apart
 from selfsup.explain.text_steps import Hidden, Hider, Pair, Pairs, Sentences
@@ -124,8 +124,9 @@ def take_course(settings: ExplainSettings) -> Course:
 
 
 def _learn_tokenizer(settings: ExplainSettings, language: str) -> Tokenizer:
-    """From the course's texts and words in this language, and the reader's texts."""
-    course = [*map(" ".join, DOCUMENTS[language]), *WORDS[language].values()]
+    """From what the course has in this language, and the reader's texts."""
+    documents = map(" ".join, DOCUMENTS[language])
+    course = [*documents, *WORDS[language].values(), COMMON_WORDS[language]]
     own = [settings.text, *([settings.text_pair] if settings.text_pair else [])]
     return text_steps.learn_tokenizer(course, own)
 

@@ -306,14 +306,24 @@ class _Page:
                 self.text("minutes", minutes=each.minutes),
                 self.words[f"text_{each.text}"],
                 each.tokens,
-                f"{each.loss} ({self.words['by_frequency']}: {each.by_frequency})",
+                each.loss,
+                each.by_frequency,
                 f"{each.masked}\u00a0%",
                 f"{each.following}\u00a0%",
                 self.words[each.how],
             )
             for each in expectations.TEXT
         ]
-        columns = ("minutes", "text", "read", "nats", "masked_right", "next_right", "how")
+        columns = (
+            "minutes",
+            "text",
+            "read",
+            "nats",
+            "frequency",
+            "masked_right",
+            "next_right",
+            "how",
+        )
         quiet = [each for each in expectations.TEXT if each.how == "how_quiet"]
         return self.section(
             "expect",

@@ -3,7 +3,7 @@
 Shapes: T tokens of a sequence, with [CLS] and [SEP]; M chosen tokens; V vocabulary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,13 +35,12 @@ _VOCAB_SIZE, _MOST_SEEDS_TRIED = 8192, 10_000
 Sentences = list[np.ndarray]  # the ids of each sentence, int64, at least one
 
 
-def learn_tokenizer(course: Iterable[str], own: Iterable[str]) -> Tokenizer:
-    """A small tokenizer; a piece of a word of one's own is a token if the course has it too."""
-    # The own texts count twice and a token must occur three times. So their characters are never
-    # the rarest, which are left out.
-    return train_tokenizer(
-        [*course, *own, *own], vocab_size=_VOCAB_SIZE, min_frequency=3, allow_fewer=True
-    )
+def learn_tokenizer(course: Sequence[str], own: Sequence[str]) -> Tokenizer:
+    """A small tokenizer, which keeps whole the words of one's own that the course has too."""
+    # A text of the course counts twice and one's own three times, so that its characters are not
+    # among the rarest, which are left out; and a token must occur four times.
+    texts = [*course, *own] * 2 + [*own]
+    return train_tokenizer(texts, vocab_size=_VOCAB_SIZE, min_frequency=4, allow_fewer=True)
 
 
 def sentences_of(text: str, language: str, tokenizer: Tokenizer) -> Sentences:
