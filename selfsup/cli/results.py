@@ -71,6 +71,8 @@ def show_demo(result: Result) -> None:
 
 def show_explanation(result: Result) -> None:
     """The text's tokens, which were hidden and how, and where the course page is."""
+    if "chosen" not in result:
+        return
     chosen, count = result["chosen"], len(result["tokens"]) - 2
     print_line(f"Tokens: {' '.join(result['tokens'])}")
     print_line(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.text import guess_language
+from selfsup.corpus.text import clean_paragraphs, guess_language
 from selfsup.errors import UserError
 from selfsup.explain import text_steps
 from selfsup.explain.course_texts import COMMON_WORDS, DOCUMENTS
@@ -35,6 +35,7 @@ class Course(NamedTuple):
 
     Attributes:
         settings: of the command.
+        text: the reader's, cleaned.
         language: of the page.
         tokenizer: of the text.
         model: of --model; None where there is none.
@@ -51,6 +52,7 @@ class Course(NamedTuple):
     """
 
     settings: ExplainSettings
+    text: str
     language: str
     tokenizer: Tokenizer
     model: TextModel | ImagePretrainingModel | None
@@ -91,22 +93,23 @@ def take_course(settings: ExplainSettings) -> Course:
 
     own = _read("TEXT", settings.text, written_in, tokenizer)
     hider = Hider(tokenizer)
-    longest = min(text_steps.LONGEST, of_text.longest if of_text else text_steps.LONGEST)
+    longest = min(text_steps.LONGEST, of_text.longest) if of_text else text_steps.LONGEST
     sequence = text_steps.as_sequence(own, hider.special, longest)
     special_tokens = hider.special_tokens(sequence)
     if "" not in special_tokens:
-        raise UserError(
-            "TEXT holds no token that can be hidden, since the vocabulary of the model has none of "
-            "its words: leave out --model, or give a text in the model's language"
-        )
+        reason = "it is one word of more than 100 characters, which tokenizers do not cut"
+        if of_text:
+            reason = "the vocabulary of --model has none of its words"
+        raise UserError(f"TEXT is [UNK] to the tokenizer: {reason}: give another text")
     hidden = hider.first_that_hides(sequence, settings.seed)
     others = [hider.hide(sequence, hidden.seed + more) for more in range(1, 1 + _OTHER_SEEDS)]
     guesses = []
     if of_text and "mlm" in of_text.learned:
         guesses = of_text.at(hidden.seen, hidden.rows, hidden.answers)
-    pairs, random_share = _pairs(settings, own, nearest, hider, tokenizer, of_text)
+    pairs, random_share = _pairs(settings, own, nearest, hider, longest, tokenizer, of_text)
     return Course(
         settings=settings,
+        text=" ".join(clean_paragraphs(settings.text)),
         language=nearest if settings.language == "auto" else settings.language,
         tokenizer=tokenizer,
         model=model,
@@ -156,6 +159,7 @@ def _pairs(
     own: Sentences,
     language: str,
     hider: Hider,
+    longest: int,
     tokenizer: Tokenizer,
     model: TextModel | None,
 ) -> tuple[list[NamedPair], float]:
@@ -168,7 +172,7 @@ def _pairs(
         text_steps.sentences_of(" ".join(document), language, tokenizer)
         for document in DOCUMENTS[language]
     ]
-    pairs = Pairs([own, *of_course], hider.special)
+    pairs = Pairs([own, *of_course], hider.special, min(text_steps.PAIR_LENGTH, longest))
     # A document of one sentence has no continuation: there, an example of the course is shown.
     following, origin = (0, origin) if len(own) > 1 else (1, "pair_course")
     named = []

@@ -5,6 +5,7 @@ Shapes: S side of an image, p side of a patch, N patches, P = 3p² numbers in a 
 
 import base64
 import io
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from selfsup.report.markup import Picture
 from selfsup.settings.objectives import IMAGE_OBJECTIVES
 
 _SIDE, _PATCH, _GREY = 192, 32, 128  # pixels, and the colour of what is hidden
-_SHOWN, _QUALITY = 240, 90
+_SHOWN, _QUALITY = 200, 90
 
 
 class ImageSteps(NamedTuple):
@@ -136,13 +137,13 @@ def _draw_jigsaw(steps: ImageSteps, model: ImagePretrainingModel | None) -> None
 
 
 def _picture(patches: Tensor, patch: int) -> Picture:
-    """Patches [1, N, P] with a white line around each, from 0 to 1."""
+    """Patches [1, N, P] with a white line around each, from 0 to 1; small ones are enlarged."""
     count = patches.shape[1]
-    framed = F.pad(patches.view(1, count, 3, patch, patch), (1, 1, 1, 1), value=1.0)
-    pixels = unpatchify(framed.reshape(1, count, -1), patch + 2)[0].permute(1, 2, 0)
+    factor = max(1, round(_SHOWN / (math.isqrt(count) * patch)))
+    large = F.interpolate(patches.view(count, 3, patch, patch), scale_factor=float(factor))
+    framed = F.pad(large, (1, 1, 1, 1), value=1.0).view(1, count, -1)
+    pixels = unpatchify(framed, factor * patch + 2)[0].permute(1, 2, 0)
     image = Image.fromarray((pixels * 255).round().to(torch.uint8).numpy())
-    factor = max(1, _SHOWN // image.width)
-    image = image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
     data = io.BytesIO()
     image.save(data, "JPEG", quality=_QUALITY, subsampling=0)
     uri = f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ class _Page:
     def __init__(self, course: Course) -> None:
         self.course, self.words = course, WORDS[course.language]
         self.vocab = whole(vocabulary_size(course.tokenizer))
-        self.model = Path(course.settings.model).name if course.settings.model else ""
+        self.model = course.settings.model or ""
 
     def html(self) -> str:
         style = "".join(
@@ -56,7 +55,7 @@ class _Page:
             f"<title>{title} · selfsup</title><style>{style}</style></head>"
             f'<body class="course"><main><header><p class="what">{self.text("what")}</p>'
             f"<h1>{title}</h1>"
-            f"<blockquote>{escape(abbreviated(self.course.settings.text))}</blockquote>"
+            f"<blockquote>{escape(abbreviated(self.course.text))}</blockquote>"
             f"{self.paragraph('subtitle', seed=self.course.settings.seed)}</header>"
             f"{''.join(write() for write in sections)}"
             f"<footer>selfsup {__version__}</footer></main></body></html>\n"
@@ -75,7 +74,7 @@ class _Page:
             parts.append(self.paragraph("tokens_model", model=self.model, vocab=self.vocab))
         else:
             parts.append(self.paragraph("tokens_own", vocab=self.vocab))
-            if any("A" <= character <= "Z" for character in course.settings.text):
+            if course.text != course.text.lower():
                 parts.append(self.paragraph("tokens_lowercase"))
         if (total := course.tokens_in_all) > (shown := len(ids) - 2):
             parts.append(
@@ -155,7 +154,8 @@ class _Page:
     def guesses(self) -> str:
         course = self.course
         if not course.guesses:
-            return "" if course.model else self.paragraph("guesses_try")
+            is_of_text = isinstance(course.model, TextModel)
+            return "" if is_of_text else self.paragraph("guesses_try")
         losses = [-math.log(max(each["probability"], 1e-30)) for each in course.guesses]
         rows = [
             (
@@ -173,9 +173,9 @@ class _Page:
                 strict=True,
             )
         ]
-        about = self.text("guesses_about", loss=f"{np.mean(losses):.2f}")
+        about = self.plain("guesses_about", loss=f"{np.mean(losses):.2f}")
         return figure(
-            caption(self.text("guesses", model=self.model), about),
+            caption(self.plain("guesses", model=self.model), about),
             self.table(("position", "token", "probability", "loss", "guesses"), rows),
         )
 
@@ -188,7 +188,7 @@ class _Page:
             strips += f"<p>{name}</p>{self.hidden_strip(hidden, _TOKENS_SIDE_BY_SIDE)}"
         about = self.words["seeds_about"]
         if len(self.course.sequence.input_ids) > _TOKENS_SIDE_BY_SIDE:
-            about += " " + self.text("seeds_cut", shown=_TOKENS_SIDE_BY_SIDE)
+            about += " " + self.plain("seeds_cut", shown=_TOKENS_SIDE_BY_SIDE)
         return figure(caption(self.words["seeds"], about), strips, "small")
 
     def shares(self) -> str:
@@ -197,7 +197,7 @@ class _Page:
             (self.words[f"share_{name}"], percent(rule, 0), percent(self.course.shares[name]))
             for name, rule in rules.items()
         ]
-        about = self.text(
+        about = self.plain(
             "shares_about", count=self.course.can_hide, seeds=whole(text_steps.SEEDS_COUNTED)
         )
         heading = caption(self.words["shares"], about)
@@ -220,7 +220,7 @@ class _Page:
 
     def one_pair(self, named: NamedPair) -> str:
         pair = named.pair
-        label = self.text("pair_label", label=pair.label)
+        label = self.plain("pair_label", label=pair.label)
         heading = caption(
             self.words["pair_random" if pair.label else "pair_next"],
             f"{label} · {self.words[named.origin]}",
@@ -268,7 +268,7 @@ class _Page:
         items = ""
         for name in names:
             if name in self.course.picture.pictures:
-                about = self.text(
+                about = self.plain(
                     name,
                     model=self.model,
                     error=f"{errors.get(name, 0):.4f}",
@@ -276,20 +276,20 @@ class _Page:
                     tiles=facts["patches"],
                 )
                 shown = show_picture(self.course.picture.pictures[name], about)
-                items += f"<li>{shown}<small>{about}</small></li>"
+                items += f"<li>{shown}<small>{escape(about)}</small></li>"
         return f'<ul class="row">{items}</ul>'
 
     def transfer(self) -> str:
         encoder, layers, counts = count_parameters(self.course)
         rows = [
             (
-                self.text(f"part_{part}", layers=layers),
+                self.plain(f"part_{part}", layers=layers),
                 whole(count),
                 self.words[f"fate_{fate}"],
             )
             for part, count, fate in counts
         ]
-        unit = self.text("transfer_unit", encoder=self.model or encoder)
+        unit = self.plain("transfer_unit", encoder=encoder)
         return self.section(
             "transfer",
             self.paragraph("transfer_about"),
@@ -303,7 +303,7 @@ class _Page:
     def expect(self) -> str:
         rows = [
             (
-                self.text("minutes", minutes=each.minutes),
+                self.plain("minutes", minutes=each.minutes),
                 self.words[f"text_{each.text}"],
                 each.tokens,
                 each.loss,
@@ -354,10 +354,13 @@ class _Page:
             _commands("selfsup demo"),
         )
 
+    def plain(self, key: str, **values: Any) -> str:
+        """The words of a key, filled in."""
+        return self.words[key].format(**values)
+
     def text(self, key: str, **values: Any) -> str:
-        """The words of a key, filled in, as HTML."""
-        plain = escape(self.words[key].format(**values))
-        return re.sub(r"`([^`]+)`", r"<code>\1</code>", plain)
+        """The same as HTML."""
+        return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(self.plain(key, **values)))
 
     def paragraph(self, key: str, kind: str = "", **values: Any) -> str:
         mark = f' class="{kind}"' if kind else ""

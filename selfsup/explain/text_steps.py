@@ -140,13 +140,18 @@ class Pair(NamedTuple):
 class Pairs:
     """The pairs that begin with a document's first sentence, by their random seeds."""
 
-    def __init__(self, documents: Sequence[Sentences], special: SpecialTokens) -> None:
-        self._corpus, self._special = corpus_of(documents), special
+    def __init__(
+        self, documents: Sequence[Sentences], special: SpecialTokens, longest: int
+    ) -> None:
+        """``longest``: the most tokens of a pair."""
+        self._corpus, self._special, self._longest = corpus_of(documents), special, longest
         self._numbers = np.arange(len(documents))
 
     def pair(self, document: int, seed: int) -> Pair:
         """The pair of the first epoch."""
-        plan = SentencePairs(self._corpus, self._numbers, self._special, PAIR_LENGTH, seed, epoch=0)
+        plan = SentencePairs(
+            self._corpus, self._numbers, self._special, self._longest, seed, epoch=0
+        )
         every = plan.take(np.arange(len(plan)))
         first = int(self._corpus.document_offsets[document])
         chosen = plan.take(np.flatnonzero(every.keys == first)[:1])

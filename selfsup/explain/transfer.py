@@ -21,9 +21,9 @@ def count_parameters(course: Course) -> tuple[str, int, list[tuple[str, int, str
         course: its model of text is counted, or else a new bert-mini with its vocabulary.
     """
     if isinstance(course.model, TextModel):
-        model = course.model.model
+        name, model = str(course.settings.model), course.model.model
     else:
-        config = bert_config(_ENCODER, vocabulary_size(course.tokenizer))
+        name, config = _ENCODER, bert_config(_ENCODER, vocabulary_size(course.tokenizer))
         model = TextPretrainingModel(BertEncoder(config), TEXT_OBJECTIVES)
     encoder = model.encoder
     parts = [
@@ -32,10 +32,11 @@ def count_parameters(course: Course) -> tuple[str, int, list[tuple[str, int, str
         ("pooler", _size(encoder.pooler), "kept"),
     ]
     shared = encoder.embeddings.word.weight.numel()  # the scores' matrix is the embedding itself
-    for name, head in model.heads.items():
-        parts.append((name, _size(head) - (shared if name == "mlm" else 0), "dropped"))
+    for objective, head in model.heads.items():
+        size = _size(head) - (shared if objective == "mlm" else 0)
+        parts.append((objective, size, "dropped"))
     parts.append(("new", _size(ScoreLayer(encoder.config.hidden_size, _CLASSES)), "new"))
-    return _ENCODER, len(encoder.layers), parts
+    return name, len(encoder.layers), parts
 
 
 def _size(module: nn.Module) -> int:
