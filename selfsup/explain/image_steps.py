@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.config import VitConfig, vit_config
@@ -22,8 +22,8 @@ from selfsup.errors import UserError
 from selfsup.images.crops import whole_images
 from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 from selfsup.pretraining.images.batches import TakeApart, build_image_batch
-from selfsup.pretraining.images.inpainting import MaskedPatches
-from selfsup.pretraining.images.jigsaw import ShuffledTiles, best_arrangement, in_order
+from selfsup.pretraining.images.inpainting import InpaintingHead, MaskedPatches
+from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
 from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
 from selfsup.pretraining.images.pretraining import MASK_RATIO
 from selfsup.report.markup import Picture
@@ -114,9 +114,10 @@ def _draw_inpainting(steps: ImageSteps, model: ImagePretrainingModel | None) -> 
             "mean_colour_error": float((mean - truth).square().mean()),
         }
     )
-    if model is not None and "inpainting" in model.heads:
+    head = _head(model, "inpainting")
+    if model is not None and isinstance(head, InpaintingHead):
         with torch.inference_mode():
-            predicted = model.heads["inpainting"].predict(model.encoder, masked).pixels()
+            predicted = head.predict(model.encoder, masked).pixels()
         filled["reconstruction"] = masked.filled(predicted)
         steps.facts["pixel_error"] = float((predicted - truth).square().mean())
     for name, patches in filled.items():
@@ -127,13 +128,18 @@ def _draw_jigsaw(steps: ImageSteps, model: ImagePretrainingModel | None) -> None
     shuffled, patch = steps.shuffled, steps.config.patch_size
     tiles = shuffled.tiles.float() / 255
     arranged = {"tiles": in_order(tiles, shuffled.positions), "shuffled": tiles}
-    if model is not None and "jigsaw" in model.heads:
+    head = _head(model, "jigsaw")
+    if model is not None and isinstance(head, JigsawHead):
         with torch.inference_mode():
-            found = best_arrangement(model.heads["jigsaw"].scores(model.encoder, shuffled))
+            found = best_arrangement(head.scores(model.encoder, shuffled))
         arranged["restored"] = in_order(tiles, found)
         steps.facts["tiles_right"] = int((found == shuffled.positions).sum())
     for name, patches in arranged.items():
         steps.pictures[name] = _picture(patches, patch)
+
+
+def _head(model: ImagePretrainingModel | None, name: str) -> nn.Module | None:
+    return model.heads[name] if model is not None and name in model.heads else None
 
 
 def _picture(patches: Tensor, patch: int) -> Picture:

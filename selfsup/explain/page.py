@@ -89,8 +89,8 @@ class _Page:
         count, probability = course.can_hide, text_steps.PROBABILITY
         parts = []
         if hidden.seed != course.settings.seed:
-            seeds = {"given": course.settings.seed, "seed": hidden.seed}
-            parts.append(self.paragraph("masking_none", **seeds))
+            given = course.settings.seed
+            parts.append(self.paragraph("masking_none", given=given, seed=hidden.seed))
         parts += [
             self.paragraph(
                 "masking_about",

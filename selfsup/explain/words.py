@@ -6,7 +6,9 @@ import yaml
 
 WORDS: dict[str, dict[str, str]] = {
     language: yaml.safe_load(
-        resources.files(__package__).joinpath(f"words_{language}.yaml").read_text(encoding="utf-8")
+        resources.files("selfsup.explain")
+        .joinpath(f"words_{language}.yaml")
+        .read_text(encoding="utf-8")
     )
     for language in ("en", "ko")
 }
