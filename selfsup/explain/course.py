@@ -46,6 +46,7 @@ class Course(NamedTuple):
         others: with the seeds after it.
         shares: over many seeds.
         guesses: of the model, for each chosen token.
+        pair_length: the most tokens of a pair.
         pairs: one where B follows, one where it is random.
         random_share: of the pairs over many seeds.
         picture: the steps of the picture.
@@ -63,6 +64,7 @@ class Course(NamedTuple):
     others: list[Hidden]
     shares: dict[str, float]
     guesses: list[dict[str, Any]]
+    pair_length: int
     pairs: list[NamedPair]
     random_share: float
     picture: ImageSteps
@@ -106,7 +108,8 @@ def take_course(settings: ExplainSettings) -> Course:
     guesses = []
     if of_text and "mlm" in of_text.learned:
         guesses = of_text.at(hidden.seen, hidden.rows, hidden.answers)
-    pairs, random_share = _pairs(settings, own, nearest, hider, longest, tokenizer, of_text)
+    pair_length = min(text_steps.PAIR_LENGTH, longest)
+    pairs, random_share = _pairs(settings, own, nearest, hider, pair_length, tokenizer, of_text)
     return Course(
         settings=settings,
         text=" ".join(clean_paragraphs(settings.text)),
@@ -120,6 +123,7 @@ def take_course(settings: ExplainSettings) -> Course:
         others=others,
         shares=hider.shares(sequence, settings.seed),
         guesses=guesses,
+        pair_length=pair_length,
         pairs=pairs,
         random_share=random_share,
         picture=take_picture_apart(settings.image, settings.seed, of_images),
@@ -172,7 +176,7 @@ def _pairs(
         text_steps.sentences_of(" ".join(document), language, tokenizer)
         for document in DOCUMENTS[language]
     ]
-    pairs = Pairs([own, *of_course], hider.special, min(text_steps.PAIR_LENGTH, longest))
+    pairs = Pairs([own, *of_course], hider.special, longest)
     # A document of one sentence has no continuation: there, an example of the course is shown.
     following, origin = (0, origin) if len(own) > 1 else (1, "pair_course")
     named = []
