@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from selfsup import cli
+from selfsup.corpus.tokenizer.folder import save_tokenizer
+from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import vit_config
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
@@ -17,8 +19,13 @@ from selfsup.explain.run import explain
 from selfsup.explain.words import WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel, save_image_pretraining
 from selfsup.settings import ExplainSettings
+from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.encoders import Limits
+from selfsup.tasks.labels import Labels
+from selfsup.tasks.registry import save_task_model
 from tests.report.outline import Outline
-from tests.toy_tasks import write_toy_model, write_toy_vit
+from tests.tokenizer_folder import text_preparation
+from tests.toy_tasks import CONFIG, toy_tokenizer, write_toy_model, write_toy_vit
 
 ENGLISH, KOREAN = "The heart pumps blood. Nobody notices it.", "심장은 온몸으로 피를 보냅니다."
 
@@ -129,6 +136,18 @@ def test_a_model_of_images_shows_its_pictures(tmp_path):
 def test_a_model_without_a_head_of_pretraining_is_refused(tmp_path):
     with pytest.raises(UserError, match="no head of an objective"):
         explain(ExplainSettings(text="x", model=str(write_toy_vit(tmp_path / "vit"))))
+    task, labels = Classification(paired=False), Labels("class", ("0", "1"))
+    save_tokenizer(toy_tokenizer(), tmp_path / "tuned")
+    save_task_model(
+        tmp_path / "tuned",
+        task,
+        task.build_model(BertEncoder(CONFIG), labels, 0.1),
+        labels,
+        text_preparation(tmp_path / "tuned", Limits(32, 0)),
+        "# Card\n",
+    )
+    with pytest.raises(UserError, match="no head of an objective"):
+        explain(ExplainSettings(text="x", model=str(tmp_path / "tuned")))
     with pytest.raises(UserError, match="no such folder"):
         explain(ExplainSettings(text="x", model=str(tmp_path / "nothing")))
 
