@@ -81,7 +81,7 @@ def one_epoch(
 ) -> dict:
     """Time all batches of one epoch, planning included."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer
-    from selfsup.pretraining.text.batches import TextBatches
+    from selfsup.pretraining.text.batches import TextBatches, TextData
     from selfsup.pretraining.text.masking import Masking
     from selfsup.pretraining.text.model import text_objectives
     from selfsup.pretraining.text.sequences import (
@@ -104,7 +104,8 @@ def one_epoch(
     corpus = TextCorpus(opened.shards)
     documents, _ = split_held_out(corpus, 0.01)
     learned = text_objectives(objectives)
-    batches = TextBatches(corpus, documents, masking, learned, max_length, batch_size, seed=0)
+    data = TextData(corpus, documents, masking, learned, max_length)
+    batches = TextBatches(data, batch_size, seed=0)
     started, core_started = time.perf_counter(), time.process_time()
     tokens = batches[0].token_count
     planning_seconds = time.process_time() - core_started

@@ -235,7 +235,7 @@ def fine_tune(
 ) -> dict:
     """Fine-tune with selfsup, with these settings and the defaults of all others."""
     from selfsup.finetuning.run import finetune
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
 
     settings = FinetuneSettings(
         task=recipe.task,

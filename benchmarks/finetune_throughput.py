@@ -154,7 +154,7 @@ def write_model(encoder: str, vocabulary: Path, folder: Path) -> None:
     from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
     from selfsup.encoder.config import BERT_SIZES
     from selfsup.finetuning.starting_point import find_starting_point
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
     from selfsup.tasks.encoders import Limits, TextPreparation
     from selfsup.tasks.labels import Labels
     from selfsup.tasks.registry import TASKS, save_task_model
@@ -230,13 +230,12 @@ MEASURES = {"training": measure_training, "prediction": measure_prediction}
 
 def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], list]:
     """Return the training loop of ``selfsup finetune``, and the batches of an epoch."""
-    from selfsup.finetuning.batches import EpochBatches
     from selfsup.finetuning.compact_embedding import compact_word_embeddings
-    from selfsup.finetuning.data import encode_task_data, read_task_files
+    from selfsup.finetuning.data import EpochBatches, encode_task_data, read_task_files
     from selfsup.finetuning.run import with_defaults
     from selfsup.finetuning.setup import prepare_finetuning
     from selfsup.finetuning.starting_point import find_starting_point
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
     from selfsup.tasks.base import Reading
     from selfsup.tasks.registry import TASKS
     from selfsup.training.compute import choose_compute

@@ -143,7 +143,7 @@ def our_step(
     from selfsup.encoder.config import vit_config
     from selfsup.encoder.layers import initialize
     from selfsup.encoder.vit import VitEncoder
-    from selfsup.pretraining.images.batches import PREDICTED_SHARE, ImageBatches
+    from selfsup.pretraining.images.batches import PREDICTED_SHARE, ImageBatches, ImageData
     from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
     from selfsup.training.optimizers import (
         PRETRAINING_BETAS,
@@ -158,12 +158,9 @@ def our_step(
     named = dict(model.named_parameters())
     groups = parameter_groups(named.items(), dict.fromkeys(named, LEARNING_RATE), WEIGHT_DECAY)
     optimizer = adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
+    objectives = image_objectives(["inpainting"])
     batches = ImageBatches(
-        images,
-        np.arange(len(images)),
-        image_objectives(["inpainting"]),
-        config,
-        MASK_RATIO,
+        ImageData(images, np.arange(len(images)), objectives, config, MASK_RATIO),
         arguments.batch_size,
         seed=0,
         predicted_share=1.0 if setting == OURS_ALL else PREDICTED_SHARE,
@@ -216,10 +213,10 @@ def their_config(arguments: argparse.Namespace):
     from transformers import ViTMAEConfig
 
     from selfsup.encoder.config import vit_config
-    from selfsup.pretraining.images.inpainting import InpaintingHead
+    from selfsup.pretraining.images.inpainting import Inpainting
 
     config = vit_config(arguments.encoder, arguments.image_size, arguments.patch_size)
-    decoder = InpaintingHead(config).decoder
+    decoder = Inpainting(config).decoder
     (width,) = decoder.norm.normalized_shape
     return ViTMAEConfig(
         image_size=config.image_size,

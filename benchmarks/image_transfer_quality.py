@@ -89,7 +89,7 @@ def fine_tune(
 ) -> None:
     """Run ``selfsup finetune`` for one cell."""
     from selfsup.finetuning.run import finetune
-    from selfsup.settings import FinetuneSettings
+    from selfsup.settings.finetune import FinetuneSettings
 
     given: dict = {"encoder": getattr(arguments, way, None), "layer_decay": arguments.layer_decay}
     if way == SCRATCH:

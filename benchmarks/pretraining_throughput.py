@@ -139,7 +139,7 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
 
 def real_batches(shards_folder: Path, load: Load):
     from selfsup.corpus.tokenizer.folder import load_tokenizer
-    from selfsup.pretraining.text.batches import TextBatches
+    from selfsup.pretraining.text.batches import TextBatches, TextData
     from selfsup.pretraining.text.masking import Masking
     from selfsup.pretraining.text.model import text_objectives
     from selfsup.pretraining.text.sequences import (
@@ -158,10 +158,8 @@ def real_batches(shards_folder: Path, load: Load):
         0.15, "token", special_tokens(tokenizer), shards.vocab_size, continuation_pieces(tokenizer)
     )
     objectives = text_objectives(["mlm", "nsp"])
-    batches = TextBatches(
-        corpus, documents, masking, objectives, load.max_length, load.batch_size, seed=0
-    )
-    return batches, shards.vocab_size
+    data = TextData(corpus, documents, masking, objectives, load.max_length)
+    return TextBatches(data, load.batch_size, seed=0), shards.vocab_size
 
 
 def our_step(vocab_size: int, load: Load):

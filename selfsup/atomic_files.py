@@ -87,7 +87,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes; make it if it does not exist.
 
     The system releases the lock when the process ends, however it ends. Where there are no such

@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import pytest
 
-from selfsup.atomic_files import alone_in, replacing, write_bytes
+from selfsup.atomic_files import locked, replacing, write_bytes
 from selfsup.errors import UserError
 
 
@@ -41,16 +41,16 @@ def test_a_file_name_may_be_as_long_as_the_system_allows(tmp_path, name):
 
 def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
     held = (
-        "import sys; from pathlib import Path; from selfsup.atomic_files import alone_in\n"
-        "with alone_in(Path(sys.argv[1])): print(flush=True); input()"
+        "import sys; from pathlib import Path; from selfsup.atomic_files import locked\n"
+        "with locked(Path(sys.argv[1])): print(flush=True); input()"
     )
     command = [sys.executable, "-c", held, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(UserError, match="another process"), alone_in(tmp_path / "run"):
+        with pytest.raises(UserError, match="another process"), locked(tmp_path / "run"):
             pass
         other.kill()
-    with alone_in(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         assert (tmp_path / "run" / ".lock").exists()
     assert list((tmp_path / "run").iterdir()) == []

@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 import selfsup
+from selfsup.settings.labelled_data import TASKS
 
 
 def test_the_installed_version_is_that_of_the_package():
@@ -31,8 +32,9 @@ def test_a_predictor_is_had_from_the_package():
         "selfsup.errors",
         "selfsup.report.page",
         "selfsup.cli.results",
-        "selfsup.settings",
+        "selfsup.settings.pretrain",
         "selfsup.cli.parser",
+        *sorted({f"selfsup.tasks.{folder}.view" for folder in TASKS.values()}),
     ],
 )
 def test_a_module_that_needs_no_torch_does_not_import_it(module: str):

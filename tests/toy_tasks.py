@@ -19,12 +19,12 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig, VitConfig
-from selfsup.encoder.huggingface.config import vit_config_of
+from selfsup.encoder.huggingface.config import config_of
 from selfsup.encoder.huggingface.vit_folder import save_vit
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from tests.encoder_folders import vit_state
 
 GOOD = ("fine", "great", "warm", "witty")
@@ -166,7 +166,7 @@ def write_toy_vit(folder: Path) -> Path:
     """Write a ViT model folder with random weights."""
     encoder = VitEncoder(VIT_CONFIG)
     initialize(encoder, 0.1, seed=1)
-    save_vit(folder, vit_state(encoder), vit_config_of(VIT_CONFIG, "ViTModel"), "# Toy\n")
+    save_vit(folder, vit_state(encoder), config_of(VIT_CONFIG, "ViTModel"), "# Toy\n")
     return folder
 
 

@@ -1,18 +1,86 @@
-"""The command line: `main` runs one command, and says what is wrong in one line."""
+"""The command line: the commands, and `main`, which runs one and says what is wrong in one line.
+
+Nothing heavy is imported before it is known which command runs, so that `selfsup --help` is fast.
+"""
 
 import contextlib
+import dataclasses
 import errno
 import json
 import math
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from selfsup import __version__
 from selfsup.cli import help_page
-from selfsup.cli.commands import COMMANDS
 from selfsup.errors import UserError
+from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
+from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.fields import closest
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
+from selfsup.settings.showing import DemoSettings, DoctorSettings, ReportSettings
+
+Result = dict[str, Any]
+"""What a command answers, and `--json` prints."""
+
+
+class Command(NamedTuple):
+    """The dataclass of a command's settings, and its work."""
+
+    settings: type
+    run: Callable[[Any], Result]
+
+
+def _demo(chosen: DemoSettings) -> Result:
+    if chosen.data == "images":
+        from selfsup.demo.images import ImageDemo
+
+        return ImageDemo(chosen).run()
+    from selfsup.demo.text import TextDemo
+
+    return TextDemo(chosen).run()
+
+
+def _prepare(chosen: PrepareSettings) -> Result:
+    from selfsup.corpus.prepare import prepare
+
+    options = dataclasses.asdict(chosen)
+    corpus, tokenizer, out = (options.pop(name) for name in ("corpus", "tokenizer", "out"))
+    return prepare(list(corpus), tokenizer, out, **options) | {"out": out}
+
+
+def _report(chosen: ReportSettings) -> Result:
+    from selfsup.report.page import write_report
+
+    return write_report(chosen.runs, chosen.out)
+
+
+def _imported(module: str, function: str) -> Callable[[Any], Result]:
+    """The function of that module, which is imported when the command runs."""
+    return lambda chosen: getattr(import_module(f"selfsup.{module}"), function)(chosen)
+
+
+COMMANDS = {
+    "demo": Command(DemoSettings, _demo),
+    "explain": Command(ExplainSettings, _imported("explain.run", "explain")),
+    "train-tokenizer": Command(
+        TrainTokenizerSettings, _imported("corpus.train_tokenizer", "train_tokenizer")
+    ),
+    "prepare": Command(PrepareSettings, _prepare),
+    "pretrain": Command(PretrainSettings, _imported("pretraining.run", "pretrain")),
+    "resume": Command(ResumeSettings, _imported("pretraining.run", "resume")),
+    "finetune": Command(FinetuneSettings, _imported("finetuning.run", "finetune")),
+    "evaluate": Command(EvaluateSettings, _imported("inference.evaluate", "evaluate")),
+    "predict": Command(PredictSettings, _imported("inference.predict", "predict")),
+    "fill-mask": Command(FillMaskSettings, _imported("inference.fill_mask", "fill_mask_command")),
+    "report": Command(ReportSettings, _report),
+    "doctor": Command(DoctorSettings, _imported("doctor", "doctor")),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import dataclasses
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from selfsup.cli.help_page import usage
 from selfsup.errors import UserError
@@ -38,11 +38,11 @@ def parse_command(
         SystemExit: with status 0, after --print_config.
     """
     fields = dataclasses.fields(settings_class)  # pyright: ignore[reportArgumentType]
-    words = _read_words(command, settings_class, arguments)
+    given, config_files = _read_words(command, settings_class, arguments)
     values: dict[str, Any] = {}
-    for file in words.config_files:
+    for file in config_files:
         values |= read_settings(settings_class, Path(file), command)
-    values |= words.values
+    values |= given
     as_json = values.pop("json", False)
     if values.pop("print_config", False):
         defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
@@ -57,15 +57,10 @@ def parse_command(
     return settings_class(**values), as_json
 
 
-class _Words(NamedTuple):
-    """What the words of a command line say."""
-
-    values: dict[str, Any]
-    """By the names of the fields; also `json` and `print_config` where these flags are given."""
-    config_files: list[str]
-
-
-def _read_words(command: str, settings_class: type, arguments: Sequence[str]) -> _Words:
+def _read_words(
+    command: str, settings_class: type, arguments: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values by their fields' names, also `json` and `print_config`; the files of --config."""
     hints = typing.get_type_hints(settings_class)
     fields = dataclasses.fields(settings_class)
     flags = {flag_name(field): field for field in fields if not field.metadata.get("positional")}
@@ -106,12 +101,13 @@ def _read_words(command: str, settings_class: type, arguments: Sequence[str]) ->
 
     for field in fields:
         if field.metadata.get("positional") and positionals:
-            taken = positionals if holds_many(hints[field.name]) else positionals[:1]
-            values[field.name] = tuple(taken) if holds_many(hints[field.name]) else taken[0]
-            positionals = positionals[len(taken) :]
+            if holds_many(hints[field.name]):
+                values[field.name], positionals = tuple(positionals), []
+            else:
+                values[field.name] = positionals.pop(0)
     if positionals:
         raise UserError(f"unexpected argument {positionals[0]!r}: {_where_to_look(command)}")
-    return _Words(values, config_files)
+    return values, config_files
 
 
 def _take_values(flag: str, words: list[str], several: bool) -> list[str]:

@@ -1,26 +1,40 @@
 """What a command prints for a person when it has ended: a few lines and tables.
 
 Each function takes the command's result, which is the object that `--json` prints, and leaves out
-what the result does not have.
+what the result does not have. Where standard output is not a terminal, it is plain text.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
-from selfsup.cli.console import print_facts, print_line, print_next, print_table
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from selfsup.report import formatting
 from selfsup.report.demo import demo_task, is_image_demo, verdict, ways_of
-from selfsup.report.formatting import metric_title, read_score, write_metric, write_score
+from selfsup.report.formatting import metric_title, percent, read_score, whole, write_score
 
 Result = dict[str, Any]
+Fact = tuple[str, str, Callable[[Any], str]]
+"""A key of the result, its name, and the function that formats its value."""
 
-# The input of an example command, for tasks whose input is not one sentence.
-_EXAMPLE_INPUTS = {
-    "pair-classification": '"A sentence." --text-pair "Another."',
-    "question-answering": '"A text." --question "A question?"',
-    "image-classification": "image.jpg",
+_OUT: Fact = ("out", "Written to", str)
+_EXAMPLES: Fact = ("examples", "Examples", whole)
+_SECONDS: Fact = ("seconds", "Time", formatting.duration)
+
+# A guess's cell in a column, by the column's heading.
+_CELLS: dict[str, Callable[[Result], str]] = {
+    "Token": itemgetter("token"),
+    "Answer": lambda guess: guess["answer"] or "(no answer)",
+    "Entity": itemgetter("text"),
+    "Type": itemgetter("label"),
+    "Characters": lambda of: "" if of["start"] is None else f"{of['start']}–{of['end']}",
+    "Probability": lambda guess: percent(guess["probability"]),
 }
 
 _MASKING = {"mask": "becomes [MASK]", "random": "becomes a random token", "same": "stays"}
@@ -28,310 +42,297 @@ _OF_PAGES = {
     "en": "in English; --language ko: in Korean", "ko": "in Korean; --language en: in English",
 }  # fmt: skip
 
-# What the doctor prints first.
-_CHECKED = (("path", "Checked"), ("kind", "Type"))
+# The input of an example command, for tasks whose input is not one sentence.
+_EXAMPLE_INPUTS = {
+    "pair-classification": '"A sentence." --text-pair "Another."',
+    "question-answering": '"A text." --question "A question?"',
+    "image-classification": "image.jpg",
+}
+_WITH_OWN_TEXT = (
+    "With your own text (.txt, .jsonl, .csv, .parquet, or folders of them):",
+    "selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m",
+    'selfsup fill-mask runs/mine "A sentence with a [MASK] in it."',
+    "selfsup finetune sequence-classification --encoder runs/mine --train train.tsv "
+    "--validation dev.tsv --out runs/task",
+    'selfsup predict runs/task "A new sentence."',
+    "selfsup report runs/mine",
+)
+_WITH_OWN_IMAGES = (
+    "With your own images (.jpg, .png, …, in folders):",
+    "selfsup pretrain my-photos/ --encoder vit-tiny --out runs/seen --budget 20m",
+    "selfsup finetune image-classification --encoder runs/seen --train train/ "
+    "--validation dev/ --out runs/task",
+    "selfsup predict runs/task photo.jpg",
+    "selfsup report runs/seen",
+)
 
 
 def show_demo(result: Result) -> None:
-    """The accuracy of each encoder, a sentence about it, filled masks, and what to try next."""
-    print_line(demo_task(result))
-    rows = []
-    for key, name, about in ways_of(result):
-        score = read_score((result.get(key) or {}).get("accuracy"))
-        if score:
-            rows.append((name, write_score("accuracy", score), about))
-    print_table(("Encoder", "Accuracy", ""), rows)
-    print_line(verdict(result))
-    for example in result.get("fill_mask") or []:
-        print_line(str(example.get("text", "")))
-        print_line(
-            "    " + ", ".join(_candidate(entry) for entry in example.get("candidates") or [])
-        )
-    print_line(f"Report: {result['report']}" if result.get("report") else "")
-    if is_image_demo(result):
-        print_next(
-            "With your own images (.jpg, .png, …, in folders):",
-            "selfsup pretrain my-photos/ --encoder vit-tiny --out runs/seen --budget 20m",
-            "selfsup finetune image-classification --encoder runs/seen --train train/ "
-            "--validation dev/ --out runs/task",
-            "selfsup predict runs/task photo.jpg",
-            "selfsup report runs/seen",
-        )
-        return
-    print_next(
-        "With your own text (.txt, .jsonl, .csv, .parquet, or folders of them):",
-        "selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m",
-        'selfsup fill-mask runs/mine "A sentence with a [MASK] in it."',
-        "selfsup finetune sequence-classification --encoder runs/mine --train train.tsv "
-        "--validation dev.tsv --out runs/task",
-        'selfsup predict runs/task "A new sentence."',
-        "selfsup report runs/mine",
-    )
+    _print_line(demo_task(result))
+    rows = [
+        (name, write_score("accuracy", score), about)
+        for key, name, about in ways_of(result)
+        if (score := read_score((result.get(key) or {}).get("accuracy")))
+    ]
+    _print_table(("Encoder", "Accuracy", ""), rows)
+    _print_line(verdict(result))
+    for masked in result.get("fill_mask") or []:
+        guesses = masked.get("candidates") or []
+        _print_line(masked.get("text", ""))
+        shown = [f"{guess['token']} {percent(guess['probability'])}" for guess in guesses]
+        _print_line("    " + ", ".join(shown))
+    _print_line(f"Report: {result['report']}" if result.get("report") else "")
+    _print_commands(*(_WITH_OWN_IMAGES if is_image_demo(result) else _WITH_OWN_TEXT))
 
 
 def show_explanation(result: Result) -> None:
-    """The text's tokens, which were hidden and how, and where the course page is."""
     if "chosen" not in result:
         return
     chosen, count = result["chosen"], len(result["tokens"]) - 2
-    print_line(f"Tokens: {' '.join(result['tokens'])}")
-    print_line(
+    _print_line(f"Tokens: {' '.join(result['tokens'])}")
+    _print_line(
         f"Random seed {result['seed']} chooses {len(chosen)} of {count} tokens "
-        f"({formatting.percent(len(chosen) / count)}; by the rule 15 %):"
+        f"({percent(len(chosen) / count)}; by the rule 15 %):"
     )
-    print_table(
+    _print_table(
         ("Position", "Token", "What happens", "The model reads"),
         [
             (str(each["position"]), each["token"], _MASKING[each["action"]], each["reads"])
             for each in chosen
         ],
     )
-    print_line(f"The model reads: {' '.join(result['reads'])}")
-    print_line(f"Course page: {result['page']} ({_OF_PAGES[result['language']]})")
+    _print_line(f"The model reads: {' '.join(result['reads'])}")
+    _print_line(f"Course page: {result['page']} ({_OF_PAGES[result['language']]})")
 
 
 def show_tokenizer(result: Result) -> None:
-    """The size of the vocabulary, and where it was written."""
-    print_facts(result, ("vocab_size", "Vocabulary", formatting.whole), ("out", "Written to", str))
-    if out := result.get("out"):
-        print_next("Next:", f"selfsup prepare CORPUS --tokenizer {shlex.quote(out)} --out SHARDS")
+    _print_facts(result, ("vocab_size", "Vocabulary", whole), _OUT)
+    _print_next(result, "selfsup prepare CORPUS --tokenizer {out} --out SHARDS")
 
 
 def show_shards(result: Result) -> None:
-    """What was read, kept and dropped, and where the shards are."""
-    print_facts(
+    _print_facts(
         result,
-        ("documents", "Documents", formatting.whole),
-        ("sentences", "Sentences", formatting.whole),
-        ("tokens", "Tokens", formatting.whole),
-        ("duplicate_documents", "Duplicate documents dropped", formatting.whole),
-        ("duplicate_paragraphs", "Duplicate paragraphs dropped", formatting.whole),
-        ("bad_records", "Records that could not be read", formatting.whole),
-        ("out", "Written to", str),
+        ("documents", "Documents", whole),
+        ("sentences", "Sentences", whole),
+        ("tokens", "Tokens", whole),
+        ("duplicate_documents", "Duplicate documents dropped", whole),
+        ("duplicate_paragraphs", "Duplicate paragraphs dropped", whole),
+        ("bad_records", "Records that could not be read", whole),
+        _OUT,
     )
-    if out := result.get("out"):
-        print_next("Next:", f"selfsup pretrain {shlex.quote(out)} --encoder bert-mini --out RUN")
+    _print_next(result, "selfsup pretrain {out} --encoder bert-mini --out RUN")
 
 
 def show_pretraining(result: Result) -> None:
-    """The held-out scores, the speed, and where the run is."""
-    print_facts(
+    _print_facts(
         result.get("vocabulary_extension") or {},
-        ("added", "Tokens added", formatting.whole),
+        ("added", "Tokens added", whole),
         ("tokens_per_word_before", "Tokens per word before", "{:.3f}".format),
         ("tokens_per_word_after", "Tokens per word after", "{:.3f}".format),
     )
-    print_facts(
+    chance = result.get("jigsaw_chance")
+    by_chance = "" if chance is None else f" (chance is {percent(chance)})"
+    _print_facts(
         result,
         ("mlm_loss", "Held-out loss", "{:.3f} nats per masked token".format),
-        ("mlm_accuracy", "Masked-token accuracy", formatting.percent),
-        ("nsp_accuracy", "Next-sentence accuracy", formatting.percent),
+        ("mlm_accuracy", "Masked-token accuracy", percent),
+        ("nsp_accuracy", "Next-sentence accuracy", percent),
         ("inpainting_loss", "Held-out inpainting loss", "{:.3f}".format),
         ("inpainting_pixel_error", "Squared error of masked pixels", "{:.5f}".format),
         ("mean_colour_error", "Squared error of the mean colour", "{:.5f}".format),
-        ("jigsaw_accuracy", "Jigsaw accuracy", _beside_chance(result.get("jigsaw_chance"))),
-        ("steps", "Steps", formatting.whole),
+        ("jigsaw_accuracy", "Jigsaw accuracy", lambda share: percent(share) + by_chance),
+        ("steps", "Steps", whole),
         ("tokens", "Tokens seen", formatting.count),
         ("images", "Images seen", formatting.count),
-        ("tokens_per_second", "Tokens per second", formatting.whole),
-        ("images_per_second", "Images per second", formatting.whole),
-        ("flops_utilization", "Share of the machine's peak", formatting.percent),
-        ("seconds", "Time", formatting.duration),
-        ("out", "Written to", str),
+        ("tokens_per_second", "Tokens per second", whole),
+        ("images_per_second", "Images per second", whole),
+        ("flops_utilization", "Share of the machine's peak", percent),
+        _SECONDS,
+        _OUT,
     )
-    if out := result.get("out"):
-        run = shlex.quote(out)
-        use = [f'selfsup fill-mask {run} "A sentence with a [MASK] in it."']
-        task, data = "sequence-classification", "FILE"
-        if "images" in result:
-            task, data = "image-classification", "FOLDER"
-        if result.get("mlm_loss") is None:
-            use = []
-        use.append(
-            f"selfsup finetune {task} --encoder {run} --train {data} --validation {data} --out RUN"
-        )
-        print_next("Next:", *use, f"selfsup report {run}")
+    on_images = "images" in result
+    task, data = ("image", "FOLDER") if on_images else ("sequence", "FILE")
+    flags = f"--train {data} --validation {data} --out RUN"
+    commands = [
+        f"selfsup finetune {task}-classification --encoder {{out}} {flags}",
+        "selfsup report {out}",
+    ]
+    if result.get("mlm_loss") is not None:
+        commands.insert(0, 'selfsup fill-mask {out} "A sentence with a [MASK] in it."')
+    _print_next(result, *commands)
 
 
 def show_finetuning(result: Result) -> None:
-    """Each metric, with mean and standard deviation where there are several seeds."""
     if "layers" in result:
         _show_layers(result)
         return
-    _metrics(result)
-    metric = result.get("selection_metric", "")
+    kept, metric = None, result.get("selection_metric", "")
+    if epochs := result.get("best_epochs"):
+        seed = result["best_seed"]
+        kept = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
+        kept += f"epoch {epochs[str(seed)]} of {result['epochs']}"
     failed = ", ".join(map(str, result.get("failed_seeds") or ()))
-    print_facts(
-        result | {"kept": _kept(result), "failed": failed or None},
-        ("chance", f"{metric_title(metric)} by one answer for all", partial(write_metric, metric)),
+    in_metric = partial(formatting.write_metric, metric)
+    _print_metrics(result)
+    _print_facts(
+        result | {"kept": kept, "failed": failed or None},
+        ("chance", f"{metric_title(metric)} by one answer for all", in_metric),
         ("failed", "Seeds that failed to learn", str),
         ("kept", "Kept", str),
-        ("seconds", "Time", formatting.duration),
-        ("out", "Written to", str),
+        _SECONDS,
+        _OUT,
     )
-    if out := result.get("out"):
-        run = shlex.quote(out)
-        given = _EXAMPLE_INPUTS.get(result.get("task", ""), '"A new sentence."')
-        print_next("Next:", f"selfsup predict {run} {given}", f"selfsup report {run}")
+    given = _EXAMPLE_INPUTS.get(result.get("task", ""), '"A new sentence."')
+    _print_next(result, f"selfsup predict {{out}} {given}", "selfsup report {out}")
 
 
-def _kept(result: Result) -> str | None:
-    """The seed and epoch whose model was kept."""
-    seed, epochs = result.get("best_seed"), result.get("best_epochs")
-    if seed is None or epochs is None:
-        return None
-    of_seed = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
-    return f"{of_seed}epoch {epochs[str(seed)]} of {result['epochs']}"
+def _show_layers(result: Result) -> None:
+    """The learning rate of each part of a model."""
+    rows = []
+    for row in result["layers"]:
+        rate = row["learning_rate"]
+        shown = "frozen" if rate is None else f"{rate:.3g}"
+        shown += " (reinitialised)" if row["reinitialized"] else ""
+        epoch = "" if row["from_epoch"] is None else row["from_epoch"]
+        rows.append((row["pattern"], row["parameters"], whole(row["size"]), shown, epoch))
+    is_gradual = any((row["from_epoch"] or 1) > 1 for row in result["layers"])
+    head = ("Pattern", "Parameters", "Size", "Learning rate", "From epoch")[
+        : 5 if is_gradual else 4
+    ]
+    _print_table(head, [row[: len(head)] for row in rows])
+    _print_line(f"{whole(result['learning'])} of {whole(result['size'])} parameters are trained.")
 
 
 def show_evaluation(result: Result) -> None:
-    """Each metric, the number of examples, and where the predictions are."""
-    _metrics(result)
-    print_facts(
-        result, ("examples", "Examples", formatting.whole), ("predictions", "Predictions", str)
-    )
+    _print_metrics(result)
+    _print_facts(result, _EXAMPLES, ("predictions", "Predictions", str))
 
 
 def show_prediction(result: Result) -> None:
     """The prediction for one input with its probabilities, or a summary of those for a file."""
     answer = result.get("label", result.get("value"))
     if answer is not None:
-        print_line(_number_or_text(answer))
-    probabilities = result.get("probabilities") or {}
-    ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
-    print_table(
-        ("Label", "Probability"), [(str(label), formatting.percent(p)) for label, p in ranked]
-    )
-    print_table(
-        ("Answer", "Characters", "Probability"),
-        [_answer(entry) for entry in result.get("n_best") or []],
-    )
-    print_facts(
+        _print_line(f"{answer:.4g}" if isinstance(answer, float) else str(answer))
+    ranked = sorted((result.get("probabilities") or {}).items(), key=lambda entry: -entry[1])
+    _print_table(("Label", "Probability"), [(label, percent(share)) for label, share in ranked])
+    _print_guesses(("Answer", "Characters", "Probability"), result.get("n_best"))
+    _print_facts(
         result,
-        ("examples", "Examples", formatting.whole),
-        ("answered", "Answered", formatting.whole),
-        ("unanswered", "Without an answer", formatting.whole),
-        ("out", "Written to", str),
+        _EXAMPLES,
+        ("answered", "Answered", whole),
+        ("unanswered", "Without an answer", whole),
+        _OUT,
     )
-    entities = result.get("entities") or []
-    if isinstance(entities, list):
-        print_table(
-            ("Entity", "Type", "Characters", "Probability"),
-            [
-                (
-                    str(entity["text"]),
-                    str(entity["label"]),
-                    f"{entity['start']}–{entity['end']}",
-                    formatting.percent(entity["probability"]),
-                )
-                for entity in entities
-            ],
-        )
-        if "entities" in result and not entities:
-            print_line("No entities")
+    # Entities and labels are lists for one text, and counts for a file.
+    entities, labels = result.get("entities"), result.get("labels")
+    if isinstance(entities, dict):
+        _print_table(("Type", "Found"), _counts(entities))
     else:
-        print_table(
-            ("Type", "Found"), [(str(kind), formatting.whole(n)) for kind, n in entities.items()]
-        )
-    counts = result.get("labels", {})
-    if isinstance(counts, list):  # the labels of one text; for a file, counts by label
-        print_line(f"Labels: {', '.join(counts)}" if counts else "No label")
+        _print_guesses(("Entity", "Type", "Characters", "Probability"), entities)
+        _print_line("No entities" if entities == [] else "")
+    if isinstance(labels, list):
+        _print_line(f"Labels: {', '.join(labels)}" if labels else "No label")
         return
     values = result.get("values") or {}
-    print_table(
-        (), [(f"{name.capitalize()} value", f"{value:.4g}") for name, value in values.items()]
-    )
-    print_table(
-        ("Label", "Predicted"),
-        [(str(label), formatting.whole(count)) for label, count in counts.items()],
-    )
+    _print_table((), [(f"{name.capitalize()} value", f"{x:.4g}") for name, x in values.items()])
+    _print_table(("Label", "Predicted"), _counts(labels or {}))
 
 
 def show_filled_masks(result: Result) -> None:
-    """The candidates for each [MASK] with their probabilities."""
     masks = result.get("masks") or []
     for number, mask in enumerate(masks, 1):
-        print_line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
-        print_table(
-            ("Token", "Probability"),
-            [
-                (str(entry["token"]), formatting.percent(entry["probability"]))
-                for entry in mask.get("candidates") or []
-            ],
-        )
-
-
-def show_report(result: Result) -> None:
-    """Where the page is."""
-    print_line(f"Report: {result['report']}")
+        _print_line(f"[MASK] {number} of {len(masks)}" if len(masks) > 1 else "")
+        _print_guesses(("Token", "Probability"), mask.get("candidates"))
 
 
 def show_diagnosis(result: Result) -> None:
     """What was looked at, what was counted, and each problem with its fix."""
-    counts = (result.get("counts") or {}).items()
-    print_table(
-        (),
-        [(name, str(result[key])) for key, name in _CHECKED if result.get(key)]
-        + [(name.replace("_", " ").capitalize(), _counted(value)) for name, value in counts],
-    )
+    facts = {"Checked": result.get("path"), "Type": result.get("kind")}
+    for name, value in (result.get("counts") or {}).items():
+        facts[name.replace("_", " ").capitalize()] = _counted(value)
+    _print_table((), [(name, value) for name, value in facts.items() if value])
     problems = result.get("problems") or []
-    print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
-    if not problems:
-        print_line("Nothing is wrong with it.")
-
-
-def _show_layers(result: Result) -> None:
-    """The learning rate of each part of a model."""
-    later = any((row["from_epoch"] or 1) > 1 for row in result["layers"])
-    rows = []
-    for row in result["layers"]:
-        rate = row["learning_rate"]
-        shown = "frozen" if rate is None else f"{rate:.3g}"
-        shown += " (reinitialised)" if row["reinitialized"] else ""
-        epoch = "" if row["from_epoch"] is None else str(row["from_epoch"])
-        cells = (row["pattern"], str(row["parameters"]), formatting.whole(row["size"]), shown)
-        rows.append((*cells, epoch) if later else cells)
-    head = ("Pattern", "Parameters", "Size", "Learning rate")
-    print_table((*head, "From epoch") if later else head, rows)
-    print_line(
-        f"{formatting.whole(result['learning'])} of {formatting.whole(result['size'])} "
-        "parameters are trained."
-    )
-
-
-def _metrics(result: Result) -> None:
-    scores = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
-    print_table(
-        ("Metric", "Value"),
-        [(metric_title(name), write_score(name, score)) for name, score in scores.items() if score],
-    )
-
-
-def _beside_chance(chance: float | None) -> Callable[[float], str]:
-    """A function that formats an accuracy with that of guessing beside it."""
-    by_chance = "" if chance is None else f" (chance is {formatting.percent(chance)})"
-    return lambda accuracy: formatting.percent(accuracy) + by_chance
-
-
-def _answer(entry: Result) -> tuple[str, str, str]:
-    place = "" if entry["start"] is None else f"{entry['start']}–{entry['end']}"
-    return entry["answer"] or "(no answer)", place, formatting.percent(entry["probability"])
-
-
-def _candidate(entry: Result) -> str:
-    return f"{entry['token']} {formatting.percent(entry['probability'])}"
+    _print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
+    _print_line("" if problems else "Nothing is wrong with it.")
 
 
 def _counted(value: Any) -> str:
     """A name, a count, or several counts by name after their sum."""
     if isinstance(value, dict):
-        each = "; ".join(f"{name}: {formatting.whole(count)}" for name, count in value.items())
-        return f"{formatting.whole(sum(value.values()))} ({each})" if value else "0"
-    return str(value) if isinstance(value, str) else formatting.whole(value)
+        each = "; ".join(f"{name}: {number}" for name, number in _counts(value))
+        return f"{whole(sum(value.values()))} ({each})" if value else "0"
+    return value if isinstance(value, str) else whole(value)
 
 
-def _number_or_text(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(name, whole(number)) for name, number in counts.items()]
+
+
+def _print_metrics(result: Result) -> None:
+    rows = [
+        (metric_title(name), write_score(name, score))
+        for name, entry in (result.get("metrics") or {}).items()
+        if (score := read_score(entry))
+    ]
+    _print_table(("Metric", "Value"), rows)
+
+
+def _print_guesses(head: Sequence[str], guesses: Iterable[Result] | None) -> None:
+    """Print a table of guesses, with columns of ``_CELLS``."""
+    _print_table(head, [[_CELLS[name](guess) for name in head] for guess in guesses or ()])
+
+
+def _print_facts(result: Mapping[str, Any], *facts: Fact) -> None:
+    """Print a line for each key that the result has: its name and its formatted value."""
+    rows = [
+        (name, write(result[key]))
+        for key, name, write in facts
+        if result.get(key) is not None and (write is str or formatting.is_number(result[key]))
+    ]
+    _print_table((), rows)
+
+
+def _print_next(result: Result, *commands: str) -> None:
+    """Print what to do next with the result's ``out``, if it has one."""
+    if out := result.get("out"):
+        _print_commands("Next:", *(command.format(out=shlex.quote(out)) for command in commands))
+
+
+def _print_commands(introduction: str, *commands: str) -> None:
+    """Print commands to try, each on a line of its own without breaks."""
+    _console().print(introduction, style="dim", soft_wrap=True)
+    for command in commands:
+        _print_line(f"  {command}")
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, or nothing if it has no rows; ``head`` is empty for two unnamed columns."""
+    if not rows:
+        return
+    console = _console()
+    box = SIMPLE_HEAD if console.is_terminal and head else None
+    table = Table(box=box, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0))
+    for name in head or ("", ""):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        # As Text, so that rich does not take [MASK] and other brackets for markup.
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print(table)
+    console.print()
+
+
+def _print_line(text: str) -> None:
+    """Print a line without breaks, or nothing if it is empty."""
+    if text:
+        _console().print(Text(text), soft_wrap=True)
+
+
+def _console() -> Console:
+    # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
+    # so lines may be long there.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
 
 
 SHOW: dict[str, Callable[[Result], None]] = {
@@ -345,7 +346,7 @@ SHOW: dict[str, Callable[[Result], None]] = {
     "evaluate": show_evaluation,
     "predict": show_prediction,
     "fill-mask": show_filled_masks,
-    "report": show_report,
+    "report": lambda result: _print_line(f"Report: {result['report']}"),
     "doctor": show_diagnosis,
 }
 """The function that prints a command's result, by the command's name."""

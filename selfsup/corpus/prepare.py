@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.corpus.blocks import EncodedBlock, RecordBlock, read_blocks
 from selfsup.corpus.duplicates import KeptText, SeenHashes, drop_duplicates
 from selfsup.corpus.readers.documents import (
@@ -113,7 +113,7 @@ def prepare(
     def say(message: str) -> None:
         display.message(f"prepare: {message}")
 
-    with display, alone_in(out):
+    with display, locked(out):
         finished = finished_manifest(out, TOKEN_SHARDS, identity, say)
         if finished:
             return finished

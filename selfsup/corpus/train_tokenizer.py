@@ -13,7 +13,7 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer as train
 from selfsup.counter_random import uniform
 from selfsup.errors import UserError
-from selfsup.settings import TrainTokenizerSettings
+from selfsup.settings.corpus import TrainTokenizerSettings
 
 # Text is about four times as long as its compressed form.
 _COMPRESSION_RATIO = 4

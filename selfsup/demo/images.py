@@ -25,13 +25,12 @@ from selfsup.demo.run import (
     VALIDATION,
     Recipe,
     image_pretraining,
-    run_demo,
     say,
 )
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 UNLABELLED = "unlabelled"
 # Labelled images of each digit in each part: few, because labels are what is scarce in practice.
@@ -52,32 +51,20 @@ _ABOUT = {
 }
 
 
-def demo_images(settings: DemoSettings) -> dict[str, Any]:
-    """Pre-train on most of the digits, and learn to classify the rest in several ways.
-
-    Returns:
-        the summary, see ``run_demo``; ``pretraining`` maps ``inpainting``, ``jigsaw`` and ``both``
-        to their summaries.
-
-    Raises:
-        UserError: as ``run_demo``.
-    """
-    return run_demo(ImageDemo(settings))
-
-
 class ImageDemo(Recipe):
-    """Handwritten digits: three pre-trainings, each fine-tuned, frozen, and compared to none."""
+    """Handwritten digits: three pre-trainings, each fine-tuned, frozen, and compared to none.
+
+    The summary's ``pretraining`` maps ``inpainting``, ``jigsaw`` and ``both`` to their summaries.
+    """
 
     usual_out, usual_minutes = "runs/demo-images", 3.0
+    task_name = "image-classification"
     ways = IMAGE_WAYS
+    learning_stage = (
+        "3/4 Learning which digit it is, {seeds} times each: from the pre-trained encoders, from "
+        "these kept as they are (frozen), and from random weights"
+    )
     last_stage = "4/4 Writing the report"
-
-    def __init__(self, settings: DemoSettings) -> None:
-        super().__init__(settings)
-        self.learning_stage = (
-            f"3/4 Learning which digit it is, {settings.seeds} times each: from the pre-trained "
-            "encoders, from these kept as they are (frozen), and from random weights"
-        )
 
     def write_data(self) -> dict[str, Any]:
         data = self.folder / DATA
@@ -113,29 +100,14 @@ class ImageDemo(Recipe):
             )
         return summaries
 
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        start: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
+    def start(self, way: str) -> dict[str, Any]:
+        flags: dict[str, Any] = {"encoder": ENCODER, "image_size": SIDE, "patch_size": PATCH}
         if way != "scratch":
             pretrained = image_pretraining(self.folder, way.removesuffix("_frozen"))
-            start = {"encoder": str(pretrained)}
+            flags = {"encoder": str(pretrained)}
         if way.endswith("_frozen"):
-            start |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
-        return FinetuneSettings(
-            task="image-classification",
-            train=str(self.folder / DATA / TRAIN),
-            validation=str(self.folder / DATA / VALIDATION),
-            out=str(self.folder / way / f"seed-{seed}"),
-            epochs=EPOCHS,
-            learning_rate=LEARNING_RATE,
-            mirror=False,
-            seed=seed,
-            **self.machine_flags(),
-            **start,
-        )
-
-    def evaluation(self, model: str) -> EvaluateSettings:
-        test = str(self.folder / DATA / TEST)
-        return EvaluateSettings(model=model, data=test, **self.machine_flags())
+            flags |= {"freeze": "encoder", "head_learning_rate": FROZEN_LEARNING_RATE}
+        return flags | {"epochs": EPOCHS, "learning_rate": LEARNING_RATE, "mirror": False}
 
 
 def write_digits(folder: Path, seed: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The frame of both demos: pre-train, then learn a small task in several ways and compare them.
 
-A ``Recipe`` says what is learned from; ``run_demo`` runs its stages in the demo's folder.
+A ``Recipe`` says what is learned from, and runs the stages in the demo's folder.
 """
 
 import contextlib
@@ -15,13 +15,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from selfsup.atomic_files import LOCK, alone_in, writing_to
+from selfsup.atomic_files import LOCK, locked, writing_to
 from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
-from selfsup.finetuning.run import finetune
-from selfsup.finetuning.summary import mean_and_std
+from selfsup.finetuning.run import finetune, mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.progress import ProgressDisplay
 from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
@@ -29,7 +28,9 @@ from selfsup.report.page import write_report
 from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import begin_run, write_summary
 from selfsup.runs.reading import read_run
-from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
+from selfsup.settings.showing import DemoSettings
 from selfsup.training.compute import choose_compute
 
 DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"
@@ -56,8 +57,12 @@ class Recipe(ABC):
 
     Attributes:
         usual_out, usual_minutes: what ``--out`` and ``--minutes`` are if not given.
+        task_name: of the task for ``finetune``.
+        columns: the columns of the labelled examples; empty for images.
+        suffix: of the files of labelled examples; empty for folders.
         ways: how the task is learned; each is a row of the result.
-        learning_stage, last_stage: what the user is told when these stages begin.
+        learning_stage, last_stage: what the user is told when these stages begin; the first names
+            the number of ``{seeds}``.
         minutes: how long to pre-train in all.
         folder: the demo's run folder.
         settings: with ``out`` and ``minutes`` filled in.
@@ -65,6 +70,9 @@ class Recipe(ABC):
 
     usual_out: str
     usual_minutes: float
+    task_name: str
+    columns: ClassVar[dict[str, str]] = {}
+    suffix: str = ""
     ways: tuple[Way, ...]
     learning_stage: str
     last_stage: str
@@ -73,6 +81,42 @@ class Recipe(ABC):
         self.minutes = settings.minutes or self.usual_minutes
         self.folder = Path(settings.out or self.usual_out)
         self.settings = replace(settings, out=str(self.folder), minutes=self.minutes)
+
+    def run(self) -> dict[str, Any]:
+        """Write the data, pre-train, learn the task in each way, and write the report.
+
+        Returns:
+            the summary: for each way the ``accuracy`` on test examples (mean, standard deviation
+            and values over the seeds), ``pretraining``, the recipe's samples, ``task`` (its
+            sizes), ``seconds``, ``out`` and ``report``.
+
+        Raises:
+            UserError: the folder holds something else or cannot be written; or as the stages do.
+        """
+        settings = self.settings
+        # A wrong device or precision fails here, before anything is written.
+        choose_compute(settings.device, settings.precision, settings.threads)
+        with demo_folder(settings) as folder:
+            started = time.perf_counter()
+            task = self.write_data()
+            pretraining = self.pretrain(task)
+            say(self.learning_stage.format(seeds=settings.seeds))
+            seeds = range(settings.seed, settings.seed + settings.seeds)
+            trials = {
+                way: [self.trial(way, name, seed) for seed in seeds] for way, name, _ in self.ways
+            }
+            accuracies = accuracies_on_test(trials, settings)
+            say(self.last_stage)
+            summary = {
+                **accuracies,
+                "pretraining": pretraining,
+                **self.samples(),
+                "task": task,
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+            write_summary(folder, summary)
+            write_report([folder], folder / REPORT)
+            return {**summary, "out": str(folder), "report": str(folder / REPORT)}
 
     @abstractmethod
     def write_data(self) -> dict[str, Any]:
@@ -83,12 +127,8 @@ class Recipe(ABC):
         """Pre-train; returns the summary's ``pretraining``."""
 
     @abstractmethod
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        """The fine-tuning run of one way and one seed."""
-
-    @abstractmethod
-    def evaluation(self, model: str) -> EvaluateSettings:
-        """How to score a fine-tuned model on the test examples."""
+    def start(self, way: str) -> dict[str, Any]:
+        """The settings of fine-tuning that say what one way starts from and how it learns."""
 
     def samples(self) -> dict[str, Any]:
         """Further entries of the summary that show what the pre-trained model can do."""
@@ -100,8 +140,17 @@ class Recipe(ABC):
 
     def trial(self, way: str, name: str, seed: int) -> "Trial":
         """The fine-tuning run of one way and one seed, and its evaluation."""
-        finetuning = self.finetuning(way, seed)
-        return Trial(f"{name}, seed {seed}", finetuning, self.evaluation(finetuning.out))
+        train, validation, test = (
+            str(self.folder / DATA / f"{part}{self.suffix}") for part in (TRAIN, VALIDATION, TEST)
+        )
+        out = str(self.folder / way / f"seed-{seed}")
+        common: dict[str, Any] = self.columns | self.machine_flags()
+        finetuning = FinetuneSettings(
+            task=self.task_name, train=train, validation=validation, out=out, seed=seed,
+            **common, **self.start(way),
+        )  # fmt: skip
+        evaluation = EvaluateSettings(model=out, data=test, **common)
+        return Trial(f"{name}, seed {seed}", finetuning, evaluation)
 
 
 class Trial(NamedTuple):
@@ -116,43 +165,6 @@ class Trial(NamedTuple):
     name: str
     finetuning: FinetuneSettings
     evaluation: EvaluateSettings
-
-
-def run_demo(recipe: Recipe) -> dict[str, Any]:
-    """Write the data, pre-train, learn the task in each way, and write the report.
-
-    Returns:
-        the summary: for each way the ``accuracy`` on test examples (mean, standard deviation and
-        values over the seeds), ``pretraining``, the recipe's samples, ``task`` (its sizes),
-        ``seconds``, ``out`` and ``report``.
-
-    Raises:
-        UserError: the folder holds something else or cannot be written; or as the stages do.
-    """
-    settings = recipe.settings
-    # A wrong device or precision fails here, before anything is written.
-    choose_compute(settings.device, settings.precision, settings.threads)
-    with demo_folder(settings) as folder:
-        started = time.perf_counter()
-        task = recipe.write_data()
-        pretraining = recipe.pretrain(task)
-        say(recipe.learning_stage)
-        seeds = range(settings.seed, settings.seed + settings.seeds)
-        trials = {
-            way: [recipe.trial(way, name, seed) for seed in seeds] for way, name, _ in recipe.ways
-        }
-        accuracies = accuracies_on_test(trials, settings)
-        say(recipe.last_stage)
-        summary = {
-            **accuracies,
-            "pretraining": pretraining,
-            **recipe.samples(),
-            "task": task,
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-        write_summary(folder, summary)
-        write_report([folder], folder / REPORT)
-        return {**summary, "out": str(folder), "report": str(folder / REPORT)}
 
 
 def say(line: str) -> None:
@@ -183,7 +195,7 @@ def demo_folder(settings: DemoSettings) -> Iterator[Path]:
             f"--out {folder}: holds what no demo wrote, and a demo would write over it: "
             "choose another --out"
         )
-    with alone_in(folder):
+    with locked(folder):
         if is_used:
             with writing_to(folder):
                 _remove_earlier(folder)
@@ -194,37 +206,22 @@ def _remove_earlier(folder: Path) -> None:
     """Remove what a demo writes, by name; the results first, since half of them would mislead."""
     for name in (SUMMARY, REPORT):
         (folder / name).unlink(missing_ok=True)
-    _remove_run(folder / PRETRAIN)
-    for name in IMAGE_PRETRAININGS:
-        _remove_run(image_pretraining(folder, name))
-    for way, _, _ in (*TEXT_WAYS, *IMAGE_WAYS):
-        for run in (folder / way).glob("seed-*"):
-            _remove_run(run)
-        _remove_if_empty(folder / way)
-    _remove_data(folder / DATA)
-
-
-def _remove_data(data: Path) -> None:
-    for name in _DATA_FILES:
-        (data / name).unlink(missing_ok=True)
-    for file in data.glob(f"**/{DIGIT.format(0).replace('0', '[0-9]')}"):
-        file.unlink()
+    ways = [folder / way for way, _, _ in (*TEXT_WAYS, *IMAGE_WAYS)]
+    runs = [folder / PRETRAIN, *(image_pretraining(folder, name) for name in IMAGE_PRETRAININGS)]
+    runs += [run for way in ways for run in way.glob("seed-*")]
+    for run in runs:
+        for name in (SUMMARY, METRICS, SETTINGS, VALIDATION_PREDICTIONS, REPORT):
+            (run / name).unlink(missing_ok=True)
+        for name in _SUBFOLDERS_OF_A_RUN:
+            shutil.rmtree(run / name, ignore_errors=True)
+    data = folder / DATA
+    digits = data.glob(f"**/{DIGIT.format(0).replace('0', '[0-9]')}")
+    for file in [*digits, *(data / name for name in _DATA_FILES)]:
+        file.unlink(missing_ok=True)
     # In reverse order a folder comes after its subfolders.
-    for folder in sorted(data.glob("**/"), reverse=True):
-        _remove_if_empty(folder)
-
-
-def _remove_run(run: Path) -> None:
-    for name in (SUMMARY, METRICS, SETTINGS, VALIDATION_PREDICTIONS, REPORT):
-        (run / name).unlink(missing_ok=True)
-    for name in _SUBFOLDERS_OF_A_RUN:
-        shutil.rmtree(run / name, ignore_errors=True)
-    _remove_if_empty(run)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    for emptied in [*runs, *ways, *sorted(data.glob("**/"), reverse=True)]:
+        if emptied.is_dir() and not any(emptied.iterdir()):
+            emptied.rmdir()
 
 
 def accuracies_on_test(
@@ -239,12 +236,13 @@ def accuracies_on_test(
         UserError: a process was killed; or as ``finetune``.
     """
     all_trials = [trial for of_way in trials.values() for trial in of_way]
-    processes = _process_count(settings, len(all_trials))
-    found = (
-        map(_accuracy, all_trials)
-        if processes == 1
-        else map_in_processes(_accuracy_on_one_thread, all_trials, processes)
-    )
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    several = settings.threads is None and compute.device.type == "cpu"
+    processes = min(len(all_trials), default_workers(), _MAX_PROCESSES) if several else 1
+    if processes == 1:
+        found = map(_accuracy, all_trials)
+    else:
+        found = map_in_processes(_accuracy_on_one_thread, all_trials, processes)
     accuracies = []
     for trial, accuracy in zip(all_trials, found, strict=True):
         say(f"    {trial.name}: {accuracy:.1%} of the test examples right")
@@ -256,20 +254,10 @@ def accuracies_on_test(
     }
 
 
-def _process_count(settings: DemoSettings, trials: int) -> int:
-    compute = choose_compute(settings.device, settings.precision, settings.threads)
-    if settings.threads is not None or compute.device.type != "cpu":
-        return 1
-    return min(trials, default_workers(), _MAX_PROCESSES)
-
-
 def _accuracy_on_one_thread(trial: Trial) -> float:
-    return _accuracy(
-        trial._replace(
-            finetuning=replace(trial.finetuning, threads=1),
-            evaluation=replace(trial.evaluation, threads=1),
-        )
-    )
+    finetuning = replace(trial.finetuning, threads=1)
+    evaluation = replace(trial.evaluation, threads=1)
+    return _accuracy(Trial(trial.name, finetuning, evaluation))
 
 
 def _accuracy(trial: Trial) -> float:

@@ -7,17 +7,17 @@ How long it takes and what it gives on two cores of a laptop: see docs/results.m
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from selfsup.atomic_files import replacing
-from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, run_demo, say
+from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, say
 from selfsup.demo.task import Division, divide, library_documents
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.inference.fill_mask import fill_mask
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
-from selfsup.settings import DemoSettings, EvaluateSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 ENCODER = "bert-mini"
 # Random weights need a higher rate than the default in so few steps; it does not harm the
@@ -33,34 +33,24 @@ MASKED = (
     "axis : [MASK], optional. The default is None.",
     "Whether or not to [MASK] the input.",
 )
-_COLUMNS = {"text_column": "text", "label_column": "label"}
-
-
-def demo(settings: DemoSettings) -> dict[str, Any]:
-    """Pre-train on the documentation that is installed here, and learn a task in three ways.
-
-    Returns:
-        the summary, see ``run_demo``; ``fill_mask`` holds guesses for the masks in ``MASKED``.
-
-    Raises:
-        UserError: too little documentation is installed; or as ``run_demo``.
-    """
-    return run_demo(TextDemo(settings))
 
 
 class TextDemo(Recipe):
-    """Documentation to pre-train on; the task is to tell the libraries apart."""
+    """Documentation to pre-train on; the task is to tell the libraries apart.
+
+    The summary's ``fill_mask`` holds guesses for the masks in ``MASKED``. There is a ``UserError``
+    if too little documentation is installed.
+    """
 
     usual_out, usual_minutes = "runs/demo", 5.0
+    task_name, suffix = "sequence-classification", ".tsv"
+    columns: ClassVar = {"text_column": "text", "label_column": "label"}
     ways = TEXT_WAYS
+    learning_stage = (
+        "4/5 Learning the task in three ways, {seeds} times each: from the pre-trained encoder, "
+        "from that encoder kept as it is (frozen), and from random weights"
+    )
     last_stage = "5/5 Filling in masks, and writing the report"
-
-    def __init__(self, settings: DemoSettings) -> None:
-        super().__init__(settings)
-        self.learning_stage = (
-            f"4/5 Learning the task in three ways, {settings.seeds} times each: from the "
-            "pre-trained encoder, from that encoder kept as it is (frozen), and from random weights"
-        )
 
     def write_data(self) -> dict[str, Any]:
         say("1/5 Reading the documentation of Python and of the libraries that selfsup depends "
@@ -100,35 +90,15 @@ class TextDemo(Recipe):
             )
         )
 
-    def finetuning(self, way: str, seed: int) -> FinetuneSettings:
-        starts: dict[str, dict[str, Any]] = {
-            "pretrained": {
-                "encoder": str(self.folder / PRETRAIN),
-                "learning_rate": LEARNING_RATE,
-                "epochs": EPOCHS,
-            },
-            "frozen": {"encoder": str(self.folder / PRETRAIN), "freeze": "encoder"},
-            "scratch": {
-                "encoder": ENCODER,
-                "tokenizer": str(self.folder / PRETRAIN / MODEL_IN_RUN),
-                "learning_rate": LEARNING_RATE,
-                "epochs": EPOCHS_FROM_SCRATCH,
-            },
-        }
-        return FinetuneSettings(
-            task="sequence-classification",
-            train=str(self.folder / DATA / f"{TRAIN}.tsv"),
-            validation=str(self.folder / DATA / f"{VALIDATION}.tsv"),
-            out=str(self.folder / way / f"seed-{seed}"),
-            seed=seed,
-            **_COLUMNS,
-            **self.machine_flags(),
-            **starts[way],
-        )
-
-    def evaluation(self, model: str) -> EvaluateSettings:
-        test = str(self.folder / DATA / f"{TEST}.tsv")
-        return EvaluateSettings(model=model, data=test, **_COLUMNS, **self.machine_flags())
+    def start(self, way: str) -> dict[str, Any]:
+        pretrained = self.folder / PRETRAIN
+        if way == "frozen":
+            return {"encoder": str(pretrained), "freeze": "encoder"}
+        flags = {"encoder": str(pretrained), "epochs": EPOCHS}
+        if way == "scratch":
+            tokenizer = str(pretrained / MODEL_IN_RUN)
+            flags = {"encoder": ENCODER, "epochs": EPOCHS_FROM_SCRATCH, "tokenizer": tokenizer}
+        return flags | {"learning_rate": LEARNING_RATE}
 
     def samples(self) -> dict[str, Any]:
         run = self.folder / PRETRAIN

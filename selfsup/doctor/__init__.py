@@ -1,12 +1,20 @@
-"""What the doctor finds in data and runs: facts to compare with expectations, and problems."""
+"""``selfsup doctor``: what is wrong with data or with a run, and how to fix it.
 
-from collections import defaultdict
+Problems are results, not errors: the exit status is 0 with and without them.
+"""
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from selfsup.corpus.readers.documents import BadRecord
 from selfsup.errors import UserError
-from selfsup.tasks.notes import DataError
+from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
+from selfsup.settings.showing import DoctorSettings
+from selfsup.shards.images import ImageResumeState
+
+_IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,63 @@ def collect(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield Problem.from_error(error)
 
 
-def mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Problem]:
-    """One problem for each kind of mistake: how many there are, and the first of them.
+def fix_of(record: BadRecord, otherwise: str) -> str:
+    """How to fix a record that cannot be read: ``otherwise``, unless its encoding is wrong."""
+    return _IN_UTF8 if "UTF-8" in record.reason else otherwise
 
-    Args:
-        mistakes: in the order of the file.
-        records: the name of the records, such as "rows", for mistakes of no known kind.
+
+def doctor(settings: DoctorSettings) -> dict[str, Any]:
+    """Examine the data or the run at a path.
+
+    Returns:
+        ``path``, ``kind`` (in words), ``counts`` (by name; empty for a run) and ``problems``,
+        each with ``what`` is wrong and how to fix it (``mend``).
+
+    Raises:
+        UserError: there is nothing at the path, or nothing that can be examined.
     """
-    by_kind: defaultdict[str, list[UserError]] = defaultdict(list)
-    for mistake in mistakes:
-        known = isinstance(mistake, DataError)
-        by_kind[mistake.kind if known else f"{records} that cannot be used"].append(mistake)
-    for kind, alike in by_kind.items():
-        first = Problem.from_error(alike[0])
-        yield Problem(f"{kind}: {len(alike):,}; the first: {first.what}", first.fix)
+    kind, found = _diagnosis(settings.path)
+    findings = list(collect(found))
+    return {
+        "path": settings.path,
+        "kind": kind,
+        "counts": {fact.name: fact.value for fact in findings if isinstance(fact, Fact)},
+        "problems": [
+            {"what": problem.what, "mend": problem.fix}
+            for problem in findings
+            if isinstance(problem, Problem)
+        ],
+    }
+
+
+def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
+    """What is at the path, in words, and an iterator that examines it."""
+    # Imported late, as these modules need the classes above.
+    from selfsup.doctor import labelled, questions_and_tags, run, unlabelled
+
+    folder = Path(path)
+    if is_image_shards(folder) or ImageResumeState.load(folder) is not None:
+        return "decoded images", unlabelled.image_shards_problems(folder)
+    if is_token_shards(folder):
+        return "token shards", unlabelled.shards_problems(folder)
+    if _has_any(folder, "run.yaml", "metrics.jsonl", "summary.json"):
+        return run.run_kind(folder), run.run_problems(folder)
+    if _has_any(folder, "config.json", "model.safetensors"):
+        raise UserError(f"{path}: a model folder: give the folder of its run")
+    if (runs := sorted(folder.glob("*/run.yaml"))) and not (holds_images(path) or holds_text(path)):
+        first, more = runs[0].parent, f" (or one of {len(runs) - 1} more)" if runs[1:] else ""
+        raise UserError(f"{path}: holds runs and no data: give one of them, such as {first}{more}")
+    if not folder.is_dir():
+        if questions_and_tags.is_squad(path):
+            return "questions in SQuAD's form", questions_and_tags.question_problems(path)
+        if questions_and_tags.is_tagged(path):
+            return "tagged sentences", questions_and_tags.tagged_problems(path)
+    if holds_images(path) and not holds_text(path):
+        return "images", unlabelled.image_problems(path)
+    if labelled.is_labelled(path):
+        return "a labelled file", labelled.labelled_problems(path)
+    return "text to pre-train on", unlabelled.corpus_problems(path)
+
+
+def _has_any(folder: Path, *names: str) -> bool:
+    return any((folder / name).exists() for name in names)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from selfsup.corpus.readers.documents import BadRecord
-from selfsup.doctor import Fact, Finding, Problem
+from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
 from selfsup.tasks.classification.data import (
     NO_AGREEMENT,
@@ -50,9 +50,7 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     if bad:
         yield Problem(
             f"{len(bad):,} of {len(records):,} rows cannot be read; the first: {bad[0]}",
-            "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-            if "UTF-8" in bad[0].reason
-            else "fix or remove these rows; finetune reads all rows or none",
+            fix_of(bad[0], "fix or remove these rows; finetune reads all rows or none"),
         )
     if not rows:
         yield Problem(f"{file}: holds no examples", "give a file with at least one row")
@@ -60,14 +58,8 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     paired = holds_pairs(column_names(rows))
     columns, _ = find_columns(rows, file, Columns(), labelled=True, paired=paired)
     assert columns.label is not None
-    texts = [
-        " ".join(
-            str(row.fields.get(column) or "")
-            for column in (columns.text, columns.text_pair)
-            if column
-        )
-        for row in rows
-    ]
+    names = [name for name in (columns.text, columns.text_pair) if name]
+    texts = [" ".join(str(row.fields.get(name) or "") for name in names) for row in rows]
     texts = [" ".join(text.split()) for text in texts]
     several = hold_several(rows, columns.label)
     labels = [_labels(row, file, columns.label, several) for row in rows]
@@ -109,11 +101,7 @@ def _is_number(label: str) -> bool:
 
 
 def _label_problems(
-    file: str,
-    rows: list[Row],
-    labels: list[tuple[str, ...] | None],
-    column: str,
-    several: bool,
+    file: str, rows: list[Row], labels: list[tuple[str, ...] | None], column: str, several: bool
 ) -> Iterator[Problem]:
     if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(

@@ -3,20 +3,21 @@
 First come questions in SQuAD's form, then sentences in CoNLL columns or in rows of words and tags.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
-from selfsup.doctor import Fact, Finding, Problem, collect, mistake_problems
+from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
-from selfsup.tasks.notes import contradiction_notes, repetition_notes
+from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering.data import Questions, read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.token_classification.answers import count_entities, keys_of
 from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification.metrics import count_entities
 from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
 from selfsup.tasks.token_classification.tag_scheme import (
     TaggedTexts,
@@ -62,7 +63,7 @@ def question_problems(file: str) -> Iterator[Finding]:
     yield Fact("contexts", len(questions.contexts))
     yield Fact("answers", sum(map(len, answers)))
     yield Fact("questions_without_answer", sum(not listed for listed in answers))
-    yield from mistake_problems(mistakes, "questions")
+    yield from _mistake_problems(mistakes, "questions")
     if len(questions) and not any(answers):
         yield Problem(
             f"{file}: no question has an answer: there is nothing to learn from them",
@@ -150,7 +151,9 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     if format_suffix(file) in ROWS or file.startswith("hf://"):
         records = list(read_records(file, _MAX_ROWS))
         mistakes += [
-            _unreadable_error(record) for record in records if isinstance(record, BadRecord)
+            UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
+            for record in records
+            if isinstance(record, BadRecord)
         ]
         rows = [record for record in records if isinstance(record, Row)]
         found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
@@ -160,7 +163,7 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     words = sum(len(sentence.spans) for sentence in found)
     yield Fact("sentences", len(found))
     yield Fact("words", words)
-    yield from mistake_problems(mistakes, "rows")
+    yield from _mistake_problems(mistakes, "rows")
     if not words:
         if not mistakes:
             yield Problem(f"{file}: no sentence has a word", "give words with their tags")
@@ -170,10 +173,20 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from _sentence_problems(sentences)
 
 
-def _unreadable_error(record: BadRecord) -> UserError:
-    in_utf8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-    fix = in_utf8 if "UTF-8" in record.reason else "fix or remove the row"
-    return UserError(f"{record}: {fix}")
+def _mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Problem]:
+    """One problem for each kind of mistake: how many there are, and the first of them.
+
+    Args:
+        mistakes: in the order of the file.
+        records: the name of the records, such as "rows", for mistakes of no known kind.
+    """
+    by_kind: defaultdict[str, list[UserError]] = defaultdict(list)
+    for mistake in mistakes:
+        known = isinstance(mistake, DataError)
+        by_kind[mistake.kind if known else f"{records} that cannot be used"].append(mistake)
+    for kind, alike in by_kind.items():
+        first = Problem.from_error(alike[0])
+        yield Problem(f"{kind}: {len(alike):,}; the first: {first.what}", first.fix)
 
 
 def _scheme_problems(sentences: TaggedTexts) -> Iterator[Finding]:
@@ -210,7 +223,7 @@ def _entity_problems(sentences: TaggedTexts) -> Iterator[Finding]:
 
 def _sentence_problems(sentences: TaggedTexts) -> Iterator[Problem]:
     source, all_sentences = sentences.source, sentences.sentences
-    keys, lines = keys_of(sentences), [sentence.line for sentence in all_sentences]
+    keys, lines = sentences.keys(), [sentence.line for sentence in all_sentences]
     for note in repetition_notes(source, keys, lines):
         yield Problem(
             note, "remove them, so that no sentence is both in training and in validation"

@@ -14,7 +14,7 @@ from selfsup.corpus.readers.sources import RecordStream
 from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
-from selfsup.doctor import Fact, Finding, Problem
+from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
 from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
 from selfsup.images.files import find_images, find_labelled_images
@@ -32,9 +32,7 @@ _MAX_DAMAGED = 0.01
 _REPLACEMENT = "\ufffd"
 # Of images.
 _MIN_IMAGES = 2  # one to train on, one to measure with
-_DECODED_SIZE = ResizeShorterSide(
-    64
-)  # a small one is enough to find out whether an image can be read
+_DECODED_SIZE = ResizeShorterSide(64)  # small, as this only tells whether it can be read
 # Of token shards.
 _MIN_DOCUMENTS = 4  # two to train on, two to measure with
 _MIN_TOKENS = 1_000_000
@@ -73,9 +71,7 @@ def corpus_problems(source: str) -> Iterator[Finding]:
     if first_bad is not None:
         yield Problem(
             f"{bad:,} of {documents + bad:,} records cannot be read; the first: {first_bad}",
-            "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-            if "UTF-8" in first_bad.reason
-            else "fix them, or raise --max-bad-fraction to leave them out",
+            fix_of(first_bad, "fix them, or raise --max-bad-fraction to leave them out"),
         )
     if empty > _MAX_EMPTY * documents:
         yield Problem(
@@ -133,6 +129,15 @@ def image_problems(path: str) -> Iterator[Finding]:
         )
 
 
+def _why_unreadable(file: Path) -> str:
+    """Why an image cannot be read; empty if it can."""
+    try:
+        decode(file, _DECODED_SIZE)
+    except BadImage as error:
+        return str(error)
+    return ""
+
+
 def image_shards_problems(folder: Path) -> Iterator[Finding]:
     """Compare decoded images with the manifest of their folder.
 
@@ -149,15 +154,6 @@ def image_shards_problems(folder: Path) -> Iterator[Finding]:
             f"{bad:,} images could not be read and were left out",
             f"{folder / 'problems.jsonl'} names each",
         )
-
-
-def _why_unreadable(file: Path) -> str:
-    """Why an image cannot be read; empty if it can."""
-    try:
-        decode(file, _DECODED_SIZE)
-    except BadImage as error:
-        return str(error)
-    return ""
 
 
 def shards_problems(folder: Path) -> Iterator[Finding]:
@@ -221,9 +217,8 @@ def _tokenizer_problems(shards: Shards) -> Iterator[Problem]:
 
 def _is_consistent(shard: Shard, vocab_size: int) -> bool:
     """Whether the sentences cover all tokens in order, and the documents all sentences."""
-    parts = ((shard.sentence_offsets, len(shard.tokens)),
-             (shard.document_offsets, len(shard.sentence_offsets) - 1))  # fmt: skip
-    for offsets, end in parts:
+    tokens, sentences = len(shard.tokens), len(shard.sentence_offsets) - 1
+    for offsets, end in ((shard.sentence_offsets, tokens), (shard.document_offsets, sentences)):
         if (
             len(offsets) < 2
             or offsets[0] != 0
@@ -231,7 +226,7 @@ def _is_consistent(shard: Shard, vocab_size: int) -> bool:
             or (np.diff(offsets) < 0).any()
         ):
             return False
-    return len(shard.tokens) == 0 or int(shard.tokens.max()) < vocab_size
+    return tokens == 0 or int(shard.tokens.max()) < vocab_size
 
 
 def _shard_text_problems(shards: Shards) -> Iterator[Problem]:

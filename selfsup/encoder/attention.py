@@ -11,12 +11,13 @@ Padding rows may follow the T and the Q rows; they do not influence the tokens, 
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.layers import drop_out
 from selfsup.encoder.packing import Packing, Queries
 
@@ -45,14 +46,8 @@ def pad(x: Tensor, packing: Packing) -> Tensor:
     return split_heads(x[:, None, None], packing)[0][:, 0]
 
 
-@dataclass(frozen=True)
-class _Gather:
-    """Collects rows of a matrix by index.
-
-    Attributes:
-        source: int64, the input row of each output row.
-        zero_rows: int64, the output rows that have no input row and are zeros.
-    """
+class _Gather(NamedTuple):
+    """Collects rows of a matrix: int64, the input row of each output row, and those to be zeros."""
 
     source: Tensor
     zero_rows: Tensor
@@ -84,9 +79,7 @@ def _layout(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Gathe
 
 
 def _build_layout(packing: Packing, kinds: int, heads: int, rows: int) -> tuple[_Gather, _Gather]:
-    """See ``_layout``.
-
-    Example: with lengths 2 and 1, padded to 2, one head and one kind, rows 0, 1 and 2 go to
+    """Example: with lengths 2 and 1, padded to 2, one head and one kind, rows 0, 1 and 2 go to
     positions 0, 1 and 2, and position 3 is padding.
     """
     lengths = packing.cu_seqlens.diff().long()
@@ -123,10 +116,11 @@ class SelfAttention(nn.Module):
     Query, key and value are one matrix product. No token attends to another sequence.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, config: EncoderConfig | VitConfig) -> None:
         super().__init__()
-        self.heads = heads
-        self.dropout = dropout
+        width = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.dropout = config.attention_probs_dropout_prob
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
@@ -225,10 +219,8 @@ def attend(
 ) -> Tensor:
     """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K].
 
-    Args:
-        q, k, v: queries, keys and values.
-        bias: [B, 1, 1, L], added to the scores.
-        dropout: probability of dropping an attention weight.
+    ``bias``, [B, 1, 1, L], is added to the scores. Attention weights are dropped with probability
+    ``dropout``.
     """
     if q.device.type == "cpu":
         return _attend_by_matrix_products(q, k, v, bias, dropout)
@@ -238,11 +230,7 @@ def attend(
 def _attend_by_matrix_products(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float
 ) -> Tensor:
-    """``attend`` for a CPU.
-
-    There the backward pass of torch's fused attention takes three times as long as these batched
-    products at lengths up to 512 (docs/log.md).
-    """
+    """``attend`` for a CPU: torch's fused attention is slow there in training (docs/log.md)."""
     batch, heads, length, width = k.shape
     if bias is not None:
         bias = bias.expand(batch, heads, 1, length).reshape(batch * heads, 1, length)

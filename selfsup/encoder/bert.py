@@ -17,12 +17,7 @@ from selfsup.encoder.packing import Packing, Queries
 
 
 class EncoderOutput(NamedTuple):
-    """The encoder's output.
-
-    Attributes:
-        last_hidden_state: [T, D], a vector for every token.
-        pooler_output: [B, D], a vector for every sequence.
-    """
+    """A vector for every token, [T, D], and one for every sequence, [B, D]."""
 
     last_hidden_state: Tensor
     pooler_output: Tensor
@@ -61,8 +56,7 @@ class BertEncoder(nn.Module):
 
     def first_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The last layer's vector for each sequence's first token, [B, D]; see ``states_at``."""
-        queries = Queries.first_tokens(packing)
-        return self.states_at(queries, input_ids, token_type_ids, packing)
+        return self.states_at(Queries.first_tokens(packing), input_ids, token_type_ids, packing)
 
     def states_at(
         self, queries: Queries, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
@@ -128,9 +122,7 @@ class BertLayer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.attention = SelfAttention(
-            width, config.num_attention_heads, config.attention_probs_dropout_prob
-        )
+        self.attention = SelfAttention(config)
         self.attention_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.intermediate = nn.Linear(width, config.intermediate_size)
         self.activation = ACTIVATIONS[config.hidden_act]

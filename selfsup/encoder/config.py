@@ -1,6 +1,6 @@
 """The sizes of encoders, with the names in Hugging Face's ``config.json``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from selfsup.errors import UserError
 
@@ -24,18 +24,8 @@ class EncoderConfig:
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
-        _check_sizes(self, _BERT_COUNTS)
+        _check_sizes(self)
 
-
-_BERT_COUNTS = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
 
 # Layers and width of the compact models of Turc et al. 2019, "Well-Read Students Learn Better",
 # Table 1, and of BERT's paper. A head is 64 wide, the feed-forward layer 4 times the width.
@@ -88,7 +78,7 @@ class VitConfig:
     qkv_bias: bool = True
 
     def __post_init__(self) -> None:
-        _check_sizes(self, _VIT_COUNTS)
+        _check_sizes(self)
         if self.image_size % self.patch_size:
             side = max(1, round(self.image_size / self.patch_size)) * self.patch_size
             raise UserError(
@@ -113,16 +103,6 @@ class VitConfig:
         """Numbers in a patch: its pixels times the channels."""
         return self.num_channels * self.patch_size**2
 
-
-_VIT_COUNTS = (
-    "image_size",
-    "patch_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "num_channels",
-)
 
 # Layers, width and heads. ViT-Base: Dosovitskiy et al. 2020, Table 1. ViT-Tiny and ViT-Small:
 # Touvron et al. 2020 (DeiT), Table 1. ViT-Mini is our own, for two cores. The feed-forward layer is
@@ -159,11 +139,11 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
     )
 
 
-def _check_sizes(config: EncoderConfig | VitConfig, counts: tuple[str, ...]) -> None:
-    """Check the sizes that both kinds of encoders have; ``counts`` are the fields of at least 1."""
-    for name in counts:
-        if getattr(config, name) < 1:
-            raise UserError(f"{name} must be at least 1, not {getattr(config, name)}")
+def _check_sizes(config: EncoderConfig | VitConfig) -> None:
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.type is int and field.name != "pad_token_id" and value < 1:
+            raise UserError(f"{field.name} must be at least 1, not {value}")
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if not 0 <= getattr(config, name) < 1:
             raise UserError(f"{name} must be in [0, 1), not {getattr(config, name)}")

@@ -22,10 +22,9 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 
 class Dropout(nn.Dropout):
-    """Dropout that calls ``drop_out`` in training mode; in evaluation mode it does nothing."""
+    """Calls ``drop_out`` in training mode; in evaluation mode it does nothing."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the parent's name
-        """A tensor of any shape → one of the same shape."""
         return drop_out(input, self.p) if self.training else input
 
 

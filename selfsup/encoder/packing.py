@@ -84,7 +84,7 @@ class Packing:
         return self.cu_seqlens[:-1].long()
 
     def padding_rows(self) -> int:
-        """How many padding rows to add after the T rows."""
+        """How many padding rows to add."""
         return padding_rows(len(self.position_ids), self.position_ids.device)
 
 
@@ -94,7 +94,7 @@ class Queries:
 
     Attributes:
         rows: int64 [Q], which of the T tokens, ascending.
-        packing: of the Q tokens: how many each of the B sequences has.
+        packing: how many of the Q tokens each of the B sequences has.
     """
 
     rows: Tensor

@@ -172,11 +172,8 @@ class VitEmbeddings(nn.Module):
     def rescale_pixel_input(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Change the weights so that the input is pixels from −1 to 1, with the same output.
 
-        Before, the input is pixels normalised with ``mean`` and ``std``. The two differ by a linear
-        map of each colour, which is merged into the projection.
-
-        Args:
-            mean, std: of red, green and blue in [0, 1].
+        Before, the input is pixels normalised with ``mean`` and ``std`` of red, green and blue in
+        [0, 1]. The two differ by a linear map of each colour, which the projection takes in.
         """
         weight, bias = self.projection.weight, self.projection.bias
         assert bias is not None
@@ -192,9 +189,7 @@ class VitLayer(nn.Module):
         super().__init__()
         width = config.hidden_size
         self.attention_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        self.attention = SelfAttention(
-            width, config.num_attention_heads, config.attention_probs_dropout_prob
-        )
+        self.attention = SelfAttention(config)
         self.feed_forward_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.intermediate = nn.Linear(width, config.intermediate_size)
         self.activation = ACTIVATIONS[config.hidden_act]

@@ -17,7 +17,7 @@ from selfsup.explain.text_steps import Hidden, Hider, Pair, Pairs, Sentences
 from selfsup.explain.words import WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel
 from selfsup.pretraining.text.sequences import Sequences
-from selfsup.settings import ExplainSettings
+from selfsup.settings.explain import ExplainSettings
 
 _OTHER_SEEDS = 4
 

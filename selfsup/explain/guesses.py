@@ -36,8 +36,8 @@ def load_model(path: str) -> "TextModel | ImagePretrainingModel":
     folder = resolve_model_folder(path)
     if read_model_type(folder) != "vit":
         return TextModel(folder)
-    model, report = load_image_pretraining(folder, IMAGE_OBJECTIVES)
-    learned = _learned(IMAGE_OBJECTIVES, report.missing, folder)
+    model, missing = load_image_pretraining(folder, IMAGE_OBJECTIVES)
+    learned = _learned(IMAGE_OBJECTIVES, missing, folder)
     for name in set(IMAGE_OBJECTIVES).difference(learned):
         del model.heads[name]
     return model
@@ -71,8 +71,8 @@ class TextModel:
         Raises:
             UserError: it cannot be read, or has no head of pre-training.
         """
-        self.model, report = load_pretraining(folder, TEXT_OBJECTIVES)
-        self.learned = _learned(TEXT_OBJECTIVES, report.missing, folder)
+        self.model, missing = load_pretraining(folder, TEXT_OBJECTIVES)
+        self.learned = _learned(TEXT_OBJECTIVES, missing, folder)
         self.tokenizer: Tokenizer = tokenizer_of_model(folder, self.model.encoder.config)
 
     @property

@@ -21,9 +21,9 @@ from selfsup.encoder.vit import unpatchify
 from selfsup.errors import UserError
 from selfsup.images.crops import whole_images
 from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
-from selfsup.pretraining.images.batches import TakeApart, build_image_batch
-from selfsup.pretraining.images.inpainting import InpaintingHead, MaskedPatches
-from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
+from selfsup.pretraining.images.batches import ImageData
+from selfsup.pretraining.images.inpainting import Inpainting, MaskedPatches
+from selfsup.pretraining.images.jigsaw import Jigsaw, ShuffledTiles, best_arrangement, in_order
 from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
 from selfsup.pretraining.images.pretraining import MASK_RATIO
 from selfsup.report.markup import Picture
@@ -66,12 +66,14 @@ def take_picture_apart(
     """
     config = vit_config("vit-mini", _SIDE, _PATCH) if model is None else model.encoder.config
     pixels = _read(file)
-    batch = build_image_batch(
-        lambda side: whole_images([pixels], np.zeros(1, np.int64), side=side),
-        np.zeros(1, np.int64),
-        image_objectives(IMAGE_OBJECTIVES),
-        config,
-        TakeApart(MASK_RATIO, 1.0, seed, 0),
+    number = np.zeros(1, np.int64)
+    data = ImageData([pixels], number, image_objectives(IMAGE_OBJECTIVES), config, MASK_RATIO)
+    batch = data.batch(
+        lambda side: whole_images([pixels], number, side=side),
+        number,
+        share=1.0,
+        seed=seed,
+        epoch=0,
     )
     masked, shuffled = batch.puzzles["inpainting"], batch.puzzles["jigsaw"]
     assert isinstance(masked, MaskedPatches)
@@ -97,15 +99,15 @@ def _draw_inpainting(steps: ImageSteps, model: ImagePretrainingModel | None) -> 
     truth, visible = masked.missing.float() / 255, masked.visible.float() / 255
     mean = masked.mean_colour().expand_as(truth)
     filled = {
-        "original": masked.filled(truth),
-        "visible": masked.filled(torch.full_like(truth, _GREY / 255)),
-        "mean_colour": masked.filled(mean),
+        "original": masked.reconstruct(truth),
+        "visible": masked.reconstruct(torch.full_like(truth, _GREY / 255)),
+        "mean_colour": masked.reconstruct(mean),
     }
     only_missing = MaskedPatches(
         torch.full_like(masked.visible, _GREY), masked.visible_positions, masked.missing,
         masked.missing_positions,
     )  # fmt: skip
-    filled["target"] = only_missing.filled(truth)
+    filled["target"] = only_missing.reconstruct(truth)
     steps.facts.update(
         {
             "patches": steps.config.patch_count,
@@ -115,10 +117,10 @@ def _draw_inpainting(steps: ImageSteps, model: ImagePretrainingModel | None) -> 
         }
     )
     head = _head(model, "inpainting")
-    if model is not None and isinstance(head, InpaintingHead):
+    if model is not None and isinstance(head, Inpainting):
         with torch.inference_mode():
             predicted = head.predict(model.encoder, masked).pixels()
-        filled["reconstruction"] = masked.filled(predicted)
+        filled["reconstruction"] = masked.reconstruct(predicted)
         steps.facts["pixel_error"] = float((predicted - truth).square().mean())
     for name, patches in filled.items():
         steps.pictures[name] = _picture(patches, patch)
@@ -129,7 +131,7 @@ def _draw_jigsaw(steps: ImageSteps, model: ImagePretrainingModel | None) -> None
     tiles = shuffled.tiles.float() / 255
     arranged = {"tiles": in_order(tiles, shuffled.positions), "shuffled": tiles}
     head = _head(model, "jigsaw")
-    if model is not None and isinstance(head, JigsawHead):
+    if model is not None and isinstance(head, Jigsaw):
         with torch.inference_mode():
             found = best_arrangement(head.scores(model.encoder, shuffled))
         arranged["restored"] = in_order(tiles, found)

@@ -7,7 +7,7 @@ from selfsup.explain import expectations
 from selfsup.explain.transfer import count_parameters
 from selfsup.explain.writing import CoursePage, commands
 from selfsup.report.formatting import percent, whole
-from selfsup.report.markup import caption, figure, show_picture
+from selfsup.report.markup import figure, show_picture
 
 
 def idea(page: CoursePage) -> str:
@@ -41,8 +41,9 @@ def picture(page: CoursePage) -> str:
         page.paragraph("jigsaw_about", tiles=facts["patches"]),
         _pictures(page, ("tiles", "shuffled", "restored")),
         figure(
-            f"<figcaption>{page.text('positions')}</figcaption>",
+            page.words["positions"],
             f'<ol class="positions" style="--grid:{grid}">{positions}</ol>',
+            page.words["positions_about"],
         ),
         page.paragraph("picture_code", kind="source"),
     )
@@ -81,8 +82,9 @@ def transfer(page: CoursePage) -> str:
         "transfer",
         page.paragraph("transfer_about"),
         figure(
-            caption(page.words["transfer_table"], unit),
+            page.words["transfer_table"],
             page.table(("part", "parameters", "fate"), rows),
+            unit,
         ),
         page.paragraph("transfer_freeze"),
     )

@@ -7,7 +7,7 @@ from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.explain.course import take_course
 from selfsup.explain.page import BEGIN, course_page
-from selfsup.settings import ExplainSettings
+from selfsup.settings.explain import ExplainSettings
 
 
 def explain(settings: ExplainSettings) -> dict[str, Any]:

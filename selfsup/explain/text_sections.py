@@ -11,7 +11,7 @@ from selfsup.explain.guesses import TextModel
 from selfsup.explain.text_steps import Hidden
 from selfsup.explain.writing import CoursePage, strip
 from selfsup.report.formatting import percent, whole
-from selfsup.report.markup import caption, charts, figure
+from selfsup.report.markup import charts, figure
 
 _TOKENS_SIDE_BY_SIDE = 40
 
@@ -105,8 +105,11 @@ def _answers(page: CoursePage) -> str:
             strict=True,
         )
     ]
-    heading = caption(page.words["masking_answers"], page.words["masking_answers_about"])
-    return figure(heading, page.table(("position", "token", "id", "action", "seen"), rows))
+    return figure(
+        page.words["masking_answers"],
+        page.table(("position", "token", "id", "action", "seen"), rows),
+        page.words["masking_answers_about"],
+    )
 
 
 def _guesses(page: CoursePage) -> str:
@@ -131,10 +134,10 @@ def _guesses(page: CoursePage) -> str:
             strict=True,
         )
     ]
-    about = page.plain("guesses_about", loss=f"{np.mean(losses):.2f}")
     return figure(
-        caption(page.plain("guesses", model=page.model), about),
+        page.plain("guesses", model=page.model),
         page.table(("position", "token", "probability", "loss", "guesses"), rows),
+        page.plain("guesses_about", loss=f"{np.mean(losses):.2f}"),
     )
 
 
@@ -148,7 +151,7 @@ def _seeds(page: CoursePage) -> str:
     about = page.words["seeds_about"]
     if len(page.course.sequence.input_ids) > _TOKENS_SIDE_BY_SIDE:
         about += " " + page.plain("seeds_cut", shown=_TOKENS_SIDE_BY_SIDE)
-    return figure(caption(page.words["seeds"], about), strips, "small")
+    return figure(page.words["seeds"], strips, about, "small")
 
 
 def _shares(page: CoursePage) -> str:
@@ -160,8 +163,7 @@ def _shares(page: CoursePage) -> str:
     about = page.plain(
         "shares_about", count=page.course.can_hide, seeds=whole(text_steps.SEEDS_COUNTED)
     )
-    heading = caption(page.words["shares"], about)
-    return figure(heading, page.table(("share", "rule", "counted"), rows))
+    return figure(page.words["shares"], page.table(("share", "rule", "counted"), rows), about)
 
 
 def pair(page: CoursePage) -> str:
@@ -183,14 +185,14 @@ def pair(page: CoursePage) -> str:
 
 def _one_pair(page: CoursePage, named: NamedPair) -> str:
     pair = named.pair
-    label = page.plain("pair_label", label=pair.label)
-    heading = caption(
-        page.words["pair_random" if pair.label else "pair_next"],
-        f"{label} · {page.words[named.origin]}",
-    )
     kinds = [f"segment-{segment}" for segment in pair.segments]
     body = strip(page.course.tokens(pair.input_ids), pair.segments, kinds)
     if named.follows is not None:
         share = percent(named.follows)
         body += page.paragraph("pair_model", model=page.model, probability=share)
-    return figure(heading, body)
+    label = page.plain("pair_label", label=pair.label)
+    return figure(
+        page.words["pair_random" if pair.label else "pair_next"],
+        body,
+        f"{label} · {page.words[named.origin]}",
+    )

@@ -13,7 +13,7 @@ from selfsup.corpus.text import clean_paragraphs, split_sentences
 from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
 from selfsup.pretraining.text.masking import MASK_SHARE, RANDOM_SHARE, Masking
-from selfsup.pretraining.text.next_sentence import SentencePairs
+from selfsup.pretraining.text.next_sentence import sentence_pairs
 from selfsup.pretraining.text.sequences import (
     Sequences,
     SpecialTokens,
@@ -22,7 +22,7 @@ from selfsup.pretraining.text.sequences import (
     continuation_pieces,
     special_tokens,
 )
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 from selfsup.shards.tokens import Shard
 
 PROBABILITY = PretrainSettings.mask_probability
@@ -149,12 +149,11 @@ class Pairs:
 
     def pair(self, document: int, seed: int) -> Pair:
         """The pair of the first epoch."""
-        plan = SentencePairs(
+        plan = sentence_pairs(
             self._corpus, self._numbers, self._special, self._longest, seed, epoch=0
         )
-        every = plan.take(np.arange(len(plan)))
         first = int(self._corpus.document_offsets[document])
-        chosen = plan.take(np.flatnonzero(every.keys == first)[:1])
+        chosen = plan.take(np.flatnonzero(plan.keys == first)[:1])
         assert chosen.pair_labels is not None
         return Pair(chosen.input_ids, chosen.token_type_ids, int(chosen.pair_labels[0]))
 

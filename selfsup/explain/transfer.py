@@ -9,7 +9,7 @@ from selfsup.explain.course import Course
 from selfsup.explain.guesses import TextModel
 from selfsup.pretraining.text.model import TextPretrainingModel
 from selfsup.settings.objectives import TEXT_OBJECTIVES
-from selfsup.tasks.classification.model import ScoreLayer
+from selfsup.tasks.models import ScoreLayer
 
 _ENCODER, _CLASSES = "bert-mini", 2
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.settings import FinetuneSettings
-from selfsup.tasks.base import Task, TaskModule, Units
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.tasks.base import Task, Units
+from selfsup.tasks.models import TaskModule
 
 # With a larger fraction of rows in use there is nothing to save.
 _MAX_FRACTION = 0.8
@@ -66,12 +67,9 @@ class CompactEmbedding(nn.Module):
 
 @contextmanager
 def compact_embedding(embeddings: nn.Module, rows: Tensor) -> Iterator[None]:
-    """Replace ``embeddings.word`` by a ``CompactEmbedding``, and at the end put it back.
+    """Replace ``embeddings.word`` [V, D] by a ``CompactEmbedding``, and at the end put it back.
 
-    Args:
-        embeddings: the module that holds ``word``, an ``nn.Embedding`` [V, D].
-        rows: int64 [R], distinct, the rows that training looks up. If they are nearly all, nothing
-            is replaced.
+    Training looks up ``rows``, int64 [R], distinct. If they are nearly all, nothing is replaced.
     """
     embedding = embeddings.word
     assert isinstance(embedding, nn.Embedding)

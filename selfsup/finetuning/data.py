@@ -1,10 +1,28 @@
-"""The labelled files of a fine-tuning run, read and encoded for a model."""
+"""The labelled files of a fine-tuning run, encoded for a model, and the batches of each epoch.
+
+Examples of similar length go into one batch, so that attention pads little. Batches hold tokens,
+or features that a frozen encoder computed once.
+
+Shapes: N examples, B of them in a batch, W windows, R rows of features in all, D width.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from selfsup.tasks.base import EncodedExamples, Examples, Reading, Task
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfsup.counter_random import permutation
+from selfsup.shards.arrays import concatenated_ranges
+from selfsup.tasks.base import AugmentedUnits, EncodedExamples, Examples, Reading, Task, Units
+from selfsup.tasks.batches import FeatureBatch
 from selfsup.tasks.labels import LabelKind, Labels
+
+_ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
+# Examples are sorted by length within chunks of this many batches, so a batch is still a mixture.
+_BATCHES_IN_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -23,8 +41,7 @@ class TaskData:
     """The labelled examples of a run.
 
     Attributes:
-        train, validation: the examples to learn from and to validate with.
-        labels: the labels that occur in the training examples.
+        labels: those that occur in the training examples.
         notes: what the user should know about the files, one sentence each.
     """
 
@@ -39,7 +56,7 @@ def read_task_files(
 ) -> tuple[Examples, Examples]:
     """Read both files. Empty texts are left out of training, but not out of validation."""
     return (
-        task.read_examples(train, reading, labelled=True).without_empty(),
+        task.read_examples(train, reading, labelled=True).drop_empty(),
         task.read_examples(validation, reading, labelled=True),
     )
 
@@ -57,15 +74,103 @@ def encode_task_data(
         UserError: the labels cannot be learned, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
-    encoded = [
-        task.encode_examples(examples, labels, preparation) for examples in (train, validation)
-    ]
+
+    def encoded(examples: Examples) -> EncodedPart:
+        return EncodedPart(examples, task.encode_examples(examples, labels, preparation))
+
+    parts = encoded(train), encoded(validation)
     notes = (
         *train.notes,
         *validation.notes,
         *task.reading_notes(train, validation, labels),
-        *(note for part in encoded for note in part.notes),
+        *(note for part in parts for note in part.encoded.notes),
     )
-    return TaskData(
-        EncodedPart(train, encoded[0]), EncodedPart(validation, encoded[1]), labels, notes
-    )
+    return TaskData(*parts, labels, notes)
+
+
+class EpochBatches:
+    """The batches of a run, found by their number; each is a function of (seed, number).
+
+    Every epoch contains each example once. The last batch of an epoch may be smaller.
+    """
+
+    def __init__(self, units: Units, batch_size: int, seed: int) -> None:
+        self._units, self._batch_size, self._seed = units, batch_size, seed
+        self._epoch, self._batches = -1, []
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self._units) // self._batch_size)
+
+    def __getitem__(self, number: int) -> Any:
+        """The batch of a step, counted from 0."""
+        epoch, step = divmod(number, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
+            if isinstance(self._units, AugmentedUnits):
+                self._units = self._units.for_epoch(self._seed, epoch)
+        return self._units.batch(self._batches[step])
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Divide all examples into batches of similar length, in random order.
+
+    Args:
+        lengths: int64 [N].
+        batch_size: B; the last batch takes the rest.
+        seed, epoch: determine the division and the order.
+
+    Returns:
+        for each batch the indices of its examples, int64 [B].
+    """
+    order = permutation(len(lengths), seed, epoch, _ORDER)
+    chunk = batch_size * _BATCHES_IN_CHUNK
+    batches: list[np.ndarray] = []
+    for number, first in enumerate(range(0, len(order), chunk)):
+        indices = order[first : first + chunk]
+        # Only full batches are sorted and shuffled, so that the short one stays the last.
+        full = len(indices) // batch_size * batch_size
+        by_length = indices[:full][np.argsort(lengths[indices[:full]], kind="stable")]
+        shuffled = permutation(full // batch_size, seed, epoch, _CHUNK_ORDER, number)
+        batches.extend(by_length.reshape(-1, batch_size)[shuffled])
+        if full < len(indices):
+            batches.append(indices[full:])
+    return batches
+
+
+@dataclass(frozen=True)
+class FrozenFeatures:
+    """Units or windows whose batches come with features, computed once by a frozen encoder.
+
+    Attributes:
+        units: the units or windows that the features belong to.
+        features: float32 [R, D], the rows of all windows, concatenated.
+        row_counts: int64 [W], number of rows of each window.
+    """
+
+    units: Units
+    features: Tensor
+    row_counts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The lengths of the units, int64 [N]."""
+        return self.units.lengths
+
+    def batch(self, indices: np.ndarray) -> FeatureBatch:
+        """The units at ``indices``, int64 [B], in that order."""
+        windows = self.windows_of(indices)
+        rows = concatenated_ranges(self._first_rows[windows], self.row_counts[windows])
+        return FeatureBatch(self.features[torch.from_numpy(rows)], self.units.batch(indices))
+
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        """See ``Units``."""
+        return self.units.windows_of(indices)
+
+    @cached_property
+    def _first_rows(self) -> np.ndarray:
+        return np.cumsum(self.row_counts) - self.row_counts

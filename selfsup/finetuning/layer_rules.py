@@ -13,14 +13,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import FinetuneSettings
-from selfsup.settings.finetune import ResolvedFinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 
 Rate = float | None
 Rule = tuple[str, Rate]
 
 WORD_EMBEDDINGS = "encoder.embeddings.word.*"
 EMBEDDINGS = "encoder.embeddings.*"
+_LAYER = "encoder.layers.{}.*"
 _POOLER, _FINAL_NORM = "encoder.pooler.*", "encoder.norm.*"
 
 
@@ -63,9 +63,8 @@ def encoder_rules(
         layer_count: layers of the encoder.
         learning_rate, head_learning_rate: the highest rates.
         layer_decay: in (0, 1].
-        freeze: "encoder" freezes all layers and a final norm, so that their output can be computed
-            once; the pooler above them learns with the head. "embeddings" freezes the embeddings,
-            a number N the embeddings and the lowest N layers, None nothing.
+        freeze: "encoder" freezes all layers and a final norm; the pooler above them learns with
+            the head. "embeddings" freezes the embeddings, a number N also the lowest N layers.
         embedding_learning_rate: of the word embeddings, if they are not frozen; None: the rate of
             the other embeddings.
     """
@@ -78,14 +77,14 @@ def encoder_rules(
         rules.insert(0, (WORD_EMBEDDINGS, embedding_learning_rate))
     for layer in range(layer_count):
         rate = learning_rate * layer_decay ** (layer_count - 1 - layer)
-        rules.append((_layer_pattern(layer), None if layer < frozen_layers else rate))
+        rules.append((_LAYER.format(layer), None if layer < frozen_layers else rate))
     pooler_rate = head_learning_rate if freeze == "encoder" else learning_rate
     rules.append((_FINAL_NORM, None if freeze == "encoder" else learning_rate))
     return [*rules, (_POOLER, pooler_rate), ("*", head_learning_rate)]
 
 
 def rules_of(settings: ResolvedFinetuneSettings, layer_count: int) -> list[Rule]:
-    """The run's rules, in order; defaults in the settings are filled in."""
+    """The run's rules, in order."""
     return encoder_rules(
         layer_count,
         settings.learning_rate,
@@ -99,17 +98,11 @@ def rules_of(settings: ResolvedFinetuneSettings, layer_count: int) -> list[Rule]
 def rules_in_epoch(
     rules: Sequence[Rule], layer_count: int, unfreeze_every: int | None, epoch: int
 ) -> list[Rule]:
-    """The rules of one epoch: rules that freeze what does not learn yet, then those of the run.
+    """The rules of one epoch, from 1: those that freeze what does not learn yet, then the run's.
 
     In the first ``unfreeze_every`` epochs only the parts above the layers learn. After that the
     highest layer learns too, after as many epochs again the next one, and last the embeddings. What
-    the run's own rules freeze stays frozen.
-
-    Args:
-        rules: those of the run.
-        layer_count: layers of the encoder.
-        unfreeze_every: number of epochs; None: everything learns from the start.
-        epoch: from 1.
+    the run's own rules freeze stays frozen. Nothing waits if ``unfreeze_every`` is None.
     """
     if unfreeze_every is None:
         return list(rules)
@@ -128,12 +121,12 @@ def first_epoch(pattern: str, layer_count: int, unfreeze_every: int | None) -> i
     return 1 + unfreeze_every * (len(patterns) - patterns.index(pattern))
 
 
-def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> None:
+def check_layers(settings: FinetuneSettings, layer_count: int, name: str, *, new: bool) -> None:
     """Check that the flags fit an encoder with ``layer_count`` layers.
 
     Raises:
-        UserError: more layers are to be frozen or re-initialised than it has, or some layer is to
-            be both.
+        UserError: more layers are to be frozen or re-initialised than it has, some layer is to be
+            both, or layers of a new encoder are to be re-initialised.
     """
     freeze, drawn = settings.freeze, settings.reinit_layers or 0
     frozen = int(freeze) if freeze is not None and freeze.isdecimal() else 0
@@ -148,31 +141,28 @@ def check_layers(settings: FinetuneSettings, layer_count: int, name: str) -> Non
             f"--reinit-layers {drawn}: --freeze {frozen} would leave some of these without "
             f"training: {name} has {layer_count} layers"
         )
+    if drawn and new:
+        raise UserError(f"--reinit-layers {drawn}: all of {name} is new; leave it out")
 
 
-def note_on_unfreezing(settings: ResolvedFinetuneSettings, layer_count: int) -> str | None:
+def notes_on_unfreezing(settings: ResolvedFinetuneSettings, layer_count: int) -> list[str]:
     """A note if a run with gradual unfreezing ends before its lowest layers learn."""
-    late = [
-        pattern
+    first_epochs = {
+        pattern: first_epoch(pattern, layer_count, settings.unfreeze_every)
         for pattern, rate in rules_of(settings, layer_count)
         if rate is not None
-        and first_epoch(pattern, layer_count, settings.unfreeze_every) > settings.epochs
-    ]
+    }
+    late = [pattern for pattern, epoch in first_epochs.items() if epoch > settings.epochs]
     if not late:
-        return None
-    needed = max(first_epoch(pattern, layer_count, settings.unfreeze_every) for pattern in late)
-    return (
+        return []
+    return [
         f"--unfreeze-every {settings.unfreeze_every}: {', '.join(late)} will not learn with "
-        f"--epochs {settings.epochs}; they would with --epochs {needed} or more"
-    )
+        f"--epochs {settings.epochs}; they would with --epochs {max(first_epochs.values())} or more"
+    ]
 
 
 def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any]:
-    """``selfsup finetune --print-layers``: each rule with the parameters that it covers.
-
-    Args:
-        settings: with defaults filled in.
-        model: the task's model, before training.
+    """``selfsup finetune --print-layers``: each rule with the parameters of the model it covers.
 
     Returns:
         ``layers``: in the order of the rules, each with ``pattern``, ``parameters`` (number of
@@ -181,27 +171,26 @@ def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any
         ``learning`` (number of values that learn).
     """
     layer_count = model.encoder.config.num_hidden_layers
-    first_drawn = layer_count - (settings.reinit_layers or 0)
-    drawn = {_layer_pattern(layer) for layer in range(first_drawn, layer_count)}
+    drawn: set[str] = set()
     if settings.reinit_layers:
-        drawn |= {_POOLER, _FINAL_NORM}
+        top = _from_the_bottom(layer_count)[-settings.reinit_layers :]
+        drawn = {*top, _POOLER, _FINAL_NORM}
     left = dict(model.named_parameters())
     rows = []
     for pattern, rate in rules_of(settings, layer_count):
-        matching = [name for name in left if fnmatchcase(name, pattern)]
-        tensors = [left.pop(name) for name in matching]
-        if tensors:
-            begins = first_epoch(pattern, layer_count, settings.unfreeze_every)
-            rows.append(
-                {
-                    "pattern": pattern,
-                    "parameters": len(tensors),
-                    "size": sum(tensor.numel() for tensor in tensors),
-                    "learning_rate": rate,
-                    "from_epoch": None if rate is None else begins,
-                    "reinitialized": pattern in drawn,
-                }
-            )
+        tensors = [left.pop(name) for name in list(left) if fnmatchcase(name, pattern)]
+        if not tensors:
+            continue
+        begins = first_epoch(pattern, layer_count, settings.unfreeze_every)
+        row = {
+            "pattern": pattern,
+            "parameters": len(tensors),
+            "size": sum(tensor.numel() for tensor in tensors),
+            "learning_rate": rate,
+            "from_epoch": None if rate is None else begins,
+            "reinitialized": pattern in drawn,
+        }
+        rows.append(row)
     return {
         "layers": rows,
         "size": sum(row["size"] for row in rows),
@@ -209,11 +198,6 @@ def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any
     }
 
 
-def _layer_pattern(layer: int) -> str:
-    """The pattern of a layer's parameters; layer 0 is the lowest."""
-    return f"encoder.layers.{layer}.*"
-
-
 def _from_the_bottom(layer_count: int) -> list[str]:
     """The patterns that gradual unfreezing goes through, in reverse order."""
-    return [EMBEDDINGS, *(_layer_pattern(layer) for layer in range(layer_count))]
+    return [EMBEDDINGS, *(_LAYER.format(layer) for layer in range(layer_count))]

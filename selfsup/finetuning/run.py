@@ -1,46 +1,44 @@
 """``selfsup finetune``: teach an encoder a task, with one seed or several.
 
-Reads the labelled files, finds the starting point, trains once per seed and writes the run folder.
 Defaults for epochs and learning rates are those that work on few labels.
 """
 
 import math
+import statistics
 import time
 from contextlib import closing
 from typing import Any, cast
 
 import numpy as np
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
 from selfsup.finetuning.compact_embedding import compact_word_embeddings
-from selfsup.finetuning.data import TaskData, encode_task_data, read_task_files
-from selfsup.finetuning.layer_rules import check_layers, layer_table, note_on_unfreezing
-from selfsup.finetuning.setup import prepare_finetuning, reinitialize_top
+from selfsup.finetuning.data import FrozenFeatures, TaskData, encode_task_data, read_task_files
+from selfsup.finetuning.layer_rules import check_layers, layer_table, notes_on_unfreezing
+from selfsup.finetuning.setup import reinitialize_top
 from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
-from selfsup.finetuning.summary import FinetuneLog, summarize
 from selfsup.finetuning.training_run import (
     EpochReport,
+    FinetuneLog,
     SeedRun,
     selection_key,
     train_with_seed,
 )
-from selfsup.inference.predictions_file import write_predictions
+from selfsup.inference.predict import write_predictions
 from selfsup.inference.scoring import map_batches
 from selfsup.progress import ProgressDisplay
 from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
 from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.model_cards import task_model_card
-from selfsup.settings import FinetuneSettings
-from selfsup.settings.finetune import ResolvedFinetuneSettings
-from selfsup.tasks.base import Reading, Task, TaskModule, Units, Windows
+from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
+from selfsup.tasks.base import Reading, Task, Units, Windows
 from selfsup.tasks.labels import LabelKind
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
 from selfsup.training.compute import Compute, choose_compute
-from selfsup.training.loop import StepSettings
 
 # Small data sets need many steps: a run that trains until its loss is near 0 fails less often than
 # a short one (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6).
@@ -54,17 +52,12 @@ _HEAD_ONLY_RATE = 2e-3
 def default_epochs(examples: int, batch_size: int, *, frozen: bool) -> int:
     """Number of epochs that gives some hundreds of steps.
 
-    Args:
-        examples: number of training examples.
-        batch_size: examples in a training batch.
-        frozen: whether the whole encoder is frozen. Its output for each example is then computed
-            only once, and epochs are cheap.
+    Over a ``frozen`` encoder epochs are cheap: its output for each example is computed only once.
     """
     if frozen:
         return _MAX_EPOCHS
     steps_per_epoch = max(1, math.ceil(examples / batch_size))
-    wanted = math.ceil(_MIN_STEPS / steps_per_epoch)
-    return min(_MAX_EPOCHS, max(_MIN_EPOCHS, wanted))
+    return min(_MAX_EPOCHS, max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch)))
 
 
 def default_learning_rate(config: EncoderConfig | VitConfig, *, frozen: bool) -> float:
@@ -103,22 +96,25 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             task, settings.train, settings.validation, Reading.of(settings)
         )
         start = find_starting_point(settings, task, train)
-        check_flags(settings, start)
+        check_layers(
+            settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
+        )
         label_type = cast(LabelKind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
         resolved = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
-        late = note_on_unfreezing(resolved, start.config.num_hidden_layers)
-        for note in (*notes, *([late] if late else [])):
+        notes += notes_on_unfreezing(resolved, start.config.num_hidden_layers)
+        for note in notes:
             display.message(note)
         if resolved.print_layers:
             return layer_table(resolved, start.build_model(task, data.labels, resolved.seed))
 
-        with alone_in(check_free(resolved.out)):
+        with locked(check_free(resolved.out)):
             run = begin_run(resolved.out, "finetune", resolved)
             with closing(MetricsFile(run / METRICS)) as metrics:
-                log = FinetuneLog(metrics, display, resolved.seeds)
-                runs, model, best = train_seeds(resolved, task, start, data, compute, log)
+                seeds = range(resolved.seed, resolved.seed + resolved.seeds)
+                log = FinetuneLog(metrics, display, seeds)
+                runs, model, best = train_seeds(seeds, resolved, task, start, data, compute, log)
             summary = summarize(resolved, task, data, runs)
             if summary["failed_seeds"]:
                 failed = ", ".join(map(str, summary["failed_seeds"]))
@@ -135,20 +131,6 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)
     return {**summary, "out": str(run)}
-
-
-def check_flags(settings: FinetuneSettings, start: StartingPoint) -> None:
-    """Check that the flags fit the encoder.
-
-    Raises:
-        UserError: the flags name more layers than it has, or re-initialise layers of an encoder
-            that is not pre-trained.
-    """
-    check_layers(settings, start.config.num_hidden_layers, start.name)
-    if settings.reinit_layers and not start.is_pretrained:
-        raise UserError(
-            f"--reinit-layers {settings.reinit_layers}: all of {start.name} is new; leave it out"
-        )
 
 
 def with_defaults(
@@ -180,6 +162,7 @@ def describe(settings: ResolvedFinetuneSettings, start: StartingPoint, data: Tas
 
 
 def train_seeds(
+    seeds: range,
     settings: ResolvedFinetuneSettings,
     task: Task,
     start: StartingPoint,
@@ -199,18 +182,20 @@ def train_seeds(
     best: tuple[TaskModule, EpochReport] | None = None
     units: Units = data.train.encoded.units
     windows: Windows = data.validation.encoded.windows
-    for seed in range(settings.seed, settings.seed + settings.seeds):
+    for seed in seeds:
         model = start.build_model(task, data.labels, seed)
         if settings.reinit_layers:
             reinitialize_top(model.encoder, settings.reinit_layers, seed)
         model.to(compute.device)
         # The output of a frozen pre-trained encoder is the same for every seed.
-        if settings.freeze == "encoder" and (seed == settings.seed or not start.is_pretrained):
+        if settings.freeze == "encoder" and (seed == seeds[0] or not start.is_pretrained):
             train, validation = data.train.encoded, data.validation.encoded
             units = with_features(model, train.units, train.windows, compute)
             windows = with_features(model, validation.windows, validation.windows, compute)
-        run = train_seed(settings, task, model, data, units, windows, seed, compute, log)
-        runs[seed] = run
+        with compact_word_embeddings(settings, task, model, units):
+            run = runs[seed] = train_with_seed(
+                settings, task, model, data, units, windows, seed, compute, log
+            )
         if run.best is not None and (
             best is None or selection_key(run.best, task) > selection_key(best[1], task)
         ):
@@ -231,31 +216,44 @@ def with_features(
     return FrozenFeatures(units, features, np.asarray(windows.row_counts))
 
 
-def train_seed(
-    settings: ResolvedFinetuneSettings,
-    task: Task,
-    model: TaskModule,
-    data: TaskData,
-    units: Units,
-    windows: Windows,
-    seed: int,
-    compute: Compute,
-    log: FinetuneLog,
-) -> SeedRun:
-    """Train a model with one seed, and leave it with the weights of its best epoch."""
-    features = units.features if isinstance(units, FrozenFeatures) else None
-    with compact_word_embeddings(settings, task, model, units):
-        setup = prepare_finetuning(settings, model, features)
-        return train_with_seed(
-            setup,
-            task,
-            data,
-            units,
-            windows,
-            settings.epochs,
-            settings.batch_size,
-            StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed),
-            compute,
-            log.of_step(seed),
-            log.of_epoch(seed),
-        )
+def summarize(
+    settings: ResolvedFinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
+) -> dict[str, Any]:
+    """The run's results: each metric's mean, standard deviation and values over the seeds.
+
+    A seed has failed if its loss diverged, or if it is no better than the best constant answer.
+    """
+    best = {seed: run.best for seed, run in runs.items() if run.best is not None}
+    best_seed = max(best, key=lambda seed: selection_key(best[seed], task))
+    examples, encoded = data.validation.examples, data.validation.encoded
+    chance = task.chance(encoded, examples, data.labels)
+    selection = task.selection_metric(data.labels)
+    report = best[best_seed]
+    return {
+        "task": task.name,
+        "metrics": {
+            name: mean_and_std([epoch.validation[name] for epoch in best.values()])
+            for name in report.validation
+            if name != "loss"
+        },
+        "seeds": list(runs),
+        "failed_seeds": [
+            seed
+            for seed, run in runs.items()
+            if run.diverged or run.best is None or run.best.validation[selection] <= chance
+        ],
+        "best_seed": best_seed,
+        "best_epochs": {str(seed): epoch.epoch for seed, epoch in best.items()},
+        "epochs": settings.epochs,
+        "train_examples": len(data.train),
+        "validation_examples": len(data.validation),
+        "selection_metric": selection,
+        "chance": chance,
+        **task.details(report.scores, encoded, examples, report.labels),
+    }
+
+
+def mean_and_std(values: list[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation (0 for a single value), and the values."""
+    std = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "std": std, "values": values}

@@ -22,11 +22,9 @@ class FinetuningSetup(NamedTuple):
     """A model ready to learn.
 
     Attributes:
-        model: maps a batch to losses, and has ``scores``. With ``--freeze encoder`` it takes
-            batches of features, otherwise batches of tokens.
+        model: maps a batch, of tokens or of a frozen encoder's features, to losses; has ``scores``.
         optimizer: over the parameters that learn.
-        begin_epoch: called with an epoch's number (from 1) before it begins; unfreezes the parts
-            that learn from then on.
+        begin_epoch: takes an epoch's number, from 1, and unfreezes what learns from then on.
     """
 
     model: Any
@@ -80,12 +78,21 @@ class PartlyFrozen(nn.Module):
     def __init__(self, model: nn.Module, rates: Mapping[str, Rate]) -> None:
         super().__init__()
         self.model = model
-        self._frozen = _freeze(model, rates)
+        self._freeze(rates)
 
     def set_rates(self, rates: Mapping[str, Rate]) -> None:
         """Freeze the parameters without a rate, and unfreeze all others."""
-        self._frozen = _freeze(self.model, rates)
+        self._freeze(rates)
         self.train(self.training)
+
+    def _freeze(self, rates: Mapping[str, Rate]) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(rates[name] is not None)
+        self._frozen = []
+        for module in self.model.modules():
+            learns = [parameter.requires_grad for parameter in module.parameters()]
+            if learns and not any(learns):
+                self._frozen.append(module)
 
     def train(self, mode: bool = True) -> "PartlyFrozen":
         super().train(mode)
@@ -94,24 +101,10 @@ class PartlyFrozen(nn.Module):
         return self
 
     def forward(self, batch: Any) -> Any:
-        """The model's losses for a batch."""
         return self.model(batch)
 
     def scores(self, batch: Any) -> Any:
-        """The model's scores for a batch."""
         return self.model.scores(batch)  # pyright: ignore[reportCallIssue]
-
-
-def _freeze(model: nn.Module, rates: Mapping[str, Rate]) -> list[nn.Module]:
-    """Freeze parameters without a rate; returns the modules that are completely frozen."""
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(rates[name] is not None)
-    return [module for module in model.modules() if _is_frozen(module)]
-
-
-def _is_frozen(module: nn.Module) -> bool:
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 def reinitialize_top(encoder: Any, layers: int, seed: int) -> None:
@@ -122,7 +115,7 @@ def reinitialize_top(encoder: Any, layers: int, seed: int) -> None:
 
     Args:
         encoder: changed in place.
-        layers: number of layers, at most all.
+        layers: how many; at most all.
         seed: determines the new weights.
     """
     top = [*encoder.layers][len(encoder.layers) - layers :]

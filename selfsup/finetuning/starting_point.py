@@ -4,7 +4,6 @@
 length of a text, image encoders the size and the normalisation of the images.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,15 +23,19 @@ from selfsup.encoder.huggingface.folder import (
     resolve_model_folder,
     tokenizer_of_model,
 )
-from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_image_preparation
 from selfsup.encoder.huggingface.names import to_hugging_face
-from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_size
+from selfsup.encoder.huggingface.vit_folder import (
+    ImagePreparation,
+    read_image_preparation,
+    read_vit_weights,
+    with_image_size,
+)
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 from selfsup.images.files import median_shorter_side
 from selfsup.pretraining.images.pretraining import fitting_image_size, fitting_patch_size
-from selfsup.settings import FinetuneSettings
-from selfsup.tasks.base import Task, TaskModule
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.tasks.base import Task
 from selfsup.tasks.encoders import (
     DEFAULT_MAX_ANSWER_LENGTH,
     FAMILIES,
@@ -44,6 +47,7 @@ from selfsup.tasks.encoders import (
     family_of_folder,
 )
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.models import TaskModule
 
 # A note lists at most this many names of weights.
 _MAX_NAMES_LISTED = 4
@@ -83,8 +87,8 @@ class StartingPoint:
             return []
         with torch.device("meta"):  # only the names are needed
             encoder = self.family.build_encoder(self.config, pooled=task.pooled)
-        names = to_hugging_face(encoder.named_parameters(), self.family.encoder_names())
-        expected = names.keys()
+        names = self.family.encoder_names()
+        expected = to_hugging_face(encoder.named_parameters(), names).keys()
         missing = sorted(expected - self.weights.keys())
         unexpected = sorted({*self.left_out, *self.weights} - expected)
         notes = []
@@ -110,206 +114,150 @@ class StartingPoint:
 def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> StartingPoint:
     """Load the encoder that ``--encoder`` names, a size or a folder.
 
-    Args:
-        settings: names the encoder, and says how to prepare its inputs.
-        task: the task to learn.
-        train: the training examples; they decide what the flags leave open.
+    The training examples ``train`` decide what the flags leave open.
 
     Raises:
         UserError: there is no such model, it takes other inputs than the task's examples, or a
             flag does not fit it.
     """
-    encoder, wanted = settings.encoder, task.family
-    maker = _MAKERS[wanted.takes](settings, task, train)
-    for family in FAMILIES:
-        if encoder in family.sizes:
-            _check_takes(settings, family.takes, task)
-            return maker.from_random_weights()
-    if not Path(encoder).exists():
+    name, wanted, folder = settings.encoder, task.family, None
+    family = next((family for family in FAMILIES if name in family.sizes), None)
+    if family is None:
+        if not Path(name).exists():
+            raise UserError(
+                f"--encoder {name}: no such model folder or run, and no size "
+                f"({', '.join(wanted.sizes)})"
+            )
+        folder = resolve_model_folder(name)
+        family = family_of_folder(folder)
+    if family.takes != wanted.takes:
         raise UserError(
-            f"--encoder {encoder}: no such model folder or run, and no size "
-            f"({', '.join(wanted.sizes)})"
-        )
-    folder = resolve_model_folder(encoder)
-    _check_takes(settings, family_of_folder(folder).takes, task)
-    return maker.from_model(folder)
-
-
-class _StartMaker(ABC):
-    """Makes the starting point for one family of encoders.
-
-    Args:
-        settings: names the encoder, and says how to prepare its inputs.
-        task: the task to learn.
-        train: the training examples.
-    """
-
-    def __init__(self, settings: FinetuneSettings, task: Task, train: Any) -> None:
-        self.settings, self.task, self.train = settings, task, train
-
-    @property
-    @abstractmethod
-    def dropout(self) -> float:
-        """The dropout to train with."""
-
-    @abstractmethod
-    def new(self) -> tuple[Any, Any]:
-        """Sizes of an encoder with random weights, and how examples are prepared for it.
-
-        Raises:
-            UserError: a flag does not fit the encoder.
-        """
-
-    @abstractmethod
-    def load(self, folder: Path) -> tuple[Any, Any, dict[str, Tensor]]:
-        """Sizes of a pre-trained encoder, how examples are prepared for it, and all its weights.
-
-        Raises:
-            UserError: the folder is damaged, or a flag does not fit the model.
-        """
-
-    def from_random_weights(self) -> StartingPoint:
-        """Start from an encoder of a named size. Raises what ``new`` raises."""
-        config, preparation = self.new()
-        return StartingPoint(self.task.family, config, None, self.settings.encoder, preparation)
-
-    def from_model(self, folder: Path) -> StartingPoint:
-        """Start from the pre-trained model in a folder. Raises what ``load`` raises."""
-        config, preparation, weights = self.load(folder)
-        config = replace(
-            config, hidden_dropout_prob=self.dropout, attention_probs_dropout_prob=self.dropout
-        )
-        family = self.task.family
-        encoder = {name: value for name, value in weights.items() if name.startswith(family.prefix)}
-        left_out = tuple(sorted(weights.keys() - encoder.keys()))
-        return StartingPoint(family, config, encoder, str(folder), preparation, left_out)
-
-
-class _TextStart(_StartMaker):
-    """A BERT and its tokenizer."""
-
-    @property
-    def dropout(self) -> float:
-        return _BERT_DROPOUT if self.settings.dropout is None else self.settings.dropout
-
-    def new(self) -> tuple[EncoderConfig, TextPreparation]:
-        """Use the tokenizer of ``--tokenizer``, or else train one on the training texts."""
-        name, folder = self.settings.encoder, self.settings.tokenizer
-        if folder is None:
-            texts = self.train.texts()
-            tokenizer = train_tokenizer(texts, vocab_size=_VOCAB_SIZE, allow_fewer=True)
-        else:
-            tokenizer = load_tokenizer(folder)
-        config = bert_config(name, vocabulary_size(tokenizer), self.dropout)
-        limits = self._limits(config, name)
-        return config, TextPreparation(tokenizer, limits, None if folder is None else Path(folder))
-
-    def load(self, folder: Path) -> tuple[EncoderConfig, TextPreparation, dict[str, Tensor]]:
-        if self.settings.tokenizer is not None:
-            raise UserError(
-                f"--tokenizer {self.settings.tokenizer}: {self.settings.encoder} brings its own "
-                "tokenizer; leave this flag out"
-            )
-        config, _ = read_config(folder)
-        tokenizer = tokenizer_of_model(folder, config)
-        if config.type_vocab_size < self.task.segments:
-            raise UserError(
-                f"{folder}: tells no two segments apart (type_vocab_size "
-                f"{config.type_vocab_size}), as {self.task.name} needs: give another model"
-            )
-        limits = self._limits(config, str(folder))
-        return config, TextPreparation(tokenizer, limits, folder), read_weights(folder)
-
-    def _limits(self, config: EncoderConfig, name: str) -> Limits:
-        """How many tokens a text may have, and what happens to a longer one.
-
-        Raises:
-            UserError: ``--max-length`` exceeds the encoder's positions, or ``--doc-stride`` half
-                of a window.
-        """
-        settings, available = self.settings, config.max_position_embeddings
-        default = self.task.default_max_length
-        max_length = settings.max_length or min(default, available)
-        if max_length > available:
-            raise UserError(
-                f"--max-length {max_length}: {name} has positions for {available} tokens at most"
-            )
-        doc_stride = settings.doc_stride
-        if doc_stride is None:
-            doc_stride = default_doc_stride(max_length)
-        elif doc_stride > max_length // 2:
-            raise UserError(
-                f"--doc-stride {doc_stride}: windows of {max_length} tokens can share "
-                f"{max_length // 2} at most"
-            )
-        return Limits(
-            max_length,
-            doc_stride,
-            cast(LongText, settings.long_text or "truncate"),
-            settings.max_answer_length or DEFAULT_MAX_ANSWER_LENGTH,
-        )
-
-
-class _ImageStart(_StartMaker):
-    """A ViT, and the size and normalisation of its images."""
-
-    @property
-    def dropout(self) -> float:
-        return self.settings.dropout or 0.0
-
-    def new(self) -> tuple[VitConfig, ImagePreparation]:
-        """Use the sizes of the flags, or else sizes that fit the images.
-
-        Raises:
-            UserError: the patch size does not divide the image size, or is more than half of it.
-        """
-        settings, size, patch = self.settings, self.settings.image_size, self.settings.patch_size
-        if size is None:
-            size, patch = fitting_image_size(median_shorter_side(self.train.files), patch)
-        elif patch is None:
-            patch = fitting_patch_size(size)
-        if size < 2 * patch:
-            raise UserError(
-                f"--patch-size {patch}: an image of {size} × {size} pixels has no room for 2 × 2 "
-                "such patches: give a smaller one, or a larger --image-size"
-            )
-        try:
-            config = vit_config(settings.encoder, size, patch, self.dropout)
-        except UserError as error:
-            raise UserError(f"--image-size, --patch-size: {error}") from None
-        return config, ImagePreparation(size, patch, mirror=settings.mirror)
-
-    def load(self, folder: Path) -> tuple[VitConfig, ImagePreparation, dict[str, Tensor]]:
-        """Interpolate the position embeddings if ``--image-size`` differs from the model's size."""
-        settings = self.settings
-        config, _ = read_vit_config(folder)
-        patch = settings.patch_size
-        if patch not in (None, config.patch_size):
-            raise UserError(
-                f"--patch-size {patch}: {settings.encoder} was trained with patches of "
-                f"{config.patch_size} pixels; leave this flag out"
-            )
-        preparation = read_image_preparation(folder, config)
-        weights = read_vit_weights(folder)
-        try:
-            config, weights = with_image_size(config, weights, settings.image_size)
-        except UserError as error:
-            raise UserError(f"--image-size {settings.image_size}: {error}") from None
-        size = config.image_size
-        return config, replace(preparation, image_size=size, mirror=settings.mirror), weights
-
-
-# By what the encoders of a family take as input.
-_MAKERS: dict[str, type[_StartMaker]] = {"text": _TextStart, "images": _ImageStart}
-
-
-def _check_takes(settings: FinetuneSettings, takes: str, task: Task) -> None:
-    wanted = task.family
-    if takes != wanted.takes:
-        raise UserError(
-            f"--encoder {settings.encoder}: takes {takes}, but {task.name} is learned from "
+            f"--encoder {name}: takes {family.takes}, but {task.name} is learned from "
             f"{wanted.takes}: give such a model, or a size ({', '.join(wanted.sizes)})"
         )
+    of_text = wanted.takes == "text"
+    encoder, left_out = None, ()
+    if folder is None:
+        config, preparation = (_new_bert if of_text else _new_vit)(settings, task, train)
+    else:
+        load = _load_bert if of_text else _load_vit
+        config, preparation, weights = load(settings, task, folder)
+        encoder = {key: value for key, value in weights.items() if key.startswith(wanted.prefix)}
+        left_out = tuple(sorted(weights.keys() - encoder.keys()))
+        name = str(folder)
+    dropout = settings.dropout
+    if dropout is None:
+        dropout = _BERT_DROPOUT if of_text else 0.0
+    config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    return StartingPoint(wanted, config, encoder, name, preparation, left_out)
+
+
+def _new_bert(
+    settings: FinetuneSettings, task: Task, train: Any
+) -> tuple[EncoderConfig, TextPreparation]:
+    """Use the tokenizer of ``--tokenizer``, or else train one on the training texts."""
+    if settings.tokenizer is None:
+        folder = None
+        tokenizer = train_tokenizer(train.texts(), vocab_size=_VOCAB_SIZE, allow_fewer=True)
+    else:
+        folder = Path(settings.tokenizer)
+        tokenizer = load_tokenizer(folder)
+    config = bert_config(settings.encoder, vocabulary_size(tokenizer))
+    limits = _limits(settings, task, config, settings.encoder)
+    return config, TextPreparation(tokenizer, limits, folder)
+
+
+def _load_bert(
+    settings: FinetuneSettings, task: Task, folder: Path
+) -> tuple[EncoderConfig, TextPreparation, dict[str, Tensor]]:
+    if settings.tokenizer is not None:
+        raise UserError(
+            f"--tokenizer {settings.tokenizer}: {settings.encoder} brings its own "
+            "tokenizer; leave this flag out"
+        )
+    config, _ = read_config(folder)
+    tokenizer = tokenizer_of_model(folder, config)
+    if config.type_vocab_size < task.segments:
+        raise UserError(
+            f"{folder}: tells no two segments apart (type_vocab_size "
+            f"{config.type_vocab_size}), as {task.name} needs: give another model"
+        )
+    limits = _limits(settings, task, config, str(folder))
+    return config, TextPreparation(tokenizer, limits, folder), read_weights(folder)
+
+
+def _limits(settings: FinetuneSettings, task: Task, config: EncoderConfig, name: str) -> Limits:
+    """How many tokens a text may have, and what happens to a longer one.
+
+    Raises:
+        UserError: ``--max-length`` exceeds the encoder's positions, or ``--doc-stride`` half of a
+            window.
+    """
+    available = config.max_position_embeddings
+    max_length = settings.max_length or min(task.default_max_length, available)
+    if max_length > available:
+        raise UserError(
+            f"--max-length {max_length}: {name} has positions for {available} tokens at most"
+        )
+    doc_stride = settings.doc_stride
+    if doc_stride is None:
+        doc_stride = default_doc_stride(max_length)
+    elif doc_stride > max_length // 2:
+        raise UserError(
+            f"--doc-stride {doc_stride}: windows of {max_length} tokens can share "
+            f"{max_length // 2} at most"
+        )
+    return Limits(
+        max_length,
+        doc_stride,
+        cast(LongText, settings.long_text or "truncate"),
+        settings.max_answer_length or DEFAULT_MAX_ANSWER_LENGTH,
+    )
+
+
+def _new_vit(
+    settings: FinetuneSettings, task: Task, train: Any
+) -> tuple[VitConfig, ImagePreparation]:
+    """Use the sizes of the flags, or else sizes that fit the images.
+
+    Raises:
+        UserError: the patch size does not divide the image size, or is more than half of it.
+    """
+    size, patch = settings.image_size, settings.patch_size
+    if size is None:
+        size, patch = fitting_image_size(median_shorter_side(train.files), patch)
+    elif patch is None:
+        patch = fitting_patch_size(size)
+    if size < 2 * patch:
+        raise UserError(
+            f"--patch-size {patch}: an image of {size} × {size} pixels has no room for 2 × 2 "
+            "such patches: give a smaller one, or a larger --image-size"
+        )
+    try:
+        config = vit_config(settings.encoder, size, patch)
+    except UserError as error:
+        raise UserError(f"--image-size, --patch-size: {error}") from None
+    return config, ImagePreparation(size, patch, mirror=settings.mirror)
+
+
+def _load_vit(
+    settings: FinetuneSettings, task: Task, folder: Path
+) -> tuple[VitConfig, ImagePreparation, dict[str, Tensor]]:
+    """Interpolate the position embeddings if ``--image-size`` differs from the model's size."""
+    config, _ = read_vit_config(folder)
+    if settings.patch_size not in (None, config.patch_size):
+        raise UserError(
+            f"--patch-size {settings.patch_size}: {settings.encoder} was trained with patches of "
+            f"{config.patch_size} pixels; leave this flag out"
+        )
+    preparation = read_image_preparation(folder, config)
+    weights = read_vit_weights(folder)
+    try:
+        config, weights = with_image_size(config, weights, settings.image_size)
+    except UserError as error:
+        raise UserError(f"--image-size {settings.image_size}: {error}") from None
+    size = config.image_size
+    return config, replace(preparation, image_size=size, mirror=settings.mirror), weights
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,19 +1,22 @@
 """Fine-tuning with one seed: train epoch by epoch, validate after each, keep the best weights."""
 
 import statistics
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from selfsup.finetuning.batches import EpochBatches
-from selfsup.finetuning.data import TaskData
-from selfsup.finetuning.setup import FinetuningSetup
+from selfsup.finetuning.data import EpochBatches, FrozenFeatures, TaskData
+from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.inference.scoring import score
+from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.runs.folder import MetricsFile
+from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.base import Task, Units, Windows
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.models import TaskModule
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (
     Extent,
@@ -28,10 +31,9 @@ from selfsup.training.loop import (
 
 @dataclass(frozen=True)
 class EpochReport:
-    """The result of an epoch.
+    """The result of an epoch (counted from 1).
 
     Attributes:
-        epoch: from 1.
         step: steps taken so far.
         train_loss: mean over the epoch's steps.
         validation: metrics.
@@ -49,77 +51,111 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The result of training with one seed.
-
-    Attributes:
-        best: the epoch with the best validation result; None if not even the first was completed.
-        diverged: whether the loss became infinite or not a number.
-    """
+    """The best epoch, None if not even the first was completed, and whether the loss diverged."""
 
     best: EpochReport | None
     diverged: bool
 
 
+class FinetuneLog:
+    """Writes ``metrics.jsonl``, a line an epoch, and shows the progress over all seeds."""
+
+    def __init__(self, metrics: MetricsFile, display: ProgressDisplay, seeds: range) -> None:
+        self._metrics, self._display, self._seeds = metrics, display, seeds
+        self._started = time.perf_counter()
+
+    def after_step(self, seed: int, report: StepReport) -> None:
+        """Show how far the run is."""
+        share = (self._seeds.index(seed) + report.progress) / len(self._seeds)
+        spent = time.perf_counter() - self._started
+        fields = {"step": f"{report.state.step}", "loss": f"{sum(report.losses.values()):.3f}"}
+        if len(self._seeds) > 1:
+            fields = {"seed": f"{seed}", **fields}
+        self._display.update(share, seconds_left(spent, share), fields)
+
+    def after_epoch(self, seed: int, report: EpochReport) -> None:
+        """Write and show the epoch's results."""
+        self._metrics.write(
+            {
+                "seed": seed,
+                "epoch": report.epoch,
+                "step": report.step,
+                "train_loss": report.train_loss,
+                "validation": report.validation,
+            }
+        )
+        metrics = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3f}" for name, value in report.validation.items()
+        )
+        self._display.message(f"seed {seed}, epoch {report.epoch}: {metrics}")
+
+
 def train_with_seed(
-    setup: FinetuningSetup,
+    settings: ResolvedFinetuneSettings,
     task: Task,
+    model: TaskModule,
     data: TaskData,
     units: Units,
     windows: Windows,
-    epochs: int,
-    batch_size: int,
-    settings: StepSettings,
+    seed: int,
     compute: Compute,
-    after_step: Callable[[StepReport], None],
-    after_epoch: Callable[[EpochReport], None],
+    log: FinetuneLog,
 ) -> SeedRun:
     """Train, validate after each epoch, and leave the model with the weights of the best epoch.
 
     Args:
-        setup: the model, its optimizer, and what it unfreezes at the start of each epoch.
+        settings: how to train, with defaults filled in.
         task, data: for the metrics.
-        units: of the training examples, as the model takes them.
-        windows: of the validation examples, likewise.
-        epochs, batch_size, settings, compute: how to train; ``settings`` has the seed.
-        after_step, after_epoch: called after each step and each epoch.
+        model: trained in place.
+        units, windows: of the training and the validation examples, as the model takes them.
+        seed: determines batches and dropout.
+        compute: device and precision.
+        log: takes the result of each step and each epoch.
     """
-    model, optimizer, begin_epoch = setup
-    batches = EpochBatches(units, batch_size, settings.seed)
+    features = units.features if isinstance(units, FrozenFeatures) else None
+    learner, optimizer, begin_epoch = prepare_finetuning(settings, model, features)
+    batches = EpochBatches(units, settings.batch_size, seed)
     best: EpochReport | None = None
     best_weights: dict[str, Tensor] = {}
     losses: list[float] = []
 
-    def validate(epoch: int, step: int, loss: float, scores: np.ndarray) -> EpochReport:
-        encoded, examples = data.validation.encoded, data.validation.examples
-        fitted = task.fit(scores, encoded, examples, data.labels)
-        metrics = task.metrics(scores, encoded, examples, fitted)
-        return EpochReport(epoch, step, loss, metrics, scores, fitted)
-
     def end_of_step(step: StepReport) -> None:
-        nonlocal best, best_weights
+        nonlocal best
         losses.append(sum(step.losses.values()))
-        after_step(step)
-        if step.state.step % batches.steps_per_epoch == 0:
-            epoch = step.state.step // batches.steps_per_epoch
-            scores = score(model, windows, compute)
-            if not np.isfinite(scores).all():  # the last step may diverge without a later loss
-                raise NotFinite
-            report = validate(epoch, step.state.step, statistics.fmean(losses), scores)
-            losses.clear()
-            if best is None or selection_key(report, task) > selection_key(best, task):
-                best, best_weights = report, _copy_weights(model)
-            after_epoch(report)
-            if epoch < epochs:
-                begin_epoch(epoch + 1)
+        log.after_step(seed, step)
+        epoch, rest = divmod(step.state.step, batches.steps_per_epoch)
+        if rest:
+            return
+        scores = score(learner, windows, compute)
+        if not np.isfinite(scores).all():  # the last step may diverge without a later loss
+            raise NotFinite
+        encoded, examples = data.validation.encoded, data.validation.examples
+        labels = task.fit(scores, encoded, examples, data.labels)
+        metrics = task.metrics(scores, encoded, examples, labels)
+        loss = statistics.fmean(losses)
+        losses.clear()
+        report = EpochReport(epoch, step.state.step, loss, metrics, scores, labels)
+        if best is None or selection_key(report, task) > selection_key(best, task):
+            best = report
+            # Copies of all: a parameter that is frozen now may learn in a later epoch.
+            for name, weights in learner.named_parameters():
+                best_weights[name] = weights.detach().clone()
+        log.after_epoch(seed, report)
+        if epoch < settings.epochs:
+            begin_epoch(epoch + 1)
 
-    extent = Extent(steps=epochs * batches.steps_per_epoch)
+    extent = Extent(steps=settings.epochs * batches.steps_per_epoch)
+    how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed)
     stages = [Stage(1.0, batches, {})]
     diverged = False
     try:
-        train(model, optimizer, stages, extent, settings, compute, RunState(), end_of_step)
+        train(learner, optimizer, stages, extent, how, compute, RunState(), end_of_step)
     except NotFinite:
         diverged = True
-    _restore_weights(model, best_weights)
+    if best_weights:
+        with torch.no_grad():
+            for name, weights in learner.named_parameters():
+                weights.copy_(best_weights[name])
     return SeedRun(best, diverged)
 
 
@@ -127,15 +163,3 @@ def selection_key(report: EpochReport, task: Task) -> tuple[float, float]:
     """Larger is better: first the task's selection metric, then the lower loss."""
     metrics = report.validation
     return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
-
-
-def _copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all parameters; one that is frozen now may learn in a later epoch."""
-    return {name: weights.detach().clone() for name, weights in model.named_parameters()}
-
-
-@torch.no_grad()
-def _restore_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
-    for name, tensor in weights.items():
-        parameters[name].copy_(tensor)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.corpus.readers.documents import (
     DEFAULT_MAX_BAD_FRACTION,
     BadRecord,
@@ -99,7 +99,7 @@ def prepare_images(
     def say(message: str) -> None:
         display.message(f"images: {message}")
 
-    with display, alone_in(out):
+    with display, locked(out):
         finished = finished_manifest(out, IMAGE_SHARDS, identity, say)
         if finished:
             return finished

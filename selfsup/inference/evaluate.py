@@ -2,45 +2,18 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.inference.predictions_file import check_writable, write_predictions
+from selfsup.inference.predict import check_writable, load_model, showing_share, write_predictions
 from selfsup.inference.scoring import score
-from selfsup.progress import ProgressDisplay, seconds_left
-from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.progress import ProgressDisplay
+from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
-from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
-from selfsup.tasks.question_answering.data import Questions, read_answers, read_squad
+from selfsup.tasks.question_answering.data import read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
-from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
-from selfsup.training.compute import choose_compute
-
-
-def with_answer_flags(loaded: TaskModel, settings: EvaluateSettings | PredictSettings) -> TaskModel:
-    """The model with the values of ``--max-answer-length`` and ``--null-threshold``, if given."""
-    preparation, labels = loaded.preparation, loaded.labels
-    if settings.max_answer_length is not None:
-        limits = replace(preparation.limits, max_answer_length=settings.max_answer_length)
-        preparation = replace(preparation, limits=limits)
-    if settings.null_threshold is not None:
-        fitted = {**labels.fitted, NULL_THRESHOLD: settings.null_threshold}
-        labels = replace(labels, fitted=fitted)
-    return replace(loaded, preparation=preparation, labels=labels)
-
-
-def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
-    """A function that takes the share that is done, and shows it with the time left."""
-    started = time.perf_counter()
-
-    def show(share: float) -> None:
-        spent = time.perf_counter() - started
-        display.update(share, seconds_left(spent, share), {})
-
-    return show
 
 
 def score_answers(predictions_file: str, data: str, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -53,14 +26,12 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
         data: the questions with their answers.
         tell: takes a sentence on missing questions, and one on unknown ones.
 
-    Returns:
-        ``task``, ``metrics``, ``examples``, ``missing``, ``predictions_file``, ``seconds``.
-
     Raises:
         UserError: a file cannot be used, or the two have no question in common.
     """
     started = time.perf_counter()
     questions = read_squad(data, labelled=True)
+    assert questions.answers is not None
     answers = read_answers(predictions_file)
     missing = [name for name in questions.ids if name not in answers]
     if len(missing) == len(questions):
@@ -78,28 +49,19 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
         "task": ANSWER,
         "predictions_file": predictions_file,
         "data": data,
-        "metrics": _metrics(questions, answers),
+        "metrics": squad_metrics(
+            [answers.get(name) for name in questions.ids],
+            [[answer.text for answer in known] for known in questions.answers],
+            may_be_unanswerable=questions.may_be_unanswerable,
+        ),
         "examples": len(questions),
         "missing": len(missing),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
 
-def _metrics(questions: Questions, predicted: dict[str, str]) -> dict[str, float]:
-    assert questions.answers is not None
-    return squad_metrics(
-        [predicted.get(name) for name in questions.ids],
-        [[answer.text for answer in answers] for answers in questions.answers],
-        may_be_unanswerable=questions.may_be_unanswerable,
-    )
-
-
 def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
     """Score the examples, and write the predictions if ``--predictions`` is given.
-
-    Args:
-        settings: of the command.
-        display: shows progress; a new one if None.
 
     Returns:
         ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
@@ -114,14 +76,10 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
             return score_answers(settings.predictions_file, settings.data, display.message)
     assert settings.model is not None
     started = time.perf_counter()
-    compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
-    refuse_unused(settings, loaded.task.name)
-    if settings.predictions is not None:
-        as_answers = loaded.task.writes_answers_by_id
-        check_writable(settings.predictions, settings.data, as_answers=as_answers)
-    loaded = with_answer_flags(loaded, settings)
+    loaded, compute = load_model(settings)
     task, labels = loaded.task, loaded.labels
+    if settings.predictions is not None:
+        check_writable(settings.predictions, settings.data, as_answers=task.writes_answers_by_id)
     with display or ProgressDisplay("evaluate") as display:
         examples = task.read_examples(settings.data, Reading.of(settings), labelled=True)
         encoded = task.encode_examples(examples, labels, loaded.preparation)

@@ -12,7 +12,7 @@ from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_o
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.text.model import load_pretraining
-from selfsup.settings import FillMaskSettings
+from selfsup.settings.inference import FillMaskSettings
 from selfsup.training.compute import Compute, choose_compute
 
 MASK = "[MASK]"
@@ -47,7 +47,10 @@ def fill_mask(
     """
     compute = compute or choose_compute("auto", "float32", None)
     folder = resolve_model_folder(model_folder)
-    _check_mask(text)
+    if MASK not in text:
+        if MASK.lower() in text.lower():
+            raise UserError(f"TEXT: write {MASK} in capitals where a word is to be filled in")
+        raise UserError(f"TEXT holds no {MASK}: put one where a word is to be filled in")
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
     encoding = tokenizer.encode(text)
@@ -61,20 +64,12 @@ def fill_mask(
     ]
 
 
-def _check_mask(text: str) -> None:
-    if MASK in text:
-        return
-    if MASK.lower() in text.lower():
-        raise UserError(f"TEXT: write {MASK} in capitals where a word is to be filled in")
-    raise UserError(f"TEXT holds no {MASK}: put one where a word is to be filled in")
-
-
 def _probabilities(
     folder: Path, ids: list[int], type_ids: list[int], masked: list[int], compute: Compute
 ) -> np.ndarray:
     """The distributions over the vocabulary at the M masks, float32 [M, V]."""
-    model, report = load_pretraining(folder, ["mlm"])
-    lacking = [name for name in report.missing if name.startswith("cls.predictions")]
+    model, missing = load_pretraining(folder, ["mlm"])
+    lacking = [name for name in missing if name.startswith("cls.predictions")]
     if lacking:
         raise UserError(
             f"{folder}: this model has no masked-LM head (no {lacking[0]}): give one that was "
@@ -102,16 +97,12 @@ def _candidates(
     text: str, mask: int, probabilities: np.ndarray, top: int, tokenizer: Tokenizer
 ) -> list[dict[str, Any]]:
     """The best tokens for the mask with index ``mask``, by their probabilities, float32 [V]."""
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    tokens = [tokenizer.id_to_token(int(token)) or "" for token in best]
-    return [
-        {
-            "token": token,
-            "probability": float(probabilities[number]),
-            "sequence": _filled(text, mask, token),
-        }
-        for token, number in zip(tokens, best, strict=True)
-    ]
+    candidates = []
+    for number in np.argsort(-probabilities, kind="stable")[:top].tolist():
+        token = tokenizer.id_to_token(number) or ""
+        sequence, probability = _filled(text, mask, token), float(probabilities[number])
+        candidates.append({"token": token, "probability": probability, "sequence": sequence})
+    return candidates
 
 
 def _filled(text: str, mask: int, token: str) -> str:

@@ -1,23 +1,37 @@
-"""``selfsup predict``: predictions for one text or image, or for a file of them."""
+"""``selfsup predict``: predictions for one text or image, or for a file of them.
+
+A predictions file holds JSON lines, one for each example, in the order of the data.
+"""
 
 import contextlib
+import errno
+import json
+import os
 import sys
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.errors import UserError
-from selfsup.inference.evaluate import showing_share, with_answer_flags
-from selfsup.inference.predictions_file import check_writable, write_predictions
 from selfsup.inference.predictor import Predictor
-from selfsup.progress import ProgressDisplay
-from selfsup.settings import PredictSettings
+from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
 from selfsup.tasks.base import Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS
-from selfsup.tasks.registry import is_of_pairs, load_task_model
+from selfsup.tasks.question_answering.task import NULL_THRESHOLD
+from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
-from selfsup.training.compute import choose_compute
+from selfsup.training.compute import Compute, choose_compute
+
+# Endings of tables and compressed files, which a predictions file must not have.
+_OTHER_ENDINGS = (".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
+# Each of our predictions has one of these keys, and no training file has. The exception are
+# predicted numbers without known labels, which look like a training file.
+_MARKS = {"prediction", "probabilities", "tag_probabilities", "n_best"}
 
 
 def predict(settings: PredictSettings) -> dict[str, Any]:
@@ -32,13 +46,10 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         UserError: the model or the file cannot be used, or the answers cannot be written.
     """
     started = time.perf_counter()
-    compute = choose_compute(settings.device, settings.precision, settings.threads)
-    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
-    refuse_unused(settings, loaded.task.name)
-    predictor = Predictor(with_answer_flags(loaded, settings), compute)
+    predictor = Predictor(*load_model(settings))
     task = predictor.task
     if settings.data is None:
-        texts = texts_of(settings)
+        texts = _texts_of(settings)
         if task.family is TEXT_ENCODERS:
             _check_texts(settings, texts)
         examples = task.examples_of(*texts)
@@ -63,12 +74,8 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
     }
 
 
-def texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
-    """The text on the command line, or the question, and the second text or context.
-
-    Raises:
-        UserError: ``--context-file`` cannot be read as text.
-    """
+def _texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
+    """The text on the command line, or the question, and the second text or context."""
     if settings.question is not None:
         context = settings.text
         if context is None:
@@ -80,11 +87,7 @@ def texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
 
 
 def _check_texts(settings: PredictSettings, texts: tuple[list[str], list[str] | None]) -> None:
-    """Refuse what is hardly meant as a text.
-
-    Raises:
-        UserError: the text or the question is empty, or the text is the name of a file.
-    """
+    """Refuse an empty text or question, and the name of a file as a text."""
     if not texts[0][0].strip():
         what = "TEXT" if settings.question is None else "--question"
         raise UserError(f"{what} is empty: give one that says something")
@@ -107,3 +110,106 @@ def _read_text(file: str) -> str:
         raise UserError(
             f"--context-file {file}: byte {error.start + 1} is not UTF-8: save it in that encoding"
         ) from None
+
+
+def load_model(settings: EvaluateSettings | PredictSettings) -> tuple[TaskModel, Compute]:
+    """The model of the settings, with their limits on answers, and what it is computed with.
+
+    Raises:
+        UserError: there is no such model, or a flag is not for its task.
+    """
+    assert settings.model is not None
+    compute = choose_compute(settings.device, settings.precision, settings.threads)
+    loaded = load_task_model(settings.model, paired=lambda: is_of_pairs(settings))
+    refuse_unused(settings, loaded.task.name)
+    preparation, labels = loaded.preparation, loaded.labels
+    if settings.max_answer_length is not None:
+        limits = replace(preparation.limits, max_answer_length=settings.max_answer_length)
+        preparation = replace(preparation, limits=limits)
+    if settings.null_threshold is not None:
+        fitted = {**labels.fitted, NULL_THRESHOLD: settings.null_threshold}
+        labels = replace(labels, fitted=fitted)
+    return replace(loaded, preparation=preparation, labels=labels), compute
+
+
+def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
+    """A function that takes the share that is done, and shows it with the time left."""
+    started = time.perf_counter()
+
+    def show(share: float) -> None:
+        spent = time.perf_counter() - started
+        display.update(share, seconds_left(spent, share), {})
+
+    return show
+
+
+def check_writable(
+    file: str | Path, reads: str | Path | None = None, *, as_answers: bool = False
+) -> None:
+    """Create the file's folder, and check that the file can be written, before hours of work.
+
+    Args:
+        file: where predictions will be written.
+        reads: the file that they are predictions for.
+        as_answers: whether a .json file holds ``{"id": "answer"}``.
+
+    Raises:
+        UserError: it cannot be written, or it would overwrite the data or a file that does not hold
+            predictions.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: this is a folder: name a file")
+    if reads is not None and path.exists() and Path(reads).exists() and path.samefile(reads):
+        raise UserError(f"cannot write {path}: it is the file to predict for: name another")
+    if path.suffix.lower() in _OTHER_ENDINGS:
+        raise UserError(f"cannot write {path}: predictions are JSON lines: name it NAME.jsonl")
+    if path.is_file() and not _holds_predictions(path, as_answers):
+        raise UserError(
+            f"cannot write {path}: it is there already and does not look like predictions: name "
+            "another file, or delete it"
+        )
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -> None:
+    """Write the predictions; the file appears under its name when it is complete.
+
+    A .json file of answers to questions holds ``{"id": "answer"}``, which SQuAD's own script
+    scores.
+
+    Raises:
+        UserError: the disk is full, read-only or not writable.
+    """
+    path, as_answers = Path(file), False
+    if path.suffix.lower() == ".json":
+        predictions = list(predictions)
+        as_answers = all({"id", "answer"} <= prediction.keys() for prediction in predictions)
+    check_writable(path, as_answers=as_answers)
+    if as_answers:
+        answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
+        write_bytes(path, (json.dumps(answers, ensure_ascii=False) + "\n").encode())
+        return
+    with replacing(path) as opened:
+        for prediction in predictions:
+            opened.write((json.dumps(prediction, ensure_ascii=False) + "\n").encode())
+
+
+def _holds_predictions(path: Path, as_answers: bool) -> bool:
+    """Whether a file is empty, or holds what ``write_predictions`` writes."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+            if not first:
+                return True
+            record = json.loads(first)
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(record, dict):
+        return False
+    if as_answers and path.suffix.lower() == ".json":
+        return all(isinstance(answer, str) for answer in record.values())
+    return bool(_MARKS & record.keys())

@@ -90,13 +90,10 @@ class Predictor:
         after_batch: Callable[[float], None] = lambda share: None,
         tell: Callable[[str], None] = lambda note: None,
     ) -> list[dict[str, Any]]:
-        """Predict for examples of the model's task; see ``predict``.
+        """Predict for examples as the model's task reads or makes them; see ``predict``.
 
-        Args:
-            examples: as the task reads or makes them.
-            batch_size: as in ``predict``.
-            after_batch: takes the share that is done.
-            tell: takes sentences for the user, such as how many texts were truncated.
+        ``after_batch`` takes the share that is done, ``tell`` takes sentences for the user, such as
+        how many texts were truncated.
         """
         if not len(examples):
             return []

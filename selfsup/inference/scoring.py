@@ -35,13 +35,9 @@ def map_in_threads(
     """Apply the function to each item in several threads; the results are in order.
 
     Torch keeps its modes, such as inference and autocast, per thread, so the function must enter
-    them. Close the generator if it is not read to its end.
-
-    Args:
-        function: applied to each item.
-        items: to apply it to.
-        threads: torch's threads, divided among the items that are computed at the same time. With
-            one thread or one item, everything runs in the caller's thread.
+    them. Close the generator if it is not read to its end. Torch's ``threads`` are divided among
+    the items that are computed at the same time. With one thread or one item, everything runs in
+    the caller's thread.
     """
     workers = min(threads, len(items))
     if workers <= 1:
@@ -101,12 +97,8 @@ def score(
     max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Score all windows without dropout: all rows, in the order of the windows, float32 [R, C].
-
-    The arguments are those of ``map_batches``. The model's mode is restored.
-    """
-    scores = map_batches(model, model.scores, windows, compute, max_windows, after_batch)
-    return scores.numpy()
+    """Score all windows, float32 [R, C]; see ``map_batches``."""
+    return map_batches(model, model.scores, windows, compute, max_windows, after_batch).numpy()
 
 
 @torch.inference_mode()
@@ -118,7 +110,7 @@ def map_batches(
     max_windows: int = 1 << 30,
     after_batch: Callable[[float], None] = lambda share: None,
 ) -> Tensor:
-    """Apply a function of the model, in evaluation mode, to all windows.
+    """Apply a function of the model to all windows, without dropout; the model's mode is restored.
 
     Args:
         model: on the device of ``compute``.

@@ -1,6 +1,6 @@
 """Text or images: which of them a pre-training learns from, and what each must provide.
 
-``modality_of_pretraining`` chooses by the flags, else by the data. ``Pretraining`` is what the run
+``choose_modality`` chooses by the flags, else by the data. ``Pretraining`` is what the run
 and its log ask of ``TextPretraining`` and ``ImagePretraining``.
 """
 
@@ -8,6 +8,7 @@ import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,19 +20,33 @@ from selfsup.encoder.huggingface.config import read_model_type
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.errors import UserError
 from selfsup.images.files import find_images
-from selfsup.settings import PretrainSettings
 from selfsup.settings.fields import flag_name
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, Measurement
-from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, ResolvedPretrainSettings
+from selfsup.settings.pretrain import (
+    FLAGS_FOR_IMAGES,
+    FLAGS_FOR_TEXT,
+    PretrainSettings,
+    ResolvedPretrainSettings,
+)
 from selfsup.shards.folder import MANIFEST_FILE, PROGRESS_FILE
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, TokenResumeState
 from selfsup.training.loop import Stage
 
 Modality = Literal["text", "images"]
-Measured = dict[str, float | None]
 
 USUAL_ENCODER: dict[Modality, str] = {"text": "bert-mini", "images": "vit-tiny"}
+
+
+@dataclass(frozen=True)
+class SizeDefaults:
+    """Defaults for an encoder of a size."""
+
+    batch_size: int
+    learning_rate: float
+    dropout: float = 0.0
+    start: str = "random"
+    optimizer: str = "adamw"
 
 
 class Pretraining(ABC):
@@ -55,33 +70,28 @@ class Pretraining(ABC):
     model: Any
     stages: Sequence[Stage]
     data_sha256: str
+    _held_out: Any
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def resolve(cls, settings: PretrainSettings) -> ResolvedPretrainSettings:
+    def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
         """Choose what the settings leave open, to suit the encoder and the data.
 
         Raises:
             UserError: flags that do not go together, or data that cannot be read.
         """
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def check_data(cls, settings: ResolvedPretrainSettings) -> None:
+    def check_data(settings: ResolvedPretrainSettings) -> None:
         """Check the data as far as is possible before anything is written.
 
         Raises:
             UserError: there is no such data, or it does not fit the settings.
         """
 
-    @abstractmethod
     def __init__(
-        self,
-        settings: ResolvedPretrainSettings,
-        run: Path,
-        device: torch.device,
-        is_resumed: bool,
-        is_new: bool,
+        self, settings: Any, run: Path, device: torch.device, is_resumed: bool, is_new: bool
     ) -> None:
         """Open the data and build the model as it is before its first step.
 
@@ -96,18 +106,24 @@ class Pretraining(ABC):
             UserError: the data cannot be read, or there is too little of it, or the model of
                 --init cannot be read.
         """
+        self._settings, self._run, self._device = settings, run, device
+        self._open(is_resumed, is_new)
+
+    @abstractmethod
+    def _open(self, is_resumed: bool, is_new: bool) -> None:
+        """Set ``data_sha256``, ``model`` on its device, ``stages`` and ``_held_out``."""
 
     @abstractmethod
     def count(self, batch: Any) -> int:
         """How many tokens or images a batch holds."""
 
-    @abstractmethod
-    def measure(self, limit: int | None) -> Measured:
+    def measure(self, limit: int | None) -> dict[str, float | None]:
         """Measure on the held-out data, on all of it or on about ``limit`` tokens or images.
 
         Returns:
             a value for the key of each of ``measurements``, None for what is not learned.
         """
+        return self._held_out.measure(self.model, self._device, limit)
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -120,18 +136,17 @@ class Pretraining(ABC):
 
 def holds_text(source: str) -> bool:
     """Whether a path, a glob or a URL names at least one file of text."""
-    try:
-        return bool(find_inputs([source]))
-    except UserError:
-        return False
+    return _finds_any(lambda: find_inputs([source]))
 
 
 def holds_images(source: str) -> bool:
     """Whether a path names at least one image, or a folder of decoded ones."""
-    if is_image_shards(Path(source)):
-        return True
+    return is_image_shards(Path(source)) or _finds_any(lambda: find_images(source))
+
+
+def _finds_any(find: Callable[[], Sequence[Any]]) -> bool:
     try:
-        return bool(find_images(source))
+        return bool(find())
     except UserError:
         return False
 
@@ -163,48 +178,38 @@ def _format_of(folder: Path) -> str | None:
     return str(manifest.get("format", "")) if isinstance(manifest, dict) else ""
 
 
-def shards_folder(
-    sources: Sequence[str], is_shards: Callable[[Path], bool], what: str
-) -> Path | None:
-    """The folder of prepared data among the sources, which must then be the only one.
-
-    Args:
-        sources: what the user names as data.
-        is_shards: whether a folder holds prepared data.
-        what: says in the message what such a folder holds.
+def shards_folder(sources: Sequence[str], modality: Modality) -> Path | None:
+    """The folder of prepared data among the sources; None if there is none.
 
     Raises:
         UserError: there are other sources beside it.
     """
+    is_shards = is_token_shards if modality == "text" else is_image_shards
     folders = [Path(source) for source in sources if is_shards(Path(source))]
     if folders and len(sources) > 1:
+        what = "shards" if modality == "text" else "decoded images"
         raise UserError(f"{folders[0]}: a folder of {what} must be the only DATA")
     return folders[0] if folders else None
 
 
 def refuse_runs(
-    sources: Sequence[str], made: str, what: str, is_there: Callable[[Path], bool]
+    sources: Sequence[str], name: str, what: str, is_shards: Callable[[Path], bool]
 ) -> None:
-    """Refuse a run's folder as data; the data prepared inside it is named instead.
-
-    Args:
-        sources: what the user names as data.
-        made: the folder in a run that holds its prepared data.
-        what: says in the message what that folder holds.
-        is_there: whether a folder holds prepared data.
+    """Refuse a run's folder as data.
 
     Raises:
-        UserError: one of the sources is a run.
+        UserError: one of the sources is a run. If its folder ``name`` holds prepared data, the
+            message says that it holds ``what``, and to take that.
     """
     run = next((Path(source) for source in sources if (Path(source) / "run.yaml").exists()), None)
     if run is not None:
         fix = f"--init {run} goes on from its model"
-        if is_there(run / made):
-            fix += f"; {what} {run / made}"
+        if is_shards(run / name):
+            fix += f"; {what} {run / name}"
         raise UserError(f"{run}: is a run, and no data: {fix}")
 
 
-def of_other_modality(error: UserError, sources: Sequence[str], modality: Modality) -> UserError:
+def add_modality_hint(error: UserError, sources: Sequence[str], modality: Modality) -> UserError:
     """The error of reading sources as one modality, with a hint if they hold the other."""
     other, holds_other = ("images", holds_images) if modality == "text" else ("text", holds_text)
     if not all(map(holds_other, sources)):
@@ -215,7 +220,7 @@ def of_other_modality(error: UserError, sources: Sequence[str], modality: Modali
     )
 
 
-def modality_of_pretraining(settings: PretrainSettings) -> Modality:
+def choose_modality(settings: PretrainSettings) -> Modality:
     """What the objectives learn from, else what the encoder or --init takes, else the data.
 
     Raises:
@@ -289,10 +294,10 @@ def _modality_of_encoder(settings: PretrainSettings) -> Modality | None:
 
 
 def _check_flags(settings: PretrainSettings, modality: Modality) -> None:
-    names = FLAGS_FOR_IMAGES if modality == "text" else FLAGS_FOR_TEXT
+    is_text = modality == "text"
+    names, other = (FLAGS_FOR_IMAGES, "images") if is_text else (FLAGS_FOR_TEXT, "text")
     for field in dataclasses.fields(settings):
         if field.name in names and getattr(settings, field.name) != field.default:
-            other = "images" if modality == "text" else "text"
             raise UserError(
                 f"{flag_name(field)} is for {other}, and this run learns from {modality}: leave it "
                 "out"

@@ -4,52 +4,51 @@ What differs between text and images is in ``TextPretraining`` and ``ImagePretra
 """
 
 import dataclasses
+import shutil
 import sys
+import time
+from collections import deque
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.pretraining.images.pretraining import ImagePretraining
-from selfsup.pretraining.log import PretrainingLog
-from selfsup.pretraining.modality import (
-    Modality,
-    Pretraining,
-    modality_of_objectives,
-    modality_of_pretraining,
-)
+from selfsup.pretraining.modality import Pretraining, choose_modality, modality_of_objectives
 from selfsup.pretraining.text.pretraining import TextPretraining
+from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
-from selfsup.runs.folder import begin_run, check_free, write_summary
+from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
 from selfsup.runs.reading import check_kind, read_run
-from selfsup.settings import PretrainSettings, ResumeSettings
-from selfsup.settings.fields import seconds_in
-from selfsup.settings.pretrain import ResolvedPretrainSettings
-from selfsup.settings.yaml_file import from_yaml
-from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, remove_checkpoints
-from selfsup.training.compute import Compute, choose_compute
-from selfsup.training.interrupt import StopOnSignal
-from selfsup.training.loop import Extent, NotFinite, RunState, StepSettings, train
-from selfsup.training.optimizers import (
-    PRETRAINING_BETAS,
-    PRETRAINING_EPS,
-    Muon,
-    adamw,
-    parameter_groups,
+from selfsup.settings.pretrain import (
+    PretrainSettings,
+    ResolvedPretrainSettings,
+    ResumeSettings,
+    seconds_in,
 )
+from selfsup.settings.yaml_file import from_yaml
+from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from selfsup.training.compute import Compute, choose_compute
+from selfsup.training.loop import (
+    Extent,
+    NotFinite,
+    RunState,
+    StepReport,
+    StepSettings,
+    StopOnSignal,
+    train,
+)
+from selfsup.training.optimizers import build_optimizer
 
-# The rate of the layers' matrices under Muon, as a multiple of --learning-rate (docs/log.md).
-_MATRIX_RATE = 2.0
-_ROUNDS = 5
-_LAYERS = "encoder.layers."  # not those of a decoder beside it
-_PRETRAININGS: dict[Modality, type[Pretraining]] = {
-    "text": TextPretraining,
-    "images": ImagePretraining,
-}
+_EVALUATIONS = 10  # in a run, unless the user says how often
+_CHECKPOINT_SECONDS = 300.0  # between checkpoints, unless the user says how often
+_LOG_SECONDS = 1.0  # at most one training line in metrics.jsonl a second
+_RATE_STEPS = 20  # speed is shown as a mean over this many steps
+_PRETRAININGS: dict[str, type[Pretraining]] = {"text": TextPretraining, "images": ImagePretraining}
 
 
 def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
@@ -58,36 +57,7 @@ def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
     Raises:
         UserError: the settings do not go together, or do not fit the data.
     """
-    return _PRETRAININGS[modality_of_pretraining(settings)].resolve(settings)
-
-
-def build_optimizer(
-    model: nn.Module, settings: ResolvedPretrainSettings, dtype: torch.dtype
-) -> torch.optim.Optimizer:
-    """AdamW for all parameters, or Muon for the encoder layers' matrices and AdamW for the others.
-
-    Args:
-        model: its encoder's layers are named ``encoder.layers.N.…``.
-        settings: of the run.
-        dtype: the precision of matrix products on this machine.
-    """
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    named.sort(key=lambda item: item[1].ndim <= 1)  # matrices first: checkpoints have this order
-    rates = dict.fromkeys(dict(named), settings.learning_rate)
-    if settings.optimizer == "adamw":
-        groups = parameter_groups(named, rates, settings.weight_decay)
-        return adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
-    matrices = {name: p for name, p in named if name.startswith(_LAYERS) and p.ndim == 2}
-    return Muon(
-        [(p, 3 if "query_key_value" in name else 1) for name, p in matrices.items()],
-        parameter_groups(
-            [(n, p) for n, p in named if n not in matrices], rates, settings.weight_decay
-        ),
-        _MATRIX_RATE * settings.learning_rate,
-        settings.weight_decay,
-        _ROUNDS,
-        dtype,
-    )
+    return _PRETRAININGS[choose_modality(settings)].resolve(settings)
 
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any]:
@@ -100,7 +70,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     check_free(settings.out)
     _class_for(resolved).check_data(resolved)
-    with alone_in(check_free(settings.out)):
+    with locked(check_free(settings.out)):
         run = begin_run(settings.out, "pretrain", resolved)
         if settings.steps is None and settings.budget is None:
             print(
@@ -110,7 +80,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         return _run(resolved, run, compute, is_resumed=False)
 
 
-def _class_for(settings: ResolvedPretrainSettings) -> type[Pretraining]:
+def _class_for(settings: PretrainSettings) -> type[Pretraining]:
     return _PRETRAININGS[modality_of_objectives(settings) or "text"]
 
 
@@ -118,37 +88,27 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     """Continue a run from its last checkpoint, as its ``run.yaml`` says.
 
     Raises:
-        UserError: there is no such run, or it has ended.
+        UserError: there is no such run, it has ended, or its ``run.yaml`` lacks a line.
     """
     run = Path(settings.run)
     if not (run / SETTINGS).exists():
         raise UserError(f"{run}: no run that can be resumed (it has no {SETTINGS})")
     described = read_run(run)
     check_kind(described)
-    kind = described.kind
-    if kind in ("finetune", "demo"):
-        what = "fine-tuning" if kind == "finetune" else "a demo"
+    if described.kind in ("finetune", "demo"):
+        what = "fine-tuning" if described.kind == "finetune" else "a demo"
         raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
-    original = _read_resolved(run / SETTINGS, run)
+    written = from_yaml(PretrainSettings, run / SETTINGS, "pretrain")
+    written = dataclasses.replace(written, out=str(run))  # it may have been moved
+    settings_class = _class_for(written).resolved_class
+    if name := settings_class.open_field(written):
+        raise UserError(f"{run / SETTINGS}: {name} has no value: put it back as it was")
+    original = settings_class.complete(written)
     compute = choose_compute(original.device, original.precision, original.threads)
-    with alone_in(run):
+    with locked(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
             raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
         return _run(original, run, compute, is_resumed=True)
-
-
-def _read_resolved(file: Path, run: Path) -> ResolvedPretrainSettings:
-    """The settings that ``run.yaml`` holds, with ``out`` where the run is now.
-
-    Raises:
-        UserError: someone took a line out of the file; the message names it.
-    """
-    written = dataclasses.replace(from_yaml(PretrainSettings, file, "pretrain"), out=str(run))
-    modality = modality_of_objectives(written)
-    settings_class = _PRETRAININGS[modality or "text"].resolved_class
-    if name := settings_class.open_field(written):
-        raise UserError(f"{file}: {name} has no value: put it back as it was")
-    return settings_class.complete(written)
 
 
 def _run(
@@ -159,38 +119,25 @@ def _run(
     pretraining = _class_for(settings)(
         settings, run, compute.device, is_resumed, is_new=checkpoint is None
     )
-    optimizer = build_optimizer(pretraining.model, settings, compute.dtype)
+    model = pretraining.model
+    optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState(data_sha256=pretraining.data_sha256)
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, pretraining.model, optimizer))
+        state = RunState(**load_checkpoint(checkpoint, model, optimizer))
         if state.data_sha256 != pretraining.data_sha256:
             raise UserError(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
                 "them back, or give the pretrain command again with another --out"
             )
         print(f"Going on from step {state.step} of {run}", file=sys.stderr)
-    extent = Extent(
-        steps=settings.steps,
-        seconds=None if settings.budget is None else seconds_in(settings.budget),
-    )
-    log = PretrainingLog(
-        run / METRICS,
-        title=f"pretrain {Path(settings.init or settings.encoder or '').name}",
-        pretraining=pretraining,
-        optimizer=optimizer,
-        checkpoints=run / CHECKPOINTS,
-        extent=extent,
-        state=state,
-        measure_peak=compute.matmul_peak,
-        learning_rate=settings.learning_rate,
-        evaluate_every=settings.evaluate_every,
-        checkpoint_every=settings.checkpoint_every,
-    )
-    with log:
+    seconds = None if settings.budget is None else seconds_in(settings.budget)
+    extent = Extent(settings.steps, seconds)
+    log = PretrainingLog(run, settings, pretraining, optimizer, compute, extent, state)
+    with closing(log.metrics), log.display:
         with StopOnSignal() as stop:
             try:
                 train(
-                    pretraining.model,
+                    model,
                     optimizer,
                     pretraining.stages,
                     extent,
@@ -204,11 +151,11 @@ def _run(
                     compute,
                     state,
                     log.after_step,
-                    pretraining.model.training_flops,
+                    model.training_flops,
                     lambda: stop.requested,
                     pretraining.count,
                 )
-                if not all(weights.isfinite().all() for weights in pretraining.model.parameters()):
+                if not all(weights.isfinite().all() for weights in model.parameters()):
                     raise NotFinite(f"the weights are not finite after step {state.step}")
             except NotFinite as error:
                 raise UserError(
@@ -219,10 +166,10 @@ def _run(
         try:
             if extent.progress(state) < 1.0:
                 raise KeyboardInterrupt
-            log.message(f"Measuring on the held-out {pretraining.held_out_unit}")
+            log.display.message(f"Measuring on the held-out {pretraining.held_out_unit}")
             result = pretraining.measure(None)
         except KeyboardInterrupt:
-            log.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
+            log.display.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
             raise
     summary = {
         "steps": state.step,
@@ -236,5 +183,116 @@ def _run(
     }
     pretraining.save(run / MODEL_IN_RUN, summary)
     write_summary(run, summary)
-    remove_checkpoints(run / CHECKPOINTS)
+    shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
     return summary
+
+
+class PretrainingLog:
+    """Keeps ``metrics.jsonl``, the display and the checkpoints of a run up to date."""
+
+    def __init__(
+        self,
+        run: Path,
+        settings: ResolvedPretrainSettings,
+        pretraining: Pretraining,
+        optimizer: torch.optim.Optimizer,
+        compute: Compute,
+        extent: Extent,
+        state: RunState,
+    ) -> None:
+        self._measure_peak = compute.matmul_peak
+        self.peak_flops = compute.matmul_peak()
+        self.metrics = MetricsFile(run / METRICS, keep_until_step=state.step)
+        self.display = ProgressDisplay(
+            f"pretrain {Path(settings.init or settings.encoder or '').name}"
+        )
+        self._settings, self._pretraining, self._optimizer = settings, pretraining, optimizer
+        self._checkpoints, self._extent, self._state = run / CHECKPOINTS, extent, state
+        self._evaluations_done = int(extent.progress(state) * _EVALUATIONS)
+        self._last_checkpoint = self._last_line = time.monotonic()
+        self._recent: deque[StepReport] = deque(maxlen=_RATE_STEPS)
+        self._held_out: dict[str, float | None] = {}
+
+    def after_step(self, report: StepReport) -> None:
+        """Log a step, and measure or save a checkpoint when it is time to."""
+        self._recent.append(report)
+        progress = self._extent.progress(self._state)
+        is_last = progress >= 1.0
+        now = time.monotonic()
+        if now - self._last_line >= _LOG_SECONDS or is_last:
+            self._last_line = now
+            self.metrics.write(self._training_line(report))
+        self._show(report, progress)
+        if self._is_time_to_evaluate(progress) and not is_last:
+            self._evaluate()
+        if self._is_time_to_save(now) and not is_last:
+            self.save_checkpoint()
+
+    def save_checkpoint(self) -> None:
+        """Save a checkpoint now."""
+        save_checkpoint(
+            self._checkpoints,
+            self._state.step,
+            self._pretraining.model,
+            self._optimizer,
+            dataclasses.asdict(self._state),
+        )
+        self._last_checkpoint = time.monotonic()
+
+    def _is_time_to_evaluate(self, progress: float) -> bool:
+        if self._settings.evaluate_every is not None:
+            return self._state.step % self._settings.evaluate_every == 0
+        done = int(progress * _EVALUATIONS)
+        is_time = done > self._evaluations_done
+        self._evaluations_done = done
+        return is_time
+
+    def _is_time_to_save(self, now: float) -> bool:
+        if self._settings.checkpoint_every is not None:
+            return self._state.step % self._settings.checkpoint_every == 0
+        return now - self._last_checkpoint >= _CHECKPOINT_SECONDS
+
+    def _evaluate(self) -> None:
+        # Measured again, since other programs may have slowed the first measurement.
+        self.peak_flops = max(self.peak_flops, self._measure_peak())
+        self._held_out = self._pretraining.measure(self._pretraining.quick_size)
+        held_out = {
+            f"held_out_{name}": value for name, value in self._held_out.items() if value is not None
+        }
+        self.metrics.write(self._position() | held_out)
+
+    def _position(self) -> dict:
+        state, unit = self._state, self._pretraining.unit
+        return {"step": state.step, "seconds": round(state.seconds, 3), unit: state.tokens}
+
+    def _rates(self) -> tuple[float, float]:
+        """Tokens (or images) and floating-point operations a second, over the last steps."""
+        seconds = sum(report.step_seconds for report in self._recent)
+        tokens = sum(report.step_tokens for report in self._recent)
+        return tokens / seconds, sum(report.step_flops for report in self._recent) / seconds
+
+    def _training_line(self, report: StepReport) -> dict:
+        speed, flops = self._rates()
+        return {
+            **self._position(),
+            "loss": sum(report.losses.values()),
+            **{f"{name}_loss": value for name, value in report.losses.items()},
+            "learning_rate": report.learning_rate_multiplier * self._settings.learning_rate,
+            f"{self._pretraining.unit}_per_second": round(speed, 1),
+            "flops_utilization": round(flops / self.peak_flops, 4),
+            **report.label,
+        }
+
+    def _show(self, report: StepReport, progress: float) -> None:
+        speed, flops = self._rates()
+        fields = {"step": str(self._state.step)}
+        for name in report.losses:
+            mean = sum(recent.losses[name] for recent in self._recent) / len(self._recent)
+            fields[name] = f"{mean:.3f}"
+        for number in self._pretraining.measurements:
+            value = self._held_out.get(number.key)
+            if number.progress and value is not None:
+                fields[number.progress] = number.progress_form.format(value)
+        fields[f"{self._pretraining.unit}/s"] = f"{speed:,.0f}"
+        fields["of peak"] = f"{flops / self.peak_flops:.0%}"
+        self.display.update(progress, seconds_left(self._state.seconds, progress), fields)

@@ -1,18 +1,21 @@
 """What a report shows of several runs: common charts, and tables with a column for each run."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.demo import ways_of
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
-from selfsup.report.markup import caption, charts, figure, section, table
+from selfsup.report.markup import best_in_bold, charts, figure, section, table
+from selfsup.report.model_errors import task_of, view_of
 from selfsup.report.pretraining import pretraining_comparison
-from selfsup.report.training_curves import NamedRuns
+from selfsup.report.training_curves import EPOCHS, NamedRuns
 from selfsup.runs.reading import Run
 
 _MAX_LABELS = 30  # a longer table is hard to read
@@ -30,7 +33,7 @@ def comparison_sections(runs: list[Run]) -> str:
     }
     return (
         pretraining_comparison(by_kind["pretrain"])
-        + finetuning_comparison(by_kind["finetune"])
+        + _finetunings(by_kind["finetune"])
         + section("Demo", *_demos(by_kind["demo"]))
         + section("Settings that differ", _differing_settings(names, runs))
     )
@@ -55,7 +58,7 @@ def _demos(runs: NamedRuns) -> list[str]:
         }
         for run_name, run in runs
     }
-    return [charts(*score_bars(scores)), score_table(scores)]
+    return _side_by_side(scores)
 
 
 def _differing_settings(names: list[str], runs: list[Run]) -> str:
@@ -68,19 +71,18 @@ def _differing_settings(names: list[str], runs: list[Run]) -> str:
     return table(["", *names], rows) if rows else ""
 
 
-def finetuning_comparison(runs: NamedRuns) -> str:
+def _finetunings(runs: NamedRuns) -> str:
     """A section per task: bars, curves, and tables of the runs' metrics and of the F1 per label."""
     by_task: dict[str, NamedRuns] = {}
     for name, run in runs:
-        task = run.summary.get("task") or run.settings.get("task") or ""
-        by_task.setdefault(str(task), []).append((name, run))
+        by_task.setdefault(task_of(run), []).append((name, run))
     return "".join(
         section(f"Fine-tuning: {task}" if len(by_task) > 1 else "Fine-tuning", *_parts(part))
         for task, part in by_task.items()
     )
 
 
-def start_of(run: Run) -> str:
+def _start_of(run: Run) -> str:
     """Whether the encoder was pre-trained, and which part of it was frozen."""
     encoder, freeze = run.settings.get("encoder"), run.settings.get("freeze")
     if encoder is None:
@@ -94,14 +96,10 @@ def start_of(run: Run) -> str:
 
 def _parts(runs: NamedRuns) -> list[str]:
     scores = {name: run.summary.get("metrics") or {} for name, run in runs}
-    facts = [["Start", *(start_of(run) for _, run in runs)]]
+    facts = [["Start", *(_start_of(run) for _, run in runs)]]
     if any(run.summary.get("failed_seeds") for _, run in runs):
         facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
-    return [
-        charts(*score_bars(scores), _curves(runs)),
-        score_table(scores, facts),
-        _labels(runs),
-    ]
+    return [*_side_by_side(scores, facts, _curves(runs)), _labels(runs)]
 
 
 def _failed(run: Run) -> str:
@@ -128,11 +126,9 @@ def _curves(runs: NamedRuns) -> str:
     return line_chart(
         f"Validation: {metric_title(metric)}",
         lines,
-        x_label="epoch",
-        whole_x=True,
         y_label="mean over the seeds" if several else "",
-        write_x=lambda x: f"{x:g}",
         percent=metric in SHARES,
+        **EPOCHS,
     )
 
 
@@ -142,65 +138,39 @@ def _labels(runs: NamedRuns) -> str:
         {str(entry["label"]): entry["f1"] for entry in run.summary.get("classes") or []}
         for _, run in runs
     ]
-    labels = list(dict.fromkeys(label for part in found for label in part))
+    labels = dict.fromkeys(chain.from_iterable(found))
     if not labels or len(labels) > _MAX_LABELS:
         return ""
-    rows, strong = [], set()
-    for number, label in enumerate(labels):
+    rows = []
+    for label in labels:
         values = [part.get(label) for part in found]
-        rows.append([label, *("–" if v is None else formatting.percent(v) for v in values)])
-        known = [value for value in values if value is not None]
-        if len(set(values)) > 1:
-            strong |= {(number, column) for column, v in enumerate(values, 1) if v == max(known)}
-    what = "type" if runs[0][1].summary.get("task") == "token-classification" else "label"
-    return figure(
-        caption(f"F1 of each {what}", "of the best seed's model"),
-        table(["", *(name for name, _ in runs)], rows, strong=strong),
-    )
+        cells = ["–" if value is None else formatting.percent(value) for value in values]
+        rows.append([label, *best_in_bold(cells, values, max)])
+    shown = table(["", *(name for name, _ in runs)], rows)
+    return figure(f"F1 of each {view_of(runs[0][1]).label}", shown, "of the best seed's model")
 
 
-def score_bars(scores: Scores) -> list[str]:
-    """A chart for each metric, with a bar for each run."""
-    figures = []
-    for metric in _metrics(scores):
-        kind = metric.split(",")[0]
-        entries = [(name, read_score(values.get(metric))) for name, values in scores.items()]
+def _side_by_side(scores: Scores, facts: Sequence[list[str]] = (), curves: str = "") -> list[str]:
+    """Bars of each metric, beside other curves, and a table with other facts above the metrics."""
+    figures, rows = [], list(facts)
+    for metric in dict.fromkeys(chain.from_iterable(scores.values())):
+        kind, title = metric.split(",")[0], metric_title(metric)
+        less_is_better = formatting.less_is_better(metric)
+        entries = {name: read_score(values.get(metric)) for name, values in scores.items()}
         figures.append(
             bar_chart(
-                metric_title(metric),
+                title,
                 [
                     Bar(name, entry.mean, entry.std, colour % 6 + 1)
-                    for colour, (name, entry) in enumerate(entries)
+                    for colour, (name, entry) in enumerate(entries.items())
                     if entry
                 ],
-                unit="less is better" if _less_is_better(metric) else "",
-                write=lambda value, kind=kind: write_metric(kind, value),
+                unit="less is better" if less_is_better else "",
+                write=partial(write_metric, kind),
                 write_tick=formatting.round_percent if kind in SHARES else "{:g}".format,
             )
         )
-    return figures
-
-
-def score_table(scores: Scores, first_rows: Sequence[Sequence[str]] = ()) -> str:
-    """A row per metric and a column per run, the best in bold; empty if there are no metrics."""
-    rows, strong = [list(row) for row in first_rows], set()
-    metrics = _metrics(scores)
-    for metric in metrics:
-        kind = metric.split(",")[0]
-        entries = [read_score(values.get(metric)) for values in scores.values()]
-        means = [entry.mean if entry else None for entry in entries]
-        known = [mean for mean in means if mean is not None]
-        if known and len(set(means)) > 1:
-            best = (min if _less_is_better(metric) else max)(known)
-            strong |= {(len(rows), column) for column, mean in enumerate(means, 1) if mean == best}
-        cells = [write_score(kind, entry) if entry else "–" for entry in entries]
-        rows.append([metric_title(metric), *cells])
-    return table(["", *scores], rows, strong=strong) if metrics else ""
-
-
-def _metrics(scores: Scores) -> list[str]:
-    return list(dict.fromkeys(metric for values in scores.values() for metric in values))
-
-
-def _less_is_better(metric: str) -> bool:
-    return "loss" in metric or "error" in metric
+        means = [entry.mean if entry else None for entry in entries.values()]
+        cells = [write_score(kind, entry) if entry else "–" for entry in entries.values()]
+        rows.append([title, *best_in_bold(cells, means, min if less_is_better else max)])
+    return [charts(*figures, curves), table(["", *scores], rows) if figures else ""]

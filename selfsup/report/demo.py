@@ -3,7 +3,7 @@
 from html import escape
 
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import Bar, bar_chart
+from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.formatting import read_score, write_score
 from selfsup.report.markup import charts, filled_masks, paragraph, section, table
 from selfsup.report.pretraining import pretraining_sections, pretraining_tiles
@@ -20,13 +20,10 @@ TEXT_WAYS: tuple[Way, ...] = (
     ("frozen", "pre-trained, frozen", _FROZEN),
     _SCRATCH,
 )
+_LEARNED = ("inpainting", "jigsaw", "both")
 IMAGE_WAYS: tuple[Way, ...] = (
-    ("inpainting", "inpainting", _FINE_TUNED),
-    ("jigsaw", "jigsaw", _FINE_TUNED),
-    ("both", "both", _FINE_TUNED),
-    ("inpainting_frozen", "inpainting, frozen", _FROZEN),
-    ("jigsaw_frozen", "jigsaw, frozen", _FROZEN),
-    ("both_frozen", "both, frozen", _FROZEN),
+    *((learned, learned, _FINE_TUNED) for learned in _LEARNED),
+    *((f"{learned}_frozen", f"{learned}, frozen", _FROZEN) for learned in _LEARNED),
     _SCRATCH,
 )
 
@@ -76,18 +73,16 @@ def demo_sections(run: Run) -> str:
             bars.append(Bar(name, score.mean, score.std, colour % 6 + 1))
             each = ", ".join(formatting.percent(value) for value in score.values)
             rows.append([name, about, write_score("accuracy", score), each or "–"])
+    chart = bar_chart(
+        "Accuracy",
+        bars,
+        unit="on examples not trained on",
+        write=formatting.percent,
+        write_tick=formatting.round_percent,
+    )
     return section(
         "The effect of pre-training",
-        charts(
-            bar_chart(
-                "Accuracy",
-                bars,
-                unit="on examples not trained on",
-                write=formatting.percent,
-                write_tick=formatting.round_percent,
-            ),
-            paragraph(verdict(run.summary), "verdict"),
-        ),
+        charts(chart, paragraph(verdict(run.summary), "verdict")),
         paragraph(demo_task(run.summary)),
         table(["Encoder", "", "Accuracy", "Each seed"], rows) if rows else "",
     ) + _pretraining(run)
@@ -96,25 +91,22 @@ def demo_sections(run: Run) -> str:
 def _pretraining(run: Run) -> str:
     # The log is in the demo's own folder, or in run folders of the pre-trainings inside it.
     inner = [] if run.training else [part for part in parts_of(run) if part.kind == "pretrain"]
-    masks = section("What it fills in", filled_masks(run.summary.get("fill_mask") or []))
     if len(inner) > 1:
-        return "".join(
-            _heading(f"Pre-training: {_objectives(part)}") + pretraining_sections(part)
-            for part in inner
-        )
+        shown = ""
+        for part in inner:
+            objectives = " and ".join(part.settings.get("objectives") or [part.name])
+            shown += _heading(f"Pre-training: {objectives}") + pretraining_sections(part)
+        return shown
     if run.training or inner:
         body = pretraining_sections(inner[0] if inner else run)
     else:
         body = pretraining_tiles(run)
+    masks = section("What it fills in", filled_masks(run.summary.get("fill_mask") or []))
     return (_heading("The pre-training") if body else "") + body + masks
 
 
 def _heading(title: str) -> str:
     return f'<h2 class="part">{escape(title)}</h2>'
-
-
-def _objectives(run: Run) -> str:
-    return " and ".join(run.settings.get("objectives") or [run.name])
 
 
 def demo_task(summary: Record) -> str:

@@ -1,74 +1,58 @@
 """What a report shows of one fine-tuning run: curves, a table of the seeds, and its errors."""
 
+from collections.abc import Callable
+
 from selfsup.report import formatting
-from selfsup.report.bar_and_scatter_charts import scatter_chart
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric
 from selfsup.report.line_chart import Level, Line, line_chart
-from selfsup.report.markup import charts, example_table, paragraph, section, table, tiles
-from selfsup.report.mistakes import SUREST, find_mistakes
-from selfsup.report.model_errors import (
-    answer_table,
-    class_table,
-    confusion_figure,
-    image_mistakes,
-)
-from selfsup.report.training_curves import values
+from selfsup.report.markup import Strong, charts, paragraph, section, table, tiles
+from selfsup.report.model_errors import error_sections, view_of
+from selfsup.report.training_curves import EPOCHS, values
 from selfsup.runs.reading import Record, Run
 
 # Metrics without a chart, because the chart of another metric is nearly the same.
 _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
              "no_answer_exact_match": "no_answer_f1"}  # fmt: skip
-_MAX_NARROW_LABELS = 6  # up to this many, the matrix and the table fit side by side
-# The unit of the training loss, if it is not a mean over examples.
-_UNITS = {"question-answering": "nats a window", "token-classification": "nats a word",
-          "image-classification": "nats an image"}  # fmt: skip
 
 
-def learning_curves(run: Run) -> list[str]:
+def learning_curves(run: Run, loss_unit: str) -> list[str]:
     """A chart for each metric on the validation examples, and one of the training loss.
 
     The metric that selects the best epoch comes first, with the score of a constant answer.
     """
-    seeds = sorted({line.get("seed", 0) for line in run.epochs})
-    by_seed = [
-        (
-            f"seed {seed}" if len(seeds) > 1 else "",
-            [line for line in run.epochs if line.get("seed", 0) == seed],
-        )
-        for seed in seeds
-    ]
+    chance = run.summary.get("chance")
+    levels = [Level("one answer for all", chance)] if chance else []
     figures = [
         line_chart(
             f"Validation: {metric_title(name)}",
-            [
-                _line(label, lines, [line["validation"] for line in lines], name, colour)
-                for colour, (label, lines) in enumerate(by_seed)
-            ],
-            x_label="epoch",
-            whole_x=True,
-            y_label="",
-            write_x=lambda x: f"{x:g}",
+            _of_seeds(run, name, lambda line: line["validation"]),
             percent=name in SHARES,
-            levels=_chance(run) if name == run.summary.get("selection_metric") else (),
+            levels=levels if name == run.summary.get("selection_metric") else (),
+            **EPOCHS,
         )
         for name in _metrics(run)
     ]
-    figures.append(
-        line_chart(
-            "Training loss",
-            [
-                _line(label, lines, lines, "train_loss", colour)
-                for colour, (label, lines) in enumerate(by_seed)
-            ],
-            x_label="epoch",
-            whole_x=True,
-            y_label=_unit_of_loss(run),
-            write_x=lambda x: f"{x:g}",
-            write_y=lambda y: f"{y:.3g}",
-            from_zero=True,
-        )
+    loss = line_chart(
+        "Training loss",
+        _of_seeds(run, "train_loss", lambda line: line),
+        y_label=loss_unit,
+        write_y="{:.3g}".format,
+        from_zero=True,
+        **EPOCHS,
     )
-    return figures
+    return [*figures, loss]
+
+
+def _of_seeds(run: Run, key: str, part_of: Callable[[Record], Record]) -> list[Line]:
+    """Each seed's curve of a key in this part of the epochs' lines."""
+    seeds = sorted({line.get("seed", 0) for line in run.epochs})
+    curves = []
+    for colour, seed in enumerate(seeds):
+        lines = [line for line in run.epochs if line.get("seed", 0) == seed]
+        epochs = [float(line.get("epoch", number)) for number, line in enumerate(lines, 1)]
+        label = f"seed {seed}" if len(seeds) > 1 else ""
+        curves.append(Line(label, epochs, values(map(part_of, lines), key), colour % 6 + 1))
+    return curves
 
 
 def _metrics(run: Run) -> list[str]:
@@ -79,70 +63,15 @@ def _metrics(run: Run) -> list[str]:
     return sorted(names, key=lambda name: (order.index(name) if name in order else 99, name))
 
 
-def _line(label: str, lines: list[Record], records: list[Record], key: str, colour: int) -> Line:
-    epochs = [float(line.get("epoch", number)) for number, line in enumerate(lines, 1)]
-    return Line(label, epochs, values(records, key), colour % 6 + 1)
-
-
-def _chance(run: Run) -> list[Level]:
-    chance = run.summary.get("chance")
-    return [Level("one answer for all", chance)] if chance else []
-
-
-def _unit_of_loss(run: Run) -> str:
-    if "spearman" in (run.summary.get("metrics") or {}):
-        return "squared error, in standard deviations"
-    return _UNITS.get(run.summary.get("task", ""), "nats an example")
-
-
 def finetuning_sections(run: Run) -> str:
     """Tiles, each seed's curves and results, and the errors of the model that was kept."""
+    view = view_of(run)
     return (
         tiles(_tiles(run))
-        + section("Curves", charts(*learning_curves(run)))
+        + section("Curves", charts(*learning_curves(run, view.loss_unit)))
         + section("Seeds", _failed(run), _seeds(run))
-        + _errors(run)
+        + error_sections(run, view)
     )
-
-
-def _errors(run: Run) -> str:
-    confusion, classes = confusion_figure(run.summary), class_table(run.summary)
-    labels = (run.summary.get("confusion") or {}).get("labels") or []
-    narrow = bool(confusion) and len(labels) <= _MAX_NARROW_LABELS
-    parts = [
-        charts(confusion, classes) if narrow else confusion + classes,
-        _scatter(run),
-        answer_table(run.predictions),
-    ]
-    errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
-    errs += section(SUREST, *image_mistakes(run.predictions))
-    mistakes = find_mistakes(run.predictions)
-    if mistakes is None:
-        return errs
-    shown = example_table(mistakes.head, mistakes.rows) if mistakes.rows else ""
-    return errs + section(mistakes.title, paragraph(mistakes.about), shown)
-
-
-def _kept(run: Run) -> str:
-    """Which seed's and epoch's model was kept."""
-    seed, examples = run.summary.get("best_seed"), run.summary.get("validation_examples")
-    epoch = (run.summary.get("best_epochs") or {}).get(str(seed))
-    if epoch is None or not formatting.is_number(examples):
-        return ""
-    return paragraph(
-        f"The model that was kept is that of seed {seed} after epoch {epoch}; here are its "
-        f"results on the {examples:,} validation examples."
-    )
-
-
-def _scatter(run: Run) -> str:
-    points = [
-        (record["value"], record["prediction"])
-        for record in run.predictions
-        if formatting.is_number(record.get("value"))
-        and formatting.is_number(record.get("prediction"))
-    ]
-    return charts(scatter_chart(points))
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:
@@ -180,18 +109,17 @@ def _seeds(run: Run) -> str:
         for name, entry in (summary.get("metrics") or {}).items()
         if (score := read_score(entry)) and len(score.values) == len(epochs)
     }
-    rows, strong = [], set()
+    rows = []
     for seed in seeds:
-        row = [str(seed), str(epochs.get(str(seed), "–"))]
+        row = [str(epochs.get(str(seed), "–"))]
         for name, score in scores.items():
             found = dict(zip(epochs, score.values, strict=True)).get(str(seed))
             row.append("–" if found is None else write_metric(name, found))
+        marks = []
         if seed == summary.get("best_seed"):
-            strong |= {(len(rows), column) for column in range(1, len(row))}
-        marks = {
-            "kept": seed == summary.get("best_seed"),
-            "failed": seed in (summary.get("failed_seeds") or []),
-        }
-        row.append(", ".join(mark for mark, holds in marks.items() if holds))
-        rows.append(row)
-    return table(["Seed", "Best epoch", *map(metric_title, scores), ""], rows, strong=strong)
+            row = [Strong(cell) for cell in row]
+            marks.append("kept")
+        if seed in (summary.get("failed_seeds") or []):
+            marks.append("failed")
+        rows.append([str(seed), *row, ", ".join(marks)])
+    return table(["Seed", "Best epoch", *map(metric_title, scores), ""], rows)

@@ -28,6 +28,11 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}\u00a0%"
 
 
+def spaced(text: str) -> str:
+    """The text with a space before each `%` that does not break the line."""
+    return text.replace("%", "\u00a0%")
+
+
 def round_percent(value: float) -> str:
     """A share at an axis tick, without trailing zeros: 0.25 → `25 %`, 0.125 → `12.5 %`."""
     return f"{round(100 * value, 4):g}\u00a0%"
@@ -104,3 +109,8 @@ def write_metric(name: str, value: float) -> str:
 def metric_title(name: str) -> str:
     """`matthews_correlation` → `Matthews correlation`; `no_answer_f1` → `No answer F1`."""
     return name.replace("_", " ").capitalize().replace("f1", "F1")
+
+
+def less_is_better(name: str) -> bool:
+    """Whether the metric is a loss or an error."""
+    return "loss" in name or "error" in name

@@ -1,15 +1,25 @@
-"""Line charts as inline SVG; the page's style sheet (`page.css`) gives them their colours."""
+"""Line charts as inline SVG."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
 from selfsup.report import formatting
-from selfsup.report.axes import Scale, fitted, scale_around, text_width, tick_labels
+from selfsup.report.charts import (
+    WIDTH,
+    Scale,
+    Write,
+    chart,
+    draw_line,
+    draw_text,
+    fitted,
+    scale_around,
+    text_width,
+)
 
-WIDTH, HEIGHT = 460, 270
+HEIGHT = 270
 LEFT, TOP, BOTTOM = 50, 12, 40
 LABEL_HEIGHT = 15
 _WIDEST_LABEL = 119.0
@@ -25,9 +35,14 @@ class Line:
     y: Sequence[float]
     colour: int = 1
     """Which of the page's series colours, from 1."""
-    style: Literal["strong", "faint", "dashed"] = "strong"
+    style: Literal["strong", "faint"] = "strong"
     steps: bool = False
     """Hold each value until the next one, instead of a straight line to it."""
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Those that are drawn."""
+        return [(x, y) for x, y in zip(self.x, self.y, strict=True) if math.isfinite(y)]
 
 
 @dataclass(frozen=True)
@@ -43,9 +58,9 @@ def line_chart(
     lines: Sequence[Line],
     *,
     x_label: str,
-    y_label: str,
-    write_x: Callable[[float], str],
-    write_y: Callable[[float], str] = "{:.4g}".format,
+    y_label: str = "",
+    write_x: Write,
+    write_y: Write = "{:.4g}".format,
     percent: bool = False,
     levels: Sequence[Level] = (),
     from_zero: bool = False,
@@ -62,19 +77,21 @@ def line_chart(
         that the steep fall of a loss at the start does not flatten the rest of the curve.
     """
     write_y = formatting.round_percent if percent else write_y
-    lines = [downsampled(line) for line in lines]
-    lines = [line for line in lines if any(map(math.isfinite, line.y))]
+    lines = [line for line in map(downsampled, lines) if line.points]
     if not lines:
         return ""
     labels = [line for line in lines if line.label and line.style != "faint"]
     right = 16 + max((text_width(fitted(line.label, _WIDEST_LABEL)) for line in labels), default=0)
     x_scale = _x_scale(lines, right)
-    y_scale = _y_scale(lines, levels, x_scale, skip_start, from_zero)
+    start = x_scale.low + skip_start * (x_scale.high - x_scale.low)
+    points = [point for line in lines for point in line.points]
+    values = [y for x, y in points if x >= start] or [y for _, y in points]
+    values += [level.y for level in levels]
+    y_scale = scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
     if percent:  # an axis of shares stays between 0 and 1
         y_scale = replace(y_scale, low=max(0.0, y_scale.low), high=min(1.0, y_scale.high))
     parts = [
-        *_horizontal_axis(x_scale, y_scale, x_label, write_x, whole_x),
-        *_vertical_axis(x_scale, y_scale, write_y),
+        *_axes(x_scale, y_scale, x_label, write_x, write_y, whole_x),
         *(_level(level, x_scale, y_scale) for level in levels),
         # A nested frame clips the curves at the top.
         f'<svg y="{TOP}" width="{WIDTH}" height="{HEIGHT - TOP}" '
@@ -84,24 +101,20 @@ def line_chart(
         *(_level_name(level, lines, x_scale, y_scale) for level in levels),
         *_end_labels(labels, x_scale, y_scale),
     ]
-    frame = (
-        f'data-x="{x_scale.low:.8g} {x_scale.high:.8g} {x_scale.start:g} {x_scale.end:g}" '
-        f'data-y="{y_scale.low:.8g} {y_scale.high:.8g} {y_scale.start:g} {y_scale.end:g}"'
+    attributes = (
+        f' data-x="{x_scale.low:.8g} {x_scale.high:.8g} {x_scale.start:g} {x_scale.end:g}" '
+        f'data-y="{y_scale.low:.8g} {y_scale.high:.8g} {y_scale.start:g} {y_scale.end:g}" '
+        f'data-unit="{escape(x_label)}"{" data-percent" if percent else ""}'
     )
-    percent_mark = " data-percent" if percent else ""
-    return (
-        f'<figure><figcaption><b>{escape(title)}</b> <span class="unit">{escape(y_label)}</span>'
-        f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" {frame} data-unit="{escape(x_label)}"{percent_mark}>'
-        f"<desc>{escape(_in_words(lines, x_label, write_y))}</desc>{''.join(parts)}</svg></figure>"
-    )
+    in_words = _in_words(lines, x_label, write_y)
+    return chart(title, y_label, HEIGHT, "".join(parts), in_words=in_words, attributes=attributes)
 
 
-def _in_words(lines: Sequence[Line], x_label: str, write_y: Callable[[float], str]) -> str:
+def _in_words(lines: Sequence[Line], x_label: str, write_y: Write) -> str:
     """The curves in words, for readers who cannot see them."""
     said = []
     for line in lines:
-        y = [value for value in line.y if math.isfinite(value)]
+        y = [value for _, value in line.points]
         name = f"{line.label}: " if line.label else ""
         said.append(
             f"{name}from {write_y(y[0])} to {write_y(y[-1])}, "
@@ -148,55 +161,24 @@ def _x_scale(lines: Sequence[Line], right: float) -> Scale:
     return Scale(low, high, LEFT, WIDTH - right)
 
 
-def _y_scale(
-    lines: Sequence[Line],
-    levels: Sequence[Level],
-    x_scale: Scale,
-    skip_start: float,
-    from_zero: bool,
-) -> Scale:
-    start = x_scale.low + skip_start * (x_scale.high - x_scale.low)
-    points = [(x, y) for line in lines for x, y in zip(line.x, line.y, strict=True)]
-    values = [y for x, y in points if math.isfinite(y) and x >= start]
-    values = values or [y for _, y in points if math.isfinite(y)]
-    values += [level.y for level in levels]
-    return scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
-
-
-def _horizontal_axis(
-    x_scale: Scale, y_scale: Scale, label: str, write: Callable[[float], str], whole: bool
+def _axes(
+    x_scale: Scale, y_scale: Scale, x_label: str, write_x: Write, write_y: Write, whole_x: bool
 ) -> list[str]:
-    base = y_scale.start
-    ticks = x_scale.ticks(5, whole=whole)
-    parts = [
-        f'<line class="axis" x1="{x_scale.start}" x2="{x_scale.end}" y1="{base}" y2="{base}"/>'
-    ]
-    for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        x = f"{x_scale(tick):.1f}"
-        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
-        parts.append(f'<text class="tick" x="{x}" y="{base + 17}">{escape(text)}</text>')
-    middle = (x_scale.start + x_scale.end) / 2
-    parts.append(f'<text class="tick" x="{middle:.0f}" y="{HEIGHT - 6}">{escape(label)}</text>')
-    return parts
-
-
-def _vertical_axis(x_scale: Scale, y_scale: Scale, write: Callable[[float], str]) -> list[str]:
-    parts = []
-    ticks = y_scale.ticks(5)
-    for tick, text in zip(ticks, tick_labels(ticks, write), strict=True):
-        y = f"{y_scale(tick):.1f}"
-        parts.append(
-            f'<line class="grid" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
-        )
-        parts.append(
-            f'<text class="tick side" x="{x_scale.start - 7}" y="{y}">{escape(text)}</text>'
-        )
+    left, right, base = x_scale.start, x_scale.end, y_scale.start
+    parts = [draw_line("axis", left, right, base, base)]
+    for x, text in x_scale.ticks(5, write_x, whole=whole_x):
+        parts.append(draw_line("axis", x, x, base, base + 4))
+        parts.append(draw_text("tick", x, base + 17, text))
+    parts.append(draw_text("tick", f"{(left + right) / 2:.0f}", HEIGHT - 6, x_label))
+    for y, text in y_scale.ticks(5, write_y):
+        parts.append(draw_line("grid", left, right, y, y))
+        parts.append(draw_text("tick side", left - 7, y, text))
     return parts
 
 
 def _level(level: Level, x_scale: Scale, y_scale: Scale) -> str:
     y = f"{y_scale(level.y):.1f}"
-    return f'<line class="level" x1="{x_scale.start}" x2="{x_scale.end}" y1="{y}" y2="{y}"/>'
+    return draw_line("level", x_scale.start, x_scale.end, y, y)
 
 
 def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> str:
@@ -205,16 +187,14 @@ def _level_name(level: Level, lines: Sequence[Line], x_scale: Scale, y_scale: Sc
     near = [
         y_scale(y) - level_y
         for line in lines
-        for x, y in zip(line.x, line.y, strict=True)
-        if math.isfinite(y) and x_scale(x) > x_scale.end - text_width(level.label) - 10
+        for x, y in line.points
+        if x_scale(x) > x_scale.end - text_width(level.label) - 10
     ]
     above = sum(-18 < distance < 0 for distance in near)
     below = sum(0 < distance < 18 for distance in near)
     has_room = level_y > TOP + 14
     text_y = level_y - 5 if has_room and above <= below else level_y + 13
-    return (
-        f'<text class="level" x="{x_scale.end - 4}" y="{text_y:.1f}">{escape(level.label)}</text>'
-    )
+    return draw_text("level", x_scale.end - 4, f"{text_y:.1f}", level.label)
 
 
 def _curve(line: Line, x_scale: Scale, y_scale: Scale) -> str:
@@ -248,7 +228,7 @@ def _end_labels(lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> list[s
     """Each line's name at its last point; names that would overlap are moved apart."""
     ends = []
     for line in lines:
-        x, y = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)][-1]
+        x, y = line.points[-1]
         ends.append((min(max(y_scale(y), TOP + 6), y_scale.start - 4), x_scale(x), line))
     ends.sort(key=lambda end: end[0])
     heights: list[float] = []
@@ -260,7 +240,11 @@ def _end_labels(lines: Sequence[Line], x_scale: Scale, y_scale: Scale) -> list[s
         heights[index] = min(heights[index], floor)
         floor = heights[index] - LABEL_HEIGHT
     return [
-        f'<text class="end s{line.colour}" x="{min(x, x_scale.end) + 7:.1f}" y="{y:.1f}">'
-        f"{escape(fitted(line.label, _WIDEST_LABEL))}</text>"
+        draw_text(
+            f"end s{line.colour}",
+            f"{min(x, x_scale.end) + 7:.1f}",
+            f"{y:.1f}",
+            fitted(line.label, _WIDEST_LABEL),
+        )
         for (_, x, line), y in zip(ends, heights, strict=True)
     ]

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +17,7 @@ _JPEG_QUALITY = 88
 
 
 class Passage(NamedTuple):
-    """A text of which a part may be marked.
-
-    Attributes:
-        before: the text before the marked part, or all of it.
-        marked: the marked part.
-        after: the text after it.
-    """
+    """A text, of which the part between the other two is marked."""
 
     before: str
     marked: str = ""
@@ -39,11 +33,6 @@ def abbreviated(text: str, longest: int = _LONGEST_TEXT) -> str:
     return f"{words[: longest - end - 3].rstrip()} … {words[-end:].lstrip()}"
 
 
-def whole_passage(text: str, longest: int = _LONGEST_TEXT) -> Passage:
-    """A text, abbreviated, with no part marked."""
-    return Passage(abbreviated(text, longest))
-
-
 def around(text: str, start: int, end: int) -> Passage:
     """The characters from ``start`` up to ``end``, marked, with some context around them."""
     first, last = max(0, start - _CONTEXT), min(len(text), end + _CONTEXT)
@@ -55,13 +44,7 @@ def around(text: str, start: int, end: int) -> Passage:
 
 
 class Picture(NamedTuple):
-    """A picture that is embedded in the page.
-
-    Attributes:
-        uri: a data URI.
-        width: in pixels.
-        height: in pixels.
-    """
+    """A picture that is embedded in the page as a data URI; its size is in pixels."""
 
     uri: str
     width: int
@@ -125,23 +108,43 @@ def charts(*figures: str) -> str:
     return f'<div class="charts">{body}</div>' if body else ""
 
 
-def table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    strong: Collection[tuple[int, int]] = (),
-) -> str:
-    """A table whose first column names the rows; strong: (row, column) of the cells in bold."""
-    header = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+class Strong(str):
+    """A table's cell in bold."""
+
+
+def best_in_bold(
+    cells: Iterable[str], values: Sequence[float | None], best_of: Callable[..., float]
+) -> list[str]:
+    """The cells, those of the best value (``best_of`` is min or max) in bold if values differ."""
+    if len(set(values)) < 2:
+        return list(cells)
+    best = best_of(value for value in values if value is not None)
+    return [
+        Strong(cell) if value == best else cell for cell, value in zip(cells, values, strict=True)
+    ]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column names the rows."""
     body = ""
-    for number, (name, *cells) in enumerate(rows):
+    for name, *cells in rows:
         body += f'<tr><th scope="row">{escape(name)}</th>'
-        for column, cell in enumerate(cells, 1):
-            mark = ' class="best"' if (number, column) in strong else ""
+        for cell in cells:
+            mark = ' class="best"' if isinstance(cell, Strong) else ""
             body += f"<td{mark}>{escape(cell)}</td>"
         body += "</tr>"
+    return _table(_heads(head), body)
+
+
+def _heads(names: Iterable[str]) -> str:
+    return "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+
+
+def _table(header: str, body: str, kind: str = "") -> str:
+    """A table that scrolls by itself where it is too wide for the page."""
+    mark = f' class="{kind}"' if kind else ""
     return (
-        f'<div class="wide"><table><thead><tr>{header}</tr></thead>'
+        f'<div class="wide"><table{mark}><thead><tr>{header}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -152,16 +155,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{mark}>{escape(text)}</p>"
 
 
-def figure(heading: str, body: str, kind: str = "") -> str:
-    """A figure with its caption; both are HTML."""
+def figure(title: str, body: str, about: str = "", kind: str = "") -> str:
+    """A figure whose body is HTML, with its title and an explanation above it."""
     mark = f' class="{kind}"' if kind else ""
-    return f"<figure{mark}>{heading}{body}</figure>"
-
-
-def caption(title: str, about: str = "") -> str:
-    """A figure's title, with an explanation."""
     unit = f' <span class="unit">{escape(about)}</span>' if about else ""
-    return f"<figcaption><b>{escape(title)}</b>{unit}</figcaption>"
+    return f"<figure{mark}><figcaption><b>{escape(title)}</b>{unit}</figcaption>{body}</figure>"
 
 
 def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], about: str) -> str:
@@ -182,55 +180,39 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
         rows += f'<tr><th scope="row">{escape(str(label))}</th>{cells}</tr>'
     # With many labels the column heads are turned, to be narrow.
     many = " many" if len(labels) > 8 else ""
-    return figure(
-        caption("Confusion matrix", about),
-        f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>",
-        f"confusion{many}",
-    )
+    shown = _table(f"<td></td>{head}", rows)
+    return figure("Confusion matrix", shown, about, f"confusion{many}")
 
 
-def example_table(head: Sequence[str], rows: Iterable[tuple[Sequence[Passage], ...]]) -> str:
+def example_table(head: Sequence[str], rows: Iterable[Iterable[Sequence[Passage]]]) -> str:
     """A row for each example; a cell holds passages, each a paragraph."""
-    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = ""
     for row in rows:
         cells = ""
         for cell in row:
             # Long texts, such as URLs, may break anywhere; names and numbers may not.
-            mark = ' class="text"' if any(map(_is_long, cell)) else ""
+            mark = ' class="text"' if any(len("".join(part)) > 30 for part in cell) else ""
             paragraphs = "".join(f"<p>{_passage(part)}</p>" for part in cell)
             cells += f'<td dir="auto"{mark}>{paragraphs}</td>'
         body += f"<tr>{cells}</tr>"
-    return (
-        f'<div class="wide"><table class="examples"><thead><tr>{header}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return _table(_heads(head), body, "examples")
+
+
+def _passage(passage: Passage) -> str:
+    marked = f"<mark>{escape(passage.marked)}</mark>" if passage.marked else ""
+    return escape(passage.before) + marked + escape(passage.after)
 
 
 def picture_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of pictures; cells are HTML."""
-    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table class="pictures"><thead><tr>{header}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return _table(_heads(head), body, "pictures")
 
 
 def gallery(cards: Iterable[str]) -> str:
     """A list of cards, as many in a row as there is room for; a card is HTML."""
     items = "".join(f"<li>{card}</li>" for card in cards)
     return f'<ul class="gallery">{items}</ul>' if items else ""
-
-
-def _is_long(passage: Passage) -> bool:
-    return sum(map(len, passage)) > 30
-
-
-def _passage(passage: Passage) -> str:
-    marked = f"<mark>{escape(passage.marked)}</mark>" if passage.marked else ""
-    return escape(passage.before) + marked + escape(passage.after)
 
 
 def filled_masks(examples: Iterable[dict[str, Any]]) -> str:

@@ -1,159 +1,162 @@
-"""Where a fine-tuned model errs: confused labels, scores of each label, answers and images.
+"""Where a fine-tuned model errs. What is shown of it, its task says (``tasks.view``)."""
 
-Each function returns an empty string or list for a run of another task.
-"""
-
-from collections.abc import Sequence
 from html import escape
+from importlib import import_module
 from pathlib import Path
 
 from selfsup.report import formatting
+from selfsup.report.charts import scatter_chart
 from selfsup.report.markup import (
-    caption,
+    Passage,
+    Picture,
+    abbreviated,
+    around,
+    charts,
     confusion_matrix,
+    example_table,
     figure,
     gallery,
     paragraph,
     read_picture,
+    section,
     show_picture,
     table,
 )
-from selfsup.report.mistakes import MOST, count_of_mistakes
-from selfsup.runs.reading import Record
-from selfsup.tasks.question_answering.squad_metrics import normalized, question_scores
+from selfsup.runs.reading import Record, Run
+from selfsup.settings.labelled_data import TASKS
+from selfsup.tasks.view import Cell, Marked, Mistakes, Row, View
 
 # A matrix of more labels is hard to read; a table of the most confused pairs takes its place.
 _MAX_LABELS = 30
+_MAX_NARROW_LABELS = 6  # up to this many, the matrix and the table fit side by side
 _MAX_PAIRS = 20
-# Groups of questions: (most words of the first expected answer, name).
-_LENGTHS = ((1, "of one word"), (3, "of 2 or 3 words"), (7, "of 4 to 7 words"),
-            (1 << 30, "of more words"))  # fmt: skip
-_ALL, _WITH, _WITHOUT = "All questions", "With an answer", "Without an answer"
+_LONGEST_ANSWER = 120  # characters
 _IMAGE_SIDE = 96
-_IMAGE_KEYS = {"image", "label", "prediction", "probabilities"}
 
 
-def confusion_figure(summary: Record) -> str:
-    """The confusion matrix of a summary, or its largest errors if it has many labels."""
-    confusion = summary.get("confusion") or {}
-    if not {"labels", "matrix"} <= set(confusion):
+def task_of(run: Run) -> str:
+    """The name of a fine-tuning run's task; empty if it is not known."""
+    return str(run.summary.get("task") or run.settings.get("task") or "")
+
+
+def view_of(run: Run) -> View:
+    """What the run's task says is to be shown of it."""
+    folder = TASKS.get(task_of(run))
+    if folder is None:
+        return View()
+    return import_module(f"selfsup.tasks.{folder}.view").view(run.summary, run.predictions)
+
+
+def error_sections(run: Run, view: View) -> str:
+    """Confused labels and the scores of each, given and predicted numbers, and mistakes."""
+    labels = (run.summary.get("confusion") or {}).get("labels") or []
+    confusion, classes = _confusion(run.summary, view), _classes(run.summary, view)
+    narrow = bool(confusion) and len(labels) <= _MAX_NARROW_LABELS
+    points = [point for point in view.points if all(map(formatting.is_number, point))]
+    parts = [
+        charts(confusion, classes) if narrow else confusion + classes,
+        charts(scatter_chart(points)),
+        _groups(view),
+    ]
+    errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
+    return errs + (_mistakes(view.mistakes) if view.mistakes else "")
+
+
+def _kept(run: Run) -> str:
+    """Which seed's and epoch's model was kept."""
+    seed, examples = run.summary.get("best_seed"), run.summary.get("validation_examples")
+    epoch = (run.summary.get("best_epochs") or {}).get(str(seed))
+    if epoch is None or not formatting.is_number(examples):
+        return ""
+    return paragraph(
+        f"The model that was kept is that of seed {seed} after epoch {epoch}; here are its "
+        f"results on the {examples:,} validation examples."
+    )
+
+
+def _confusion(summary: Record, view: View) -> str:
+    """The confusion matrix, or the largest confusions of many labels; empty if there is none."""
+    confusion = summary.get("confusion")
+    if not confusion:
         return ""
     labels, matrix = confusion["labels"], confusion["matrix"]
-    if len(labels) > _MAX_LABELS:
-        return _most_confused(labels, matrix)
-    if summary.get("task") == "token-classification":
-        about = f"rows: true type, columns: found; {labels[-1]}: nothing with just these borders"
-        return confusion_matrix(labels, matrix, about)
-    return confusion_matrix(labels, matrix, "rows: true label, columns: predicted")
+    if len(labels) <= _MAX_LABELS:
+        return confusion_matrix(labels, matrix, view.confusion)
+    pairs = [
+        (-count, true, predicted)
+        for true, counts in enumerate(matrix)
+        for predicted, count in enumerate(counts)
+        if true != predicted and count
+    ]
+    rows = [
+        [
+            str(labels[true]),
+            str(labels[predicted]),
+            f"{-count:,}",
+            formatting.percent(-count / sum(matrix[true])),
+        ]
+        for count, true, predicted in sorted(pairs)[:_MAX_PAIRS]
+    ]
+    if not rows:
+        return ""
+    head = ["Label", "Taken for", "Times", "Of the label's examples"]
+    return figure("Most often confused", table(head, rows))
 
 
-def class_table(summary: Record) -> str:
+def _classes(summary: Record, view: View) -> str:
     """Precision, recall, F1 and count of each label, or of each type of entity."""
-    classes = summary.get("classes") or []
     rows = [
         [
             str(entry["label"]),
             *(formatting.percent(entry[key]) for key in ("precision", "recall", "f1")),
             f"{entry['examples']:,}",
         ]
-        for entry in classes
-        if {"label", "precision", "recall", "f1", "examples"} <= set(entry)
+        for entry in summary.get("classes") or []
     ]
     if not rows:
         return ""
-    what = "Type" if summary.get("task") == "token-classification" else "Label"
-    return figure(
-        caption(f"Each {what.lower()}"),
-        table([what, "Precision", "Recall", "F1", "Count"], rows),
-    )
+    head = [view.label.capitalize(), "Precision", "Recall", "F1", "Count"]
+    return figure(f"Each {view.label}", table(head, rows))
 
 
-def _most_confused(labels: list[str], matrix: list[list[float]]) -> str:
-    pairs = [
-        (count, true, predicted, sum(counts))
-        for true, counts in enumerate(matrix)
-        for predicted, count in enumerate(counts)
-        if true != predicted and count
-    ]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+def _groups(view: View) -> str:
     rows = [
-        [
-            str(labels[true]),
-            str(labels[predicted]),
-            f"{count:,}",
-            formatting.percent(count / total),
-        ]
-        for count, true, predicted, total in pairs[:_MAX_PAIRS]
+        [name, f"{count:,}", *map(formatting.percent, shares)]
+        for name, count, shares in view.groups
     ]
-    if not rows:
-        return ""
-    return figure(
-        caption("Most often confused"),
-        table(["Label", "Taken for", "Times", "Of the label's examples"], rows),
-    )
+    return figure(view.group_title, table(view.group_head, rows)) if rows else ""
 
 
-def answer_table(records: Sequence[Record]) -> str:
-    """Exact match, F1 and the share of questions answered, by the length of the expected answer."""
-    records = [record for record in records if {"question", "answers", "answer"} <= record.keys()]
-    if not records:
-        return ""
-    may_be_unanswerable = any(not record["answers"] for record in records)
-    groups: dict[str, list[tuple[float, float, bool]]] = {}
-    for record in records:
-        scores = question_scores(
-            record["answer"], record["answers"], may_be_unanswerable=may_be_unanswerable
-        )
-        for name in _groups_of(record["answers"], may_be_unanswerable):
-            groups.setdefault(name, []).append((*scores, bool(record["answer"])))
-    order = [_ALL, _WITH, *(name for _, name in _LENGTHS), _WITHOUT]
-    rows = []
-    for name in sorted(groups, key=order.index):
-        exact, f1, answered = (
-            formatting.percent(sum(column) / len(column))
-            for column in zip(*groups[name], strict=True)
-        )
-        rows.append([name, f"{len(groups[name]):,}", exact, f1, answered])
-    return figure(
-        caption("By the answer expected"),
-        table(["", "Questions", "Exact match", "F1", "Answered"], rows),
-    )
-
-
-def _groups_of(answers: Sequence[str], may_be_unanswerable: bool) -> list[str]:
-    if not answers:
-        return [_ALL, _WITHOUT]
-    words = len(normalized(answers[0]).split())
-    length = next(name for most, name in _LENGTHS if words <= most)
-    return [_ALL, _WITH, length] if may_be_unanswerable else [_ALL, length]
-
-
-def image_mistakes(records: Sequence[Record]) -> list[str]:
-    """The wrongly classified images, the surest errors first, after a sentence about them."""
-    records = [record for record in records if record.keys() >= _IMAGE_KEYS]
-    if not records:
-        return []
-    wrong = [record for record in records if record["label"] != record["prediction"]]
-    wrong.sort(key=lambda record: -record["probabilities"][record["prediction"]])
-    about = count_of_mistakes(len(wrong), len(records), "images", "are wrong", "the surest")
-    cards = []
-    lost = 0
-    for record in wrong[:MOST]:
-        picture = read_picture(Path(record["image"]), _IMAGE_SIDE)
-        lost += picture is None
-        cards.append(_card(record, "" if picture is None else show_picture(picture, _name(record))))
-    if lost:
+def _mistakes(mistakes: Mistakes) -> str:
+    if not mistakes.on_images:
+        rows = [map(passages, row) for row in mistakes.rows]
+        shown = example_table(mistakes.head, rows) if rows else ""
+        return section(mistakes.title, paragraph(mistakes.about), shown)
+    pictures = [read_picture(Path(file), _IMAGE_SIDE) for file, *_ in mistakes.rows]
+    about = mistakes.about
+    if lost := pictures.count(None):
         about += f" {lost} of these could not be read: the file name is shown instead."
-    return [paragraph(about), gallery(cards)]
+    cards = [_card(*pair) for pair in zip(pictures, mistakes.rows, strict=True)]
+    return section(mistakes.title, paragraph(about), gallery(cards))
 
 
-def _card(record: Record, picture: str) -> str:
-    sure = formatting.percent(record["probabilities"][record["prediction"]])
-    seen = f'<div class="seen">{picture or escape(_name(record))}</div>'
-    taken = f"taken for {record['prediction']}"
-    return f"{seen}<b>{escape(str(record['label']))}</b> {escape(taken)}<small>{sure}</small>"
+def passages(cell: Cell) -> list[Passage]:
+    """The paragraphs of a table's cell."""
+    if isinstance(cell, Marked):
+        return [around(*cell)]
+    if isinstance(cell, list):
+        return [Passage(abbreviated(text, _LONGEST_ANSWER)) for text in cell]
+    if isinstance(cell, str):
+        return [Passage(abbreviated(cell))]
+    return [Passage(formatting.percent(cell) if formatting.is_number(cell) else "–")]
 
 
-def _name(record: Record) -> str:
-    """The names of the file and of its folder."""
-    return "/".join(Path(record["image"]).parts[-2:])
+def _card(picture: Picture | None, row: Row) -> str:
+    """An image, or the names of its folder and file, with its label and the one predicted."""
+    file, label, predicted, probability = row
+    name = "/".join(Path(file).parts[-2:])
+    seen = show_picture(picture, name) if picture else escape(name)
+    return (
+        f'<div class="seen">{seen}</div><b>{escape(label)}</b> {escape(f"taken for {predicted}")}'
+        f"<small>{formatting.percent(probability)}</small>"
+    )

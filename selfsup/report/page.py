@@ -17,20 +17,20 @@ from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
 from selfsup.runs.reading import Run, check_kind, read_run
-from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.labelled_data import unused_flags
 from selfsup.settings.objectives import IMAGE_OBJECTIVES
-from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT
+from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, PretrainSettings
+from selfsup.settings.showing import DemoSettings
 
 # Identifies a report: no other page begins with exactly this.
 _BEGIN = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-_SECTIONS: dict[str, Callable[[Run], str]] = {
-    "pretrain": pretraining_sections,
-    "finetune": finetuning_sections,
-    "demo": demo_sections,
+# Of each kind of run: what the page calls it, its sections, and its settings.
+_KINDS: dict[str, tuple[str, Callable[[Run], str], Any]] = {
+    "pretrain": ("Pre-training", pretraining_sections, PretrainSettings),
+    "finetune": ("Fine-tuning", finetuning_sections, FinetuneSettings),
+    "demo": ("Demo", demo_sections, DemoSettings),
 }
-_KIND_NAMES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "demo": "Demo"}
-_SETTINGS = {"pretrain": PretrainSettings, "finetune": FinetuneSettings, "demo": DemoSettings}
 
 
 def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> dict[str, Any]:
@@ -75,9 +75,10 @@ def _default_file(runs: Sequence[Run]) -> Path:
 def page(runs: Sequence[Run]) -> str:
     """The page's HTML."""
     if len(runs) == 1:
-        run = runs[0]
-        title, what = run.name, _KIND_NAMES[run.kind]
-        body = _subtitle(run) + _notes(run) + _SECTIONS[run.kind](run) + _settings(run)
+        (run,) = runs
+        what, sections, settings = _KINDS[run.kind]
+        title, notes = run.name, "".join(paragraph(note, "note") for note in run.notes)
+        body = _subtitle(run) + notes + sections(run) + _settings(run, settings)
     else:
         names = distinct_names(runs)
         title, what = ", ".join(names), "Comparison"
@@ -101,34 +102,25 @@ def page(runs: Sequence[Run]) -> str:
 
 
 def _subtitle(run: Run) -> str:
-    settings = run.settings
-    data = settings.get("data") or settings.get("train")
-    parts = [
-        formatting.setting(settings[key])
-        for key in ("task", "encoder", "objectives")
-        if settings.get(key)
-    ]
-    if data:
+    shown = map(run.settings.get, ("task", "encoder", "objectives"))
+    parts = [formatting.setting(value) for value in shown if value]
+    if data := run.settings.get("data") or run.settings.get("train"):
         parts.append(f"on {formatting.setting(data)}")
     return paragraph(" · ".join(parts), "subtitle")
 
 
-def _notes(run: Run) -> str:
-    return "".join(paragraph(note, "note") for note in run.notes)
-
-
-def _settings(run: Run) -> str:
+def _settings(run: Run, kind: Any) -> str:
+    """All that have an effect on the run, those that are not ``kind``'s defaults in bold."""
     if not run.settings:
         return ""
-    defaults = {field.name: field.default for field in fields(_SETTINGS[run.kind])}
+    defaults = {field.name: field.default for field in fields(kind)}
     unused = _unused_settings(run)
     items = ""
     for key, value in run.settings.items():
         if key in unused:
             continue
-        default = defaults.get(key, MISSING)
         given = tuple(value) if isinstance(value, list) else value
-        mark = "" if given == default else ' class="chosen"'
+        mark = "" if given == defaults.get(key, MISSING) else ' class="chosen"'
         items += (
             f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(formatting.setting(value))}</dd></div>"
         )

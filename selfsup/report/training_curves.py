@@ -1,15 +1,19 @@
 """What the pages of all pre-training runs share: their final figures, and charts of their logs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from selfsup.report import formatting
-from selfsup.report.line_chart import Level, Line, line_chart, smoothed
+from selfsup.report.line_chart import Line, line_chart, smoothed
 from selfsup.runs.reading import Record, Run
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, LOSSES
 
 _HELD_OUT = "held_out_"
 
 NamedRuns = list[tuple[str, Run]]
+
+# The horizontal axis of a chart over epochs.
+EPOCHS: dict[str, Any] = {"x_label": "epoch", "write_x": "{:g}".format, "whole_x": True}
 
 
 def final_state(run: Run) -> Record:
@@ -24,19 +28,15 @@ def final_state(run: Run) -> Record:
     return state | {key: value for key, value in run.summary.items() if value is not None}
 
 
-def is_image_pretraining(run: Run) -> bool:
-    """Whether a pre-training run learns from images."""
+def counted_by(run: Run) -> Literal["tokens", "images"]:
+    """The unit of the amount of data that a pre-training run learned from."""
     objectives = run.settings.get("objectives") or ()
-    return bool(set(IMAGE_OBJECTIVES) & set(objectives)) or "images" in final_state(run)
+    on_images = set(IMAGE_OBJECTIVES) & set(objectives) or "images" in final_state(run)
+    return "images" if on_images else "tokens"
 
 
 def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
-    """Tiles of the amount of data, the speed and the time.
-
-    Args:
-        state: the run's final figures.
-        counted: the unit of the amount of data, ``"tokens"`` or ``"images"``.
-    """
+    """Tiles of the amount of data (``counted``: tokens or images), the speed and the time."""
     entries = []
     if formatting.is_number(seen := state.get(counted)):
         steps = state.get("steps")
@@ -53,7 +53,7 @@ def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
     return entries
 
 
-def values(records: Sequence[Record], key: str) -> list[float]:
+def values(records: Iterable[Record], key: str) -> list[float]:
     """A key's values; NaN where a record has none."""
     return [
         float(record[key]) if formatting.is_number(record.get(key)) else float("nan")
@@ -69,57 +69,18 @@ def curve(
     return [Line(label, values(both, x), values(both, y), colour, **style)] if both else []
 
 
-def loss_chart(
-    title: str,
-    run: Run,
-    counted: str,
-    trained: str,
-    held_out: str,
-    unit: str,
-    levels: Sequence[Level] = (),
-) -> str:
-    """A loss at each training step, the same smoothed, and the loss on held-out data.
-
-    Args:
-        title: of the chart.
-        run: with its log.
-        counted: the unit of the horizontal axis, ``"tokens"`` or ``"images"``.
-        trained: the key of the training loss in the log.
-        held_out: the key of the loss on held-out data.
-        unit: of the loss.
-        levels: values to compare it with.
-    """
-    raw = curve("training, each step", run.training, counted, trained, 2, style="faint")
-    smooth = [Line("training", line.x, smoothed(line.y), 2) for line in raw]
-    measured = curve("held out", run.evaluation, counted, held_out, 1)
-    return line_chart(
-        title,
-        [*raw, *smooth, *measured],
-        y_label=unit,
-        levels=levels,
-        skip_start=0.03,
-        **axis_of(counted),
-    )
+def of_steps(label: str, run: Run, counted: str, key: str, colour: int) -> list[Line]:
+    """What each training step logged, faint, and the same smoothed."""
+    name = f"{label}, each step" if label else ""
+    raw = curve(name, run.training, counted, key, colour, style="faint")
+    return [*raw, *(Line(label, line.x, smoothed(line.y), colour) for line in raw)]
 
 
-def learning_rate_chart(run: Run, counted: str) -> str:
-    """The learning rate over the tokens or images seen."""
-    return line_chart(
-        "Learning rate",
-        curve("", run.training, counted, "learning_rate", 3),
-        y_label="",
-        write_y=formatting.scientific,
-        from_zero=True,
-        **axis_of(counted),
-    )
-
-
-def speed_chart(run: Run, counted: str) -> str:
+def speed_chart(lines: Sequence[Line], counted: str) -> str:
     """Tokens or images per second, over the tokens or images seen."""
-    speed = curve("", run.training, counted, f"{counted}_per_second", 5, style="faint")
     return line_chart(
         "Speed",
-        [*speed, *(Line("", line.x, smoothed(line.y), 5) for line in speed)],
+        lines,
         y_label=f"{counted} a second",
         write_y=formatting.count,
         from_zero=True,
@@ -127,6 +88,6 @@ def speed_chart(run: Run, counted: str) -> str:
     )
 
 
-def axis_of(counted: str) -> dict:
+def axis_of(counted: str) -> dict[str, Any]:
     """The horizontal axis of a chart over tokens or images."""
     return {"x_label": f"{counted} seen", "write_x": formatting.count}

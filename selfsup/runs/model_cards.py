@@ -113,6 +113,7 @@ def task_model_card(
         f"| {name.replace('_', ' ')} | {_format_score(score)} |"
         for name, score in summary["metrics"].items()
     ]
+    failed = ", ".join(map(str, summary["failed_seeds"]))
     example = task.card_example(labels)
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
@@ -126,7 +127,7 @@ def task_model_card(
         epochs=settings.epochs,
         seeds=", ".join(map(str, summary["seeds"])),
         best=summary["best_seed"],
-        failed=_failed_seeds(summary["failed_seeds"]),
+        failed=f" Failed to learn: seeds {failed}." if failed else "",
         run=settings.out,
         arguments=example.arguments,
         code=example.code.format(pipeline=task.pipeline, run=settings.out, inputs=example.inputs),
@@ -136,10 +137,6 @@ def task_model_card(
 def _format_score(score: dict[str, Any]) -> str:
     spread = f" ± {score['std']:.4f}" if len(score["values"]) > 1 else ""
     return f"{score['mean']:.4f}{spread}"
-
-
-def _failed_seeds(seeds: Sequence[int]) -> str:
-    return f" Failed to learn: seeds {', '.join(map(str, seeds))}." if seeds else ""
 
 
 def _label_paragraph(labels: Labels) -> str:

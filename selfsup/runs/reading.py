@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 _FILES = (SETTINGS, METRICS, SUMMARY)
 _NO_COMMAND = (
-    "run.yaml does not say which command made the run, as is so for runs of older versions: add "
+    "run.yaml does not say which command made the run (older versions did not write it): add "
     "the first line `command: pretrain`, `command: finetune` or `command: demo`"
 )
 
@@ -60,25 +60,22 @@ def read_run(folder: str | Path) -> Run:
     if not folder.is_dir():
         is_what = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"{folder} {is_what}: give the folder that a run was written to")
-    if not any((folder / name).is_file() for name in _FILES):
+    if not _holds_run(folder):
         raise UserError(f"{folder} is no run folder: it holds none of {', '.join(_FILES)}")
     notes: list[str] = []
     settings = _read_settings(folder / SETTINGS, notes)
     command = settings.pop("command", None)
     if settings and command not in get_args(RunCommand):
         notes.append(_NO_COMMAND)
-    metrics = _read_lines(folder / METRICS, notes)
-    predictions = _read_lines(folder / VALIDATION_PREDICTIONS, notes)
-    summary = _read_summary(folder / SUMMARY, notes)
     return Run(
         name=folder.name or folder.resolve().name,
         folder=folder,
         kind=command if command in get_args(RunCommand) else "unknown",
         settings=settings,
-        metrics=metrics,
-        summary=summary,
+        metrics=_read_lines(folder / METRICS, notes),
+        predictions=_read_lines(folder / VALIDATION_PREDICTIONS, notes),
+        summary=_read_summary(folder / SUMMARY, notes),
         notes=tuple(notes),
-        predictions=predictions,
     )
 
 
@@ -99,10 +96,11 @@ def check_kind(run: Run) -> None:
 
 def parts_of(run: Run) -> list[Run]:
     """The runs in this run's subfolders, such as a demo's pre-training."""
-    folders = sorted(entry for entry in run.folder.iterdir() if entry.is_dir())
-    return [
-        read_run(folder) for folder in folders if any((folder / name).is_file() for name in _FILES)
-    ]
+    return [read_run(entry) for entry in sorted(run.folder.iterdir()) if _holds_run(entry)]
+
+
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _FILES)
 
 
 def _read_settings(file: Path, notes: list[str]) -> Record:
@@ -140,12 +138,11 @@ def _read_lines(file: Path, notes: list[str]) -> list[Record]:
 
 
 def _read_summary(file: Path, notes: list[str]) -> Record:
+    summary = None
     try:
         summary = json.loads(file.read_bytes())
     except FileNotFoundError:
         notes.append("This run has not ended: what follows is what it had logged so far.")
-        return {}
     except (ValueError, RecursionError):
         notes.append("summary.json is broken: what follows is what the run logged.")
-        return {}
     return summary if isinstance(summary, dict) else {}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from selfsup.errors import UserError
-from selfsup.settings import shared_flags
-from selfsup.settings.fields import argument, check_values, flag
+from selfsup.settings import fields
+from selfsup.settings.fields import argument, check_values, data_flag, run_flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,24 +23,22 @@ class ExplainSettings:
     """
 
     text: str = argument("a sentence, or a longer text", metavar="TEXT")
-    text_pair: str | None = flag(
-        "second text, that follows TEXT, for next-sentence prediction", default=None,
-        group="Data", metavar="TEXT",
-    )  # fmt: skip
-    image: str | None = flag(
-        "picture to take apart; by default one that comes with scikit-learn", default=None,
-        group="Data", metavar="FILE",
-    )  # fmt: skip
-    model: str | None = flag(
-        "pre-training run, of text or of images, whose predictions to show", default=None,
-        group="Data", metavar="RUN",
-    )  # fmt: skip
-    language: str = flag(
-        "language of the page; auto means Korean for a Korean TEXT, else English", default="auto",
-        group="Run", choices=("auto", "en", "ko"),
-    )  # fmt: skip
-    out: str = flag("file to write", default="explain.html", group="Run", metavar="FILE")
-    seed: int = shared_flags.seed()
+    text_pair: str | None = data_flag(
+        "second text, that follows TEXT, for next-sentence prediction", metavar="TEXT"
+    )
+    image: str | None = data_flag(
+        "picture to take apart; by default one that comes with scikit-learn", metavar="FILE"
+    )
+    model: str | None = data_flag(
+        "pre-training run, of text or of images, whose predictions to show", metavar="RUN"
+    )
+    language: str = run_flag(
+        "language of the page; auto means Korean for a Korean TEXT, else English",
+        default="auto",
+        choices=("auto", "en", "ko"),
+    )
+    out: str = run_flag("file to write", default="explain.html", metavar="FILE")
+    seed: int = fields.seed()
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -1,13 +1,17 @@
-"""Declare a setting as a dataclass field with its default, help and range, and check its value."""
+"""Declare a setting as a dataclass field with its default, help and range, and check its value.
+
+Here are also the flags that commands of several kinds share.
+"""
 
 import contextlib
 import dataclasses
 import difflib
 import math
-import re
+import operator
 import types
 import typing
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from selfsup.errors import UserError
@@ -31,8 +35,9 @@ def argument(about: str, *, metavar: str, default: Any = dataclasses.MISSING) ->
 def flag(
     about: str,
     *,
-    default: Any = dataclasses.MISSING,
     group: str,
+    default: Any = None,
+    required: bool = False,
     metavar: str | None = None,
     choices: Iterable[str] | None = None,
     at_least: float | None = None,
@@ -44,12 +49,13 @@ def flag(
 
     about: its help.
     group: its heading in the command's help.
+    required: it has no default.
     metavar: the name of its value in the help; by default the choices, or X.
     choices: the allowed values (of each element, if the field is a tuple).
     at_least, at_most, above, below: the range of a number; None is always allowed.
     """
     return dataclasses.field(
-        default=default,
+        default=dataclasses.MISSING if required else default,
         metadata={
             "help": about,
             "group": group,
@@ -61,6 +67,60 @@ def flag(
             "below": below,
         },
     )
+
+
+# Flags under one heading of the help.
+data_flag = partial(flag, group="Data")
+model_flag = partial(flag, group="Model")
+objective_flag = partial(flag, group="Objective")
+optimisation_flag = partial(flag, group="Optimisation")
+run_flag = partial(flag, group="Run")
+
+# Flags of the machine.
+device = partial(
+    run_flag,
+    "device to compute on; auto means a GPU if there is one",
+    default="auto",
+    choices=("auto", "cpu", "cuda", "mps"),
+)
+precision = partial(
+    run_flag,
+    "number format of matrix products; auto means bf16 if the hardware supports it",
+    default="auto",
+    choices=("auto", "bf16", "float32"),
+)
+threads = partial(run_flag, "CPU threads; by default all cores", metavar="N", at_least=1)
+workers = partial(
+    run_flag,
+    "processes that prepare text or decode images; by default one for each core, at most 16",
+    metavar="N",
+    at_least=1,
+)
+
+# Flags of training.
+seed = partial(
+    run_flag,
+    "random seed: the same seed gives the same run",
+    default=0,
+    metavar="S",
+    at_least=0,
+    at_most=2**63 - 1,
+)
+mirror = partial(
+    flag,
+    "mirror half of the training images; switch it off for digits and images of text",
+    default=True,
+)
+warmup = partial(
+    optimisation_flag, "share of the run for warmup of the learning rate", at_least=0, below=1
+)
+gradient_clip = partial(
+    optimisation_flag,
+    "largest 2-norm of the gradient; a longer one is scaled down",
+    default=1.0,
+    metavar="X",
+    above=0,
+)
 
 
 def flag_name(field: dataclasses.Field) -> str:
@@ -137,24 +197,20 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f": did you mean {matches[0]}?" if matches else ""
 
 
+_BOUNDS = {
+    "at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt,
+}  # fmt: skip
+
+
 def _check_range(field: dataclasses.Field, value: float) -> None:
-    at_least, at_most, above, below = (
-        field.metadata.get(bound) for bound in ("at_least", "at_most", "above", "below")
-    )
-    inside = (
-        math.isfinite(value)
-        and (at_least is None or value >= at_least)
-        and (at_most is None or value <= at_most)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    if inside:
+    bounds = {word: field.metadata.get(word.replace(" ", "_")) for word in _BOUNDS}
+    bounds = {word: bound for word, bound in bounds.items() if bound is not None}
+    if math.isfinite(value) and all(_BOUNDS[word](value, bounds[word]) for word in bounds):
         return
-    if at_least is not None and at_most is not None:
-        allowed = f"between {at_least:,} and {at_most:,}"
+    if "at least" in bounds and "at most" in bounds:
+        allowed = f"between {bounds['at least']:,} and {bounds['at most']:,}"
     else:
-        bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-        named = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
+        named = [f"{word} {bound:,}" for word, bound in bounds.items()]
         allowed = " and ".join(named) or "a finite number"
     raise UserError(f"{flag_name(field)} must be {allowed}, not {value}")
 
@@ -175,26 +231,3 @@ def _check_choice(field: dataclasses.Field, value: object) -> None:
     raise UserError(
         f"{flag_name(field)} must be {allowed}, not {value!r}{closest(str(value), choices)}"
     )
-
-
-_DURATION = re.compile(
-    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
-)
-_SECONDS = {"h": 3600, "m": 60, "s": 1}
-
-
-def seconds_in(duration: str) -> float:
-    """The seconds in a duration such as `90s`, `20m`, `1h30m` or `1.5h`.
-
-    Raises:
-        UserError: names the flag; the text is no such duration, or it is 0.
-    """
-    match = _DURATION.fullmatch(duration.strip().lower())
-    seconds = sum(
-        float(amount) * _SECONDS[unit]
-        for unit, amount in (match.groupdict() if match else {}).items()
-        if amount
-    )
-    if seconds <= 0:
-        raise UserError(f"--budget takes a time such as 90s, 20m or 1h30m, not {duration!r}")
-    return seconds

@@ -2,11 +2,18 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.settings import labelled_data, shared_flags
-from selfsup.settings.fields import argument, check_values, flag
+from selfsup.settings import fields, labelled_data
+from selfsup.settings.corpus import max_bad_fraction
+from selfsup.settings.fields import (
+    argument,
+    check_values,
+    data_flag,
+    model_flag,
+    optimisation_flag,
+    run_flag,
+)
 from selfsup.settings.labelled_data import TASKS
 
 
@@ -23,201 +30,146 @@ class FinetuneSettings:
     """
 
     task: str = argument("the task: " + ", ".join(TASKS), metavar="TASK")
-    encoder: str = flag(
+    encoder: str = model_flag(
         "pre-trained model folder, or a size such as bert-mini or vit-tiny to start from random "
         "weights",
-        group="Model",
         metavar="MODEL|NAME",
+        required=True,
     )
-    train: str = flag(
+    train: str = data_flag(
         "labelled training examples; for images a folder with a subfolder for each class",
-        group="Data",
         metavar="FILE",
+        required=True,
     )
-    validation: str = flag("labelled examples for validation", group="Data", metavar="FILE")
-    out: str = flag("run folder to write to", group="Run", metavar="RUN")
+    validation: str = data_flag("labelled examples for validation", metavar="FILE", required=True)
+    out: str = run_flag("run folder to write to", metavar="RUN", required=True)
 
     text_column: str | None = labelled_data.text_column()
     text_pair_column: str | None = labelled_data.text_pair_column()
     label_column: str | None = labelled_data.label_column()
-    label_type: str | None = flag(
+    label_type: str | None = data_flag(
         "whether an example has one label, several labels, or a number; by default found from the "
         "labels",
-        default=None,
-        group="Data",
         choices=("class", "multi", "number"),
     )
     label_separator: str | None = labelled_data.label_separator()
-    max_bad_fraction: float = labelled_data.max_bad_fraction()
+    max_bad_fraction: float = max_bad_fraction("images")
 
-    tokenizer: str | None = flag(
+    tokenizer: str | None = model_flag(
         "folder of the tokenizer for an encoder given by name; "
         "by default one is trained on the texts",
-        default=None,
-        group="Model",
         metavar="DIR",
     )
-    max_length: int | None = flag(
+    max_length: int | None = model_flag(
         "longest sequence; by default 128, or 384 for question-answering",
-        default=None,
-        group="Model",
         metavar="TOKENS",
         at_least=8,
         at_most=512,
     )
-    long_text: str | None = flag(
+    long_text: str | None = model_flag(
         "what to do with a longer text: truncate it (default), or average over windows of it",
-        default=None,
-        group="Model",
         choices=("truncate", "window"),
     )
-    doc_stride: int | None = flag(
+    doc_stride: int | None = model_flag(
         "tokens that neighbouring windows of a longer text share; by default a third of the window",
-        default=None,
-        group="Model",
         metavar="TOKENS",
         at_least=0,
     )
     max_answer_length: int | None = labelled_data.max_answer_length()
-    image_size: int | None = flag(
+    image_size: int | None = model_flag(
         "side of the encoder's square input images; by default that of the model, or from the "
         "size of the images",
-        default=None,
-        group="Model",
         metavar="PIXELS",
         at_least=8,
         at_most=2048,
     )
-    patch_size: int | None = flag(
+    patch_size: int | None = model_flag(
         "side of the patches of an encoder given by name; by default from the size of the images",
-        default=None,
-        group="Model",
         metavar="PIXELS",
         at_least=1,
         at_most=256,
     )
-    mirror: bool = flag(
-        "mirror half of the training images; switch it off for digits and images of text",
-        default=True,
-        group="Model",
-    )
-    freeze: str | None = flag(
+    mirror: bool = fields.mirror(group="Model")
+    freeze: str | None = model_flag(
         "what is not trained: the encoder, the embeddings, or "
         "the embeddings and the first N layers",
-        default=None,
-        group="Model",
         metavar="encoder|embeddings|N",
     )
-    reinit_layers: int | None = flag(
+    reinit_layers: int | None = model_flag(
         "number of top layers to reinitialise with random weights, and the pooler with them",
-        default=None,
-        group="Model",
         metavar="N",
         at_least=1,
     )
-    unfreeze_every: int | None = flag(
+    unfreeze_every: int | None = model_flag(
         "gradual unfreezing: the head is trained first, and one more layer from the top every "
         "EPOCHS epochs",
-        default=None,
-        group="Model",
         metavar="EPOCHS",
         at_least=1,
     )
-    print_layers: bool = flag(
-        "print the learning rate of each part of the model, and do nothing else",
-        default=False,
-        group="Model",
+    print_layers: bool = model_flag(
+        "print the learning rate of each part of the model, and do nothing else", default=False
     )
-    dropout: float | None = flag(
-        "dropout in training; by default 0.1 for texts and 0 for images",
-        default=None,
-        group="Model",
-        at_least=0,
-        below=1,
+    dropout: float | None = model_flag(
+        "dropout in training; by default 0.1 for texts and 0 for images", at_least=0, below=1
     )
 
-    epochs: int | None = flag(
+    epochs: int | None = optimisation_flag(
         "passes over the training examples; the default depends on their number, and is 20 with "
         "--freeze encoder",
-        default=None,
-        group="Optimisation",
         metavar="N",
         at_least=1,
     )
-    batch_size: int = flag(
-        "examples in a batch", default=32, group="Optimisation", metavar="N", at_least=1
-    )
-    learning_rate: float | None = flag(
+    batch_size: int = optimisation_flag("examples in a batch", default=32, metavar="N", at_least=1)
+    learning_rate: float | None = optimisation_flag(
         "peak learning rate of the encoder; the default depends on its size, and is 2e-3 with "
         "--freeze encoder",
-        default=None,
-        group="Optimisation",
         metavar="X",
         above=0,
     )
-    head_learning_rate: float | None = flag(
-        "peak learning rate of the task head; by default that of the encoder",
-        default=None,
-        group="Optimisation",
-        metavar="X",
-        above=0,
+    head_learning_rate: float | None = optimisation_flag(
+        "peak learning rate of the task head; by default that of the encoder", metavar="X", above=0
     )
-    embedding_learning_rate: float | None = flag(
+    embedding_learning_rate: float | None = optimisation_flag(
         "peak learning rate of the word embeddings; by default that of the other embeddings",
-        default=None,
-        group="Optimisation",
         metavar="X",
         above=0,
     )
-    layer_decay: float = flag(
+    layer_decay: float = optimisation_flag(
         "learning rate of each layer as a fraction of that of the layer above it",
         default=1.0,
-        group="Optimisation",
         metavar="X",
         above=0,
         at_most=1,
     )
-    warmup: float = flag(
-        "share of the run for warmup of the learning rate",
-        default=0.1,
-        group="Optimisation",
-        at_least=0,
-        below=1,
-    )
-    weight_decay: float = flag(
+    warmup: float = fields.warmup(default=0.1)
+    weight_decay: float = optimisation_flag(
         "weight decay of AdamW; not applied to biases and layer norms",
         default=0.01,
-        group="Optimisation",
         metavar="X",
         at_least=0,
     )
-    gradient_clip: float = flag(
-        "largest 2-norm of the gradient; a longer one is scaled down",
-        default=1.0,
-        group="Optimisation",
-        metavar="X",
-        above=0,
-    )
+    gradient_clip: float = fields.gradient_clip()
 
-    seeds: int = flag(
+    seeds: int = run_flag(
         "runs with the seeds from --seed on; the result is their mean and standard deviation",
         default=1,
-        group="Run",
         metavar="K",
         at_least=1,
         at_most=100,
     )
-    seed: int = shared_flags.seed()
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
+    seed: int = fields.seed()
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
         if self.task not in TASKS:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
         labelled_data.refuse_unused(self, self.task)
-        labelled_data.check_doc_stride(self.task, self.doc_stride, self.long_text)
+        may_truncate = "long_text" not in labelled_data.unused_flags(self.task)
+        if may_truncate and self.doc_stride is not None and self.long_text != "window":
+            raise UserError("--doc-stride is for windows of longer texts: add --long-text window")
         labelled_data.check_label_separator(self.label_separator)
         if self.freeze is not None and not _is_freezable(self.freeze):
             raise UserError(
@@ -239,11 +191,6 @@ class FinetuneSettings:
                     )
 
 
-def _chosen() -> Any:
-    """A field without a default."""
-    return dataclasses.field()
-
-
 @dataclass(frozen=True, kw_only=True)
 class ResolvedFinetuneSettings(FinetuneSettings):
     """Settings in which all that depends on the data and the encoder is chosen.
@@ -251,10 +198,10 @@ class ResolvedFinetuneSettings(FinetuneSettings):
     The other fields that may be None are then either not used by the task or switched off.
     """
 
-    epochs: int = _chosen()
-    learning_rate: float = _chosen()
-    head_learning_rate: float = _chosen()
-    dropout: float = _chosen()
+    epochs: int = dataclasses.field()
+    learning_rate: float = dataclasses.field()
+    head_learning_rate: float = dataclasses.field()
+    dropout: float = dataclasses.field()
 
 
 def _is_freezable(freeze: str) -> bool:

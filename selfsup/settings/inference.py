@@ -2,18 +2,18 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 from selfsup.errors import UserError
-from selfsup.settings import labelled_data, shared_flags
-from selfsup.settings.fields import argument, check_values, flag, flag_name
+from selfsup.settings import fields, labelled_data
+from selfsup.settings.corpus import max_bad_fraction
+from selfsup.settings.fields import argument, check_values, data_flag, flag_name, run_flag
 
 # Settings that have no effect where answers are scored without a model. Those of the machine may
 # still be given, as they are the same for all commands.
 _OF_A_MODEL = ("null_threshold", "max_answer_length", "batch_size")
 
-
-def batch_size() -> int:
-    return flag("examples in a batch", default=64, group="Run", metavar="N", at_least=1)
+batch_size = partial(run_flag, "examples in a batch", default=64, metavar="N", at_least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,32 +26,26 @@ class EvaluateSettings:
     """
 
     model: str | None = argument("folder of a fine-tuned model", metavar="MODEL", default=None)
-    data: str = flag(
-        "labelled examples: a file, or a folder of images", group="Data", metavar="FILE"
+    data: str = data_flag(
+        "labelled examples: a file, or a folder of images", metavar="FILE", required=True
     )
-    predictions: str | None = flag(
-        "file to write the prediction for each example to",
-        default=None,
-        group="Data",
-        metavar="FILE",
+    predictions: str | None = data_flag(
+        "file to write the prediction for each example to", metavar="FILE"
     )
-    predictions_file: str | None = flag(
-        'answers to score instead of a model: {"id": "answer"}, as for SQuAD',
-        default=None,
-        group="Data",
-        metavar="FILE",
+    predictions_file: str | None = data_flag(
+        'answers to score instead of a model: {"id": "answer"}, as for SQuAD', metavar="FILE"
     )
     text_column: str | None = labelled_data.text_column()
     text_pair_column: str | None = labelled_data.text_pair_column()
     label_column: str | None = labelled_data.label_column()
     label_separator: str | None = labelled_data.label_separator()
-    max_bad_fraction: float = labelled_data.max_bad_fraction()
+    max_bad_fraction: float = max_bad_fraction("images")
     max_answer_length: int | None = labelled_data.max_answer_length()
     null_threshold: float | None = labelled_data.null_threshold()
     batch_size: int = batch_size()
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -82,35 +76,25 @@ class PredictSettings:
     text: str | None = argument(
         "a text, or an image file, to predict for", metavar="TEXT", default=None
     )
-    data: str | None = flag(
-        "file of texts, or folder of images, to predict for",
-        default=None,
-        group="Data",
-        metavar="FILE",
+    data: str | None = data_flag(
+        "file of texts, or folder of images, to predict for", metavar="FILE"
     )
-    out: str | None = flag(
-        "file to write the predictions of --data to", default=None, group="Data", metavar="FILE"
+    out: str | None = data_flag("file to write the predictions of --data to", metavar="FILE")
+    text_pair: str | None = data_flag("second text of a pair", metavar="TEXT")
+    question: str | None = data_flag(
+        "question to answer from TEXT or --context-file", metavar="QUESTION"
     )
-    text_pair: str | None = flag(
-        "second text of a pair", default=None, group="Data", metavar="TEXT"
-    )
-    question: str | None = flag(
-        "question to answer from TEXT or --context-file",
-        default=None,
-        group="Data",
-        metavar="QUESTION",
-    )
-    context_file: str | None = flag(
-        "plain text file to answer --question from", default=None, group="Data", metavar="FILE"
+    context_file: str | None = data_flag(
+        "plain text file to answer --question from", metavar="FILE"
     )
     text_column: str | None = labelled_data.text_column()
     text_pair_column: str | None = labelled_data.text_pair_column()
     max_answer_length: int | None = labelled_data.max_answer_length()
     null_threshold: float | None = labelled_data.null_threshold()
     batch_size: int = batch_size()
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -144,13 +128,12 @@ class FillMaskSettings:
 
     model: str = argument("folder of a pre-trained model", metavar="MODEL")
     text: str = argument("a text with one or more [MASK]", metavar="TEXT")
-    top: int = flag(
-        "candidates to show for each mask", default=5, group="Run", metavar="N", at_least=1,
-        at_most=1000,
-    )  # fmt: skip
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
+    top: int = run_flag(
+        "candidates to show for each mask", default=5, metavar="N", at_least=1, at_most=1000
+    )
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
         check_values(self)

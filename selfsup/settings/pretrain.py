@@ -1,12 +1,22 @@
 """Settings of pre-training."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from selfsup.errors import UserError
-from selfsup.settings import shared_flags
-from selfsup.settings.fields import argument, check_values, flag, seconds_in
+from selfsup.settings import corpus, fields
+from selfsup.settings.fields import (
+    argument,
+    check_values,
+    data_flag,
+    flag,
+    objective_flag,
+    optimisation_flag,
+    run_flag,
+)
 from selfsup.settings.objectives import OBJECTIVES, choices_in_words
 
 DEFAULT_BUDGET = "20m"
@@ -17,6 +27,8 @@ FLAGS_FOR_TEXT = (
     "language", "max_length", "short_length", "short_share", "mask_probability", "masking",
 )  # fmt: skip
 FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio", "mirror")
+
+_image_flag = partial(flag, group="Images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,227 +46,146 @@ class PretrainSettings:
 
     data: tuple[str, ...] = argument(
         "a folder of shards that `selfsup prepare` wrote, or "
-        + shared_flags.SOURCES
+        + corpus.SOURCES
         + "; or images: folders of .jpg, .png, .webp, .bmp, .gif and .tif files",
         metavar="DATA",
     )
-    out: str = flag("run folder to write to", group="Run", metavar="RUN")
+    out: str = run_flag("run folder to write to", metavar="RUN", required=True)
 
-    tokenizer: str | None = flag(
-        "folder of a tokenizer for raw text; by default one is trained on that text",
-        default=None,
-        group="Data",
-        metavar="DIR",
+    tokenizer: str | None = data_flag(
+        "folder of a tokenizer for raw text; by default one is trained on that text", metavar="DIR"
     )
-    vocab_size: int | None = flag(
+    vocab_size: int | None = data_flag(
         "vocabulary size of a new tokenizer; by default 8192, or less if the text has no more",
-        default=None,
-        group="Data",
         metavar="N",
         at_least=64,
         at_most=1_000_000,
     )
-    extend_vocabulary: int | None = flag(
+    extend_vocabulary: int | None = data_flag(
         "tokens to add to the vocabulary of --init: those that shorten this raw text most",
-        default=None,
-        group="Data",
         metavar="N",
         at_least=1,
         at_most=100_000,
     )
-    lowercase: bool = flag(
-        "make all text lower case (new tokenizers only)", default=True, group="Data"
-    )
-    text_field: str = shared_flags.text_field()
-    text_documents: str = shared_flags.text_documents()
-    language: str = shared_flags.language()
-    max_bad_fraction: float = shared_flags.max_bad_fraction()
-    held_out_fraction: float = flag(
+    lowercase: bool = data_flag("make all text lower case (new tokenizers only)", default=True)
+    text_field: str = corpus.text_field()
+    text_documents: str = corpus.text_documents()
+    language: str = corpus.language()
+    max_bad_fraction: float = corpus.max_bad_fraction()
+    held_out_fraction: float = data_flag(
         "share of the documents or images (at most 1,000 images) held out for evaluation",
         default=0.01,
-        group="Data",
         above=0,
         below=1,
     )
 
-    encoder: str | None = flag(
+    encoder: str | None = objective_flag(
         "size of the encoder. For text: bert-tiny, bert-mini (default), bert-small, bert-medium, "
         "bert-base, bert-large. For images: vit-mini, vit-tiny (default), vit-small, vit-base",
-        default=None,
-        group="Objective",
         metavar="NAME",
     )
-    init: str | None = flag(
-        "model folder to start from instead of random weights",
-        default=None,
-        group="Objective",
-        metavar="MODEL",
+    init: str | None = objective_flag(
+        "model folder to start from instead of random weights", metavar="MODEL"
     )
-    start: str = flag(
+    start: str = objective_flag(
         "initial weights: structured takes word vectors from co-occurrence counts and makes "
         "attention heads see positions, random is as in BERT; auto chooses by the encoder's size",
         default="auto",
-        group="Objective",
         choices=("auto", "structured", "random"),
     )
-    objectives: tuple[str, ...] | None = flag(
-        f"training objectives. {choices_in_words()}. By default both",
-        default=None,
-        group="Objective",
-        choices=OBJECTIVES,
+    objectives: tuple[str, ...] | None = objective_flag(
+        f"training objectives. {choices_in_words()}. By default both", choices=OBJECTIVES
     )
-    max_length: int = flag(
-        "longest sequence", default=128, group="Objective", metavar="TOKENS", at_least=16,
-        at_most=512,
-    )  # fmt: skip
-    short_length: int | None = flag(
+    max_length: int = objective_flag(
+        "longest sequence", default=128, metavar="TOKENS", at_least=16, at_most=512
+    )
+    short_length: int | None = objective_flag(
         "longest sequence in the first part of the run (BERT: 128 for 90 % of it, then 512)",
-        default=None,
-        group="Objective",
         metavar="TOKENS",
         at_least=16,
         at_most=512,
     )
-    short_share: float = flag(
-        "share of the run that this first part takes",
-        default=0.9,
-        group="Objective",
-        above=0,
-        below=1,
+    short_share: float = objective_flag(
+        "share of the run that this first part takes", default=0.9, above=0, below=1
     )
-    mask_probability: float = flag(
-        "share of the tokens to mask and predict", default=0.15, group="Objective", above=0, below=1
+    mask_probability: float = objective_flag(
+        "share of the tokens to mask and predict", default=0.15, above=0, below=1
     )
-    masking: str = flag(
-        "unit that is masked as a whole", default="token", group="Objective",
-        choices=("token", "whole-word", "span"),
-    )  # fmt: skip
-    dropout: float | None = flag(
-        "dropout in the encoder; the default depends on its size",
-        default=None,
-        group="Objective",
-        at_least=0,
-        below=1,
+    masking: str = objective_flag(
+        "unit that is masked as a whole", default="token", choices=("token", "whole-word", "span")
+    )
+    dropout: float | None = objective_flag(
+        "dropout in the encoder; the default depends on its size", at_least=0, below=1
     )
 
-    image_size: int | None = flag(
+    image_size: int | None = _image_flag(
         "side of the encoder's square input images; by default from the size of the images, at "
         "most 224",
-        default=None,
-        group="Images",
         metavar="PIXELS",
         at_least=8,
         at_most=1024,
     )
-    patch_size: int | None = flag(
+    patch_size: int | None = _image_flag(
         "side of a patch, a divisor of --image-size; by default 16, or less for small images",
-        default=None,
-        group="Images",
         metavar="PIXELS",
         at_least=1,
         at_most=256,
     )
-    mask_ratio: float | None = flag(
-        "share of the patches that inpainting masks; by default 0.75",
-        default=None,
-        group="Images",
-        above=0,
-        below=1,
+    mask_ratio: float | None = _image_flag(
+        "share of the patches that inpainting masks; by default 0.75", above=0, below=1
     )
-    mirror: bool = flag(
-        "mirror half of the training images; switch it off for digits and images of text",
-        default=True,
-        group="Images",
-    )
+    mirror: bool = fields.mirror(group="Images")
 
-    steps: int | None = flag(
-        "number of training steps", default=None, group="Optimisation", metavar="N", at_least=1
-    )
-    budget: str | None = flag(
+    steps: int | None = optimisation_flag("number of training steps", metavar="N", at_least=1)
+    budget: str | None = optimisation_flag(
         "training time, such as 90s, 20m or 1h30m; the learning-rate schedule adapts to it",
-        default=None,
-        group="Optimisation",
         metavar="TIME",
     )
-    batch_size: int | None = flag(
+    batch_size: int | None = optimisation_flag(
         "sequences or images in a batch; the default depends on the encoder's size",
-        default=None,
-        group="Optimisation",
         metavar="N",
         at_least=1,
     )
-    accumulate: int = flag(
-        "batches whose gradients are accumulated for one step",
-        default=1,
-        group="Optimisation",
-        metavar="N",
-        at_least=1,
+    accumulate: int = optimisation_flag(
+        "batches whose gradients are accumulated for one step", default=1, metavar="N", at_least=1
     )
-    optimizer: str = flag(
+    optimizer: str = optimisation_flag(
         "adamw, or muon for the weight matrices of the layers; auto chooses by the encoder's size",
         default="auto",
-        group="Optimisation",
         choices=("auto", "adamw", "muon"),
     )
-    learning_rate: float | None = flag(
-        "peak learning rate; the default depends on the encoder's size",
-        default=None,
-        group="Optimisation",
-        metavar="X",
-        above=0,
+    learning_rate: float | None = optimisation_flag(
+        "peak learning rate; the default depends on the encoder's size", metavar="X", above=0
     )
-    schedule: str = flag(
+    schedule: str = optimisation_flag(
         "learning-rate schedule: linear is warmup, then decay to 0; wsd is warmup, constant, "
         "then decay in the last quarter",
         default="linear",
-        group="Optimisation",
         choices=("linear", "wsd"),
     )
-    warmup: float = flag(
-        "share of the run for warmup of the learning rate",
-        default=0.05,
-        group="Optimisation",
-        at_least=0,
-        below=1,
+    warmup: float = fields.warmup(default=0.05)
+    weight_decay: float = optimisation_flag(
+        "weight decay; not applied to biases and layer norms", default=0.01, metavar="X", at_least=0
     )
-    weight_decay: float = flag(
-        "weight decay; not applied to biases and layer norms",
-        default=0.01,
-        group="Optimisation",
-        metavar="X",
-        at_least=0,
-    )
-    gradient_clip: float = flag(
-        "largest 2-norm of the gradient; a longer one is scaled down",
-        default=1.0,
-        group="Optimisation",
-        metavar="X",
-        above=0,
-    )
+    gradient_clip: float = fields.gradient_clip()
 
-    evaluate_every: int | None = flag(
+    evaluate_every: int | None = run_flag(
         "steps between evaluations on held-out data; by default ten evaluations in the run",
-        default=None,
-        group="Run",
         metavar="STEPS",
         at_least=1,
     )
-    checkpoint_every: int | None = flag(
-        "steps between checkpoints; by default one every few minutes",
-        default=None,
-        group="Run",
-        metavar="STEPS",
-        at_least=1,
+    checkpoint_every: int | None = run_flag(
+        "steps between checkpoints; by default one every few minutes", metavar="STEPS", at_least=1
     )
-    seed: int = shared_flags.seed()
-    device: str = shared_flags.device()
-    precision: str = shared_flags.precision()
-    threads: int | None = shared_flags.threads()
-    workers: int | None = shared_flags.workers()
+    seed: int = fields.seed()
+    device: str = fields.device()
+    precision: str = fields.precision()
+    threads: int | None = fields.threads()
+    workers: int | None = fields.workers()
 
     def __post_init__(self) -> None:
         check_values(self)
-        shared_flags.check_language(self.language)
+        corpus.check_language(self.language)
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
         if self.steps is not None and self.budget is not None:
@@ -331,3 +262,21 @@ class ResolvedImageSettings(ResolvedPretrainSettings):
     image_size: int = dataclasses.field()
     patch_size: int = dataclasses.field()
     mask_ratio: float = dataclasses.field()
+
+
+_AMOUNT = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(f"(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?")
+
+
+def seconds_in(duration: str) -> float:
+    """The seconds in a duration such as `90s`, `20m`, `1h30m` or `1.5h`.
+
+    Raises:
+        UserError: names the flag; the text is no such duration, or it is 0.
+    """
+    match = _DURATION.fullmatch(duration.strip().lower())
+    hours, minutes, seconds = map(float, match.groups("0")) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise UserError(f"--budget takes a time such as 90s, 20m or 1h30m, not {duration!r}")
+    return total

@@ -32,12 +32,12 @@ from torch import Tensor
 
 from selfsup.encoder.huggingface.names import NameTable
 from selfsup.errors import UserError
-from selfsup.settings import EvaluateSettings, FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
 from selfsup.tasks.encoders import EncoderFamily
 from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.tables import Columns
 
-Losses = dict[str, tuple[Tensor, Tensor, int]]
 Prediction = dict[str, Any]
 
 
@@ -57,12 +57,8 @@ class Reading:
     @classmethod
     def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
         """What the flags say."""
-        columns = Columns(
-            settings.text_column,
-            settings.label_column,
-            settings.text_pair_column,
-            settings.label_separator,
-        )
+        text, label = settings.text_column, settings.label_column
+        columns = Columns(text, label, settings.text_pair_column, settings.label_separator)
         return cls(columns, settings.max_bad_fraction)
 
 
@@ -107,7 +103,13 @@ class Windows(Units, Protocol):
 
 
 class EncodedExamples(Protocol):
-    """N examples in the form that a model takes, with their labels if these are known."""
+    """N examples in the form that a model takes, with their labels if these are known.
+
+    Attributes:
+        units: to train on.
+        windows: to score.
+        notes: sentences for the user, such as how many texts were truncated.
+    """
 
     def __len__(self) -> int: ...
 
@@ -117,9 +119,7 @@ class EncodedExamples(Protocol):
     def windows(self) -> Windows: ...
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences for the user, such as how many texts were truncated."""
-        ...
+    def notes(self) -> tuple[str, ...]: ...
 
 
 class Examples(Protocol):
@@ -137,7 +137,7 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def without_empty(self) -> "Examples":
+    def drop_empty(self) -> "Examples":
         """A copy without the examples that are empty, with a note on how many there were."""
         ...
 
@@ -151,38 +151,6 @@ class Scorer(Protocol):
 
     def scores(self, batch: Any) -> Tensor:
         """Scores of a batch's windows, [rows, C], in the order of the windows."""
-        ...
-
-
-class TaskModule(Scorer, Protocol):
-    """A task's model: a ``torch.nn.Module`` with the parameters that ``parameter_names`` lists.
-
-    Attributes:
-        encoder: the pre-trained part; its parameters are named ``encoder.…``.
-    """
-
-    encoder: Any
-
-    def __call__(self, batch: Any) -> Losses: ...
-    def named_parameters(self) -> Iterator[tuple[str, Any]]: ...
-    def parameters(self) -> Iterator[Any]: ...
-    def to(self, device: Any) -> Any: ...
-    def eval(self) -> Any: ...
-
-    def features(self, batch: Any) -> Tensor:
-        """The output of the frozen encoder for a batch, [rows, D]: as many rows as scores."""
-        ...
-
-    def on_features(self, features: Tensor) -> Any:
-        """The head alone, a module that takes a ``FeatureBatch`` and shares this model's weights.
-
-        Args:
-            features: of all training windows, [rows, D], for example to standardize by.
-        """
-        ...
-
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and values to save: the parameters in the form that ``transformers`` loads."""
         ...
 
 
@@ -216,6 +184,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
     """All that is particular to a task. A new task is a subclass.
 
     The defaults are those of a task on single texts that fits nothing on validation examples.
+    What a report shows of a task is in the module ``view`` of its folder, which needs no torch.
 
     Attributes:
         name: as ``selfsup finetune`` takes it.
@@ -254,7 +223,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
         Args:
             texts: texts, first texts of pairs, questions, or paths of images.
-            text_pairs: as many second texts or contexts; None for tasks on single inputs.
+            text_pairs: as many second texts or contexts, which only tasks on pairs take.
 
         Raises:
             UserError: the task needs pairs and there are none, or the other way round.
@@ -262,11 +231,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
     @abstractmethod
     def learn_labels(self, examples: ExamplesT, label_type: LabelKind | None) -> Labels:
-        """The labels that occur in training examples.
-
-        Args:
-            examples: with labels.
-            label_type: the value of ``--label-type``, if it was given.
+        """The labels that occur in training examples, with the value of ``--label-type``, if any.
 
         Raises:
             UserError: there is nothing to learn in them.
@@ -274,20 +239,14 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
     @abstractmethod
     def reading_notes(self, train: ExamplesT, validation: ExamplesT, labels: Labels) -> list[str]:
-        """Sentences for the user on the two files, before training.
-
-        They tell of imbalanced labels, repeated examples and examples that are in both files.
-        """
+        """Sentences on imbalanced labels, repeated examples and examples that are in both files."""
 
     @abstractmethod
     def encode_examples(self, examples: ExamplesT, labels: Labels, preparation: Any) -> EncodedT:
         """Bring examples, with or without labels, into the form that a model takes.
 
-        Args:
-            examples: as the task reads or makes them.
-            labels: the model's labels.
-            preparation: the model's own, as its family makes it: for texts the tokenizer and the
-                length limits.
+        ``preparation`` is the model's own, as its family makes it: for texts the tokenizer and the
+        length limits.
 
         Raises:
             UserError: a label is not one of ``labels``; the message names file and line.
@@ -307,18 +266,12 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
     @abstractmethod
     def chance(self, encoded: EncodedT, examples: ExamplesT, labels: Labels) -> float:
-        """The selection metric of the best answer that ignores the input.
-
-        A run that does not exceed it has failed.
-        """
+        """The selection metric of the best answer that ignores the input; a run must exceed it."""
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
     ) -> Labels:
-        """The labels with what is fitted on validation examples (``Labels.fitted``), if anything.
-
-        Called with the scores of each epoch, before ``metrics``.
-        """
+        """The labels with what is fitted on an epoch's scores (``Labels.fitted``), if anything."""
         return labels
 
     @abstractmethod
@@ -361,11 +314,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         return CardExample()
 
     def refuse_pairs(self, text_pairs: Sequence[str] | None, takes: str = "text") -> None:
-        """Refuse second texts.
-
-        Raises:
-            UserError: there are some.
-        """
+        """Raise UserError if there are second texts."""
         if text_pairs is not None:
             raise UserError(
                 f"--text-pair: this model does {self.name}, of one {takes}: leave the flag out"

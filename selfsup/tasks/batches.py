@@ -3,16 +3,14 @@
 Shapes: N examples, B of them in a batch, W windows, R rows of features in all, D width.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfsup.encoder.packing import Packing
-from selfsup.tasks.base import Losses
 
 
 def batches_by_length(lengths: np.ndarray, max_examples: int, max_tokens: int) -> list[np.ndarray]:
@@ -41,7 +39,9 @@ class TensorBatch:
     """A batch whose fields can all be moved to a device."""
 
     def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
+        """The same batch on a device; it is made on the CPU."""
+        if device.type == "cpu":
+            return self
         moved = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
         return replace(self, **moved)
 
@@ -65,10 +65,6 @@ class TokenBatch(TensorBatch):
         """T."""
         return len(self.input_ids)
 
-    def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
-        return self if device.type == "cpu" else super().to(device)
-
 
 @dataclass(frozen=True)
 class FeatureBatch(TensorBatch):
@@ -86,31 +82,3 @@ class FeatureBatch(TensorBatch):
     def token_count(self) -> int:
         """The rows: the encoder does not run, so tokens do not count."""
         return len(self.features)
-
-
-class HeadOnFeatures(nn.Module):
-    """The head of a task's model alone, over the output of its frozen encoder."""
-
-    def __init__(
-        self,
-        head: nn.Module,
-        loss: Callable[[Tensor, Any], Losses],
-        final: Callable[[Tensor], Tensor] = lambda scores: scores,
-    ) -> None:
-        """Share the parameters of ``head``.
-
-        Args:
-            head: features [rows, D] → what ``loss`` takes, [rows, C].
-            loss: of the head's output and the batch that the features were computed from.
-            final: from the head's output to the scores.
-        """
-        super().__init__()
-        self.head, self._loss, self._final = head, loss, final
-
-    def forward(self, batch: FeatureBatch) -> Losses:
-        """The losses of the whole model."""
-        return self._loss(self.head(batch.features), batch.batch)
-
-    def scores(self, batch: FeatureBatch) -> Tensor:
-        """The scores of the whole model, [rows, C]."""
-        return self._final(self.head(batch.features))

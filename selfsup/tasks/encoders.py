@@ -1,14 +1,13 @@
 """The families of encoders: BERTs read text with a tokenizer, ViTs look at images of one size.
 
 A family knows how to read and write its model folders, and the preparation of examples that is
-saved with each model. A new family is a subclass and an entry in ``FAMILIES``.
+saved with each model. A new family is one more of ``FAMILIES``.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -21,12 +20,15 @@ from selfsup.encoder.huggingface.config import (
     read_config,
     read_model_type,
     read_vit_config,
-    vit_config_of,
 )
 from selfsup.encoder.huggingface.folder import read_weights, save_model, tokenizer_of_model
-from selfsup.encoder.huggingface.image_processor import ImagePreparation, read_image_preparation
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, vit_names
-from selfsup.encoder.huggingface.vit_folder import read_vit_weights, save_vit
+from selfsup.encoder.huggingface.vit_folder import (
+    ImagePreparation,
+    read_image_preparation,
+    read_vit_weights,
+    save_vit,
+)
 from selfsup.encoder.vit import VitEncoder
 
 LongText = Literal["truncate", "window"]
@@ -109,172 +111,93 @@ ConfigT = TypeVar("ConfigT", EncoderConfig, VitConfig)
 PreparationT = TypeVar("PreparationT", TextPreparation, ImagePreparation)
 
 
-class EncoderFamily(ABC, Generic[ConfigT, PreparationT]):
+@dataclass(frozen=True)
+class EncoderFamily(Generic[ConfigT, PreparationT]):
     """The encoders of one architecture.
+
+    The functions raise UserError where a folder lacks something, is damaged or not writable.
 
     Attributes:
         takes: what they take, for messages: "text" or "images".
         model_type: their name in Hugging Face's ``config.json``.
         prefix: how Hugging Face's names of an encoder's weights begin.
         sizes: the names of encoders that start from random weights.
+        read_config: a folder → an encoder's sizes, and all entries of ``config.json``.
+        read_weights: a folder → all weights of its model under Hugging Face's names.
+        build_encoder: sizes, and ``pooled``: whether the task's head reads a pooler, which not all
+            encoders have → an encoder whose weights the caller sets.
+        encoder_names: a prefix → Hugging Face's names for the parameters ``prefix + …``.
+        config_of: sizes and Hugging Face's class → the entries of ``config.json``.
+        read_preparation: a folder, all entries of its ``config.json`` and the encoder's sizes → how
+            examples are prepared for its model.
+        save: writes a model folder with the files that prepare examples for the model, from the
+            folder, its weights, the entries of ``config.json``, the preparation, the model card.
     """
 
-    takes: ClassVar[str]
-    model_type: ClassVar[str]
-    prefix: ClassVar[str]
-    sizes: ClassVar[tuple[str, ...]]
-
-    @abstractmethod
-    def read_config(self, folder: str | Path) -> tuple[ConfigT, dict[str, Any]]:
-        """An encoder's sizes, and all entries of ``config.json``.
-
-        Raises:
-            UserError: there is no such file, or it describes another kind of model.
-        """
-
-    @abstractmethod
-    def read_weights(self, folder: str | Path) -> dict[str, Tensor]:
-        """All weights of a model folder under Hugging Face's names.
-
-        Raises:
-            UserError: they are missing or damaged.
-        """
-
-    @abstractmethod
-    def build_encoder(self, config: ConfigT, *, pooled: bool) -> Any:
-        """An encoder whose weights the caller sets.
-
-        Args:
-            config: its sizes.
-            pooled: whether the task's head reads a pooler; not all encoders have one.
-        """
-
-    @abstractmethod
-    def encoder_names(self, prefix: str = "") -> NameTable:
-        """Hugging Face's names for the parameters that are named ``prefix + …`` here."""
-
-    @abstractmethod
-    def config_of(self, config: ConfigT, architecture: str) -> dict[str, Any]:
-        """The entries of ``config.json`` for an encoder in Hugging Face's ``architecture``."""
-
-    @abstractmethod
-    def read_preparation(
-        self, folder: Path, raw: Mapping[str, Any], config: ConfigT
-    ) -> PreparationT:
-        """How examples are prepared for the model of a folder.
-
-        Args:
-            folder: the model folder.
-            raw: all entries of its ``config.json``.
-            config: the encoder's sizes.
-
-        Raises:
-            UserError: it is missing or damaged, or asks for something unsupported.
-        """
-
-    @abstractmethod
-    def save(
-        self,
-        folder: Path,
-        state: Mapping[str, Tensor],
-        config: Mapping[str, Any],
-        preparation: PreparationT,
-        model_card: str,
-    ) -> None:
-        """Write a model folder, with the files that prepare examples for the model.
-
-        Raises:
-            UserError: the disk is full, read-only or not writable.
-        """
+    takes: str
+    model_type: str
+    prefix: str
+    sizes: tuple[str, ...]
+    read_config: Callable[[str | Path], tuple[ConfigT, dict[str, Any]]]
+    read_weights: Callable[[str | Path], dict[str, Tensor]]
+    build_encoder: Callable[..., Any]
+    encoder_names: Callable[..., NameTable]
+    config_of: Callable[[ConfigT, str], dict[str, Any]]
+    read_preparation: Callable[[Path, Mapping[str, Any], ConfigT], PreparationT]
+    save: Callable[[Path, Mapping[str, Tensor], Mapping[str, Any], PreparationT, str], None]
 
 
-class TextEncoders(EncoderFamily[EncoderConfig, TextPreparation]):
-    """BERTs, each with its tokenizer."""
-
-    takes = "text"
-    model_type = "bert"
-    prefix = "bert."
-    sizes = tuple(BERT_SIZES)
-
-    def read_config(self, folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
-        return read_config(folder)
-
-    def read_weights(self, folder: str | Path) -> dict[str, Tensor]:
-        return read_weights(folder)
-
-    def build_encoder(self, config: EncoderConfig, *, pooled: bool) -> BertEncoder:
-        return BertEncoder(config, pooled=pooled)
-
-    def encoder_names(self, prefix: str = "") -> NameTable:
-        return encoder_names(prefix)
-
-    def config_of(self, config: EncoderConfig, architecture: str) -> dict[str, Any]:
-        return config_of(config, architecture)
-
-    def read_preparation(
-        self, folder: Path, raw: Mapping[str, Any], config: EncoderConfig
-    ) -> TextPreparation:
-        limits = Limits.of_config(raw, config.max_position_embeddings)
-        return TextPreparation(tokenizer_of_model(folder, config), limits, folder)
-
-    def save(
-        self,
-        folder: Path,
-        state: Mapping[str, Tensor],
-        config: Mapping[str, Any],
-        preparation: TextPreparation,
-        model_card: str,
-    ) -> None:
-        tokenizer = preparation.folder
-        if tokenizer is None:  # trained in this run: first write it beside the model folder
-            tokenizer = folder.parent / "tokenizer"
-            save_tokenizer(preparation.tokenizer, tokenizer)
-        # transformers keeps entries that it does not know.
-        config = {**config, **preparation.limits.config_entries()}
-        save_model(folder, state, config, tokenizer, model_card)
+def _read_text_preparation(
+    folder: Path, raw: Mapping[str, Any], config: EncoderConfig
+) -> TextPreparation:
+    limits = Limits.of_config(raw, config.max_position_embeddings)
+    return TextPreparation(tokenizer_of_model(folder, config), limits, folder)
 
 
-class ImageEncoders(EncoderFamily[VitConfig, ImagePreparation]):
-    """ViTs, which take square images of one size. They have no pooler."""
-
-    takes = "images"
-    model_type = "vit"
-    prefix = "vit."
-    sizes = tuple(VIT_SIZES)
-
-    def read_config(self, folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
-        return read_vit_config(folder)
-
-    def read_weights(self, folder: str | Path) -> dict[str, Tensor]:
-        return read_vit_weights(folder)
-
-    def build_encoder(self, config: VitConfig, *, pooled: bool) -> VitEncoder:
-        return VitEncoder(config)
-
-    def encoder_names(self, prefix: str = "") -> NameTable:
-        return vit_names(prefix)
-
-    def config_of(self, config: VitConfig, architecture: str) -> dict[str, Any]:
-        return vit_config_of(config, architecture)
-
-    def read_preparation(
-        self, folder: Path, raw: Mapping[str, Any], config: VitConfig
-    ) -> ImagePreparation:
-        return read_image_preparation(folder, config)
-
-    def save(
-        self,
-        folder: Path,
-        state: Mapping[str, Tensor],
-        config: Mapping[str, Any],
-        preparation: ImagePreparation,
-        model_card: str,
-    ) -> None:
-        save_vit(folder, state, config, model_card, mean=preparation.mean, std=preparation.std)
+def _save_bert(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    preparation: TextPreparation,
+    model_card: str,
+) -> None:
+    tokenizer = preparation.folder
+    if tokenizer is None:  # trained in this run: first write it beside the model folder
+        tokenizer = folder.parent / "tokenizer"
+        save_tokenizer(preparation.tokenizer, tokenizer)
+    # transformers keeps entries that it does not know.
+    config = {**config, **preparation.limits.config_entries()}
+    save_model(folder, state, config, tokenizer, model_card)
 
 
-TEXT_ENCODERS = TextEncoders()
-IMAGE_ENCODERS = ImageEncoders()
+TEXT_ENCODERS = EncoderFamily(
+    takes="text",
+    model_type="bert",
+    prefix="bert.",
+    sizes=tuple(BERT_SIZES),
+    read_config=read_config,
+    read_weights=read_weights,
+    build_encoder=BertEncoder,
+    encoder_names=encoder_names,
+    config_of=config_of,
+    read_preparation=_read_text_preparation,
+    save=_save_bert,
+)
+IMAGE_ENCODERS = EncoderFamily(
+    takes="images",
+    model_type="vit",
+    prefix="vit.",
+    sizes=tuple(VIT_SIZES),
+    read_config=read_vit_config,
+    read_weights=read_vit_weights,
+    build_encoder=lambda config, *, pooled: VitEncoder(config),
+    encoder_names=vit_names,
+    config_of=config_of,
+    read_preparation=lambda folder, raw, config: read_image_preparation(folder, config),
+    save=lambda folder, state, config, preparation, model_card: save_vit(
+        folder, state, config, model_card, mean=preparation.mean, std=preparation.std
+    ),
+)
 FAMILIES: tuple[EncoderFamily, ...] = (TEXT_ENCODERS, IMAGE_ENCODERS)
 
 

@@ -44,13 +44,7 @@ class Labels:
 
 
 def unknown_label(what: str, names: Sequence[str], fix: str) -> UserError:
-    """The error for a label that no training example has.
-
-    Args:
-        what: the label and where it is.
-        names: the known labels.
-        fix: what the user can do.
-    """
+    """The error for a label that no training example has: ``what`` says which and where."""
     known = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return UserError(f"{what} was not among those trained on ({known}): {fix}")
 
@@ -73,7 +67,7 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[LabelKind, ...], folde
 
     Args:
         raw: the entries of its ``config.json``.
-        kinds: the kinds that its task can have.
+        kinds: that its task can have.
         folder: for messages.
 
     Raises:
@@ -95,8 +89,8 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[LabelKind, ...], folde
 
 def _names(raw: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """The names in ``id2label``; without it, the default names of ``transformers``."""
-    count = raw.get("num_labels")
-    count = count if isinstance(count, int) else 2
+    given = raw.get("num_labels")
+    count = given if isinstance(given, int) else 2
     named = raw.get("id2label") or {str(number): f"LABEL_{number}" for number in range(count)}
     try:
         names = tuple(str(named[str(number)]) for number in range(len(named)))

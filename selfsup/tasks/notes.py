@@ -57,12 +57,10 @@ def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]
         if key in seen:
             repeated.append(line)
         seen.add(key)
-    if not repeated:
-        return []
-    return [
-        f"{source}: {len(repeated):,} of {len(keys):,} examples repeat an earlier one "
-        f"(the first in line {repeated[0]})"
-    ]
+    return _with_first(
+        repeated,
+        f"{source}: {len(repeated):,} of {len(keys):,} examples repeat an earlier one",
+    )
 
 
 def contradiction_notes(
@@ -75,12 +73,11 @@ def contradiction_notes(
         for key, label, line in zip(keys, labels, lines, strict=True)
         if first_label.setdefault(key, label) != label
     ]
-    if not contradictory:
-        return []
-    return [
+    return _with_first(
+        contradictory,
         f"{source}: {len(contradictory):,} examples have another label than the same text before "
-        f"them (the first in line {contradictory[0]})"
-    ]
+        "them",
+    )
 
 
 def overlap_notes(
@@ -95,12 +92,16 @@ def overlap_notes(
     both = [
         line for key, line in zip(validation_keys, validation_lines, strict=True) if key in trained
     ]
-    if not both:
-        return []
-    return [
-        f"{validation}: {len(both):,} of {len(validation_keys):,} examples are also in {train} "
-        f"(the first in line {both[0]}): the metrics flatter the model; take them out of one"
-    ]
+    return _with_first(
+        both,
+        f"{validation}: {len(both):,} of {len(validation_keys):,} examples are also in {train}",
+        ": the metrics flatter the model; take them out of one",
+    )
+
+
+def _with_first(lines: list[int], note: str, advice: str = "") -> list[str]:
+    """The note on the examples of these lines, if there are any."""
+    return [f"{note} (the first in line {lines[0]}){advice}"] if lines else []
 
 
 def balance_notes(

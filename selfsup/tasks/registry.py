@@ -11,12 +11,13 @@ from typing import Any
 from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
-from selfsup.settings import EvaluateSettings, PredictSettings
-from selfsup.tasks.base import Task, TaskModule
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
+from selfsup.tasks.base import Task
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import family_of_folder
 from selfsup.tasks.image_classification.task import ImageClassification
 from selfsup.tasks.labels import Labels, config_entries, labels_of_config
+from selfsup.tasks.models import TaskModule
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import first_columns, holds_pairs, is_table
 from selfsup.tasks.token_classification.task import TokenClassification
@@ -91,8 +92,7 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
 
     Args:
         path: a model folder or a run folder.
-        paired: tells whether a classifier that ``transformers`` saved is one of pairs; called only
-            for these.
+        paired: as for ``task_of_config``.
 
     Raises:
         UserError: there is no model, it is damaged, or it is not fine-tuned.
@@ -110,16 +110,10 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
     labels = labels_of_config(raw, task.label_kinds, folder)
     encoder = family.build_encoder(config, pooled=task.pooled)
     model = task.build_model(encoder, labels, _head_dropout(config, raw))
-    report = load_weights(
-        model,
-        family.read_weights(folder),
-        task.parameter_names(),
-        config.initializer_range,
-        0,
-        folder,
-    )
-    if report.missing:
-        first, *others = report.missing
+    weights, names = family.read_weights(folder), task.parameter_names()
+    missing = load_weights(model, weights, names, config.initializer_range, 0, folder)
+    if missing:
+        first, *others = missing
         more = f" and {len(others)} more" if others else ""
         raise UserError(
             f"{folder}: lacks {first}{more}: the model was saved without its head; "

@@ -100,11 +100,10 @@ def column_names(rows: list[Row]) -> list[str]:
 def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
     """The row, unless a text in it cannot be encoded: JSON can hold half of a character."""
     line, fields = record
-    for name, value in fields.items():
-        if not _is_whole(value):
-            reason = f'"{name}" holds half a character (a lone surrogate)'
-            return BadRecord(file, line, reason)
-    return Row(line, fields)
+    broken = next((name for name, value in fields.items() if not _is_whole(value)), None)
+    if broken is None:
+        return Row(line, fields)
+    return BadRecord(file, line, f'"{broken}" holds half a character (a lone surrogate)')
 
 
 def _is_whole(value: Any) -> bool:
@@ -244,10 +243,9 @@ def _find_pair(
     others = [name for name in running if name != named]
     if named is not None and len(others) == 1:
         return (named, others[0]) if asked.text else (others[0], named)
-    flags = "--text-column and --text-pair-column"
     raise UserError(
         f"{source}: which columns hold the two texts of a pair? It has: {', '.join(names)}; "
-        f"name them with {flags}"
+        "name them with --text-column and --text-pair-column"
     )
 
 
@@ -263,11 +261,11 @@ def _running_text(rows: list[Row], label: str | None) -> str | None:
 
 
 def _running_texts(rows: list[Row]) -> list[str]:
-    first = [row.fields for row in rows[:_COLUMNS_LOOKED_AT]]
+    first = rows[:_COLUMNS_LOOKED_AT]
     return [
         name
-        for name in column_names(rows[:_COLUMNS_LOOKED_AT])
-        if sum(len(str(fields.get(name) or "").split()) > 1 for fields in first) * 2 > len(first)
+        for name in column_names(first)
+        if sum(len(str(row.fields.get(name) or "").split()) > 1 for row in first) * 2 > len(first)
     ]
 
 

@@ -70,13 +70,9 @@ def plain_tokenizer(tokenizer: Tokenizer, *, special_as_text: bool = False) -> T
 def special_ids(tokenizer: Tokenizer, *, paired: bool = False) -> tuple[int, int]:
     """The ids of ``[CLS]`` and ``[SEP]``, whatever the tokenizer calls them.
 
-    Args:
-        tokenizer: of the model.
-        paired: whether texts come in pairs.
-
     Raises:
-        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or it does not
-            lay out a pair as ``[CLS] A [SEP] B [SEP]`` in two segments.
+        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or, if
+            ``paired``, does not lay out a pair as ``[CLS] A [SEP] B [SEP]`` in two segments.
     """
     tokenizer = plain_tokenizer(tokenizer)
     around = tokenizer.encode("").ids
@@ -99,9 +95,8 @@ def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:
     """The texts in order, in lists for one call of the tokenizer each."""
     block, characters = [], 0
     for text in texts:
-        if block and (
-            len(block) == _TEXTS_IN_BLOCK or characters + len(text) > _CHARACTERS_IN_BLOCK
-        ):
+        is_full = len(block) == _TEXTS_IN_BLOCK or characters + len(text) > _CHARACTERS_IN_BLOCK
+        if block and is_full:
             yield block
             block, characters = [], 0
         block.append(text)
@@ -200,12 +195,8 @@ def pair_windows(
 ) -> tuple[Spans, Spans]:
     """Windows over the longer text of each pair, each together with the shorter text.
 
-    The shorter text is truncated to half of the room.
-
-    Args:
-        first, second: lengths, int64 [N].
-        room: most tokens of both.
-        overlap: as ``limited_overlap`` takes it.
+    The shorter text is truncated to half of the room, which is the most tokens of both. The
+    lengths are int64 [N]; the overlap is as ``limited_overlap`` takes it.
     """
     first_is_longer = first > second
     shorter = np.minimum(np.minimum(first, second), room // 2)
@@ -213,7 +204,12 @@ def pair_windows(
     longer = windows(np.maximum(first, second), left, limited_overlap(overlap, left))
     constant = Spans(longer.texts, np.zeros_like(longer.starts), shorter[longer.texts])
     swap = first_is_longer[longer.texts]
-    return _where(swap, longer, constant), _where(swap, constant, longer)
+
+    def chosen(one: Spans, other: Spans) -> Spans:
+        starts = np.where(swap, one.starts, other.starts)
+        return Spans(one.texts, starts, np.where(swap, one.lengths, other.lengths))
+
+    return chosen(longer, constant), chosen(constant, longer)
 
 
 def limited_overlap(overlap: int, room: np.ndarray) -> np.ndarray:
@@ -222,11 +218,3 @@ def limited_overlap(overlap: int, room: np.ndarray) -> np.ndarray:
     A larger one would make a window for every few tokens where another text leaves little room.
     """
     return np.minimum(overlap, room // 2)
-
-
-def _where(condition: np.ndarray, one: Spans, other: Spans) -> Spans:
-    return Spans(
-        one.texts,
-        np.where(condition, one.starts, other.starts),
-        np.where(condition, one.lengths, other.lengths),
-    )

@@ -63,11 +63,6 @@ def save_checkpoint(
     return final
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove all checkpoints of a run that is finished."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def latest_checkpoint(folder: Path) -> Path | None:
     """The last complete checkpoint in ``folder``, or None."""
     checkpoints = _checkpoints(folder)

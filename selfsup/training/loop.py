@@ -5,9 +5,12 @@ predictions, number of predictions)`` for each of its losses. Batches are indexe
 """
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -16,8 +19,6 @@ from torch import Tensor, nn
 from selfsup.counter_random import hash64
 from selfsup.training.compute import Compute
 from selfsup.training.optimizers import rate_multiplier, set_learning_rate
-
-Losses = Mapping[str, tuple[Tensor, Tensor, int]]
 
 
 class Batch(Protocol):
@@ -89,9 +90,6 @@ class RunState:
     batches_taken: list[int] = field(default_factory=list)
     data_sha256: str = ""
 
-    def to_json(self) -> dict:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class StepSettings:
@@ -124,6 +122,30 @@ class StepReport:
     step_seconds: float
     step_tokens: int
     step_flops: float
+
+
+class StopOnSignal:
+    """A context in which the first SIGINT or SIGTERM sets ``requested`` and a second interrupts.
+
+    So a run is saved between two steps, never within one.
+    """
+
+    requested = False
+
+    def __enter__(self) -> "StopOnSignal":
+        in_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+        self._previous = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
 
 
 class NotFinite(ArithmeticError):
@@ -179,7 +201,7 @@ def train(
         for batch, weights in zip(batches, _prediction_weights(batches), strict=True):
             batch = batch.to(compute.device)
             with compute.autocast():
-                losses: Losses = model(batch)
+                losses: Mapping[str, tuple[Tensor, Tensor, int]] = model(batch)
             parts = {name: loss * weights.get(name, 1.0) for name, (loss, _, _) in losses.items()}
             total = sum(parts.values())
             total.backward()  # type: ignore[union-attr]

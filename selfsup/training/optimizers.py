@@ -12,6 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from selfsup.settings.pretrain import ResolvedPretrainSettings
+
+# The rate of the layers' matrices under Muon, as a multiple of --learning-rate (docs/log.md).
+_MATRIX_RATE, _ITERATIONS = 2.0, 5
+_LAYERS = "encoder.layers."  # not those of a decoder beside it
 # For pre-training. RoBERTa (Liu et al. 2019, §3.1) found betas[1] = 0.98 steadier at large batches.
 PRETRAINING_BETAS, PRETRAINING_EPS = (0.9, 0.98), 1e-6
 
@@ -169,3 +174,32 @@ def orthogonalised(matrices: Tensor, iterations: int, dtype: torch.dtype) -> Ten
         square = x @ x.transpose(1, 2)
         x = _A * x + (_B * square + _C * (square @ square)) @ x
     return (x.transpose(1, 2) if is_tall else x).to(matrices.dtype)
+
+
+def build_optimizer(
+    model: nn.Module, settings: ResolvedPretrainSettings, dtype: torch.dtype
+) -> torch.optim.Optimizer:
+    """AdamW for all parameters, or Muon for the encoder layers' matrices and AdamW for the others.
+
+    Args:
+        model: its encoder's layers are named ``encoder.layers.N.…``.
+        settings: of a run of pre-training.
+        dtype: the precision of matrix products on this machine.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    named.sort(key=lambda item: item[1].ndim <= 1)  # matrices first: checkpoints have this order
+    rates = dict.fromkeys(dict(named), settings.learning_rate)
+    if settings.optimizer == "adamw":
+        groups = parameter_groups(named, rates, settings.weight_decay)
+        return adamw(groups, PRETRAINING_BETAS, PRETRAINING_EPS)
+    matrices = {name: p for name, p in named if name.startswith(_LAYERS) and p.ndim == 2}
+    return Muon(
+        [(p, 3 if "query_key_value" in name else 1) for name, p in matrices.items()],
+        parameter_groups(
+            [(n, p) for n, p in named if n not in matrices], rates, settings.weight_decay
+        ),
+        _MATRIX_RATE * settings.learning_rate,
+        settings.weight_decay,
+        _ITERATIONS,
+        dtype,
+    )

@@ -8,19 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selfsup import settings
+from selfsup.cli import COMMANDS
 from selfsup.cli.parser import parse_command
 from selfsup.errors import UserError
-from selfsup.settings import (
-    FillMaskSettings,
-    PredictSettings,
-    PretrainSettings,
-    ReportSettings,
-    TrainTokenizerSettings,
-)
+from selfsup.settings.corpus import TrainTokenizerSettings
+from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DemoSettings, ReportSettings
 from selfsup.settings.yaml_file import from_yaml, to_yaml
 
-ALL_SETTINGS = [getattr(settings, name) for name in settings.__all__]
+ALL_SETTINGS = [command.settings for command in COMMANDS.values()]
 
 
 def pretrain(*arguments: str) -> PretrainSettings:
@@ -112,15 +109,15 @@ def test_yaml_may_name_the_command_that_it_is_for(tmp_path: Path):
 def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):
     file = tmp_path / "settings.yaml"
     file.write_text("data: images\nout: runs/images\n")
-    chosen, _ = parse_command("demo", settings.DemoSettings, ["--config", str(file)])
-    assert chosen == settings.DemoSettings(data="images", out="runs/images")
-    chosen, _ = parse_command("demo", settings.DemoSettings, ["text", "--config", str(file)])
+    chosen, _ = parse_command("demo", DemoSettings, ["--config", str(file)])
+    assert chosen == DemoSettings(data="images", out="runs/images")
+    chosen, _ = parse_command("demo", DemoSettings, ["text", "--config", str(file)])
     assert chosen.data == "text"
     file.write_text("seed: 1\ndata: [a]\nout: r\n")
     assert pretrain("--seed", "2", "--config", str(file)).seed == 2
     assert pretrain("b", "--out", "s", f"--config={file}").data == ("b",)
     file.write_text("model: m\ndata: d\n")
-    chosen, _ = parse_command("evaluate", settings.EvaluateSettings, ["--config", str(file)])
+    chosen, _ = parse_command("evaluate", EvaluateSettings, ["--config", str(file)])
     assert (chosen.model, chosen.data) == ("m", "d")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfsup.atomic_files import alone_in
+from selfsup.atomic_files import locked
 from selfsup.corpus import blocks as record_blocks
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
@@ -265,7 +265,7 @@ def test_complete_shards_are_left_alone(corpus, tokenizer_folder, tmp_path, caps
 
 def test_a_folder_that_another_process_writes_to_is_left_alone(corpus, tokenizer_folder, tmp_path):
     with (
-        alone_in(tmp_path / "out"),
+        locked(tmp_path / "out"),
         pytest.raises(UserError, match="another process is at work there"),
     ):
         run(corpus, tokenizer_folder, tmp_path / "out")

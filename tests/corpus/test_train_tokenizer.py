@@ -5,7 +5,7 @@ import pytest
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.train_tokenizer import train_tokenizer
 from selfsup.errors import UserError
-from selfsup.settings import TrainTokenizerSettings
+from selfsup.settings.corpus import TrainTokenizerSettings
 from tests.toy_corpus import write_toy_corpus
 
 

@@ -15,11 +15,10 @@ from selfsup import cli
 from selfsup.demo import images as demo_images
 from selfsup.demo import run as demo_run
 from selfsup.demo.images import ImageDemo, write_digits
-from selfsup.demo.images import demo_images as demo
 from selfsup.demo.run import demo_folder
 from selfsup.errors import UserError
 from selfsup.report.demo import IMAGE_WAYS
-from selfsup.settings import DemoSettings
+from selfsup.settings.showing import DemoSettings
 
 QUICK: dict[str, Any] = {
     "data": "images", "device": "cpu", "precision": "float32", "threads": 1, "workers": 1,
@@ -31,6 +30,10 @@ PRETRAININGS = ("inpainting", "jigsaw", "both")
 
 def settings(out: Path, **changed: Any) -> DemoSettings:
     return DemoSettings(out=str(out), **(QUICK | changed))
+
+
+def demo(chosen: DemoSettings) -> dict[str, Any]:
+    return ImageDemo(chosen).run()
 
 
 def first_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +193,7 @@ def test_the_page_shows_the_ways_the_curves_and_the_pictures(run):
 
 def test_the_command_prints_the_table_and_what_to_try_next(monkeypatch, run, capsys):
     _, result = run
-    monkeypatch.setattr(demo_images, "demo_images", lambda chosen: result)
+    monkeypatch.setattr(ImageDemo, "run", lambda _: result)
     assert cli.main(["demo", "images"]) == 0
     said = capsys.readouterr().out
     for what in (

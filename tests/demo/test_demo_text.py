@@ -12,10 +12,11 @@ from selfsup.demo import run as demo_run
 from selfsup.demo import task as demo_task
 from selfsup.demo import text as recipe
 from selfsup.demo.run import demo_folder
-from selfsup.demo.text import demo
+from selfsup.demo.text import TextDemo
 from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain
-from selfsup.settings import DemoSettings, PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DemoSettings
 from tests.demo.toy_documentation import LIBRARIES, toy_documentation
 
 QUICK: dict[str, Any] = {
@@ -26,6 +27,10 @@ QUICK: dict[str, Any] = {
 
 def settings(out: Path, **changed: Any) -> DemoSettings:
     return DemoSettings(out=str(out), **(QUICK | changed))
+
+
+def demo(chosen: DemoSettings) -> dict[str, Any]:
+    return TextDemo(chosen).run()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from selfsup.doctor.command import doctor
-from selfsup.settings import DoctorSettings
+from selfsup.doctor import doctor
+from selfsup.settings.showing import DoctorSettings
 
 
 def found_in(path: Path | str) -> list[str]:

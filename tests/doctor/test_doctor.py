@@ -5,10 +5,9 @@ import json
 import pytest
 
 from selfsup import cli
-from selfsup.doctor import Problem
-from selfsup.doctor.command import doctor
+from selfsup.doctor import Problem, doctor
 from selfsup.errors import UserError
-from selfsup.settings import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.toy_corpus import write_toy_corpus
 
 LITTLE_TEXT = "from so little text an encoder learns little"

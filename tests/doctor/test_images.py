@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from selfsup.doctor.command import doctor
+from selfsup.doctor import doctor
 from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images
 from selfsup.images.prepare import prepare_images
 from selfsup.runs.folder import run_yaml
-from selfsup.settings import DoctorSettings, PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
 from tests.doctor.found_problems import found_in, only_one
 from tests.pretraining.images.toy_pictures import write_toy_pictures

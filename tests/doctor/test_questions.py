@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from selfsup.doctor.command import doctor
+from selfsup.doctor import doctor
 from selfsup.errors import UserError
-from selfsup.settings import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_tasks import toy_questions, write_toy_questions
 

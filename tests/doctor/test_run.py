@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selfsup.doctor.command import doctor
+from selfsup.doctor import doctor
 from selfsup.runs.folder import run_yaml
-from selfsup.settings import DoctorSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 
 SUMMARY = {"mlm_loss": 4.5, "unigram_loss": 6.9, "nsp_accuracy": 0.8, "steps": 100}

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.doctor import doctor
 from selfsup.doctor import unlabelled as shards_diagnosis
-from selfsup.doctor.command import doctor
-from selfsup.settings import DoctorSettings
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from selfsup.doctor.command import doctor
-from selfsup.settings import DoctorSettings
+from selfsup.doctor import doctor
+from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_tasks import toy_sentences
 

@@ -18,7 +18,7 @@ from selfsup.explain import text_steps
 from selfsup.explain.run import explain
 from selfsup.explain.words import WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel, save_image_pretraining
-from selfsup.settings import ExplainSettings
+from selfsup.settings.explain import ExplainSettings
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels

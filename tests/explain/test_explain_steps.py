@@ -20,7 +20,7 @@ from selfsup.explain.text_steps import (
     sentences_of,
 )
 from selfsup.inference.fill_mask import fill_mask
-from selfsup.settings import ExplainSettings
+from selfsup.settings.explain import ExplainSettings
 from tests.toy_corpus import toy_documents
 from tests.toy_tasks import write_toy_model
 

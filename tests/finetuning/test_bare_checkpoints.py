@@ -14,7 +14,7 @@ from selfsup.errors import UserError
 from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from tests.toy_tasks import (
     ON_CPU,
     VOCABULARY,

@@ -14,15 +14,14 @@ import transformers
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.errors import UserError
 from selfsup.finetuning import training_run
-from selfsup.finetuning.run import finetune
-from selfsup.finetuning.summary import mean_and_std
+from selfsup.finetuning.run import finetune, mean_and_std
 from selfsup.finetuning.training_run import EpochReport, selection_key
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.tasks.classification.model import SequenceClassifier
-from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.classification.task import Classification, SequenceClassifier
 from selfsup.tasks.labels import Labels
 from selfsup.training import loop
 from selfsup.training.loop import NotFinite

@@ -13,7 +13,8 @@ from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.inference.predictor import Predictor
-from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from tests.toy_tasks import BAD, GOOD, ON_CPU, OTHER, toy_examples, write_toy_model
 
 

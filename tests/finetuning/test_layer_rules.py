@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.finetuning.layer_rules import encoder_rules, learning_rates
-from selfsup.tasks.classification.model import SequenceClassifier
+from selfsup.tasks.classification.task import SequenceClassifier
 from selfsup.tasks.labels import Labels
 from tests.toy_tasks import CONFIG
 

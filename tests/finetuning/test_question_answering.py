@@ -11,7 +11,8 @@ from selfsup.errors import UserError
 from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from tests.toy_tasks import toy_tokenizer, write_toy_questions
 
 

@@ -12,7 +12,7 @@ from selfsup.errors import UserError
 from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from tests.toy_tasks import TAGS, toy_sentences, toy_settings, write_toy_conll, write_toy_model
 
 settings = partial(toy_settings, task="token-classification", epochs=5)

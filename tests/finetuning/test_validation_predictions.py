@@ -7,7 +7,8 @@ import pytest
 
 from selfsup.finetuning.run import finetune
 from selfsup.inference.evaluate import evaluate
-from selfsup.settings import EvaluateSettings, FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.inference import EvaluateSettings
 from tests.toy_tasks import (
     ON_CPU,
     write_toy_conll,

@@ -10,10 +10,11 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
+from selfsup.inference import predict as inference
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.fill_mask import fill_mask_command
 from selfsup.inference.predict import predict
-from selfsup.settings import EvaluateSettings, FillMaskSettings, PredictSettings
+from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels
@@ -77,8 +78,7 @@ def test_a_classifier_of_others_is_one_of_pairs_where_the_file_holds_pairs(tmp_p
 
 def test_a_model_of_ours_says_itself_whether_it_is_one_of_pairs(model, data, tmp_path, monkeypatch):
     """The file is then not read for it, and may be one that can be read once alone."""
-    for command in ("evaluate", "predict"):
-        monkeypatch.setattr(f"selfsup.inference.{command}.is_of_pairs", pytest.fail)
+    monkeypatch.setattr(inference, "is_of_pairs", pytest.fail)
     evaluate(EvaluateSettings(model=model, data=data, device="cpu"))
     predict(PredictSettings(model=model, data=data, out=str(tmp_path / "out"), device="cpu"))
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.inference.predictions_file import check_writable, write_predictions
+from selfsup.inference.predict import check_writable, write_predictions
 
 OLD = '{"text": "a", "label": "1", "probabilities": {"1": 1.0}}\n'
 PREDICTIONS = [{"text": "좋은 영화", "label": "1"}, {"text": "two\nlines", "label": "0"}]

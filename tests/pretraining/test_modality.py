@@ -3,8 +3,8 @@
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.pretraining.modality import modality_of_pretraining
-from selfsup.settings import PretrainSettings
+from selfsup.pretraining.modality import choose_modality
+from selfsup.settings.pretrain import PretrainSettings
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def folder(tmp_path):
     [(["a.png", "b.jpg"], "images"), (["a.txt"], "text"), (["a.jsonl"], "text")],
 )
 def test_the_files_of_a_folder_tell(folder, names, modality):
-    assert modality_of_pretraining(PretrainSettings(data=(folder(*names),), out="run")) == modality
+    assert choose_modality(PretrainSettings(data=(folder(*names),), out="run")) == modality
 
 
 def test_where_there_are_both_it_must_be_said(folder):
     data = (folder("1.png", "README.txt"),)
     with pytest.raises(UserError, match=r"holds images and text: say which .* --encoder vit-tiny"):
-        modality_of_pretraining(PretrainSettings(data=data, out="run"))
+        choose_modality(PretrainSettings(data=data, out="run"))
     for encoder, modality in (("vit-mini", "images"), ("bert-mini", "text")):
         settings = PretrainSettings(data=data, out="run", encoder=encoder)
-        assert modality_of_pretraining(settings) == modality
+        assert choose_modality(settings) == modality

@@ -13,9 +13,12 @@ from selfsup.corpus.prepare import prepare
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.train_tokenizer import train_tokenizer
 from selfsup.errors import UserError
+from selfsup.pretraining import run as pretraining_run
 from selfsup.pretraining.run import pretrain, resume
+from selfsup.pretraining.text import data as text_data
 from selfsup.pretraining.text.model import TextPretrainingModel
-from selfsup.settings import PretrainSettings, ResumeSettings, TrainTokenizerSettings
+from selfsup.settings.corpus import TrainTokenizerSettings
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.training import loop
 from tests.toy_corpus import write_toy_corpus
@@ -149,7 +152,7 @@ def test_a_budget_ends_with_the_step_that_uses_it_up_and_the_rate_falls_to_fit(
     seconds = iter(range(1_000_000))
     clock = SimpleNamespace(perf_counter=lambda: next(seconds))  # a step takes one second
     monkeypatch.setattr(loop, "time", clock)
-    monkeypatch.setattr("selfsup.pretraining.log._LOG_SECONDS", 0.0)
+    monkeypatch.setattr(pretraining_run, "_LOG_SECONDS", 0.0)
     summary = pretrain(settings(shards, tmp_path, steps=None, budget="20s", warmup=0.1))
     assert (summary["steps"], summary["seconds"]) == (20, 20)
     rates = [line["learning_rate"] for line in metrics_of(tmp_path) if "learning_rate" in line]
@@ -160,7 +163,7 @@ def test_a_budget_ends_with_the_step_that_uses_it_up_and_the_rate_falls_to_fit(
 
 
 def test_sequences_are_short_at_first_where_that_is_asked_for(shards, tmp_path, monkeypatch):
-    monkeypatch.setattr("selfsup.pretraining.log._LOG_SECONDS", 0.0)
+    monkeypatch.setattr(pretraining_run, "_LOG_SECONDS", 0.0)
     pretrain(settings(shards, tmp_path, short_length=16, short_share=0.5))
     assert [line["max_length"] for line in metrics_of(tmp_path) if "loss" in line] == [
         16, 16, 16, 32, 32, 32,
@@ -242,7 +245,7 @@ def test_a_loss_that_is_no_number_any_more_ends_in_the_fix(shards, tmp_path, mon
     def diverging(*_):
         raise loop.NotFinite("the gradient is not finite at step 3")
 
-    monkeypatch.setattr("selfsup.pretraining.run.train", diverging)
+    monkeypatch.setattr(pretraining_run, "train", diverging)
     with pytest.raises(UserError, match=r"not finite at step 3: .*--learning-rate below"):
         pretrain(settings(shards, tmp_path))
     assert not (tmp_path / "summary.json").exists()
@@ -256,7 +259,7 @@ def test_a_tokenizer_that_another_text_left_in_the_folder_is_not_used(texts, tmp
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("selfsup.pretraining.text.data.prepare", stopped)
+        patch.setattr(text_data, "prepare", stopped)
         with pytest.raises(KeyboardInterrupt):
             pretrain(settings(tmp_path / "other.txt", run))
     assert "quite" in (run / "tokenizer" / "vocab.txt").read_text().split()
@@ -271,7 +274,7 @@ def test_a_run_that_stopped_before_its_first_step_is_resumed_from_its_beginning(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("selfsup.pretraining.text.data.prepare", stopped)
+        patch.setattr(text_data, "prepare", stopped)
         with pytest.raises(KeyboardInterrupt):
             pretrain(settings(texts, tmp_path))
     assert resume(ResumeSettings(run=str(tmp_path)))["steps"] == 6

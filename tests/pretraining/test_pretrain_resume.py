@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from selfsup import cli
-from selfsup.pretraining import log as pretraining_log
+from selfsup.pretraining import run as pretraining_run
 from selfsup.pretraining.run import pretrain
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 from selfsup.training import checkpoint
 from tests.toy_corpus import write_toy_corpus
 
@@ -21,7 +21,7 @@ from tests.toy_corpus import write_toy_corpus
 _SIGNALLED = """
 import os, sys
 from selfsup import cli
-from selfsup.pretraining.log import PretrainingLog
+from selfsup.pretraining.run import PretrainingLog
 from selfsup.training.compute import Compute
 
 Compute.matmul_peak = lambda self: 1e11  # not measured: see conftest.py
@@ -151,7 +151,7 @@ def test_ten_steps_equal_five_a_stop_and_what_is_left_bit_for_bit(
 
 def test_a_run_that_was_stopped_twice_is_still_the_same(shards, tmp_path, monkeypatch):
     pretrain(settings(shards, tmp_path / "whole"))
-    after_step = pretraining_log.PretrainingLog.after_step
+    after_step = pretraining_run.PretrainingLog.after_step
     died_at: list[int] = []
 
     def die_at_4_and_8(self, report):
@@ -160,7 +160,7 @@ def test_a_run_that_was_stopped_twice_is_still_the_same(shards, tmp_path, monkey
             died_at.append(report.state.step)
             raise ZeroDivisionError
 
-    monkeypatch.setattr(pretraining_log.PretrainingLog, "after_step", die_at_4_and_8)
+    monkeypatch.setattr(pretraining_run.PretrainingLog, "after_step", die_at_4_and_8)
     out = tmp_path / "stopped"
     with pytest.raises(ZeroDivisionError):
         pretrain(settings(shards, out, checkpoint_every=3))
@@ -193,7 +193,7 @@ def _died_on_raw_text(tmp_path: Path, monkeypatch) -> tuple[Path, Path]:
     texts, out = write_toy_corpus(tmp_path / "texts.txt"), tmp_path / "run"
     with monkeypatch.context() as patched:
         patched.setattr(
-            pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
+            pretraining_run.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
         )
         with pytest.raises(ZeroDivisionError):
             pretrain(settings(texts, out))
@@ -201,7 +201,7 @@ def _died_on_raw_text(tmp_path: Path, monkeypatch) -> tuple[Path, Path]:
 
 
 def _saving_then_dying(after: int):
-    save, saved = pretraining_log.PretrainingLog.save_checkpoint, []
+    save, saved = pretraining_run.PretrainingLog.save_checkpoint, []
 
     def save_and_die(self):
         save(self)
@@ -214,7 +214,7 @@ def _saving_then_dying(after: int):
 
 def test_a_stopped_run_is_not_written_over(shards, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
+        pretraining_run.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
     )
     chosen = settings(shards, tmp_path / "run")
     with pytest.raises(ZeroDivisionError):
@@ -231,7 +231,7 @@ def test_a_stopped_run_is_not_written_over(shards, tmp_path, monkeypatch, capsys
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_refused_by_name(name: str, shards, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        pretraining_log.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
+        pretraining_run.PretrainingLog, "save_checkpoint", _saving_then_dying(after=1)
     )
     with pytest.raises(ZeroDivisionError):
         pretrain(settings(shards, tmp_path))

@@ -7,12 +7,11 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.vit import VitEncoder
 from selfsup.pretraining.images.model import ImagePretrainingModel
-from selfsup.pretraining.run import build_optimizer, resolve
+from selfsup.pretraining.run import resolve
 from selfsup.pretraining.text.model import TextPretrainingModel
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import ResolvedPretrainSettings
-from selfsup.training.optimizers import set_learning_rate
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
+from selfsup.training.optimizers import build_optimizer, set_learning_rate
 from tests.pretraining.images.toy_images import small_config
 
 CONFIG = EncoderConfig(

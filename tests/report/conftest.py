@@ -9,7 +9,9 @@ import pytest
 
 from selfsup.runs import RunCommand
 from selfsup.runs.folder import run_yaml
-from selfsup.settings import DemoSettings, FinetuneSettings, PretrainSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.pretrain import PretrainSettings
+from selfsup.settings.showing import DemoSettings
 
 MakeRun = Callable[..., Path]
 

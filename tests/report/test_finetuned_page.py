@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfsup.report.page import write_report
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from tests.report.conftest import write_run
 from tests.report.made_up_answers import (
     keep,

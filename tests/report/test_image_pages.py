@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from selfsup.report.markup import read_picture
-from selfsup.settings import FinetuneSettings, PretrainSettings
+from selfsup.settings.finetune import FinetuneSettings
+from selfsup.settings.pretrain import PretrainSettings
 from tests.report.conftest import write_run
 from tests.report.made_up_answers import keep
 from tests.report.outline import Outline, report_on

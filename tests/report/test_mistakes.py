@@ -1,6 +1,12 @@
 """The answers that are surest and wrong, of each kind of task."""
 
-from selfsup.report.mistakes import MOST, Mistakes, find_mistakes
+from selfsup.report.markup import Passage
+from selfsup.report.model_errors import passages
+from selfsup.tasks.classification import view as texts
+from selfsup.tasks.image_classification import view as images
+from selfsup.tasks.question_answering import view as questions
+from selfsup.tasks.token_classification import view as tags
+from selfsup.tasks.view import MOST, Mistakes
 from tests.report.made_up_answers import (
     Record,
     of_numbers,
@@ -11,23 +17,27 @@ from tests.report.made_up_answers import (
 )
 
 
+def found_by_any_task(records: list[Record]) -> list[Mistakes]:
+    views = [task.view({}, records) for task in (texts, images, questions, tags)]
+    return [view.mistakes for view in views if view.mistakes]
+
+
 def found_in(records: list[Record]) -> Mistakes:
-    mistakes = find_mistakes(records)
-    assert mistakes is not None
+    (mistakes,) = found_by_any_task(records)
     assert all(len(row) == len(mistakes.head) for row in mistakes.rows)
     return mistakes
 
 
 def written(mistakes: Mistakes) -> list[list[str]]:
     """The rows' cells as text; what is marked in brackets."""
+
+    def text(passage: Passage) -> str:
+        return passage.before + (f"[{passage.marked}]" if passage.marked else "") + passage.after
+
     return [
-        [
-            " / ".join(p.before + (f"[{p.marked}]" if p.marked else "") + p.after for p in cell)
-            .replace("\u00a0", " ")
-            for cell in row
-        ]
+        [" / ".join(map(text, passages(cell))).replace("\u00a0", " ") for cell in row]
         for row in mistakes.rows
-    ]  # fmt: skip
+    ]
 
 
 def test_wrong_labels_come_by_the_probability_of_what_was_predicted():
@@ -162,5 +172,5 @@ def test_a_model_that_makes_no_mistake_is_told_so():
 
 
 def test_without_answers_there_are_no_mistakes():
-    assert find_mistakes([]) is None
-    assert find_mistakes([{"something": "else"}]) is None
+    assert found_by_any_task([]) == []
+    assert found_by_any_task([{"something": "else"}]) == []

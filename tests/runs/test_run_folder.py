@@ -6,7 +6,7 @@ import pytest
 
 from selfsup.errors import UserError
 from selfsup.runs.folder import begin_run, write_summary
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.yaml_file import from_yaml
 
 SETTINGS = FinetuneSettings(

@@ -8,9 +8,10 @@ from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.errors import UserError
 from selfsup.pretraining.images.model import image_objectives
 from selfsup.pretraining.text.model import text_objectives
-from selfsup.settings import PrepareSettings, PretrainSettings, pretrain
+from selfsup.settings.corpus import PrepareSettings
 from selfsup.settings.finetune import TASKS as OFFERED_TASKS
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, OBJECTIVES, TEXT_OBJECTIVES
+from selfsup.settings.pretrain import FLAGS_FOR_IMAGES, FLAGS_FOR_TEXT, PretrainSettings
 from selfsup.tasks.registry import TASKS
 
 
@@ -47,4 +48,4 @@ def test_what_is_no_code_of_a_language_is_refused(language):
 
 def test_flags_for_one_kind_of_data_are_flags():
     names = {field.name for field in dataclasses.fields(PretrainSettings)}
-    assert names >= {*pretrain.FLAGS_FOR_TEXT, *pretrain.FLAGS_FOR_IMAGES}
+    assert names >= {*FLAGS_FOR_TEXT, *FLAGS_FOR_IMAGES}

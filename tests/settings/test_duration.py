@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.errors import UserError
-from selfsup.settings.fields import seconds_in
+from selfsup.settings.pretrain import seconds_in
 
 
 @pytest.mark.parametrize(

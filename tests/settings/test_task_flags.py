@@ -3,7 +3,7 @@
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.settings import FinetuneSettings
+from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.labelled_data import _TASKS_OF_FLAG
 from tests.cli.test_parser import ALL_SETTINGS
 

@@ -6,7 +6,7 @@ import torch
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
-from selfsup.pretraining.text.batches import TextBatches
+from selfsup.pretraining.text.batches import TextBatches, TextData
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.model import TextPretrainingModel, text_objectives
 from selfsup.settings.objectives import TEXT_OBJECTIVES
@@ -21,15 +21,14 @@ VOCAB_SIZE = vocab_size_of(DOCUMENTS)
 
 def batches_of(batch_size: int) -> TextBatches:
     nowhere = np.zeros(VOCAB_SIZE, dtype=bool)
-    return TextBatches(
+    data = TextData(
         corpus_of(DOCUMENTS),
         np.arange(len(DOCUMENTS)),
         Masking(0.3, "token", SPECIAL, VOCAB_SIZE, nowhere),
         text_objectives(TEXT_OBJECTIVES),
         max_length=24,
-        batch_size=batch_size,
-        seed=0,
     )
+    return TextBatches(data, batch_size, seed=0)
 
 
 def one_step(batches: TextBatches, accumulate: int) -> tuple[dict, StepReport]:

@@ -1,7 +1,6 @@
 """``config.json``: the sizes of a BERT or a ViT in a Hugging Face model folder."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +9,17 @@ from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.errors import UserError
 
-# Settings that must have these values: our models compute nothing else.
-_BERT_SUPPORTS = {
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-    "add_cross_attention": False,
-}
-_VIT_SUPPORTS = {"qkv_bias": True, "num_channels": 3}
-_INPUTS = {"bert": "texts", "vit": "images"}
 _NAMES = {"bert": "BERT", "vit": "ViT"}
+_INPUTS = {"bert": "texts", "vit": "images"}
+# Settings that must have these values if they are in the file: our models compute nothing else.
+_SUPPORTED: dict[str, dict[str, Any]] = {
+    "bert": {
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+        "add_cross_attention": False,
+    },
+    "vit": {"qkv_bias": True, "num_channels": 3},
+}
 _KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
     int: (int, "a whole number"),
     float: ((int, float), "a number"),
@@ -35,42 +36,22 @@ def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
         UserError: the folder or file is missing or damaged, or describes a model that is not a BERT
             encoder as in the paper.
     """
-    return _read_config_as(EncoderConfig, "bert", folder, _BERT_SUPPORTS)
+    return _read_config_as(EncoderConfig, "bert", Path(folder))
 
 
 def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
-    """Read ``config.json``: the sizes of a ViT, and everything in the file.
-
-    Raises:
-        UserError: the folder or file is missing or damaged, or describes a model that is not a ViT
-            as in the paper.
-    """
-    return _read_config_as(VitConfig, "vit", folder, _VIT_SUPPORTS)
+    """As ``read_config``, for a ViT."""
+    return _read_config_as(VitConfig, "vit", Path(folder))
 
 
 def _read_config_as(
-    config_class: type[Config],
-    model_type: str,
-    folder: str | Path,
-    supported: Mapping[str, Any],
+    config_class: type[Config], model_type: str, folder: Path
 ) -> tuple[Config, dict[str, Any]]:
-    """Read ``config.json`` as the sizes of one kind of encoder, and everything in the file.
-
-    Args:
-        config_class: a dataclass of numbers, strings and booleans, with the file's names.
-        model_type: the ``model_type`` that the file must have, "bert" or "vit".
-        folder: the model folder.
-        supported: settings that must have a certain value if they are in the file.
-
-    Raises:
-        UserError: the folder or file is missing or damaged, or describes another model.
-    """
-    path = Path(folder) / "config.json"
-    raw = _read_json(path)
+    path, raw = _read_config_file(folder)
     kind = raw.get("model_type")
     if kind != model_type:
         raise UserError(f"{path}: {_refusal(kind, model_type)}")
-    for name, known in supported.items():
+    for name, known in _SUPPORTED[model_type].items():
         value = raw.get(name, known)
         if value != known:
             raise UserError(f"{path}: {name} is {value!r}; only {known!r} can be loaded")
@@ -102,29 +83,26 @@ def read_model_type(folder: str | Path) -> str:
     Raises:
         UserError: the folder or file is missing or damaged.
     """
-    return str(_read_json(Path(folder) / "config.json").get("model_type") or "")
+    _, raw = _read_config_file(Path(folder))
+    return str(raw.get("model_type") or "")
 
 
-def config_of(config: EncoderConfig, architecture: str) -> dict[str, Any]:
-    """The content of ``config.json`` for a BERT that Hugging Face loads as ``architecture``."""
+def config_of(config: EncoderConfig | VitConfig, architecture: str) -> dict[str, Any]:
+    """The content of ``config.json`` for a model that Hugging Face loads as ``architecture``."""
+    if isinstance(config, EncoderConfig):
+        kind = "bert"
+        more = {
+            "position_embedding_type": "absolute",
+            "tie_word_embeddings": True,
+            "use_cache": True,
+        }
+    else:
+        kind, more = "vit", {"encoder_stride": config.patch_size}
     return {
         "architectures": [architecture],
-        "model_type": "bert",
+        "model_type": kind,
         **asdict(config),
-        "position_embedding_type": "absolute",
-        "tie_word_embeddings": True,
-        "use_cache": True,
-        "dtype": "float32",
-    }
-
-
-def vit_config_of(config: VitConfig, architecture: str) -> dict[str, Any]:
-    """The content of ``config.json`` for a ViT that Hugging Face loads as ``architecture``."""
-    return {
-        "architectures": [architecture],
-        "model_type": "vit",
-        **asdict(config),
-        "encoder_stride": config.patch_size,
+        **more,
         "dtype": "float32",
     }
 
@@ -140,17 +118,27 @@ def _refusal(kind: Any, wanted: str) -> str:
     return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{fix}"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.parent.is_dir():
-        raise UserError(f"{path.parent}: no such folder; a model folder holds config.json")
+def _read_config_file(folder: Path) -> tuple[Path, dict[str, Any]]:
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; a model folder holds config.json")
+    if not path.exists():
+        raise UserError(f"{folder}: no model folder (it holds no config.json)")
+    raw = read_json(path)
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: not a model's configuration (no JSON object)")
+    return path, raw
+
+
+def read_json(path: Path) -> Any:
+    """What a file of a model folder holds.
+
+    Raises:
+        UserError: it cannot be read, or is no JSON.
+    """
     try:
-        raw = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path.parent}: no model folder (it holds no config.json)") from None
+        return json.loads(path.read_bytes())
     except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as JSON ({error}): copy or make it again"
         ) from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: not a model's configuration (no JSON object)")
-    return raw

@@ -8,7 +8,6 @@ be read here. A folder is written completely or not at all. Image models: ``vit_
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +94,8 @@ def write_model_folder(
         try:
             write_companions(staging)
             (staging / "README.md").write_text(model_card, encoding="utf-8")
-            (staging / "config.json").write_text(
-                json.dumps(config, indent=2) + "\n", encoding="utf-8"
-            )
+            text = json.dumps(config, indent=2) + "\n"
+            (staging / "config.json").write_text(text, encoding="utf-8")
             write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
             _move_files(staging, folder)
         finally:
@@ -111,19 +109,6 @@ def _move_files(source: Path, destination: Path) -> None:
     for path in paths:
         path.replace(destination / path.name)
     sync_folder(destination)
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """How the weights of a folder and of a model differ, in Hugging Face's names.
-
-    Attributes:
-        missing: weights of the model that the folder lacks; they are initialised at random.
-        unexpected: weights of the folder that the model does not have; they are left out.
-    """
-
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
@@ -158,16 +143,19 @@ def load_weights(
     initializer_range: float,
     seed: int,
     folder: str | Path,
-) -> LoadReport:
+) -> tuple[str, ...]:
     """Load weights into a model; missing ones are initialised at random.
 
     Args:
         model: each of its parameters' modules is in ``table``.
-        weights: as ``read_weights`` returns them, of any precision.
+        weights: as ``read_weights`` returns them, of any precision; others are left out.
         table: our names and Hugging Face's.
         initializer_range: standard deviation of missing weights.
         seed: determines missing weights.
         folder: where the weights come from, for messages.
+
+    Returns:
+        Hugging Face's names of the missing weights.
 
     Raises:
         UserError: weights of the encoder itself are missing, a shape differs from the config's, or
@@ -189,7 +177,7 @@ def load_weights(
                 )
             _check_values(value, f"{folder}: {' + '.join(names[ours])}")
             parameters[ours].copy_(value)
-    return LoadReport(missing, tuple(sorted(weights.keys() - expected)))
+    return missing
 
 
 def save_model(
@@ -199,30 +187,25 @@ def save_model(
     tokenizer_folder: str | Path,
     model_card: str,
 ) -> None:
-    """Write a text model's folder, as ``write_model_folder`` does.
+    """Write a text model's folder.
 
     Args:
-        folder: created if it does not exist; may be ``tokenizer_folder`` itself.
-        state: weights under Hugging Face's names; saved in float32.
-        config: content of ``config.json``.
-        tokenizer_folder: where the tokenizer's files are copied from.
-        model_card: text of ``README.md``, in Markdown.
+        folder, state, config, model_card: as for ``write_model_folder``.
+        tokenizer_folder: where the tokenizer's files are copied from; may be ``folder`` itself.
 
     Raises:
-        UserError: there is no tokenizer, the disk is full or read-only, or write permission is
-            missing.
+        UserError: there is no tokenizer, or as for ``write_model_folder``.
     """
     tokenizer_folder = Path(tokenizer_folder)
-    tokenizer = [tokenizer_folder / name for name in TOKENIZER_FILES]
-    tokenizer = [path for path in tokenizer if path.exists()]
-    if not any(path.name in ("tokenizer.json", "vocab.txt") for path in tokenizer):
+    files = [name for name in TOKENIZER_FILES if (tokenizer_folder / name).exists()]
+    if not {"tokenizer.json", "vocab.txt"} & set(files):
         raise UserError(
             f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
         )
 
     def copy_tokenizer(destination: Path) -> None:
-        for path in tokenizer:
-            shutil.copyfile(path, destination / path.name)
+        for name in files:
+            shutil.copyfile(tokenizer_folder / name, destination / name)
         complete_tokenizer_config(destination, config.get("max_position_embeddings", 512))
 
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)

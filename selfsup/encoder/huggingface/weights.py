@@ -61,7 +61,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _umask() -> int:
-    """The permission bits that new files do not get; it can only be read by setting it."""
+    # It can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -112,7 +112,6 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
 
 
 def _conversion_command(pickles: Sequence[Path], path: Path) -> str:
-    """A shell command that needs only the packages that this program needs."""
     code = (
         "import sys, torch, safetensors.torch as s; "
         "weights = {k: v for p in sys.argv[2:] for k, v in torch.load(p, weights_only=True).items()"

@@ -2,10 +2,11 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -30,40 +31,50 @@ _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out images depends on no run
 Crop = Callable[[int], np.ndarray]  # the side S in pixels → all images of a batch [B, S, S, 3]
 
 
-class Puzzle(Protocol):
-    """The images of a batch as one objective takes them apart."""
+class Puzzle(ABC):
+    """The images of a batch as one objective takes them apart: a dataclass of tensors."""
 
     @property
+    @abstractmethod
     def tokens_per_image(self) -> int:
         """How many patches or tiles of each image the encoder reads."""
-        ...
 
     @property
+    @abstractmethod
     def predictions(self) -> int:
         """How many patches or tiles of the whole batch are predicted."""
-        ...
 
-    def to(self, device: torch.device) -> Self: ...
+    def to(self, device: torch.device) -> Self:
+        """The same tensors on a device."""
+        tensors = {name: tensor.to(device) for name, tensor in vars(self).items()}
+        return type(self)(**tensors)
 
 
-@dataclass(frozen=True)
-class TakeApart:
-    """How images are taken apart.
+class ImageObjective(nn.Module, ABC):
+    """Something that an encoder of images can learn without labels: the head that solves a puzzle.
+
+    It is made for an encoder's ``VitConfig``. A model folder holds its weights under ``name.…``.
 
     Attributes:
-        mask_ratio: the share of patches that inpainting masks.
-        predicted_share: the share of these that it predicts.
-        seed, epoch: with an image's number they say which patches.
+        name: its name on the command line; ``selfsup.settings.objectives`` lists it.
     """
 
-    mask_ratio: float
-    predicted_share: float
-    seed: int
-    epoch: int
+    name: ClassVar[str]
 
+    @staticmethod
+    @abstractmethod
+    def puzzle(
+        crop: Crop, examples: np.ndarray, data: "ImageData", share: float, seed: int, epoch: int
+    ) -> Puzzle:
+        """Take the images of a batch apart.
 
-class ImageHead(nn.Module, ABC):
-    """What solves an objective's puzzle with the encoder."""
+        Args:
+            crop: given a side S in pixels, all images as uint8 [B, S, S, 3].
+            examples: int64 [B], the numbers of the images.
+            data: has the sizes of images and patches, and the ratio to mask.
+            share: of the masked patches, those that inpainting predicts.
+            seed, epoch: with an image's number they say which patches.
+        """
 
     @abstractmethod
     def loss(self, encoder: VitEncoder, puzzle: Any) -> tuple[Tensor, Tensor, int]:
@@ -76,33 +87,6 @@ class ImageHead(nn.Module, ABC):
     @abstractmethod
     def forward_flops(self, puzzle: Any) -> float:
         """Floating-point operations of the head's matrix products on one image."""
-
-
-class ImageObjective(ABC):
-    """Something that an encoder of images can learn without labels.
-
-    A model folder holds its head's weights under ``name.…``.
-
-    Attributes:
-        name: its name on the command line; ``selfsup.settings.objectives`` lists it.
-    """
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def head(self, config: VitConfig) -> ImageHead:
-        """A new head for an encoder of these sizes."""
-
-    @abstractmethod
-    def puzzle(self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart) -> Puzzle:
-        """Take the images of a batch apart.
-
-        Args:
-            crop: given a side S in pixels, all images as uint8 [B, S, S, 3].
-            examples: int64 [B], the numbers of the images.
-            config: sizes of the encoder's images and patches.
-            how: the shares to mask and to predict, and the source of randomness.
-        """
 
 
 @dataclass(frozen=True)
@@ -136,16 +120,33 @@ class ImageBatch:
         )
 
 
-def build_image_batch(
-    crop: Crop,
-    examples: np.ndarray,
-    objectives: Sequence[ImageObjective],
-    config: VitConfig,
-    how: TakeApart,
-) -> ImageBatch:
-    """Take images apart for some objectives; see ``ImageObjective.puzzle``."""
-    puzzles = {each.name: each.puzzle(crop, examples, config, how) for each in objectives}
-    return ImageBatch(len(examples), puzzles)
+@dataclass(frozen=True)
+class ImageData:
+    """Images, and how they become batches.
+
+    Attributes:
+        images: by number, uint8 [H, W, 3] of any size.
+        numbers: int64, those to use.
+        objectives: what is learned.
+        config: sizes of the encoder's images and patches.
+        mask_ratio: the share of patches that inpainting masks.
+    """
+
+    images: StoredImages
+    numbers: np.ndarray
+    objectives: Sequence[type[ImageObjective]]
+    config: VitConfig
+    mask_ratio: float
+
+    def batch(
+        self, crop: Crop, examples: np.ndarray, share: float, seed: int, epoch: int
+    ) -> ImageBatch:
+        """Take images apart for each objective; see ``ImageObjective.puzzle``."""
+        puzzles = {
+            each.name: each.puzzle(crop, examples, self, share, seed, epoch)
+            for each in self.objectives
+        }
+        return ImageBatch(len(examples), puzzles)
 
 
 class ImageBatches:
@@ -161,11 +162,7 @@ class ImageBatches:
 
     def __init__(
         self,
-        images: StoredImages,
-        numbers: np.ndarray,
-        objectives: Sequence[ImageObjective],
-        config: VitConfig,
-        mask_ratio: float,
+        data: ImageData,
         batch_size: int,
         seed: int,
         *,
@@ -173,25 +170,20 @@ class ImageBatches:
         mirror: bool = True,
         threads: int | None = None,
     ) -> None:
-        """Batches of some images.
+        """Batches of some images; if there are fewer than ``batch_size``, all are one batch.
 
         Args:
-            images: by number, uint8 [H, W, 3] of any size.
-            numbers: int64, those to train on; if there are fewer than ``batch_size``, all of them
-                are one batch.
-            objectives: what is learned.
-            config: sizes of the encoder's images and patches.
-            mask_ratio: the share of patches that inpainting masks.
+            data: the images to train on.
+            batch_size: images in a batch.
+            seed: of the order, the crops and the puzzles.
             predicted_share: the share of the masked patches that inpainting predicts in a step.
             mirror: whether half of the crops are mirrored.
             threads: how many threads scale images; half as many as there are cores if None.
         """
-        self._images, self._numbers, self._objectives = images, numbers, tuple(objectives)
-        self._config, self._mask_ratio = config, mask_ratio
-        self._batch_size, self._seed = batch_size, seed
+        self._data, self._batch_size, self._seed = data, batch_size, seed
         self._predicted_share, self._mirror = predicted_share, mirror
-        self._steps_of_epoch = max(1, len(numbers) // batch_size)
-        self._order = (-1, numbers)  # an epoch and its order of the images' numbers
+        self._steps_of_epoch = max(1, len(data.numbers) // batch_size)
+        self._order = (-1, data.numbers)  # an epoch and its order of the images' numbers
         threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._scalers = ThreadPoolExecutor(threads, "scaling") if threads > 1 else None
         self._builder = ThreadPoolExecutor(1, "batches")
@@ -214,9 +206,10 @@ class ImageBatches:
         epoch, index = divmod(step, self._steps_of_epoch)
         first = index * self._batch_size
         examples = self._order_of(epoch)[first : first + self._batch_size]
-        return build_image_batch(
-            lambda side: random_crops(
-                self._images,
+
+        def crop(side: int) -> np.ndarray:
+            return random_crops(
+                self._data.images,
                 examples,
                 self._seed,
                 epoch,
@@ -224,18 +217,16 @@ class ImageBatches:
                 smallest_area=SMALLEST_AREA,
                 mirror=self._mirror,
                 threads=self._scalers,
-            ),
-            examples,
-            self._objectives,
-            self._config,
-            TakeApart(self._mask_ratio, self._predicted_share, self._seed, epoch),
-        )
+            )
+
+        return self._data.batch(crop, examples, self._predicted_share, self._seed, epoch)
 
     def _order_of(self, epoch: int) -> np.ndarray:
         # Read and replaced as one value, since two threads may be here at once.
         known, order = self._order
         if known != epoch:
-            order = self._numbers[permutation(len(self._numbers), self._seed, epoch, _ORDER)]
+            numbers = self._data.numbers
+            order = numbers[permutation(len(numbers), self._seed, epoch, _ORDER)]
             self._order = (epoch, order)
         return order
 
@@ -262,28 +253,19 @@ def split_held_out_images(count: int, fraction: float) -> tuple[np.ndarray, np.n
 class HeldOutImages:
     """Held-out images, whole, with fixed patches masked and fixed tiles; measured in float32."""
 
-    def __init__(
-        self,
-        images: StoredImages,
-        numbers: np.ndarray,
-        objectives: Sequence[ImageObjective],
-        config: VitConfig,
-        mask_ratio: float,
-    ) -> None:
-        """Arguments as those of ``ImageBatches``; ``numbers`` are the images held out."""
-        self._images, self._objectives = images, tuple(objectives)
-        self._config, self._mask_ratio = config, mask_ratio
-        self._order = numbers[permutation(len(numbers), _HELD_OUT_SEED)]
+    def __init__(self, data: ImageData) -> None:
+        self._data = data
+        self._order = data.numbers[permutation(len(data.numbers), _HELD_OUT_SEED)]
 
     def batch(self, begin: int, count: int) -> ImageBatch:
         """Some of the images, in an order that does not depend on their names."""
         examples = self._order[begin : begin + count]
-        return build_image_batch(
-            lambda side: whole_images(self._images, examples, side=side),
+        return self._data.batch(
+            lambda side: whole_images(self._data.images, examples, side=side),
             examples,
-            self._objectives,
-            self._config,
-            TakeApart(self._mask_ratio, 1.0, _HELD_OUT_SEED, 0),
+            1.0,
+            _HELD_OUT_SEED,
+            0,
         )
 
     def measure(
@@ -301,12 +283,12 @@ class HeldOutImages:
         count = len(self._order) if most_images is None else min(most_images, len(self._order))
         was_training = model.training
         model.eval()
-        sums: dict[str, float] = {}
+        sums: dict[str, float] = defaultdict(float)
         with torch.inference_mode():
             for begin in range(0, count, _HELD_OUT_BATCH_SIZE):
                 batch = self.batch(begin, min(_HELD_OUT_BATCH_SIZE, count - begin)).to(device)
                 for name, mean in model.measure(batch).items():
-                    sums[name] = sums.get(name, 0.0) + float(mean) * batch.image_count
+                    sums[name] += float(mean) * batch.image_count
         model.train(was_training)
         means = {name: total / count for name, total in sums.items()}
         return {number.key: means.get(number.key) for number in IMAGE_MEASUREMENTS}

@@ -16,13 +16,12 @@ from selfsup.images.decoding import ResizeShorterSide
 from selfsup.images.files import find_images, median_shorter_side
 from selfsup.images.prepare import prepare_images
 from selfsup.pretraining.modality import (
+    add_modality_hint,
     is_image_shards,
-    of_other_modality,
     refuse_runs,
     shards_folder,
 )
-from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import ResolvedImageSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.images import ImageShards
 
 IMAGES = "images"
@@ -37,7 +36,7 @@ def check_images(settings: PretrainSettings) -> None:
     Raises:
         UserError: as ``pretraining_images``, as far as is known without decoding.
     """
-    shards = _shards_folder(settings)
+    shards = shards_folder(settings.data, "images")
     if shards is not None:
         if settings.max_bad_fraction != PretrainSettings.max_bad_fraction:
             raise UserError(
@@ -52,15 +51,12 @@ def check_images(settings: PretrainSettings) -> None:
 def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: bool) -> ImageShards:
     """Open the decoded images that the settings name, or decode them into the run's folder.
 
-    Args:
-        settings: name the data.
-        run: the run's folder.
-        is_resumed: whether the folder's contents were made under these same settings.
+    Arguments are those of ``Pretraining``.
 
     Raises:
         UserError: there are none, too many are broken, or the decoded images are damaged.
     """
-    folder = _shards_folder(settings)
+    folder = shards_folder(settings.data, "images")
     if folder is None:
         folder = run / IMAGES
         # The files themselves are not needed once all of them are decoded.
@@ -86,7 +82,7 @@ def usual_side(settings: PretrainSettings) -> int:
     Raises:
         UserError: there are no images, or none can be read.
     """
-    folder = _shards_folder(settings)
+    folder = shards_folder(settings.data, "images")
     if folder is not None:
         return int(np.median(ImageShards.read(folder).sizes.min(axis=1)))
     return median_shorter_side(_files(settings))
@@ -96,7 +92,7 @@ def _files(settings: PretrainSettings) -> list[Path]:
     try:
         return [file for path in _paths(settings.data) for file in find_images(path)]
     except UserError as error:
-        raise of_other_modality(error, settings.data, "images") from None
+        raise add_modality_hint(error, settings.data, "images") from None
 
 
 def _common_folder(sources: Sequence[str]) -> Path:
@@ -108,10 +104,6 @@ def _common_folder(sources: Sequence[str]) -> Path:
 def _paths(sources: Sequence[str]) -> list[Path]:
     """The sources' paths, absolute if there are several, so that a common folder can be found."""
     return [Path(source).absolute() if len(sources) > 1 else Path(source) for source in sources]
-
-
-def _shards_folder(settings: PretrainSettings) -> Path | None:
-    return shards_folder(settings.data, is_image_shards, "decoded images")
 
 
 def _check_count(count: int, named: str) -> None:

@@ -22,37 +22,15 @@ from selfsup.encoder.attention import attend
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.encoder.vit import VitEncoder, cut_windows, sine_positions, to_floats
-from selfsup.pretraining.images.batches import Crop, ImageHead, ImageObjective, TakeApart
+from selfsup.pretraining.images.batches import Crop, ImageData, ImageObjective, Puzzle
 
 _ORDER = 0x494E5041494E54
 _VARIANCE_EPS = 1e-6  # as in MAE's released code
 _DECODER_DEPTH, _LEAST_DECODER_WIDTH, _HEAD_WIDTH = 2, 128, 32
 
 
-class Inpainting(ImageObjective):
-    """Prediction of masked patches."""
-
-    name = "inpainting"
-
-    def head(self, config: VitConfig) -> "InpaintingHead":
-        return InpaintingHead(config)
-
-    def puzzle(
-        self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart
-    ) -> "MaskedPatches":
-        return mask_patches(
-            crop(config.image_size),
-            examples,
-            config.patch_size,
-            how.mask_ratio,
-            how.seed,
-            how.epoch,
-            how.predicted_share,
-        )
-
-
 @dataclass(frozen=True)
-class MaskedPatches:
+class MaskedPatches(Puzzle):
     """Images taken apart into what the encoder reads and what is to be predicted.
 
     Attributes:
@@ -77,23 +55,11 @@ class MaskedPatches:
         """B · m."""
         return self.missing_positions.numel()
 
-    def to(self, device: torch.device) -> "MaskedPatches":
-        """The same patches on a device."""
-        return MaskedPatches(
-            self.visible.to(device),
-            self.visible_positions.to(device),
-            self.missing.to(device),
-            self.missing_positions.to(device),
-        )
-
-    def filled(self, missing: Tensor) -> Tensor:
+    def reconstruct(self, missing: Tensor) -> Tensor:
         """Whole images, as patches in their order: [B, N, P] of the type of ``missing``.
 
-        No missing patch may have been left out, so that m = N - n.
-
-        Args:
-            missing: [B, m, P], what to fill in for the missing patches; pixels from 0 to 1 if
-                floats, from 0 to 255 if uint8.
+        ``missing`` [B, m, P] is filled in for the missing patches, with pixels from 0 to 1 if it
+        is floats, from 0 to 255 if it is uint8. No patch may have been left out: m = N - n.
         """
         visible = self.visible
         if missing.is_floating_point():
@@ -112,26 +78,19 @@ class MaskedPatches:
         return colour.repeat_interleave(values // 3, 1)[:, None]
 
 
-def missing_count(patch_count: int, mask_ratio: float) -> int:
-    """How many of N patches are masked: about N × ratio, at least 1 and at most N - 1."""
-    return min(max(1, round(patch_count * mask_ratio)), patch_count - 1)
-
-
 def choose_visible(
     examples: np.ndarray, patch_count: int, mask_ratio: float, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose which patches stay visible and which are masked; all choices are equally likely.
 
-    Args:
-        examples: int64 [B], the numbers of the images.
-        patch_count: N, at least 2.
+    About N × ratio of the ``patch_count`` N are masked, at least 1 and at most N - 1.
 
     Returns:
         The visible positions, int64 [B, n], and the missing ones, int64 [B, m].
     """
     streams = hash64(seed, epoch, _ORDER, examples)[:, None]
     order = np.argsort(hash64(np.arange(patch_count), after=streams), axis=1, kind="stable")
-    visible = patch_count - missing_count(patch_count, mask_ratio)
+    visible = max(1, patch_count - max(1, round(patch_count * mask_ratio)))
     return order[:, :visible], order[:, visible:]
 
 
@@ -144,13 +103,10 @@ def mask_patches(
     epoch: int,
     predicted_share: float = 1.0,
 ) -> MaskedPatches:
-    """Take images apart.
+    """Take images apart: uint8 [B, S, S, 3], where S is a multiple of ``patch_size``.
 
-    Args:
-        images: uint8 [B, S, S, 3]; S is a multiple of ``patch_size``.
-        examples: int64 [B], the numbers of the images.
-        predicted_share: the share of the missing patches to predict, at least one patch of each
-            image; a random choice of the others is left out.
+    Of the missing patches a random choice is to be predicted, about ``predicted_share`` of them,
+    at least one patch of each image.
     """
     patch_count = (images.shape[1] // patch_size) ** 2
     visible, missing = choose_visible(examples, patch_count, mask_ratio, seed, epoch)
@@ -163,13 +119,14 @@ def mask_patches(
     )
 
 
-class InpaintingHead(ImageHead):
+class Inpainting(ImageObjective):
     """Predicts each missing patch: its values normalised, its mean and its standard deviation.
 
     Every missing patch is predicted from the encoder's image token too, so that this token learns
     to sum up the image. The loss is over missing patches only.
     """
 
+    name = "inpainting"
     positions: Tensor
 
     def __init__(
@@ -190,6 +147,13 @@ class InpaintingHead(ImageHead):
         self.decoder = InpaintingDecoder(width, depth, config.hidden_act, config.layer_norm_eps)
         self.values = nn.Linear(width, config.patch_values)
         self.level = nn.Linear(width, 2)
+
+    @staticmethod
+    def puzzle(
+        crop: Crop, examples: np.ndarray, data: ImageData, share: float, seed: int, epoch: int
+    ) -> MaskedPatches:
+        images, patch_size = crop(data.config.image_size), data.config.patch_size
+        return mask_patches(images, examples, patch_size, data.mask_ratio, seed, epoch, share)
 
     def forward(
         self, states: Tensor, visible_positions: Tensor, missing_positions: Tensor
@@ -235,8 +199,9 @@ class InpaintingHead(ImageHead):
         width, encoder_width = self.visible.weight.shape
         embedding = (1 + visible) * encoder_width * width
         output = missing * width * (len(self.values.weight) + 2)
-        layer = DecoderLayer.forward_flops(width, missing, visible)
-        return 2.0 * (embedding + output) + len(self.decoder.layers) * layer
+        layer = (1 + 1 + 8) * missing * width**2 + 2 * visible * width**2
+        layer += 2 * missing * visible * width
+        return 2.0 * (embedding + output + len(self.decoder.layers) * layer)
 
 
 class PredictedPatches(NamedTuple):
@@ -268,14 +233,7 @@ class PredictedPatches(NamedTuple):
 
 
 def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Each patch minus its mean and divided by its standard deviation; and these two.
-
-    Args:
-        patches: floats [B, m, P].
-
-    Returns:
-        [B, m, P], and [B, m, 2].
-    """
+    """Patches [B, m, P] minus their means and divided by their deviations, and both [B, m, 2]."""
     # A layer norm is one pass over the patches, var_mean and a division are several. A layer norm
     # divides by P where a sample's variance divides by P - 1; the factors correct for that.
     count = patches.shape[-1]
@@ -288,7 +246,7 @@ def normalised(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class InpaintingDecoder(nn.Module):
-    """A stack of pre-norm layers that are computed for missing patches only.
+    """A stack of pre-norm layers, for missing patches only.
 
     Missing patches attend to the visible ones and not to each other: each is predicted on its own
     (Fu et al. 2024, "Rethinking Patch Dependence for Masked Autoencoders", §3). MAE's decoder
@@ -338,9 +296,3 @@ class DecoderLayer(nn.Module):
         missing = missing + self.attention_output(attended)
         inner = self.activation(self.intermediate(self.feed_forward_norm(missing)))
         return missing + self.output(inner)
-
-    @staticmethod
-    def forward_flops(width: int, missing: int, visible: int) -> float:
-        """Floating-point operations of the matrix products on one image."""
-        in_layer = missing * (1 + 1 + 8) * width**2 + visible * 2 * width**2
-        return 2.0 * (in_layer + 2 * missing * visible * width)

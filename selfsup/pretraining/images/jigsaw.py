@@ -20,29 +20,14 @@ from selfsup.counter_random import hash64, integers
 from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.encoder.vit import VitEncoder, cut_windows, to_floats
-from selfsup.pretraining.images.batches import Crop, ImageHead, ImageObjective, TakeApart
+from selfsup.pretraining.images.batches import Crop, ImageData, ImageObjective, Puzzle
 
 _STREAM = 0x4A494753
 _ORDER, _DOWN, _ACROSS = range(3)
 
 
-class Jigsaw(ImageObjective):
-    """Prediction of where shuffled tiles belong."""
-
-    name = "jigsaw"
-
-    def head(self, config: VitConfig) -> "JigsawHead":
-        return JigsawHead(config)
-
-    def puzzle(
-        self, crop: Crop, examples: np.ndarray, config: VitConfig, how: TakeApart
-    ) -> "ShuffledTiles":
-        images = crop(config.grid * cell_size(config.patch_size))
-        return shuffle_tiles(images, examples, config.patch_size, how.seed, how.epoch)
-
-
 @dataclass(frozen=True)
-class ShuffledTiles:
+class ShuffledTiles(Puzzle):
     """Images taken apart into tiles in random order.
 
     Attributes:
@@ -62,10 +47,6 @@ class ShuffledTiles:
     def predictions(self) -> int:
         """B · N."""
         return self.positions.numel()
-
-    def to(self, device: torch.device) -> "ShuffledTiles":
-        """The same tiles on a device."""
-        return ShuffledTiles(self.tiles.to(device), self.positions.to(device))
 
 
 def cell_size(tile_size: int) -> int:
@@ -111,11 +92,12 @@ def in_order(tiles: Tensor, positions: Tensor) -> Tensor:
     return torch.empty_like(tiles).scatter_(1, positions[..., None].expand_as(tiles), tiles)
 
 
-class JigsawHead(ImageHead):
+class Jigsaw(ImageObjective):
     """A tile's state and the image token's → a score for each position in the grid."""
 
+    name = "jigsaw"
+
     def __init__(self, config: VitConfig) -> None:
-        """A head for an encoder of these sizes."""
         super().__init__()
         width = config.hidden_size
         # The two are added before the activation: a score from the image token alone would be the
@@ -124,6 +106,14 @@ class JigsawHead(ImageHead):
         self.image = nn.Linear(width, width, bias=False)
         self.activation = ACTIVATIONS[config.hidden_act]
         self.place = nn.Linear(width, config.patch_count)
+
+    @staticmethod
+    def puzzle(
+        crop: Crop, examples: np.ndarray, data: ImageData, share: float, seed: int, epoch: int
+    ) -> ShuffledTiles:
+        patch_size = data.config.patch_size
+        images = crop(data.config.grid * cell_size(patch_size))
+        return shuffle_tiles(images, examples, patch_size, seed, epoch)
 
     def forward(self, states: Tensor) -> Tensor:
         """States of the image token and the tiles [B, 1 + N, D] → scores, float32 [B, N, N]."""
@@ -164,7 +154,7 @@ def best_arrangement(scores: Tensor) -> Tensor:
     """Give each tile a position of its own so that the sum of the scores is greatest.
 
     Args:
-        scores: floats [B, N, N], as ``JigsawHead.scores`` gives them.
+        scores: floats [B, N, N], as ``Jigsaw.scores`` gives them.
 
     Returns:
         positions, int64 [B, N] on the CPU.

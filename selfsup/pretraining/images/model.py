@@ -11,8 +11,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from selfsup.encoder.huggingface.config import read_vit_config, vit_config_of
-from selfsup.encoder.huggingface.folder import LoadReport, load_weights
+from selfsup.encoder.huggingface.config import config_of, read_vit_config
+from selfsup.encoder.huggingface.folder import load_weights
 from selfsup.encoder.huggingface.names import (
     NameTable,
     hugging_face_names,
@@ -22,16 +22,16 @@ from selfsup.encoder.huggingface.names import (
 from selfsup.encoder.huggingface.vit_folder import read_vit_weights, save_vit, with_image_size
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.images.batches import ImageBatch, ImageHead, ImageObjective, Puzzle
+from selfsup.pretraining.images.batches import ImageBatch, ImageObjective, Puzzle
 from selfsup.pretraining.images.inpainting import Inpainting
 from selfsup.pretraining.images.jigsaw import Jigsaw
 
 # In the order in which a model holds its heads, and in which losses are computed.
-_OBJECTIVES: tuple[ImageObjective, ...] = (Inpainting(), Jigsaw())
+_OBJECTIVES: tuple[type[ImageObjective], ...] = (Inpainting, Jigsaw)
 _ARCHITECTURE = "ViTModel"
 
 
-def image_objectives(names: Sequence[str]) -> tuple[ImageObjective, ...]:
+def image_objectives(names: Sequence[str]) -> tuple[type[ImageObjective], ...]:
     """The objectives with these names."""
     return tuple(objective for objective in _OBJECTIVES if objective.name in names)
 
@@ -54,7 +54,7 @@ class ImagePretrainingModel(nn.Module):
             )
         self.encoder = encoder
         self.heads = nn.ModuleDict(
-            {each.name: each.head(encoder.config) for each in image_objectives(objectives)}
+            {each.name: each(encoder.config) for each in image_objectives(objectives)}
         )
 
     def forward(self, batch: ImageBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
@@ -79,7 +79,7 @@ class ImagePretrainingModel(nn.Module):
             flops += self._encoder_flops(puzzle.tokens_per_image) + head.forward_flops(puzzle)
         return 3 * flops * batch.image_count
 
-    def _parts(self, batch: ImageBatch) -> list[tuple[str, ImageHead, Puzzle]]:
+    def _parts(self, batch: ImageBatch) -> list[tuple[str, ImageObjective, Puzzle]]:
         """Each head and what it works on, for the objectives that both model and batch have."""
         return [
             (name, head, batch.puzzles[name])  # type: ignore[misc]
@@ -102,8 +102,8 @@ def load_image_pretraining(
     seed: int = 0,
     image_size: int | None = None,
     dropout: float | None = None,
-) -> tuple[ImagePretrainingModel, LoadReport]:
-    """Load an encoder with the heads of some objectives, in evaluation mode.
+) -> tuple[ImagePretrainingModel, tuple[str, ...]]:
+    """Load an encoder with the heads of some objectives, in evaluation mode; and what it lacks.
 
     Args:
         folder: a ViT model folder; it need not hold any of the heads. A head that does not fit,
@@ -122,9 +122,9 @@ def load_image_pretraining(
     if dropout is not None:
         config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     model = ImagePretrainingModel(VitEncoder(config), objectives)
-    weights = _without_unfit_heads(model, weights)
-    report = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)
-    return model.eval(), report
+    weights = _drop_mismatched_heads(model, weights)
+    missing = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)
+    return model.eval(), missing
 
 
 def save_image_pretraining(
@@ -136,7 +136,7 @@ def save_image_pretraining(
         UserError: the disk is full or cannot be written to.
     """
     state = to_hugging_face(model.named_parameters(), _names(model))
-    save_vit(folder, state, vit_config_of(model.encoder.config, _ARCHITECTURE), model_card)
+    save_vit(folder, state, config_of(model.encoder.config, _ARCHITECTURE), model_card)
 
 
 def _names(model: ImagePretrainingModel) -> NameTable:
@@ -147,20 +147,15 @@ def _names(model: ImagePretrainingModel) -> NameTable:
     return {**vit_names("encoder."), **heads}
 
 
-def _without_unfit_heads(
+def _drop_mismatched_heads(
     model: ImagePretrainingModel, weights: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Drop each head that has a weight of another shape than the model's."""
-    table = _names(model)
-    unfit = tuple(
-        f"{name}." for name, head in model.heads.items() if not _fits(name, head, weights, table)
-    )
-    return {name: tensor for name, tensor in weights.items() if not name.startswith(unfit)}
-
-
-def _fits(name: str, head: nn.Module, weights: dict[str, Tensor], table: NameTable) -> bool:
-    for ours, parameter in head.named_parameters():
-        (theirs,) = hugging_face_names(f"heads.{name}.{ours}", table)
+    table, mismatched = _names(model), set()
+    for ours, parameter in model.heads.named_parameters():
+        (theirs,) = hugging_face_names(f"heads.{ours}", table)
         if theirs in weights and weights[theirs].shape != parameter.shape:
-            return False
-    return True
+            mismatched.add(ours.split(".")[0] + ".")
+    return {
+        name: tensor for name, tensor in weights.items() if not name.startswith(tuple(mismatched))
+    }

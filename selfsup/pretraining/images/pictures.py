@@ -18,8 +18,8 @@ from torch import Tensor
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.encoder.vit import VitEncoder, unpatchify
 from selfsup.pretraining.images.batches import HeldOutImages
-from selfsup.pretraining.images.inpainting import InpaintingHead, MaskedPatches
-from selfsup.pretraining.images.jigsaw import JigsawHead, ShuffledTiles, best_arrangement, in_order
+from selfsup.pretraining.images.inpainting import Inpainting, MaskedPatches
+from selfsup.pretraining.images.jigsaw import Jigsaw, ShuffledTiles, best_arrangement, in_order
 from selfsup.pretraining.images.model import ImagePretrainingModel
 
 PICTURES, CONTENTS = "pictures", "pictures.json"
@@ -68,7 +68,7 @@ def _draw_inpainting(
     folder: Path,
     records: list[Record],
     encoder: VitEncoder,
-    head: InpaintingHead,
+    head: Inpainting,
     masked: MaskedPatches,
     patch: int,
 ) -> None:
@@ -80,7 +80,7 @@ def _draw_inpainting(
         "reconstruction": predicted,
     }
     for stage, missing in stages.items():
-        pictures = _pixels(unpatchify(masked.filled(missing), patch))
+        pictures = _pixels(unpatchify(masked.reconstruct(missing), patch))
         for number, record in enumerate(records):
             record[stage] = _write(folder, number, stage, pictures[number])
     errors = {"pixel_error": predicted, "mean_colour_error": masked.mean_colour()}
@@ -94,7 +94,7 @@ def _draw_jigsaw(
     folder: Path,
     records: list[Record],
     encoder: VitEncoder,
-    head: JigsawHead,
+    head: Jigsaw,
     shuffled: ShuffledTiles,
     patch: int,
 ) -> None:
@@ -132,9 +132,9 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
     Returns:
         uint8 [G·(p + 2), G·(p + 2), 3], the tiles enlarged where they are small.
     """
-    factor = _factor(len(picture))
-    picture, patch = _enlarged(picture, factor), factor * patch
     grid = len(picture) // patch
+    picture = _enlarged(picture)
+    patch = len(picture) // grid
     frames = np.full((grid * grid, 3), _GREY, np.uint8)
     if is_wrong is not None:
         frames[is_wrong] = _RED
@@ -146,7 +146,7 @@ def _framed(picture: np.ndarray, patch: int, is_wrong: np.ndarray | None) -> np.
 
 
 def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
-    picture = _enlarged(picture, _factor(len(picture)))
+    picture = _enlarged(picture)
     name = f"{number + 1:02d}-{stage}.png"
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
@@ -154,9 +154,6 @@ def _write(folder: Path, number: int, stage: str, picture: np.ndarray) -> str:
     return name
 
 
-def _factor(side: int) -> int:
-    return max(1, -(-_SMALLEST_SIDE // side))
-
-
-def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    factor = -(-_SMALLEST_SIDE // len(picture))
     return picture.repeat(factor, 0).repeat(factor, 1)

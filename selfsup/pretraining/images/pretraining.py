@@ -2,16 +2,13 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from selfsup.encoder.config import VIT_SIZES, VitConfig, vit_config
 from selfsup.encoder.huggingface.config import read_vit_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
-from selfsup.encoder.huggingface.image_processor import read_normalisation
+from selfsup.encoder.huggingface.vit_folder import read_normalisation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
@@ -19,6 +16,7 @@ from selfsup.pretraining.images.batches import (
     HeldOutImages,
     ImageBatch,
     ImageBatches,
+    ImageData,
     split_held_out_images,
 )
 from selfsup.pretraining.images.data import check_images, pretraining_images, usual_side
@@ -29,14 +27,13 @@ from selfsup.pretraining.images.model import (
     save_image_pretraining,
 )
 from selfsup.pretraining.images.pictures import PICTURES, write_pictures
-from selfsup.pretraining.modality import USUAL_ENCODER, Measured, Pretraining
+from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.runs.model_cards import image_pretraining_card
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, IMAGE_OBJECTIVES
 from selfsup.settings.pretrain import (
     DEFAULT_BUDGET,
+    PretrainSettings,
     ResolvedImageSettings,
-    ResolvedPretrainSettings,
 )
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
@@ -48,21 +45,11 @@ LEAST_GRID = 8
 _MOST_PATCHES = 1024
 
 
-@dataclass(frozen=True)
-class ImageSizeDefaults:
-    """Defaults for an image encoder of a size."""
-
-    batch_size: int
-    learning_rate: float
-    dropout: float = 0.0
-    optimizer: str = "adamw"
-
-
 _SIZE_DEFAULTS = {
-    "vit-mini": ImageSizeDefaults(64, 1e-3),
-    "vit-tiny": ImageSizeDefaults(64, 1e-3),
-    "vit-small": ImageSizeDefaults(64, 5e-4),
-    "vit-base": ImageSizeDefaults(256, 1.5e-4),
+    "vit-mini": SizeDefaults(64, 1e-3),
+    "vit-tiny": SizeDefaults(64, 1e-3),
+    "vit-small": SizeDefaults(64, 5e-4),
+    "vit-base": SizeDefaults(256, 1.5e-4),
 }
 
 
@@ -74,9 +61,10 @@ class ImagePretraining(Pretraining):
     quick_size = 256
     measurements = IMAGE_MEASUREMENTS
     resolved_class = ResolvedImageSettings
+    check_data = staticmethod(check_images)
 
-    @classmethod
-    def resolve(cls, settings: PretrainSettings) -> ResolvedImageSettings:
+    @staticmethod
+    def resolve(settings: PretrainSettings) -> ResolvedImageSettings:
         if settings.start == "structured":
             raise UserError("--start structured is for text: leave it out with images")
         hides = "inpainting" in (settings.objectives or IMAGE_OBJECTIVES)
@@ -107,43 +95,22 @@ class ImagePretraining(Pretraining):
             image_size=image_size,
             patch_size=patch_size,
             mask_ratio=MASK_RATIO,
-            batch_size=size.batch_size,
-            learning_rate=size.learning_rate,
-            dropout=size.dropout,
-            start="random",
-            optimizer=size.optimizer,
+            **dataclasses.asdict(size),
         )
 
-    @classmethod
-    def check_data(cls, settings: ResolvedPretrainSettings) -> None:
-        check_images(settings)
-
-    def __init__(
-        self,
-        settings: ResolvedPretrainSettings,
-        run: Path,
-        device: torch.device,
-        is_resumed: bool,
-        is_new: bool,
-    ) -> None:
-        assert isinstance(settings, ResolvedImageSettings)
-        self._settings, self._run, self._device = settings, run, device
-        self._images = pretraining_images(settings, run, is_resumed)
+    def _open(self, is_resumed: bool, is_new: bool) -> None:
+        settings = self._settings
+        self._images = pretraining_images(settings, self._run, is_resumed)
         self.data_sha256 = shards_sha256(self._images.manifest)
         training, self._held_out_numbers = split_held_out_images(
             len(self._images), settings.held_out_fraction
         )
-        self.model = _build_model(settings, is_new).to(device)
+        self.model = _build_model(settings, is_new).to(self._device)
         objectives, config = image_objectives(settings.objectives), self.model.encoder.config
-        self._held_out = HeldOutImages(
-            self._images, self._held_out_numbers, objectives, config, settings.mask_ratio
-        )
+        data = ImageData(self._images, training, objectives, config, settings.mask_ratio)
+        self._held_out = HeldOutImages(dataclasses.replace(data, numbers=self._held_out_numbers))
         batches = ImageBatches(
-            self._images,
-            training,
-            objectives,
-            config,
-            settings.mask_ratio,
+            data,
             settings.batch_size,
             settings.seed,
             mirror=settings.mirror,
@@ -154,9 +121,6 @@ class ImagePretraining(Pretraining):
 
     def count(self, batch: ImageBatch) -> int:
         return batch.image_count
-
-    def measure(self, limit: int | None) -> Measured:
-        return self._held_out.measure(self.model, self._device, limit)
 
     def facts(self) -> dict[str, Any]:
         settings, manifest = self._settings, self._images.manifest
@@ -180,14 +144,14 @@ def _build_model(settings: ResolvedImageSettings, is_new: bool) -> ImagePretrain
     """The model before its first step (or, if not ``is_new``, with values to overwrite)."""
     if settings.init is not None:
         folder = resolve_model_folder(settings.init)
-        model, report = load_image_pretraining(
+        model, missing = load_image_pretraining(
             folder, settings.objectives, settings.seed, settings.image_size, settings.dropout
         )
         if is_new:
             # Our pixels go from −1 to 1, those of another model may not.
             model.encoder.embeddings.rescale_pixel_input(*read_normalisation(folder))
-        if report.missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
+        if missing and is_new:
+            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
         return model
     assert settings.encoder is not None
     config = vit_config(
@@ -222,14 +186,10 @@ def fitting_patch_size(image_size: int) -> int:
 
 
 def fitting_image_size(side: int, patch_size: int | None) -> tuple[int, int]:
-    """Choose an image size and a patch size for images of a size.
+    """The image size and the patch size for images with a shorter side of ``side`` pixels.
 
     The image size is the largest multiple of the patch size that is neither above 224 nor above
-    ``side``.
-
-    Args:
-        side: the images' shorter side, in pixels.
-        patch_size: the patch size; chosen here if None.
+    ``side``. The patch size is chosen if it is None.
     """
     reach = min(side, LARGEST_IMAGE)
     if patch_size is None:
@@ -263,7 +223,7 @@ def _check_grid(name: str, image_size: int, patch_size: int) -> None:
         )
 
 
-def _nearest_size(init: str) -> tuple[str, ImageSizeDefaults]:
+def _nearest_size(init: str) -> tuple[str, SizeDefaults]:
     """The size nearest in width to a model's, and its defaults with half the learning rate."""
     width = _config_of_init(init).hidden_size
     nearest = min(VIT_SIZES, key=lambda name: abs(VIT_SIZES[name][1] - width))

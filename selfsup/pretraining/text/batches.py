@@ -5,7 +5,8 @@ T tokens in all, M masked tokens, D width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -14,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.counter_random import permutation
-from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable
 from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
 from selfsup.pretraining.text.masking import Masking
-from selfsup.pretraining.text.sequences import FullSequences, SequencePlan, Sequences, TextCorpus
+from selfsup.pretraining.text.sequences import SequencePlan, Sequences, TextCorpus, full_sequences
 from selfsup.settings.objectives import TEXT_MEASUREMENTS
 
 _ORDER = 0x4F52444552
@@ -83,8 +83,36 @@ class TextStates(NamedTuple):
     pooler_output: Tensor
 
 
-class TextHead(nn.Module, ABC):
-    """What predicts an objective's labels from the encoder's states."""
+class TextObjective(nn.Module, ABC):
+    """Something that an encoder of text can learn without labels: the head that predicts it.
+
+    Attributes:
+        name: its name on the command line; ``selfsup.settings.objectives`` lists it.
+        plan: how it needs the corpus to be cut into sequences, a function with the arguments of
+            ``full_sequences``; None if any way will do.
+        min_documents: how many documents it needs to train on, and as many to measure with.
+        segments: how many segments the model must tell apart.
+        architecture: the class of ``transformers`` for a model with this head alone.
+        weight_names: the head's modules, and what a Hugging Face folder calls them. The empty
+            name is the head itself.
+    """
+
+    name: ClassVar[str]
+    plan: ClassVar[Callable[..., SequencePlan] | None] = None
+    min_documents: ClassVar[int] = 1
+    segments: ClassVar[int] = 1
+    architecture: ClassVar[str] = "BertForPreTraining"
+    weight_names: ClassVar[NameTable]
+
+    @staticmethod
+    @abstractmethod
+    def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+        """The right answers for a batch, int64.
+
+        Args:
+            sequences: before masking.
+            masked: the masked tokens' ids, int64 [M].
+        """
 
     @abstractmethod
     def loss(self, states: TextStates, labels: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -95,92 +123,57 @@ class TextHead(nn.Module, ABC):
         return 0
 
 
-class TextObjective(ABC):
-    """Something that an encoder of text can learn without labels.
+@dataclass(frozen=True)
+class TextData:
+    """Documents of a corpus, and how they become batches.
 
     Attributes:
-        name: its name on the command line; ``selfsup.settings.objectives`` lists it.
-        plan: how it needs the corpus to be cut into sequences; None if any way will do.
-        min_documents: how many documents it needs to train on, and as many to measure with.
-        segments: how many segments the model must tell apart.
-        architecture: the class of ``transformers`` for a model with this head alone.
-        weight_names: the head's modules, and what a Hugging Face folder calls them. The empty
-            name is the head itself.
+        corpus: holds the documents.
+        documents: their numbers, int64.
+        masking: how tokens are chosen and replaced.
+        objectives: what is learned.
+        max_length: of a sequence, in tokens.
     """
 
-    name: ClassVar[str]
-    plan: ClassVar[type[SequencePlan] | None] = None
-    min_documents: ClassVar[int] = 1
-    segments: ClassVar[int] = 1
-    architecture: ClassVar[str] = "BertForPreTraining"
-    weight_names: ClassVar[NameTable]
+    corpus: TextCorpus
+    documents: np.ndarray
+    masking: Masking
+    objectives: Sequence[type[TextObjective]]
+    max_length: int
 
-    @abstractmethod
-    def head(self, encoder: BertEncoder) -> TextHead:
-        """A new head for an encoder."""
+    def plan(self, seed: int, epoch: int) -> SequencePlan:
+        """Cut the documents into sequences as the objectives need them, else into full ones.
 
-    @abstractmethod
-    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
-        """The right answers for a batch, int64.
-
-        Args:
-            sequences: before masking.
-            masked: the masked tokens' ids, int64 [M].
+        Raises:
+            UserError: two objectives need different sequences.
         """
+        needed = {each.plan: each.name for each in self.objectives if each.plan is not None}
+        if len(needed) > 1:
+            raise UserError(
+                f"--objectives: {' and '.join(needed.values())} cut the text in different ways: "
+                "name only one of them"
+            )
+        plan = next(iter(needed), full_sequences)
+        special = self.masking.special
+        return plan(self.corpus, self.documents, special, self.max_length, seed, epoch)
 
-
-def plan_sequences(
-    corpus: TextCorpus,
-    documents: np.ndarray,
-    masking: Masking,
-    objectives: Sequence[TextObjective],
-    max_length: int,
-    seed: int,
-    epoch: int,
-) -> SequencePlan:
-    """Cut the documents into sequences as the objectives need them, else into full ones.
-
-    Raises:
-        UserError: two objectives need different sequences.
-    """
-    needed = {each.plan: each.name for each in objectives if each.plan is not None}
-    if len(needed) > 1:
-        raise UserError(
-            f"--objectives: {' and '.join(needed.values())} cut the text in different ways: name "
-            "only one of them"
+    def batch(self, plan: SequencePlan, examples: np.ndarray, seed: int, epoch: int) -> TextBatch:
+        """Build the sequences of a plan with these numbers, int64 [B], and mask tokens in them."""
+        sequences = plan.take(examples)
+        input_ids, masked_rows, masked_ids = self.masking.mask(sequences, seed, epoch)
+        packing = Packing.from_lengths(torch.from_numpy(sequences.lengths))
+        masked = torch.from_numpy(masked_rows)
+        return TextBatch(
+            input_ids=torch.from_numpy(input_ids),
+            token_type_ids=torch.from_numpy(sequences.token_type_ids),
+            packing=packing,
+            masked_rows=masked,
+            labels={
+                each.name: torch.from_numpy(each.labels(sequences, masked_ids))
+                for each in self.objectives
+            },
+            queries=Queries.at(torch.cat([packing.first_rows, masked]), packing),
         )
-    plan = next(iter(needed), FullSequences)
-    return plan(corpus, documents, masking.special, max_length, seed, epoch)
-
-
-def build_batch(
-    plan: SequencePlan,
-    examples: np.ndarray,
-    masking: Masking,
-    objectives: Sequence[TextObjective],
-    seed: int,
-    epoch: int,
-) -> TextBatch:
-    """Build sequences, mask tokens in them, and turn them into tensors.
-
-    Args:
-        plan: the sequences of an epoch.
-        examples: which of them, int64 [B].
-    """
-    sequences = plan.take(examples)
-    input_ids, masked_rows, masked_ids = masking.mask(sequences, seed, epoch)
-    packing = Packing.from_lengths(torch.from_numpy(sequences.lengths))
-    masked = torch.from_numpy(masked_rows)
-    return TextBatch(
-        input_ids=torch.from_numpy(input_ids),
-        token_type_ids=torch.from_numpy(sequences.token_type_ids),
-        packing=packing,
-        masked_rows=masked,
-        labels={
-            each.name: torch.from_numpy(each.labels(sequences, masked_ids)) for each in objectives
-        },
-        queries=Queries.at(torch.cat([packing.first_rows, masked]), packing),
-    )
 
 
 class TextBatches:
@@ -193,19 +186,8 @@ class TextBatches:
         end_step: the first step after that epoch.
     """
 
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        masking: Masking,
-        objectives: Sequence[TextObjective],
-        max_length: int,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self._corpus, self._documents, self._masking = corpus, documents, masking
-        self._objectives, self._max_length = tuple(objectives), max_length
-        self._batch_size, self._seed = batch_size, seed
+    def __init__(self, data: TextData, batch_size: int, seed: int) -> None:
+        self._data, self._batch_size, self._seed = data, batch_size, seed
         self.epoch = -1
         self.end_step = 0
         self._first_step = 0
@@ -219,20 +201,10 @@ class TextBatches:
         steps = self.end_step - self._first_step
         first, last = (len(self._order) * (step - self._first_step + i) // steps for i in (0, 1))
         examples = self._order[first:last]
-        return build_batch(
-            self._plan, examples, self._masking, self._objectives, self._seed, self.epoch
-        )
+        return self._data.batch(self._plan, examples, self._seed, self.epoch)
 
     def _begin_epoch(self, epoch: int) -> None:
-        self._plan = plan_sequences(
-            self._corpus,
-            self._documents,
-            self._masking,
-            self._objectives,
-            self._max_length,
-            self._seed,
-            epoch,
-        )
+        self._plan = self._data.plan(self._seed, epoch)
         self._order = permutation(len(self._plan), self._seed, epoch, _ORDER)
         steps = -(-len(self._plan) // self._batch_size)
         self.epoch, self._first_step = epoch, self.end_step
@@ -246,21 +218,12 @@ class HeldOutText:
     one by one; of these 80 % are masked, 10 % replaced and 10 % kept; in float32.
     """
 
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        masking: Masking,
-        objectives: Sequence[TextObjective],
-        max_length: int,
-    ) -> None:
-        self._masking = replace(masking, probability=0.15, unit="token")
-        self._objectives = tuple(objectives)
-        self._plan = plan_sequences(
-            corpus, documents, self._masking, objectives, max_length, _HELD_OUT_SEED, 0
-        )
+    def __init__(self, data: TextData) -> None:
+        masking = replace(data.masking, probability=0.15, unit="token")
+        self._data = replace(data, masking=masking)
+        self._plan = self._data.plan(_HELD_OUT_SEED, 0)
         self._order = np.random.default_rng(_HELD_OUT_SEED).permutation(len(self._plan))
-        self._batch_size = max(1, _HELD_OUT_BATCH_TOKENS // max_length)
+        self._batch_size = max(1, _HELD_OUT_BATCH_TOKENS // data.max_length)
 
     def measure(
         self, model: nn.Module, device: torch.device, max_tokens: int | None = None
@@ -273,23 +236,20 @@ class HeldOutText:
         """
         was_training = model.training
         model.eval()
-        losses, right, counts = {}, {}, {}
+        losses, right, counts = defaultdict(float), Counter(), Counter()
         seen = 0
         with torch.inference_mode():
             for begin in range(0, len(self._order), self._batch_size):
                 if max_tokens is not None and seen >= max_tokens:
                     break
-                batch = self._batch(begin).to(device)
+                examples = self._order[begin : begin + self._batch_size]
+                batch = self._data.batch(self._plan, examples, _HELD_OUT_SEED, 0).to(device)
                 seen += batch.token_count
                 for name, (loss, hits, count) in model(batch).items():
-                    losses[name] = losses.get(name, 0.0) + float(loss) * count
-                    right[name] = right.get(name, 0) + int(hits)
-                    counts[name] = counts.get(name, 0) + count
+                    losses[name] += float(loss) * count
+                    right[name] += int(hits)
+                    counts[name] += count
         model.train(was_training)
         means = {f"{name}_loss": losses[name] / count for name, count in counts.items() if count}
         means |= {f"{name}_accuracy": right[name] / n for name, n in counts.items() if n}
         return {number.key: means.get(number.key) for number in TEXT_MEASUREMENTS}
-
-    def _batch(self, begin: int) -> TextBatch:
-        examples = self._order[begin : begin + self._batch_size]
-        return build_batch(self._plan, examples, self._masking, self._objectives, _HELD_OUT_SEED, 0)

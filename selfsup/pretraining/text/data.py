@@ -27,14 +27,13 @@ from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import (
+    add_modality_hint,
     is_token_shards,
-    of_other_modality,
     refuse_runs,
     shards_folder,
 )
 from selfsup.pretraining.text.model import text_objectives
-from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 
@@ -53,57 +52,57 @@ def check_data(settings: ResolvedPretrainSettings) -> None:
     Raises:
         UserError: as ``pretraining_shards``, as far as is known without reading the text.
     """
-    shards = _shards_folder(settings)
+    shards = shards_folder(settings.data, "text")
     if shards is None:
         refuse_runs(settings.data, SHARDS, "its text, cut into tokens, is", is_token_shards)
         try:
             find_inputs(settings.data)
         except UserError as error:
-            raise of_other_modality(error, settings.data, "text") from None
+            raise add_modality_hint(error, settings.data, "text") from None
         _check_tokenizer_for_raw_text(settings)
     elif settings.extend_vocabulary is not None:
         raise UserError(
             f"--extend-vocabulary needs raw text: that in {shards} is already cut into tokens"
         )
     else:
-        _refuse_flags_of_raw_text(settings, shards)
+        for name in _OF_RAW_TEXT:
+            if getattr(settings, name) != getattr(PretrainSettings, name):
+                raise UserError(
+                    f"--{name.replace('_', '-')}: is for raw text: that in {shards} is already "
+                    "cut into tokens"
+                )
         _check_tokenizer(settings, open_shards(shards))
-
-
-def _refuse_flags_of_raw_text(settings: ResolvedPretrainSettings, shards: Path) -> None:
-    for name in _OF_RAW_TEXT:
-        if getattr(settings, name) != getattr(PretrainSettings, name):
-            raise UserError(
-                f"--{name.replace('_', '-')}: is for raw text: that in {shards} is already cut "
-                "into tokens"
-            )
 
 
 def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed: bool) -> Shards:
     """Open the shards that the settings name, or make them in the run's folder.
 
-    Args:
-        settings: name the data, and how to read it.
-        run: the run's folder.
-        is_resumed: whether the folder's contents were made under these same settings.
+    Arguments are those of ``Pretraining``.
 
     Raises:
         UserError: the data, or the tokenizer for it, is missing, damaged or does not fit.
     """
-    folder = _shards_folder(settings)
-    if folder is not None:
-        shards = open_shards(folder)
+    given = shards_folder(settings.data, "text")
+    if given is not None:
+        shards = open_shards(given)
         _check_tokenizer(settings, shards)
         return shards
-    if is_resumed and (run / SHARDS / "manifest.json").exists():
-        # The text itself is not needed any more.
-        return _shards_of_this_run(settings, run)
+    folder = run / SHARDS
+    if is_resumed and (folder / "manifest.json").exists():
+        shards = open_shards(folder)  # the text itself is not needed any more
+        made_of = read_manifest(folder, TOKEN_SHARDS)["sources"]
+        if made_of != list(settings.data):
+            raise UserError(
+                f"{folder}: made of {' '.join(made_of)}, but {run}/run.yaml says "
+                f"{' '.join(settings.data)}: give the pretrain command again, with another --out"
+            )
+        return shards
     tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
-    print(f"Preparing the text in {run / SHARDS}", file=sys.stderr)
+    print(f"Preparing the text in {folder}", file=sys.stderr)
     manifest = prepare(
         settings.data,
         tokenizer_folder,
-        run / SHARDS,
+        folder,
         workers=settings.workers,
         text_field=settings.text_field,
         text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
@@ -112,31 +111,11 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
     )
     if bad := manifest["bad_records"]:
         print(
-            f"{bad:,} records could not be read and are left out: {run / SHARDS / PROBLEMS_FILE} "
-            "names them",
+            f"{bad:,} records could not be read and are left out: {folder / PROBLEMS_FILE} names "
+            "them",
             file=sys.stderr,
         )
-    return open_shards(run / SHARDS)
-
-
-def _shards_of_this_run(settings: ResolvedPretrainSettings, run: Path) -> Shards:
-    """The shards that the run made before it stopped.
-
-    Raises:
-        UserError: they were made from other text than ``run.yaml`` names.
-    """
-    shards = open_shards(run / SHARDS)
-    made_of = read_manifest(run / SHARDS, TOKEN_SHARDS)["sources"]
-    if made_of != list(settings.data):
-        raise UserError(
-            f"{run / SHARDS}: made of {' '.join(made_of)}, but {run}/run.yaml says "
-            f"{' '.join(settings.data)}: give the pretrain command again, with another --out"
-        )
-    return shards
-
-
-def _shards_folder(settings: ResolvedPretrainSettings) -> Path | None:
-    return shards_folder(settings.data, is_token_shards, "shards")
+    return open_shards(folder)
 
 
 def _tokenizer_for_raw_text(
@@ -175,11 +154,7 @@ def _sample(settings: ResolvedPretrainSettings) -> Iterator[Document]:
 
 
 def _check_tokenizer_for_raw_text(settings: ResolvedPretrainSettings) -> None:
-    """Check that the flags agree on a tokenizer, which must be the model's own with --init.
-
-    Raises:
-        UserError: flags that do not go together, or a tokenizer that cannot be read.
-    """
+    """Check that the flags agree on a tokenizer, which must be the model's own with --init."""
     named = settings.tokenizer
     if settings.vocab_size is not None and (named is not None or settings.init is not None):
         flag = "--tokenizer" if named is not None else "--init, which brings its own"
@@ -199,15 +174,11 @@ def _check_tokenizer_for_raw_text(settings: ResolvedPretrainSettings) -> None:
     if settings.extend_vocabulary is not None:
         if tokenizer is not None:
             raise UserError("--extend-vocabulary makes a tokenizer: leave out --tokenizer")
-        check_extensible(own, model)
+        _check_extensible(own, model)
 
 
 def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Tokenizer:
-    """The tokenizer of the model of --init.
-
-    Raises:
-        UserError: it does not fit the model, or the model cannot learn the objectives.
-    """
+    """The tokenizer of the model of --init, if the model can learn the objectives."""
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
     for objective in text_objectives(settings.objectives):
@@ -220,11 +191,7 @@ def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Token
 
 
 def _check_tokenizer(settings: ResolvedPretrainSettings, shards: Shards) -> None:
-    """Check that the tokenizer beside the shards, and those that flags name, made the shards.
-
-    Raises:
-        UserError: one of them did not.
-    """
+    """Check that the tokenizer beside the shards, and those that flags name, made the shards."""
     if settings.vocab_size is not None and settings.vocab_size != shards.vocab_size:
         raise UserError(
             f"--vocab-size {settings.vocab_size}: the shards in {shards.folder} have "
@@ -264,7 +231,7 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     wanted = settings.extend_vocabulary
     assert wanted is not None
     tokenizer = load_tokenizer(model)
-    check_extensible(tokenizer, model)
+    _check_extensible(tokenizer, model)
     print(f"Looking for tokens that shorten the text, for {folder}", file=sys.stderr)
     paragraphs = (
         line for document in _sample(settings) for line in clean_paragraphs(document.text)
@@ -273,7 +240,7 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     if not word_counts:
         raise UserError("the corpus holds no text: name another corpus")
     extended, report = extend_tokenizer(tokenizer, word_counts, wanted)
-    print(_in_words(report, wanted), file=sys.stderr)
+    print(_effect_of_extension(report, wanted), file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / EXTENSION_REPORT, (json.dumps(dataclasses.asdict(report)) + "\n").encode())
     save_tokenizer(extended, folder)
@@ -295,12 +262,8 @@ def new_tokens(old: Tokenizer, new: Tokenizer) -> dict[int, list[int]]:
     }
 
 
-def check_extensible(tokenizer: Tokenizer, model: Path) -> None:
-    """Refuse a tokenizer that does not split text into words by BERT's rules.
-
-    Raises:
-        UserError: it does not.
-    """
+def _check_extensible(tokenizer: Tokenizer, model: Path) -> None:
+    """Refuse a tokenizer that does not split text into words by BERT's rules."""
     if not cuts_at_spaces(json.loads(tokenizer.to_str())):
         raise UserError(
             f"--extend-vocabulary: the tokenizer of {model} is not WordPiece with BERT's rules: "
@@ -308,15 +271,15 @@ def check_extensible(tokenizer: Tokenizer, model: Path) -> None:
         )
 
 
-def _in_words(report: ExtensionReport, wanted: int) -> str:
+def _effect_of_extension(report: ExtensionReport, wanted: int) -> str:
     fewer = f" (no more would shorten this text, of {wanted:,})" if report.added < wanted else ""
-    said = (
+    effect = (
         f"Added {report.added:,} tokens{fewer}: {report.tokens_per_word_before:.3f} tokens a word "
         f"before, {report.tokens_per_word_after:.3f} after"
     )
     if report.unknown_words > _MANY_UNKNOWN:
-        said += (
+        effect += (
             f"; {report.unknown_words:.1%} of the words hold characters that this vocabulary "
             "lacks and stay [UNK]: a model with a tokenizer of its own may do better here"
         )
-    return said
+    return effect

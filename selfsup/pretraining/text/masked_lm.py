@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import ACTIVATIONS, compute_dtype
 from selfsup.encoder.packing import pad_rows
-from selfsup.pretraining.text.batches import TextBatch, TextHead, TextObjective, TextStates
+from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.sequences import Sequences, TextCorpus, token_counts
 
@@ -21,7 +21,10 @@ _ROWS_AT_ONCE = 16
 
 
 class MaskedLM(TextObjective):
-    """Masked language modelling."""
+    """Dense, activation, norm, then a score for every token of the vocabulary.
+
+    The output matrix is the word embedding itself.
+    """
 
     name = "mlm"
     architecture = "BertForMaskedLM"
@@ -31,30 +34,18 @@ class MaskedLM(TextObjective):
         "": ("cls.predictions",),  # the scores' bias
     }
 
-    def head(self, encoder: BertEncoder) -> "MaskedLMHead":
-        config = encoder.config
-        return MaskedLMHead(encoder.embeddings.word, config.hidden_act, config.layer_norm_eps)
-
-    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
-        return masked
-
-
-class MaskedLMHead(TextHead):
-    """Dense, activation, norm, then a score for every token of the vocabulary.
-
-    The output matrix is the word embedding itself.
-    """
-
-    def __init__(
-        self, word_embeddings: nn.Embedding, activation: str, layer_norm_eps: float
-    ) -> None:
+    def __init__(self, encoder: BertEncoder) -> None:
         super().__init__()
-        vocab_size, width = word_embeddings.weight.shape
-        self.dense = nn.Linear(width, width)
-        self.activation = ACTIVATIONS[activation]
-        self.norm = nn.LayerNorm(width, eps=layer_norm_eps)
-        self.decoder_weight = word_embeddings.weight  # [V, D], shared with the encoder
-        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        config = encoder.config
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.activation = ACTIVATIONS[config.hidden_act]
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.decoder_weight = encoder.embeddings.word.weight  # [V, D], shared with the encoder
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    @staticmethod
+    def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+        return masked
 
     def transform(self, hidden: Tensor) -> Tensor:
         """[M, D] → [M, D]."""

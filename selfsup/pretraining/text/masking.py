@@ -52,15 +52,15 @@ class Masking:
         """
         streams = hash64(seed, epoch, sequences.keys)  # [B]
         sequence, position = _positions(sequences.lengths)  # [T] each
+        unit_position = position
         if self.unit == "token":
-            chosen = self._chosen(streams, sequence, position)
-            unit_position = position
+            chosen = _draw(streams, _CHOOSE, sequence, position) < self.probability
         elif self.unit == "whole-word":
             begins = ~self.is_continuation[sequences.input_ids]
             rows = np.arange(len(position))
             word_begin = np.maximum.accumulate(np.where(begins, rows, 0))
-            chosen = self._chosen(streams, sequence, position - (rows - word_begin))
-            unit_position = position
+            of_word = position - (rows - word_begin)
+            chosen = _draw(streams, _CHOOSE, sequence, of_word) < self.probability
         elif self.unit == "span":
             unit_position = self._span_begins(streams, sequences.lengths)
             chosen = unit_position > _NO_SPAN
@@ -82,12 +82,6 @@ class Masking:
         input_ids = sequences.input_ids.copy()
         input_ids[masked_rows] = replaced
         return input_ids, masked_rows, labels
-
-    def _chosen(
-        self, streams: np.ndarray, sequence: np.ndarray, unit_position: np.ndarray
-    ) -> np.ndarray:
-        """Whether the unit that begins at this position is chosen, bool [T]."""
-        return _draw(streams, _CHOOSE, sequence, unit_position) < self.probability
 
     def _random_tokens(
         self, streams: np.ndarray, sequence: np.ndarray, position: np.ndarray

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.config import config_of, read_config
-from selfsup.encoder.huggingface.folder import LoadReport, load_weights, read_weights, save_model
+from selfsup.encoder.huggingface.folder import load_weights, read_weights, save_model
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batches import TextBatch, TextHead, TextObjective, TextStates
+from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masked_lm import MaskedLM
 from selfsup.pretraining.text.next_sentence import NextSentence
 
 # In the order in which a model holds its heads, and in which losses are computed.
-_OBJECTIVES: tuple[TextObjective, ...] = (MaskedLM(), NextSentence())
+_OBJECTIVES: tuple[type[TextObjective], ...] = (MaskedLM, NextSentence)
 _WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
 _OUTPUT_BIAS = "cls.predictions.bias"
 
 
-def text_objectives(names: Sequence[str]) -> tuple[TextObjective, ...]:
+def text_objectives(names: Sequence[str]) -> tuple[type[TextObjective], ...]:
     """The objectives with these names."""
     return tuple(objective for objective in _OBJECTIVES if objective.name in names)
 
@@ -38,7 +38,7 @@ class TextPretrainingModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(
-            {objective.name: objective.head(encoder) for objective in text_objectives(objectives)}
+            {objective.name: objective(encoder) for objective in text_objectives(objectives)}
         )
 
     def forward(self, batch: TextBatch) -> dict[str, tuple[Tensor, Tensor, int]]:
@@ -46,7 +46,7 @@ class TextPretrainingModel(nn.Module):
         states = self._states(batch)
         return {name: head.loss(states, batch.labels[name]) for name, head in self._heads()}
 
-    def _heads(self) -> list[tuple[str, TextHead]]:
+    def _heads(self) -> list[tuple[str, TextObjective]]:
         return list(self.heads.items())  # type: ignore[arg-type]
 
     def _states(self, batch: TextBatch) -> TextStates:
@@ -87,8 +87,8 @@ def load_pretraining(
     objectives: Sequence[str],
     seed: int = 0,
     new_tokens: Mapping[int, Sequence[int]] | None = None,
-) -> tuple[TextPretrainingModel, LoadReport]:
-    """Load an encoder with the heads of some objectives, in evaluation mode.
+) -> tuple[TextPretrainingModel, tuple[str, ...]]:
+    """Load an encoder with the heads of some objectives, in evaluation mode; and what it lacks.
 
     Args:
         folder: a BERT model folder; it need not hold any of the heads.
@@ -102,15 +102,15 @@ def load_pretraining(
         UserError: the folder is damaged, or holds a model of another kind.
     """
     config, _ = read_config(folder)
-    weights = _without_tied_copies(read_weights(folder), folder)
+    weights = _drop_tied_copies(read_weights(folder), folder)
     if new_tokens:
         config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
         for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):
             if name in weights:
-                weights[name] = _with_new_rows(weights[name], config.vocab_size, new_tokens)
+                weights[name] = _add_rows(weights[name], config.vocab_size, new_tokens)
     model = TextPretrainingModel(BertEncoder(config), objectives)
-    report = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
-    return model.eval(), report
+    missing = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
+    return model.eval(), missing
 
 
 def save_pretraining(
@@ -142,7 +142,7 @@ def _weight_names() -> NameTable:
     return {**encoder_names("encoder."), **heads}
 
 
-def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
+def _drop_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
     """Drop the second copies of the output matrix and bias that some checkpoints hold."""
     weights = dict(weights)
     matrix = weights.pop("cls.predictions.decoder.weight", None)
@@ -158,7 +158,7 @@ def _without_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict
     return weights
 
 
-def _with_new_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
+def _add_rows(rows: Tensor, count: int, new: Mapping[int, Sequence[int]]) -> Tensor:
     """The rows [V, …], extended to ``count``; each new row is the mean of some old ones."""
     rows = rows.float()
     longer = torch.cat([rows, rows.new_zeros(max(0, count - len(rows)), *rows.shape[1:])])

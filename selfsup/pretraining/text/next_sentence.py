@@ -3,8 +3,6 @@
 Shapes: B sequences, D width, N examples of an epoch, W walks through documents.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,14 +10,9 @@ from torch.nn import functional as F
 from selfsup.counter_random import hash64, integers, uniform
 from selfsup.encoder.bert import BertEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.text.batches import TextHead, TextObjective, TextStates
-from selfsup.pretraining.text.sequences import (
-    Sequences,
-    SpecialTokens,
-    TextCorpus,
-    assemble,
-    concatenated_ranges,
-)
+from selfsup.pretraining.text.batches import TextObjective, TextStates
+from selfsup.pretraining.text.sequences import SequencePlan, Sequences, SpecialTokens, TextCorpus
+from selfsup.shards.arrays import concatenated_ranges
 
 SHORT_SEQUENCE_PROBABILITY = 0.1  # BERT appendix A.2 and its released code
 _RANDOM_NEXT, _IS_SHORT, _SHORT_LENGTH, _SPLIT, _DOCUMENT, _SENTENCE = range(6)
@@ -27,69 +20,44 @@ _RANDOM_NEXT, _IS_SHORT, _SHORT_LENGTH, _SPLIT, _DOCUMENT, _SENTENCE = range(6)
 _SENTENCES_OF_A_WALK = 1000
 
 
-class SentencePairs:
+def sentence_pairs(
+    corpus: TextCorpus,
+    documents: np.ndarray,
+    special: SpecialTokens,
+    max_length: int,
+    seed: int,
+    epoch: int,
+) -> SequencePlan:
     """One epoch of pairs ``[CLS] A [SEP] B [SEP]``.
 
     Both segments are whole sentences, as many as fit. Half of the time B follows A, else it begins
     at a random sentence of another document. A tenth of the pairs are shorter than they could be.
     A document of one sentence has no continuation, so its pair always has a random B. Sentences are
     cut only if two of them are too long together: A loses its beginning, B its end.
+
+    Raises:
+        UserError: there is no other document, or no two sentences in a row.
     """
-
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        special: SpecialTokens,
-        max_length: int,
-        seed: int,
-        epoch: int,
-    ) -> None:
-        """Plan the position of every pair's segments.
-
-        Raises:
-            UserError: there is no other document, or no two sentences in a row.
-        """
-        _check_pairs(corpus, documents)
-        self._corpus, self._special = corpus, special
-        self._pairs = _DocumentWalks(corpus, documents, max_length - 3, hash64(seed, epoch)).pairs()
-
-    def __len__(self) -> int:
-        return len(self._pairs.key)
-
-    def take(self, examples: np.ndarray) -> Sequences:
-        pairs = _Pairs(*(column[examples] for column in self._pairs))
-        input_ids, token_type_ids = assemble(
-            self._corpus,
-            self._special,
-            np.stack([pairs.a_start, pairs.b_start], axis=1),
-            np.stack([pairs.a_length, pairs.b_length], axis=1),
+    if len(documents) < 2:
+        raise UserError(
+            "next-sentence prediction needs at least two documents, and there is "
+            f"{'one' if len(documents) else 'none'}: add texts, or train with --objectives mlm"
         )
-        return Sequences(
-            input_ids,
-            token_type_ids,
-            pairs.a_length + pairs.b_length + 3,
-            pairs.key,
-            pairs.is_random_next.astype(np.int64),
+    # In the whole corpus: the few held-out documents may well have one sentence each.
+    if np.diff(corpus.document_offsets).max() < 2:
+        raise UserError(
+            "next-sentence prediction needs documents of at least two sentences, and all have one: "
+            "check how the texts are divided into documents, or train with --objectives mlm"
         )
-
-
-class _Pairs(NamedTuple):
-    """The positions of the segments of N pairs, in tokens.
-
-    Attributes:
-        key: int64 [N], the sentence at which the pair was begun.
-        a_start, b_start: int64 [N].
-        a_length, b_length: int64 [N].
-        is_random_next: bool [N].
-    """
-
-    key: np.ndarray
-    a_start: np.ndarray
-    a_length: np.ndarray
-    b_start: np.ndarray
-    b_length: np.ndarray
-    is_random_next: np.ndarray
+    offsets, max_tokens = corpus.sentence_offsets, max_length - 3
+    walks = _DocumentWalks(corpus, documents, max_tokens, hash64(seed, epoch))
+    keys, a_begin, a_end, b_begin, b_end, is_random_next = walks.pairs()
+    a_length, b_length = offsets[a_end] - offsets[a_begin], offsets[b_end] - offsets[b_begin]
+    a_kept = np.minimum(a_length, np.maximum(max_tokens - b_length, max_tokens // 2))
+    b_kept = np.minimum(b_length, max_tokens - a_kept)
+    starts = np.stack([offsets[a_end] - a_kept, offsets[b_begin]], axis=1)
+    lengths = np.stack([a_kept, b_kept], axis=1)
+    return SequencePlan(corpus, special, starts, lengths, keys, is_random_next)
 
 
 class _DocumentWalks:
@@ -105,7 +73,12 @@ class _DocumentWalks:
         self._document_begin = corpus.document_offsets[documents]
         self._document_end = corpus.document_offsets[documents + 1]
 
-    def pairs(self) -> _Pairs:
+    def pairs(self) -> np.ndarray:
+        """All pairs in sentences, int64 [6, N].
+
+        Each is the sentence at which it was begun (its key), the begin and the end of A, those of
+        B, and whether B is random.
+        """
         length = self._document_end - self._document_begin
         walk_count = -(-length // _SENTENCES_OF_A_WALK)
         document = np.repeat(np.arange(len(length)), walk_count)  # [W]
@@ -115,16 +88,18 @@ class _DocumentWalks:
         end = self._document_begin[document] + length * (part + 1) // walk_count
         found = []
         while len(cursor):
-            pairs, cursor = self._next_pairs(cursor, document, end)
-            found.append(pairs)
+            pairs = self._next_pairs(cursor, document, end)
+            found.append(np.stack(pairs))
+            _, _, a_end, _, b_end, is_random = pairs
+            cursor = np.where(is_random, a_end, b_end)
             unfinished = cursor < end
             cursor, document, end = cursor[unfinished], document[unfinished], end[unfinished]
-        return _Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        return np.concatenate(found, axis=1)
 
     def _next_pairs(
         self, sentence: np.ndarray, document: np.ndarray, end: np.ndarray
-    ) -> tuple[_Pairs, np.ndarray]:
-        """The pair that each walk makes at ``sentence``, and the next sentence, int64 [W].
+    ) -> tuple[np.ndarray, ...]:
+        """The pair that each walk makes at ``sentence``: the rows of ``pairs``, [W] each.
 
         Args:
             sentence: int64 [W].
@@ -147,8 +122,7 @@ class _DocumentWalks:
         a_end[rows], b_begin[rows], b_end[rows] = self._random_second(
             sentence[rows], document[rows], a_begin[rows], a_end[rows], room[rows]
         )
-        go_on = np.where(is_random, a_end, b_end)
-        return self._in_tokens(sentence, a_begin, a_end, b_begin, b_end, is_random), go_on
+        return sentence, a_begin, a_end, b_begin, b_end, is_random
 
     def _random_second(
         self,
@@ -178,25 +152,6 @@ class _DocumentWalks:
         """The end of the longest run of sentences from ``begin`` that fits, int64 [W]."""
         return np.searchsorted(self._offsets, self._offsets[begin] + room, side="right") - 1
 
-    def _in_tokens(
-        self,
-        key: np.ndarray,
-        a_begin: np.ndarray,
-        a_end: np.ndarray,
-        b_begin: np.ndarray,
-        b_end: np.ndarray,
-        is_random: np.ndarray,
-    ) -> _Pairs:
-        """Convert sentences to tokens, and cut them if they are too long."""
-        offsets, half = self._offsets, self._max_tokens // 2
-        a_length, b_length = (
-            offsets[a_end] - offsets[a_begin],
-            offsets[b_end] - offsets[b_begin],
-        )
-        a_kept = np.minimum(a_length, np.maximum(self._max_tokens - b_length, half))
-        b_kept = np.minimum(b_length, self._max_tokens - a_kept)
-        return _Pairs(key, offsets[a_end] - a_kept, a_kept, offsets[b_begin], b_kept, is_random)
-
     def _uniform(self, sentence: np.ndarray, purpose: int) -> np.ndarray:
         return uniform(sentence, after=hash64(purpose, after=self._stream))
 
@@ -204,44 +159,24 @@ class _DocumentWalks:
         return integers(high, sentence, after=hash64(purpose, after=self._stream))
 
 
-def _check_pairs(corpus: TextCorpus, documents: np.ndarray) -> None:
-    if len(documents) < 2:
-        raise UserError(
-            "next-sentence prediction needs at least two documents, and there is "
-            f"{'one' if len(documents) else 'none'}: add texts, or train with --objectives mlm"
-        )
-    # In the whole corpus: the few held-out documents may well have one sentence each.
-    if np.diff(corpus.document_offsets).max() < 2:
-        raise UserError(
-            "next-sentence prediction needs documents of at least two sentences, and all have one: "
-            "check how the texts are divided into documents, or train with --objectives mlm"
-        )
-
-
 class NextSentence(TextObjective):
-    """Next-sentence prediction."""
+    """The pooled ``[CLS]`` → two scores: B continues A, B is random."""
 
     name = "nsp"
-    plan = SentencePairs
+    plan = staticmethod(sentence_pairs)
     min_documents = 2
     segments = 2
     architecture = "BertForNextSentencePrediction"
     weight_names = {"seq_relationship": ("cls.seq_relationship",)}  # noqa: RUF012
 
-    def head(self, encoder: BertEncoder) -> "NextSentenceHead":
-        return NextSentenceHead(encoder.config.hidden_size)
+    def __init__(self, encoder: BertEncoder) -> None:
+        super().__init__()
+        self.seq_relationship = nn.Linear(encoder.config.hidden_size, 2)
 
-    def labels(self, sequences: Sequences, masked: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:
         assert sequences.pair_labels is not None
         return sequences.pair_labels
-
-
-class NextSentenceHead(TextHead):
-    """The pooled ``[CLS]`` → two scores: B continues A, B is random."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.seq_relationship = nn.Linear(width, 2)
 
     def forward(self, pooler_output: Tensor) -> Tensor:
         """[B, D] → [B, 2]."""

@@ -2,12 +2,10 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
@@ -18,8 +16,8 @@ from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.pretraining.modality import USUAL_ENCODER, Measured, Pretraining
-from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches
+from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
+from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
 from selfsup.pretraining.text.data import (
     TOKENIZER,
     check_data,
@@ -27,7 +25,7 @@ from selfsup.pretraining.text.data import (
     pretraining_shards,
     read_extension_report,
 )
-from selfsup.pretraining.text.masked_lm import MaskedLMHead, unigram_loss
+from selfsup.pretraining.text.masked_lm import MaskedLM, unigram_loss
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.model import (
     TextPretrainingModel,
@@ -49,38 +47,24 @@ from selfsup.pretraining.text.structured_start import (
     word_dimensions,
 )
 from selfsup.runs.model_cards import pretraining_card
-from selfsup.settings import PretrainSettings
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import DEFAULT_BUDGET, ResolvedPretrainSettings
+from selfsup.settings.pretrain import DEFAULT_BUDGET, PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 
 _FINETUNING_DROPOUT = 0.1  # in config.json, for whoever fine-tunes the model
 
 
-@dataclass(frozen=True)
-class SizeDefaults:
-    """Defaults for an encoder of a size.
-
-    Those of the small sizes are meant for minutes to hours on a laptop; bert-mini's were measured
-    (docs/log.md), and the others follow from them. Those of the large sizes are from BERT's paper
-    (appendix A.2).
-    """
-
-    batch_size: int
-    learning_rate: float
-    dropout: float
-    start: str
-    optimizer: str = "adamw"
-
-
+# Those of the small sizes are meant for minutes to hours on a laptop; bert-mini's were measured
+# (docs/log.md), and the others follow from them. Those of the large sizes are from BERT's paper
+# (appendix A.2).
 _SIZE_DEFAULTS = {
-    "bert-tiny": SizeDefaults(16, 2e-3, 0.0, "structured"),
-    "bert-mini": SizeDefaults(32, 1e-3, 0.0, "structured", "muon"),
-    "bert-small": SizeDefaults(16, 7e-4, 0.0, "structured"),
-    "bert-medium": SizeDefaults(32, 5e-4, 0.0, "structured"),
-    "bert-base": SizeDefaults(256, 1e-4, 0.1, "random"),
-    "bert-large": SizeDefaults(256, 1e-4, 0.1, "random"),
+    "bert-tiny": SizeDefaults(16, 2e-3, start="structured"),
+    "bert-mini": SizeDefaults(32, 1e-3, start="structured", optimizer="muon"),
+    "bert-small": SizeDefaults(16, 7e-4, start="structured"),
+    "bert-medium": SizeDefaults(32, 5e-4, start="structured"),
+    "bert-base": SizeDefaults(256, 1e-4, dropout=0.1),
+    "bert-large": SizeDefaults(256, 1e-4, dropout=0.1),
 }
 
 
@@ -91,9 +75,10 @@ class TextPretraining(Pretraining):
     held_out_unit = "documents"
     quick_size = 32_000
     measurements = TEXT_MEASUREMENTS
+    check_data = staticmethod(check_data)
 
-    @classmethod
-    def resolve(cls, settings: PretrainSettings) -> ResolvedPretrainSettings:
+    @staticmethod
+    def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
         encoder = settings.encoder or USUAL_ENCODER["text"]
         if settings.init is None:
             bert_config(encoder, 1)  # raises where there is none, and names those there are
@@ -116,73 +101,44 @@ class TextPretraining(Pretraining):
             encoder=None if settings.init is not None else encoder,
             objectives=TEXT_OBJECTIVES,
             budget=DEFAULT_BUDGET if settings.steps is None else None,
-            batch_size=size.batch_size,
-            learning_rate=size.learning_rate,
-            dropout=size.dropout,
-            start=size.start,
-            optimizer=size.optimizer,
+            **dataclasses.asdict(size),
         )
 
-    @classmethod
-    def check_data(cls, settings: ResolvedPretrainSettings) -> None:
-        check_data(settings)
-
-    def __init__(
-        self,
-        settings: ResolvedPretrainSettings,
-        run: Path,
-        device: torch.device,
-        is_resumed: bool,
-        is_new: bool,
-    ) -> None:
-        self._settings, self._run, self._device = settings, run, device
-        shards = pretraining_shards(settings, run, is_resumed)
+    def _open(self, is_resumed: bool, is_new: bool) -> None:
+        settings = self._settings
+        shards = pretraining_shards(settings, self._run, is_resumed)
         self._tokenizer_folder = shards.tokenizer_folder
         self.data_sha256 = shards_sha256(shards.manifest)
         tokenizer = load_tokenizer(shards.tokenizer_folder)
-        self._corpus = TextCorpus(shards.shards)
-        self._objectives = text_objectives(settings.objectives)
-        self._documents, self._held_out_documents = split_held_out(
-            self._corpus,
-            settings.held_out_fraction,
-            at_least=max(each.min_documents for each in self._objectives),
-        )
-        self._warn_of_much_held_out()
-        self._masking = Masking(
+        corpus, objectives = TextCorpus(shards.shards), text_objectives(settings.objectives)
+        at_least = max(each.min_documents for each in objectives)
+        documents, held_out = split_held_out(corpus, settings.held_out_fraction, at_least)
+        _warn_of_much_held_out(corpus, held_out, settings.held_out_fraction)
+        masking = Masking(
             settings.mask_probability,
             settings.masking,
             special_tokens(tokenizer),
             shards.vocab_size,
             continuation_pieces(tokenizer),
         )
-        self._held_out = HeldOutText(
-            self._corpus,
-            self._held_out_documents,
-            self._masking,
-            self._objectives,
-            settings.max_length,
-        )
-        self.model = self._build_model(is_new).to(device)
+        self._data = TextData(corpus, documents, masking, objectives, settings.max_length)
+        self._held_out_documents = held_out
+        self._held_out = HeldOutText(dataclasses.replace(self._data, documents=held_out))
+        self.model = self._build_model(is_new).to(self._device)
         self.stages = self._make_stages()
 
     def count(self, batch: TextBatch) -> int:
         return batch.token_count
 
-    def measure(self, limit: int | None) -> Measured:
-        return self._held_out.measure(self.model, self._device, limit)
-
     def facts(self) -> dict[str, Any]:
-        settings = self._settings
+        settings, data, held_out = self._settings, self._data, self._held_out_documents
+        is_extended = settings.extend_vocabulary is not None
         return {
-            "unigram_loss": unigram_loss(
-                self._corpus, self._documents, self._held_out_documents, self._masking
-            ),
-            "held_out_documents": len(self._held_out_documents),
+            "unigram_loss": unigram_loss(data.corpus, data.documents, held_out, data.masking),
+            "held_out_documents": len(held_out),
             "encoder": settings.init or settings.encoder,
             "vocabulary_extension": (
-                None
-                if settings.extend_vocabulary is None
-                else read_extension_report(self._run / TOKENIZER)
+                read_extension_report(self._run / TOKENIZER) if is_extended else None
             ),
         }
 
@@ -196,17 +152,6 @@ class TextPretraining(Pretraining):
         card = pretraining_card(self._settings, summary)
         save_pretraining(folder, self.model, self._tokenizer_folder, card)
 
-    def _warn_of_much_held_out(self) -> None:
-        lengths = self._corpus.document_lengths()
-        share = lengths[self._held_out_documents].sum() / lengths.sum()
-        if share > 10 * self._settings.held_out_fraction:
-            print(
-                f"{len(self._held_out_documents)} of {len(lengths)} documents are held out to "
-                f"measure with, {share:.0%} of the text: with more documents (chapters for books) "
-                "it would be less",
-                file=sys.stderr,
-            )
-
     def _make_stages(self) -> list[Stage]:
         """The run's parts: one, or a first one of short sequences with as many tokens a step."""
         settings = self._settings
@@ -218,11 +163,7 @@ class TextPretraining(Pretraining):
             Stage(
                 until,
                 TextBatches(
-                    self._corpus,
-                    self._documents,
-                    self._masking,
-                    self._objectives,
-                    max_length,
+                    dataclasses.replace(self._data, max_length=max_length),
                     batch_size,
                     settings.seed + number,
                 ),
@@ -233,25 +174,25 @@ class TextPretraining(Pretraining):
 
     def _build_model(self, is_new: bool) -> TextPretrainingModel:
         """The model before its first step (or, if not ``is_new``, with values to overwrite)."""
-        settings, vocab_size = self._settings, self._masking.vocab_size
+        settings, data = self._settings, self._data
         if settings.init is not None:
             return self._load_model(resolve_model_folder(settings.init), is_new)
         assert settings.encoder is not None
+        vocab_size, seed = data.masking.vocab_size, settings.seed
         config = bert_config(settings.encoder, vocab_size, settings.dropout)
         model = TextPretrainingModel(BertEncoder(config), settings.objectives)
-        initialize(model, config.initializer_range, settings.seed)
+        initialize(model, config.initializer_range, seed)
         if settings.start == "structured" and is_new:
             print("Counting which words stand together, for the first weights", file=sys.stderr)
-            sample = _sample_tokens(self._corpus, self._documents)
+            sample = _sample_tokens(data.corpus, data.documents)
+            dimensions = word_dimensions(model.encoder)
             start_structured(
                 model.encoder,
-                _masked_lm_head(model),
-                co_occurrence_vectors(
-                    sample, vocab_size, word_dimensions(model.encoder), settings.seed
-                ),
-                token_counts(self._corpus, self._documents, vocab_size),
-                self._masking.special.ids(),
-                settings.seed,
+                next((head for head in model.heads.values() if isinstance(head, MaskedLM)), None),
+                co_occurrence_vectors(sample, vocab_size, dimensions, seed),
+                token_counts(data.corpus, data.documents, vocab_size),
+                data.masking.special.ids(),
+                seed,
             )
         return model
 
@@ -261,11 +202,22 @@ class TextPretraining(Pretraining):
         added = {}
         if settings.extend_vocabulary is not None:
             added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
-        model, report = load_pretraining(folder, settings.objectives, settings.seed, added)
-        if report.missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(report.missing)}", file=sys.stderr)
+        model, missing = load_pretraining(folder, settings.objectives, settings.seed, added)
+        if missing and is_new:
+            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
         _set_dropout(model, settings.dropout)
         return model
+
+
+def _warn_of_much_held_out(corpus: TextCorpus, held_out: np.ndarray, fraction: float) -> None:
+    lengths = corpus.document_lengths()
+    share = lengths[held_out].sum() / lengths.sum()
+    if share > 10 * fraction:
+        print(
+            f"{len(held_out)} of {len(lengths)} documents are held out to measure with, "
+            f"{share:.0%} of the text: with more documents (chapters for books) it would be less",
+            file=sys.stderr,
+        )
 
 
 def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
@@ -285,12 +237,7 @@ def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
     widths = {name: width for name, (_, width) in BERT_SIZES.items()}
     nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))
     size = _SIZE_DEFAULTS[nearest]
-    rate = size.learning_rate / 2
-    return dataclasses.replace(size, start="random", optimizer="adamw", learning_rate=rate)
-
-
-def _masked_lm_head(model: TextPretrainingModel) -> MaskedLMHead | None:
-    return next((head for head in model.heads.values() if isinstance(head, MaskedLMHead)), None)
+    return SizeDefaults(size.batch_size, size.learning_rate / 2, size.dropout)
 
 
 def _sample_tokens(corpus: TextCorpus, documents: np.ndarray) -> np.ndarray:

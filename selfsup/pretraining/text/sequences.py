@@ -1,15 +1,15 @@
 """The corpus as global sentences and documents, and token sequences cut from it, before masking.
 
-A corpus is cut in one of two ways: into full sequences, here, or into pairs of segments, for
-next-sentence prediction. Either way one epoch is planned at a time, and each sequence can then be
-built on its own: it is a function of (seed, epoch, its position in the corpus).
+A corpus is cut into full sequences, here, or into pairs of segments, in ``next_sentence``. One
+epoch is planned at a time; each sequence can then be built on its own, as a function of (seed,
+epoch, its position in the corpus).
 
-Shapes: B sequences, T tokens in all, D documents, S sentences or segments, V vocabulary.
+Shapes: N sequences of an epoch, B of a batch, T tokens in all, D documents, S sentences or
+segments, V vocabulary.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -18,19 +18,9 @@ from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges
+from selfsup.shards.tokens import Shard
 
 _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
-
-
-class TokenShard(Protocol):
-    """The contents of a shard; see ``selfsup.shards.tokens.Shard``."""
-
-    @property
-    def tokens(self) -> np.ndarray: ...
-    @property
-    def sentence_offsets(self) -> np.ndarray: ...
-    @property
-    def document_offsets(self) -> np.ndarray: ...
 
 
 class TextCorpus:
@@ -41,7 +31,7 @@ class TextCorpus:
         document_offsets: int64 [D + 1], first sentence of each document, counted over all shards.
     """
 
-    def __init__(self, shards: Sequence[TokenShard]) -> None:
+    def __init__(self, shards: Sequence[Shard]) -> None:
         self._tokens = [shard.tokens for shard in shards]
         token_counts = [len(shard.tokens) for shard in shards]
         sentence_counts = [len(shard.sentence_offsets) - 1 for shard in shards]
@@ -155,64 +145,66 @@ class Sequences:
     pair_labels: np.ndarray | None
 
 
-class SequencePlan(Protocol):
-    """The sequences of one epoch."""
+@dataclass(frozen=True)
+class SequencePlan:
+    """The N sequences of one epoch, each of S segments: the positions of their tokens.
 
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        special: SpecialTokens,
-        max_length: int,
-        seed: int,
-        epoch: int,
-    ) -> None: ...
+    Attributes:
+        corpus: the tokens.
+        special: ids of ``[CLS]`` and ``[SEP]``.
+        starts: the segments' first tokens in the corpus, int64 [N, S].
+        lengths: their lengths, int64 [N, S].
+        keys: int64 [N], see ``Sequences``.
+        pair_labels: int64 [N], see ``Sequences``; None where there are no pairs.
+    """
 
-    def __len__(self) -> int: ...
+    corpus: TextCorpus
+    special: SpecialTokens
+    starts: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    pair_labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
 
     def take(self, examples: np.ndarray) -> Sequences:
         """Build the sequences with these numbers, int64 [B], each below ``len(plan)``."""
-        ...
+        starts, lengths = self.starts[examples], self.lengths[examples]
+        input_ids, token_type_ids = assemble(self.corpus, self.special, starts, lengths)
+        return Sequences(
+            input_ids,
+            token_type_ids,
+            lengths.sum(1) + 1 + lengths.shape[1],
+            self.keys[examples],
+            None if self.pair_labels is None else self.pair_labels[examples],
+        )
 
 
-class FullSequences:
+def full_sequences(
+    corpus: TextCorpus,
+    documents: np.ndarray,
+    special: SpecialTokens,
+    max_length: int,
+    seed: int,
+    epoch: int,
+) -> SequencePlan:
     """Documents cut into runs of as many tokens as fit: ``[CLS] … [SEP]``.
 
     The length of a document's first run changes with the epoch, so that the borders between runs
     change too.
     """
-
-    def __init__(
-        self,
-        corpus: TextCorpus,
-        documents: np.ndarray,
-        special: SpecialTokens,
-        max_length: int,
-        seed: int,
-        epoch: int,
-    ) -> None:
-        self._corpus, self._special = corpus, special
-        room = max_length - 2
-        first = corpus.sentence_offsets[corpus.document_offsets[documents]]
-        length = corpus.document_lengths()[documents]
-        shift = np.where(length > room, integers(room, seed, epoch, first), 0)
-        run_count = -(-(length + shift) // room)
-        document = np.repeat(np.arange(len(documents)), run_count)
-        within = concatenated_ranges(np.zeros_like(run_count), run_count)
-        begin = within * room - shift[document]
-        self._starts = first[document] + np.maximum(begin, 0)
-        self._ends = first[document] + np.minimum(begin + room, length[document])
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def take(self, examples: np.ndarray) -> Sequences:
-        starts = self._starts[examples]
-        lengths = self._ends[examples] - starts
-        input_ids, token_type_ids = assemble(
-            self._corpus, self._special, starts[:, None], lengths[:, None]
-        )
-        return Sequences(input_ids, token_type_ids, lengths + 2, starts, None)
+    room = max_length - 2
+    first = corpus.sentence_offsets[corpus.document_offsets[documents]]
+    length = corpus.document_lengths()[documents]
+    shift = np.where(length > room, integers(room, seed, epoch, first), 0)
+    run_count = -(-(length + shift) // room)
+    document = np.repeat(np.arange(len(documents)), run_count)
+    within = concatenated_ranges(np.zeros_like(run_count), run_count)
+    begin = within * room - shift[document]
+    starts = first[document] + np.maximum(begin, 0)
+    ends = first[document] + np.minimum(begin + room, length[document])
+    return SequencePlan(corpus, special, starts[:, None], (ends - starts)[:, None], starts)
 
 
 def assemble(
@@ -220,11 +212,7 @@ def assemble(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``[CLS]``, then each of S segments followed by ``[SEP]``, for B sequences at once.
 
-    Args:
-        corpus: the tokens.
-        special: ids of ``[CLS]`` and ``[SEP]``.
-        starts: the segments' first tokens in the corpus, int64 [B, S].
-        lengths: their lengths, int64 [B, S].
+    Arguments are as the attributes of ``SequencePlan``, for these sequences only.
 
     Returns:
         input_ids and token_type_ids (the number of the segment), int64 [T] each.

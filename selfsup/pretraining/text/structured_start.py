@@ -1,23 +1,21 @@
 """Initial weights that already know which tokens are similar and where neighbours are.
 
-From random weights BERT spends its first millions of tokens on a plateau: it knows how frequent
-each token is and nothing more. Its heads cannot tell positions apart yet, its embeddings do not
-know which tokens are similar, and neither can be learned without the other. This start provides
-both, and nothing that a BERT could not have learned (docs/log.md has the effect of each part):
+From random weights BERT spends its first millions of tokens on a plateau: its heads cannot tell
+positions apart, its embeddings do not know which tokens are similar, and neither can be learned
+without the other. This start provides both (docs/log.md has the effect of each part):
 
 - Word embeddings from co-occurrence, and the output's bias from frequencies. A matrix of positive
   pointwise mutual information is factorised, as word2vec does implicitly (Levy & Goldberg 2014,
-  "Neural word embedding as implicit matrix factorization", §5). It takes seconds.
+  "Neural word embedding as implicit matrix factorization", §5).
 - Sinusoidal position embeddings (Vaswani et al. 2017, §3.5) in dimensions of their own. A shift of
   position rotates them, so query and key matrices can make a head attend to the token at a fixed
   offset (Cordonnier et al. 2020, §2.3, use this to express a convolution). The first two layers
   get such heads.
 - Two heads that compare segments, for next-sentence prediction. In the first layer they average
-  the words of segment A and of segment B into dimensions of their own, rare words with a higher
-  weight (as Arora et al. 2017, eq. 1). In the second layer they attend to the words that resemble
-  those averages, and note which segment these are in.
+  the words of segments A and B, rare words with a higher weight (as Arora et al. 2017, eq. 1). In
+  the second layer they attend to the words that resemble those averages, and note their segment.
 
-The model stays a BERT: only values are set, shapes and computation do not change.
+Only values are set: the model stays a BERT.
 
 Shapes: N tokens, V vocabulary, C contexts (the most frequent tokens), D width, H heads, K width of
 a head or dimensions of a word vector, P position dimensions.
@@ -31,7 +29,7 @@ import torch
 from torch import Tensor
 
 from selfsup.encoder.bert import BertEncoder
-from selfsup.pretraining.text.masked_lm import MaskedLMHead
+from selfsup.pretraining.text.masked_lm import MaskedLM
 
 WINDOW = 8
 MAX_TOKENS = 10_000_000
@@ -47,7 +45,7 @@ def co_occurrence_vectors(
     Args:
         tokens: text, integers [N]; the first ``MAX_TOKENS`` are used.
         vocab_size: V.
-        dimensions: K, at most C.
+        dimensions: K.
         seed: of the random projection at the beginning of the factorisation.
 
     Returns:
@@ -57,18 +55,17 @@ def co_occurrence_vectors(
     tokens = tokens[:MAX_TOKENS].astype(np.int64)
     counts = np.bincount(tokens, minlength=vocab_size)
     information = _positive_mutual_information(tokens, counts)
-    dimensions_found = min(dimensions, *information.shape)
+    found = min(dimensions, *information.shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rank = min(dimensions_found + 16, *information.shape)
+        rank = min(found + 16, *information.shape)
         left, singular, _ = torch.svd_lowrank(information, q=rank, niter=2)
-    vectors = (left * singular.sqrt())[:, :dimensions_found].numpy()
+    vectors = (left * singular.sqrt())[:, :found].numpy()
     # Half-way to unit length: otherwise all rare tokens would be short, all frequent ones long.
     vectors /= np.sqrt(np.linalg.norm(vectors, axis=1, keepdims=True)) + 1e-6
     vectors[counts > 0] -= (counts / max(1, counts.sum())) @ vectors
     vectors /= vectors.std() + 1e-6
-    missing = dimensions - dimensions_found
-    return np.pad(vectors, ((0, 0), (0, missing))).astype(np.float32)
+    return np.pad(vectors, ((0, 0), (0, dimensions - found))).astype(np.float32)
 
 
 def _positive_mutual_information(tokens: np.ndarray, counts: np.ndarray) -> torch.Tensor:
@@ -100,10 +97,9 @@ def _positive_mutual_information(tokens: np.ndarray, counts: np.ndarray) -> torc
 
 # The share of position in an embedding's squared length, and how sharply a local head attends.
 _POSITION_SHARE, _SHARPNESS = 0.5, 2.0
-_WORD_STD, _VALUE_STD = 0.04, 0.0625
+_WORD_STD, _VALUE_STD, _RARITY_FLOOR = 0.04, 0.0625, 1e-3
 _SHORTEST_WAVE, _LONGEST_WAVE = 2 / 0.9, 200 * math.pi  # in tokens
 _SHIFTS = ((-1, 1, -2, 2, -3, 3), (-1, 1, -3, 3, -2, 2))  # of the first layer, of the second
-_RARITY_FLOOR = 1e-3
 _HEAD_OF_A, _HEAD_OF_B = 2, 3  # those that compare segments, where there are four heads or more
 
 
@@ -119,43 +115,41 @@ class _Layout:
     topic_a: slice
     topic_b: slice
     words: slice
+    topic_size: int  # dimensions of each segment's average; 0 if no heads compare segments
+    topic_words: slice  # the dimensions of words that are averaged
+    frequencies: Tensor  # angular, of the waves, [P / 2]
 
-    @classmethod
-    def of(cls, width: int, head_width: int, has_topics: bool) -> "_Layout":
-        own = min(head_width, width // 4)  # positions, and four single dimensions
-        topic = head_width // 2 if has_topics else 0
-        return cls(
-            position=slice(0, own - 4),
-            segment=own - 4,
-            rarity=own - 3,
-            verdict_a=own - 2,
-            verdict_b=own - 1,
-            topic_a=slice(own, own + topic),
-            topic_b=slice(own + topic, own + 2 * topic),
-            words=slice(own + 2 * topic, width),
-        )
 
-    @property
-    def topic_size(self) -> int:
-        """Dimensions of each segment's average; 0 if no heads compare segments."""
-        return self.topic_a.stop - self.topic_a.start
-
-    @property
-    def topic_words(self) -> slice:
-        """The dimensions of words that are averaged."""
-        return slice(self.words.start, self.words.start + self.topic_size)
+def _layout(encoder: BertEncoder) -> _Layout:
+    width, heads = encoder.config.hidden_size, encoder.config.num_attention_heads
+    own = min(width // heads, width // 4)  # positions, and four single dimensions
+    topic = width // heads // 2 if heads >= 4 else 0
+    shortest, longest = 2 * math.pi / _SHORTEST_WAVE, 2 * math.pi / _LONGEST_WAVE
+    logarithms = torch.linspace(math.log(shortest), math.log(longest), (own - 4) // 2)
+    return _Layout(
+        position=slice(0, own - 4),
+        segment=own - 4,
+        rarity=own - 3,
+        verdict_a=own - 2,
+        verdict_b=own - 1,
+        topic_a=slice(own, own + topic),
+        topic_b=slice(own + topic, own + 2 * topic),
+        words=slice(own + 2 * topic, width),
+        topic_size=topic,
+        topic_words=slice(own + 2 * topic, own + 3 * topic),
+        frequencies=torch.exp(logarithms),
+    )
 
 
 def word_dimensions(encoder: BertEncoder) -> int:
     """How many dimensions the word vectors given to ``start_structured`` must have."""
-    words = _layout(encoder).words
-    return words.stop - words.start
+    return encoder.config.hidden_size - _layout(encoder).words.start
 
 
 @torch.no_grad()
 def start_structured(
     encoder: BertEncoder,
-    masked_lm_head: MaskedLMHead | None,
+    masked_lm_head: MaskedLM | None,
     word_vectors: np.ndarray,
     token_counts: np.ndarray,
     special_ids: np.ndarray,
@@ -164,8 +158,8 @@ def start_structured(
     """Set the weights of a newly initialised encoder of at least two layers.
 
     Args:
-        encoder: whose embeddings, pooler and first two attention layers are set.
-        masked_lm_head: whose output bias is set, if given.
+        encoder: its embeddings, pooler and attention are set.
+        masked_lm_head: its output bias is set, if it is given.
         word_vectors: float32 [V, word_dimensions(encoder)] with standard deviation 1.
         token_counts: how often each token occurs, integers [V].
         special_ids: ids of special tokens.
@@ -177,13 +171,11 @@ def start_structured(
     if masked_lm_head is not None:
         masked_lm_head.bias.copy_(frequencies.log().clamp(min=-14.0))
     _set_embeddings(encoder, layout, word_vectors, frequencies, special_ids)
-    for number, layer in enumerate(encoder.layers):
-        attention = layer.attention
-        heads = _HeadWeights.of(attention)
-        for matrix in (heads.value, heads.output):
-            matrix.normal_(0.0, _VALUE_STD, generator=generator)
-        if number >= len(_SHIFTS):
-            continue
+    layers = [_HeadWeights.of(layer.attention) for layer in encoder.layers]
+    for heads in layers:
+        heads.value.normal_(0.0, _VALUE_STD, generator=generator)
+        heads.output.normal_(0.0, _VALUE_STD, generator=generator)
+    for number, heads in enumerate(layers[: len(_SHIFTS)]):
         shifted = set(range(encoder.config.num_attention_heads))
         if layout.topic_size:
             shifted -= {_HEAD_OF_A, _HEAD_OF_B}
@@ -215,25 +207,18 @@ class _HeadWeights:
     @classmethod
     def of(cls, attention) -> "_HeadWeights":
         width = attention.output.weight.shape[0]
-        query, key, value = attention.query_key_value.weight.view(
-            3, attention.heads, -1, width
-        ).unbind(0)
-        bias = attention.query_key_value.bias.view(3, attention.heads, -1)
+        inner = attention.query_key_value
+        query, key, value = inner.weight.view(3, attention.heads, -1, width).unbind(0)
         output = attention.output.weight.view(width, attention.heads, -1)
-        return cls(query, key, value, output, bias[0])
+        return cls(query, key, value, output, inner.bias.view(3, attention.heads, -1)[0])
 
-
-def _layout(encoder: BertEncoder) -> _Layout:
-    config = encoder.config
-    head_width = config.hidden_size // config.num_attention_heads
-    return _Layout.of(config.hidden_size, head_width, config.num_attention_heads >= 4)
-
-
-def _frequencies_of(layout: _Layout) -> Tensor:
-    """Angular frequencies of the waves, [P / 2]."""
-    count = (layout.position.stop - layout.position.start) // 2
-    shortest, longest = 2 * math.pi / _SHORTEST_WAVE, 2 * math.pi / _LONGEST_WAVE
-    return torch.exp(torch.linspace(math.log(shortest), math.log(longest), count))
+    def clear(self, head: int, count: int, written: slice | int) -> None:
+        """Make a head read nothing, with ``count`` values that alone are ``written``."""
+        self.query[head].zero_()
+        self.key[head].zero_()
+        self.value[head, :count].zero_()
+        self.output[:, head, :count] = 0.0
+        self.output[written] = 0.0
 
 
 def _set_embeddings(
@@ -243,25 +228,20 @@ def _set_embeddings(
     frequencies: Tensor,
     special_ids: np.ndarray,
 ) -> None:
-    embeddings = encoder.embeddings
-    word, position, segment = (
-        table.weight.zero_()
-        for table in (embeddings.word, embeddings.position, embeddings.token_type)
-    )
+    own = encoder.embeddings
+    tables = (own.word, own.position, own.token_type)
+    word, position, segment = (table.weight.zero_() for table in tables)
     word[:, layout.words] = torch.from_numpy(word_vectors) * _WORD_STD
     words_squared = word.square().sum(1).mean()
     unit = float((words_squared / (1 - _POSITION_SHARE) / word.shape[1]).sqrt())  # norm makes it 1
-
     rarity = -(frequencies + _RARITY_FLOOR).log()
     rarity -= (frequencies * rarity).sum()
     rarity[torch.from_numpy(special_ids)] = rarity.min()
     word[:, layout.rarity] = 0.5 * unit * rarity
 
-    angular = _frequencies_of(layout)
-    angles = torch.arange(len(position))[:, None] * angular  # [positions, P / 2]
-    amplitude = float(
-        (words_squared * _POSITION_SHARE / (1 - _POSITION_SHARE) / len(angular)).sqrt()
-    )
+    angles = torch.arange(len(position))[:, None] * layout.frequencies  # [positions, P / 2]
+    share = _POSITION_SHARE / (1 - _POSITION_SHARE)
+    amplitude = float((words_squared * share / angles.shape[1]).sqrt())
     waves = torch.stack([angles.sin(), angles.cos()], -1).flatten(1)  # sin and cos alternate
     position[:, layout.position] = amplitude * waves
     segment[0, layout.segment] = 1.5 * unit
@@ -276,16 +256,16 @@ def _init_local_head(
     With every wave of squared amplitude a after the norm, query · key is a times the sum over
     frequencies ω of cos(ω (j - i - shift)), which is greatest at j = i + shift.
     """
-    angular = _frequencies_of(layout)
+    angular = layout.frequencies
     amplitude_squared = width * _POSITION_SHARE / len(angular)
     head_width = heads.query.shape[1]
     scale = math.sqrt(_SHARPNESS * math.sqrt(head_width) / amplitude_squared)
     cos, sin = torch.cos(angular * shift), torch.sin(angular * shift)
-    even = torch.arange(0, 2 * len(angular), 2)
-    rotation = torch.zeros(2 * len(angular), 2 * len(angular))
+    count = 2 * len(angular)
+    even = torch.arange(0, count, 2)
+    rotation = torch.zeros(count, count)
     rotation[even, even], rotation[even, even + 1] = cos, sin  # sin(ω(i+n)) of sin ωi, cos ωi
     rotation[even + 1, even], rotation[even + 1, even + 1] = -sin, cos
-    count = 2 * len(angular)
     heads.query[head] *= 0.5
     heads.key[head] *= 0.5
     heads.query[head, :count, layout.position] += scale * rotation
@@ -297,15 +277,11 @@ def _init_segment_average(
 ) -> None:
     """Make every token attend to the words of one segment, and write their mean to ``topic``."""
     count, words = layout.topic_size, layout.topic_words
-    heads.query[head].zero_()
-    heads.key[head].zero_()
+    heads.clear(head, count, topic)
     heads.query_bias[head, 0] = 4.0
     heads.key[head, 0, layout.segment] = 4.0 * sign
     heads.key[head, 0, layout.rarity] = 2.0
-    heads.value[head, :count].zero_()
     heads.value[head, :count, words] = torch.eye(count)
-    heads.output[:, head, :count] = 0.0
-    heads.output[topic] = 0.0
     heads.output[topic, head, :count] = 2.0 * torch.eye(count)
 
 
@@ -314,14 +290,10 @@ def _init_topic_search(
 ) -> None:
     """Make every token attend to words that resemble ``topic``, and write their segment."""
     count, words = layout.topic_size, layout.topic_words
-    heads.query[head].zero_()
-    heads.key[head].zero_()
+    heads.clear(head, 1, verdict)
     heads.query[head, :count, topic] = 2.0 * torch.eye(count)
     heads.key[head, :count, words] = torch.eye(count)
     heads.query_bias[head, -1] = 4.0
     heads.key[head, -1, layout.rarity] = 2.0
-    heads.value[head, 0].zero_()
     heads.value[head, 0, layout.segment] = 1.0
-    heads.output[:, head, 0] = 0.0
-    heads.output[verdict] = 0.0
     heads.output[verdict, head, 0] = 2.0

@@ -45,9 +45,9 @@ class LabelledTexts:
 
     def parts(self, index: int) -> tuple[str, ...]:
         """The text at an index, or both texts of the pair."""
-        return (self.first[index],) if self.second is None else (
-            self.first[index], self.second[index],
-        )  # fmt: skip
+        if self.second is None:
+            return (self.first[index],)
+        return self.first[index], self.second[index]
 
     def only(self, indices: Sequence[int], note: str) -> "LabelledTexts":
         """A subset, with a note on why the others are left out."""
@@ -60,23 +60,20 @@ class LabelledTexts:
             notes=(*self.notes, note),
         )
 
-    def without_empty(self) -> "LabelledTexts":
+    def drop_empty(self) -> "LabelledTexts":
         """A copy without empty texts.
 
         Raises:
             UserError: all texts are empty.
         """
-        is_empty = [
-            not any(text.strip() for text in self.parts(place)) for place in range(len(self))
-        ]
-        if not any(is_empty):
+        empty = [index for index in range(len(self)) if not "".join(self.parts(index)).strip()]
+        if not empty:
             return self
-        if all(is_empty):
+        if len(empty) == len(self):
             raise UserError(f"{self.source}: all texts are empty: check --text-column")
-        kept = [place for place, empty in enumerate(is_empty) if not empty]
-        first = self.lines[is_empty.index(True)]
-        count = len(self) - len(kept)
-        note = f"{self.source}: {count:,} empty texts left out (the first is in line {first})"
+        kept = sorted(set(range(len(self))).difference(empty))
+        first = self.lines[empty[0]]
+        note = f"{self.source}: {len(empty):,} empty texts left out (the first is in line {first})"
         return self.only(kept, note)
 
 
@@ -154,34 +151,32 @@ def read_label(
         UserError: it has no label, or an unusable one.
     """
     value = row.fields.get(column)
+    where = f'{file}, line {row.line}: "{column}"'
     if value is None and several:
         return ()
     if isinstance(value, list):
-        return _several(value, f'{file}, line {row.line}: "{column}"')
+        return _several(value, where)
     if separator is not None and isinstance(value, str | int | float):
-        return _several(str(value).split(separator), f'{file}, line {row.line}: "{column}"')
+        return _several(str(value).split(separator), where)
     written = _written(value)
     if written is None and value is not None and not isinstance(value, str | float):
         raise UserError(
-            f'{file}, line {row.line}: "{column}" holds {type(value).__name__}, where a name or a '
-            "number should stand: write it as text"
+            f"{where} holds {type(value).__name__}, where a name or a number should stand: write "
+            "it as text"
         )
     if written is None:
         raise UserError(
-            f'{file}, line {row.line}: "{column}" holds no label: add one '
-            "(if a text may have several or none, say --label-separator)"
+            f"{where} holds no label: add one (if a text may have several or none, say "
+            "--label-separator)"
         )
-    if written.startswith("[") and written.endswith("]"):
-        listed = _json_list(written)
-        if listed is not None:
-            return _several(listed, f'{file}, line {row.line}: "{column}"')
-    return written
+    listed = _json_list(written) if written.startswith("[") and written.endswith("]") else None
+    return written if listed is None else _several(listed, where)
 
 
 def _several(values: list[Any], where: str) -> tuple[str, ...]:
     """Several labels, or none."""
     labels = [_written(value) for value in values]
-    if isinstance(values, list) and any(
+    if any(
         label is None and value not in ("", None) and not str(value).isspace()
         for label, value in zip(labels, values, strict=True)
     ):

@@ -6,7 +6,6 @@ C labels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -70,105 +69,45 @@ class EncodedTexts:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """N."""
         return len(self.window_counts)
 
     @property
     def units(self) -> "TextUnits":
         """What training uses: the texts, each with its windows."""
-        return TextUnits(self)
+        return TextUnits(self, self.window_counts)
 
     @property
-    def windows(self) -> "TextWindows":
+    def windows(self) -> "TextUnits":
         """What scoring uses: the windows one by one."""
-        return TextWindows(self)
-
-    def batch(self, windows: np.ndarray, window_counts: np.ndarray) -> TextBatch:
-        """A batch of windows.
-
-        Args:
-            windows: their numbers, int64, those of a text one after the other.
-            window_counts: how many windows each text has in the batch, int64 [B].
-        """
-        lengths = self.window_lengths[windows]
-        rows = concatenated_ranges(self._starts[windows], lengths)
-        texts = self.text_of_window[windows[np.cumsum(window_counts) - window_counts]]
-        return TextBatch(
-            torch.from_numpy(self.input_ids[rows]).long(),
-            torch.from_numpy(self.token_type_ids[rows]).long(),
-            Packing.from_lengths(torch.from_numpy(lengths)),
-            torch.from_numpy(window_counts),
-            torch.from_numpy(self.labels[texts]),
-        )
-
-    @cached_property
-    def text_of_window(self) -> np.ndarray:
-        """The index of each window's text, int64 [W]."""
-        return np.repeat(np.arange(len(self)), self.window_counts)
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return np.cumsum(self.window_lengths) - self.window_lengths
+        return TextUnits(self, np.ones_like(self.window_lengths))
 
 
-@dataclass(frozen=True)
-class TextWindows:
-    """The windows one by one, to be scored; each has one row of scores."""
-
-    encoded: EncodedTexts
-
-    def __len__(self) -> int:
-        """W."""
-        return len(self.encoded.window_lengths)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [W]."""
-        return self.encoded.window_lengths
-
-    @property
-    def row_counts(self) -> np.ndarray:
-        """One each, int64 [W]."""
-        return np.ones(len(self), np.int64)
-
-    def windows_of(self, indices: np.ndarray) -> np.ndarray:
-        """``indices`` themselves."""
-        return indices
-
-    def batch(self, indices: np.ndarray) -> TextBatch:
-        """The windows at ``indices``, int64 [B], in that order."""
-        return self.encoded.batch(indices, np.ones(len(indices), np.int64))
-
-
-@dataclass(frozen=True)
 class TextUnits:
-    """The texts, each with its windows, to train on.
+    """U texts, each with its windows, or the U windows one by one.
 
-    A text of more than ``MAX_TRAINING_WINDOWS`` windows gives that many of them, evenly spread.
+    Of a text of more than ``MAX_TRAINING_WINDOWS`` windows only that many are used, evenly spread.
+
+    Attributes:
+        row_counts: int64 [U], the windows that are used of each; each has one row of scores.
+        lengths: int64 [U], tokens of these windows.
     """
 
-    encoded: EncodedTexts
+    def __init__(self, encoded: EncodedTexts, window_counts: np.ndarray) -> None:
+        """Divide the windows of the texts, in order, among units: int64 [U]."""
+        self._encoded, self._window_counts = encoded, window_counts
+        self._first_windows = np.cumsum(window_counts) - window_counts
+        self._first_tokens = np.cumsum(encoded.window_lengths) - encoded.window_lengths
+        self._text_of_window = np.repeat(np.arange(len(encoded)), encoded.window_counts)
+        self.row_counts = np.minimum(window_counts, MAX_TRAINING_WINDOWS)
+        tokens = encoded.window_lengths[self.windows_of(np.arange(len(self)))]
+        self.lengths = np.add.reduceat(tokens, np.cumsum(self.row_counts) - self.row_counts)
 
     def __len__(self) -> int:
-        """N."""
-        return len(self.encoded)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [N]."""
-        return self._lengths
-
-    @cached_property
-    def _lengths(self) -> np.ndarray:
-        windows = self.windows_of(np.arange(len(self)))
-        texts = self.encoded.text_of_window[windows]
-        tokens = np.bincount(texts, self.encoded.window_lengths[windows], minlength=len(self))
-        return tokens.astype(np.int64)
+        return len(self._window_counts)
 
     def windows_of(self, indices: np.ndarray) -> np.ndarray:
-        """The numbers of the windows that the texts at ``indices`` give, int64."""
-        all_counts = self.encoded.window_counts
-        counts, used = all_counts[indices], self._used[indices]
+        """The numbers of the windows that the units at ``indices`` give, int64."""
+        counts, used = self._window_counts[indices], self.row_counts[indices]
         numbers = concatenated_ranges(np.zeros_like(used), used)
         # The first and the last window, and the others evenly between them.
         last, last_used = np.repeat(counts - 1, used), np.repeat(np.maximum(used - 1, 1), used)
@@ -176,16 +115,18 @@ class TextUnits:
         return np.repeat(self._first_windows[indices], used) + spread
 
     def batch(self, indices: np.ndarray) -> TextBatch:
-        """The texts at ``indices``, int64 [B], in that order."""
-        return self.encoded.batch(self.windows_of(indices), self._used[indices])
-
-    @cached_property
-    def _used(self) -> np.ndarray:
-        return np.minimum(self.encoded.window_counts, MAX_TRAINING_WINDOWS)
-
-    @cached_property
-    def _first_windows(self) -> np.ndarray:
-        return np.cumsum(self.encoded.window_counts) - self.encoded.window_counts
+        """The units at ``indices``, int64 [B], in that order."""
+        encoded, windows, counts = self._encoded, self.windows_of(indices), self.row_counts[indices]
+        lengths = encoded.window_lengths[windows]
+        rows = concatenated_ranges(self._first_tokens[windows], lengths)
+        texts = self._text_of_window[windows[np.cumsum(counts) - counts]]
+        return TextBatch(
+            torch.from_numpy(encoded.input_ids[rows]).long(),
+            torch.from_numpy(encoded.token_type_ids[rows]).long(),
+            Packing.from_lengths(torch.from_numpy(lengths)),
+            torch.from_numpy(counts),
+            torch.from_numpy(encoded.labels[texts]),
+        )
 
 
 def encode_texts(
@@ -205,7 +146,7 @@ def encode_texts(
         tokenizer: has ``[CLS]`` and ``[SEP]``.
         texts: N of them.
         limits: how long a sequence may be, and how longer texts are handled.
-        labels: as in ``EncodedTexts``, or None where they are unknown.
+        labels: as in ``TextBatch``, or None where they are unknown.
         text_pairs: the second text of each pair, or None.
         source: the file, for the notes.
     """
@@ -252,15 +193,7 @@ def _tokens(lists: TokenLists, spans: Spans) -> tuple[np.ndarray, np.ndarray]:
 def _notes(
     source: str, too_long: int, counts: np.ndarray, truncated_pairs: int, limits: Limits
 ) -> tuple[str, ...]:
-    """How long texts were handled.
-
-    Args:
-        source: the file.
-        too_long: how many of the N texts or pairs are longer than a sequence.
-        counts: int64 [N], windows of each.
-        truncated_pairs: pairs whose shorter text does not fit in half of a window.
-        limits: how they were encoded.
-    """
+    """How many of the texts with ``counts`` windows each are too long, and how they are handled."""
     notes, of_all = [], f"{source}: {too_long:,} of {len(counts):,} texts"
     if limits.long_text != "window":
         return (f"{of_all} cut at {limits.max_length} tokens",) if too_long else ()

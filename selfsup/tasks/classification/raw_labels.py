@@ -7,7 +7,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ MANY_LABELS = 50
 _MAX_ROUNDING = 1e-3
 # The name of the only score of a regression.
 NUMBER = "value"
+
+T = TypeVar("T")
 
 
 def learn_labels(examples: LabelledTexts, label_type: LabelKind | None) -> Labels:
@@ -65,7 +68,8 @@ def learn_labels(examples: LabelledTexts, label_type: LabelKind | None) -> Label
                 f"{next(iter(counts))!r}: there is nothing to tell apart; check --label-column"
             )
     if len(counts) > max(MANY_LABELS, len(examples) / 2):
-        hint = "; if they are numbers, add --label-type number" if _are_numbers(counts) else ""
+        are_numbers = all(_number(label) is not None for label in counts)
+        hint = "; if they are numbers, add --label-type number" if are_numbers else ""
         raise UserError(
             f"{examples.source}: {len(counts)} different labels in {len(examples)} examples: "
             f"this column holds no classes: choose another with --label-column{hint}"
@@ -88,17 +92,15 @@ def encode_labels(examples: LabelledTexts, labels: Labels) -> np.ndarray | None:
     if labels.kind == "number":
         return numbers_of(examples).astype(np.float32)
     numbers = label_numbers(labels.names)
-    if labels.kind == "multi":
-        encoded = np.zeros((len(examples), len(labels)), np.float32)
-        for row, several in enumerate(labels_of(examples)):
-            for label in several:
-                encoded[row, _label_number(label, numbers, labels, examples, row)] = 1
-        return encoded
-    encoded = [
-        _label_number(label, numbers, labels, examples, row)
-        for row, label in enumerate(_one_label_of(examples))
-    ]
-    return np.asarray(encoded, np.int64)
+    if labels.kind == "class":
+        one_each = enumerate(_one_label_of(examples))
+        of_each = [_label_number(label, numbers, labels, examples, row) for row, label in one_each]
+        return np.asarray(of_each, np.int64)
+    encoded = np.zeros((len(examples), len(labels)), np.float32)
+    for row, several in enumerate(labels_of(examples)):
+        for label in several:
+            encoded[row, _label_number(label, numbers, labels, examples, row)] = 1
+    return encoded
 
 
 def numbers_of(examples: LabelledTexts) -> np.ndarray:
@@ -107,16 +109,7 @@ def numbers_of(examples: LabelledTexts) -> np.ndarray:
     Raises:
         UserError: a label is not a number.
     """
-    assert examples.labels is not None
-    numbers = []
-    for line, label in zip(examples.lines, examples.labels, strict=True):
-        number = _number(label)
-        if number is None:
-            raise UserError(
-                f"{examples.source}, line {line}: label {_quoted(label)} is no number, which "
-                "--label-type number asks for"
-            )
-        numbers.append(number)
+    numbers = _each(examples, _number, "is no number, which --label-type number asks for")
     return np.asarray(numbers, np.float64)
 
 
@@ -126,16 +119,12 @@ def labels_of(examples: LabelledTexts) -> list[tuple[str, ...]]:
     Raises:
         UserError: a label is not a list.
     """
-    assert examples.labels is not None
-    several = []
-    for line, label in zip(examples.lines, examples.labels, strict=True):
-        if isinstance(label, str):
-            raise UserError(
-                f"{examples.source}, line {line}: label {label!r} is no list of labels: write "
-                f'["{label}"], or say with --label-separator what stands between several'
-            )
-        several.append(label)
-    return several
+    return _each(
+        examples,
+        lambda label: label if isinstance(label, tuple) else None,
+        'is no list of labels: write ["{label}"], or say with --label-separator what stands '
+        "between several",
+    )
 
 
 def _guess_kind(labels: Sequence[RawLabel]) -> LabelKind:
@@ -148,16 +137,23 @@ def _guess_kind(labels: Sequence[RawLabel]) -> LabelKind:
 
 
 def _one_label_of(examples: LabelledTexts) -> list[str]:
-    assert examples.labels is not None
-    one = []
-    for line, label in zip(examples.lines, examples.labels, strict=True):
-        if isinstance(label, tuple):
-            raise UserError(
-                f"{examples.source}, line {line}: label {_quoted(label)} is a list where one label "
-                "is expected: train with --label-type multi"
-            )
-        one.append(label)
-    return one
+    return _each(
+        examples,
+        lambda label: label if isinstance(label, str) else None,
+        "is a list where one label is expected: train with --label-type multi",
+    )
+
+
+def _each(examples: LabelledTexts, read: Callable[[RawLabel], T | None], reason: str) -> list[T]:
+    """What ``read`` makes of each label; where that is None, an error that gives the reason."""
+    values = []
+    for line, label in zip(examples.lines, examples.labels or [], strict=True):
+        value = read(label)
+        if value is None:
+            where = f"{examples.source}, line {line}: label {_quoted(label)}"
+            raise UserError(f"{where} {reason.format(label=label)}")
+        values.append(value)
+    return values
 
 
 def label_numbers(names: Sequence[str]) -> dict[str, int]:
@@ -180,13 +176,8 @@ def spellings(label: str) -> tuple[str, ...]:
 
 def _one_spelling(counts: Counter[str]) -> Counter[str]:
     """The counts without 1.0 if there is also 1."""
-    return Counter(
-        {
-            label: count
-            for label, count in counts.items()
-            if not label.endswith(".0") or _other_spelling(label) not in counts
-        }
-    )
+    twice = {name for name in counts if name.endswith(".0") and _other_spelling(name) in counts}
+    return Counter({label: count for label, count in counts.items() if label not in twice})
 
 
 def _other_spelling(label: str) -> str:
@@ -212,10 +203,6 @@ def in_order(labels: Counter[str]) -> tuple[str, ...]:
     if all(re.fullmatch(r"-?\d{1,15}", label) for label in labels):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))
-
-
-def _are_numbers(labels: Counter[str]) -> bool:
-    return all(_number(label) is not None for label in labels)
 
 
 def _number(label: RawLabel) -> float | None:

@@ -1,21 +1,28 @@
-"""Text classification: one label, several, or a number for each text or pair (BERT §4.1)."""
+"""Text classification: one label, several, or a number for each text or pair (BERT §4.1).
+
+Shapes: B texts of a batch, W windows, D width, C labels.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Prediction, Reading, Task
-from selfsup.tasks.classification import metrics, model, raw_labels
+from selfsup.tasks.base import CardExample, Prediction, Reading
+from selfsup.tasks.classification import raw_labels
 from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
-from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
+from selfsup.tasks.classification.encoding import EncodedTexts, TextBatch, encode_texts
+from selfsup.tasks.classification.metrics import LabellingTask, as_named
 from selfsup.tasks.classification.raw_labels import encode_labels, labels_of, numbers_of
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import (
     absence_notes,
     balance_notes,
@@ -26,7 +33,7 @@ from selfsup.tasks.notes import (
 )
 
 
-class Classification(Task[LabelledTexts, EncodedTexts]):
+class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     """Classification of single texts, or of pairs of texts."""
 
     architecture = "BertForSequenceClassification"
@@ -88,42 +95,34 @@ class Classification(Task[LabelledTexts, EncodedTexts]):
 
     def build_model(
         self, encoder: BertEncoder, labels: Labels, dropout: float
-    ) -> model.SequenceClassifier:
-        return model.SequenceClassifier(encoder, labels, dropout)
+    ) -> "SequenceClassifier":
+        return SequenceClassifier(encoder, labels, dropout)
 
     def parameter_names(self) -> NameTable:
-        return model.parameter_names()
-
-    def selection_metric(self, labels: Labels) -> str:
-        return metrics.selection_metric(labels)
-
-    def chance(self, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels) -> float:
-        return metrics.chance(encoded.labels, labels)
-
-    def metrics(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> dict[str, float]:
-        return metrics.measure(_scores_of_texts(scores, encoded), encoded.labels, labels)
-
-    def details(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.details(_scores_of_texts(scores, encoded), encoded.labels, labels)
-
-    def decode(
-        self, scores: np.ndarray, encoded: EncodedTexts, examples: LabelledTexts, labels: Labels
-    ) -> list[Prediction]:
-        return metrics.decode(_scores_of_texts(scores, encoded), labels)
+        return {**encoder_names("encoder."), "classifier": ("classifier",)}
 
     def records(
         self, examples: LabelledTexts, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
-        return metrics.records(examples, predictions)
+        """Lines of a predictions file, in the order of the examples.
 
-    def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.count_predictions(predictions, labels)
+        With a known label, the line has it as ``label`` (``labels``, ``value``), and the prediction
+        as ``prediction``, besides the probabilities.
+        """
+        for index, prediction in enumerate(predictions):
+            record: dict[str, Any] = {"text": examples.first[index]}
+            if examples.second is not None:
+                record["text_pair"] = examples.second[index]
+            if examples.labels is None:
+                yield {**record, **prediction}
+                continue
+            label = examples.labels[index]
+            name = next(key for key in ("label", "labels", "value") if key in prediction)
+            true = float(str(label)) if name == "value" else as_named(label, prediction)
+            record |= {name: true, "prediction": prediction[name]}
+            if "probabilities" in prediction:
+                record["probabilities"] = prediction["probabilities"]
+            yield record
 
     def card_example(self, labels: Labels) -> CardExample:
         if not self.paired:
@@ -131,16 +130,6 @@ class Classification(Task[LabelledTexts, EncodedTexts]):
         return CardExample(
             '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
         )
-
-
-def _scores_of_texts(scores: np.ndarray, encoded: EncodedTexts) -> np.ndarray:
-    """The mean over each text's windows: float32 [W, C] → [N, C]."""
-    if len(scores) == len(encoded):
-        return scores
-    first = np.cumsum(encoded.window_counts) - encoded.window_counts
-    return np.add.reduceat(scores, first, axis=0) / encoded.window_counts[:, None].astype(
-        np.float32
-    )
 
 
 def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
@@ -180,3 +169,66 @@ def _as_named(examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
         tuple(labels.names[numbers[label]] if label in numbers else label for label in several)
         for several in raw
     ]
+
+
+class SequenceClassifier(TaskModule):
+    """An encoder and a linear layer over its pooled ``[CLS]``.
+
+    Numbers are learned as standardized values, whatever their range; ``scores`` gives the numbers
+    themselves.
+    """
+
+    def __init__(self, encoder: BertEncoder, labels: Labels, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
+        self.labels = labels
+
+    def features(self, batch: TextBatch) -> Tensor:
+        """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
+        return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
+
+    @property
+    def head(self) -> nn.Module:
+        return nn.Sequential(self.encoder.pooler, nn.Tanh(), self.dropout, self.classifier)
+
+    def loss(self, output: Tensor, batch: TextBatch) -> Losses:
+        """The loss of the texts. A text's scores are the means over its windows.
+
+        One label a text: cross-entropy. Several labels: the mean over the labels of their binary
+        cross-entropies. Numbers: the squared error in standard deviations of the training numbers.
+        """
+        scores, true = mean_of_windows(output.float(), batch.window_counts), batch.labels
+        if self.labels.kind == "class":
+            return cross_entropy_loss("classification", scores, true)
+        if self.labels.kind == "multi":
+            loss = F.binary_cross_entropy_with_logits(scores, true)
+            right = ((scores.detach() > 0) == (true > 0.5)).all(-1).sum()
+        else:
+            loss = F.mse_loss(scores.squeeze(-1), (true - self.labels.mean) / self.labels.std)
+            right = torch.zeros((), dtype=torch.int64)
+        return {"classification": (loss, right, len(true))}
+
+    def final(self, output: Tensor) -> Tensor:
+        """Numbers in the units of the file; other scores unchanged."""
+        labels = self.labels
+        return output if labels.kind != "number" else output * labels.std + labels.mean
+
+    def saved_head(self) -> dict[str, Tensor]:
+        """Weights that predict numbers in their own units."""
+        std, layer = self.labels.std, self.classifier
+        bias = layer.bias * std + self.labels.mean
+        return {"classifier.weight": layer.weight * std, "classifier.bias": bias}
+
+
+def mean_of_windows(scores: Tensor, window_counts: Tensor) -> Tensor:
+    """Average the scores of windows, [W, C], to those of texts, [B, C].
+
+    Args:
+        scores: the windows of a text follow each other.
+        window_counts: int64 [B], 1 or more each.
+    """
+    if len(scores) == len(window_counts):
+        return scores
+    return torch.segment_reduce(scores, "mean", lengths=window_counts, axis=0)

@@ -119,32 +119,26 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def without_empty(self) -> "LabelledImages":
+    def drop_empty(self) -> "LabelledImages":
         """The images themselves: unreadable ones were left out when the folder was read."""
         return self
 
 
 def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> LabelledImages:
-    """Find the images of a folder, and test whether they can be decoded.
+    """Find the images of a folder, with one folder for each class if ``labelled``, or one image.
 
-    Unreadable ones are left out, and a note says how many they are.
-
-    Args:
-        path: a folder with one folder for each class if ``labelled``; else any folder or a file.
-        labelled: whether the classes are wanted.
-        max_bad_fraction: the share of them that may be left out.
+    Those that cannot be decoded are left out, at most ``max_bad_fraction`` of all, with a note.
 
     Raises:
         UserError: there are no images, they are not in folders, or too many cannot be decoded.
     """
-    labels = None
     if labelled:
         files, labels = find_labelled_images(path)
-    else:
-        files = find_images(path)
-        for file in files:
-            check_name(file)
-    return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
+        return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
+    files = find_images(path)
+    for file in files:
+        check_name(file)
+    return _readable(LabelledImages(path, files, []), max_bad_fraction)
 
 
 def images_from_paths(paths: Sequence[str]) -> LabelledImages:
@@ -153,7 +147,7 @@ def images_from_paths(paths: Sequence[str]) -> LabelledImages:
     Raises:
         UserError: one of them cannot be decoded.
     """
-    files = [file for path in paths for file in [Path(path)]]
+    files = [Path(path) for path in paths]
     for file in files:
         if file.is_dir():
             raise UserError(f"{file}: a folder: give it with --data, or name one image")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.images.crops import random_crops
 from selfsup.images.decoding import ResizeShorterSide, ResizeSquare
 from selfsup.tasks.image_classification.data import (
@@ -77,7 +77,6 @@ class EncodedImages:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """N."""
         return len(self.labels)
 
     @property
@@ -89,11 +88,6 @@ class EncodedImages:
     def windows(self) -> "ImageWindows":
         """What scoring uses: each image as a whole."""
         return ImageWindows(self)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each image, int64 [N]; all have the same number."""
-        return np.full(len(self), 1 + self.preparation.patch_count)
 
     def batch(self, indices: np.ndarray, read: Callable[[], np.ndarray]) -> LabelledImageBatch:
         """A batch of the images at ``indices``, int64 [B]; ``read`` returns their pixels."""
@@ -122,13 +116,12 @@ class ImageWindows:
     encoded: EncodedImages
 
     def __len__(self) -> int:
-        """N."""
         return len(self.encoded)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [N]."""
-        return self.encoded.lengths
+        """Tokens of each, int64 [N]; all have the same number."""
+        return np.full(len(self), 1 + self.encoded.preparation.patch_count)
 
     @property
     def row_counts(self) -> np.ndarray:
@@ -146,7 +139,7 @@ class ImageWindows:
 
 
 @dataclass(frozen=True)
-class ImageUnits:
+class ImageUnits(ImageWindows):
     """The images to train on: a random crop of each, mirrored or not.
 
     Attributes:
@@ -154,25 +147,11 @@ class ImageUnits:
         keys: the seed and the epoch, which determine the crops.
     """
 
-    encoded: EncodedImages
     keys: tuple[int, int] = (0, 0)
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.encoded)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each, int64 [N]."""
-        return self.encoded.lengths
 
     def for_epoch(self, seed: int, epoch: int) -> "ImageUnits":
         """The same images with the crops of an epoch."""
         return replace(self, keys=(seed, epoch))
-
-    def windows_of(self, indices: np.ndarray) -> np.ndarray:
-        """``indices`` themselves."""
-        return indices
 
     def batch(self, indices: np.ndarray) -> LabelledImageBatch:
         """Crops of the images at ``indices``, int64 [B], in that order."""

@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
 from selfsup.encoder.huggingface.names import NameTable, vit_names
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
-from selfsup.tasks.batches import HeadOnFeatures
-from selfsup.tasks.classification import metrics
-from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
+from selfsup.tasks.base import CardExample, Prediction, Reading
+from selfsup.tasks.classification.metrics import LabellingTask, as_named
 from selfsup.tasks.classification.raw_labels import in_order, label_numbers
 from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import (
@@ -28,6 +26,13 @@ from selfsup.tasks.image_classification.data import (
 )
 from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledImageBatch
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
+from selfsup.tasks.models import (
+    HeadOnFeatures,
+    Losses,
+    ScoreLayer,
+    TaskModule,
+    cross_entropy_loss,
+)
 from selfsup.tasks.notes import absence_notes, balance_notes
 from selfsup.tasks.text_windows import IGNORE_INDEX
 
@@ -35,7 +40,7 @@ from selfsup.tasks.text_windows import IGNORE_INDEX
 _MIN_STD = 1e-6
 
 
-class ImageClassification(Task[LabelledImages, EncodedImages]):
+class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     """Classification of images."""
 
     name = "image-classification"
@@ -86,15 +91,13 @@ class ImageClassification(Task[LabelledImages, EncodedImages]):
     def encode_examples(
         self, examples: LabelledImages, labels: Labels, preparation: ImagePreparation
     ) -> EncodedImages:
-        if examples.labels is None:
-            numbers = np.full(len(examples), IGNORE_INDEX)
-            return EncodedImages(examples, numbers, preparation)
-        known = label_numbers(labels.names)
-        for file, label in zip(examples.files, examples.labels, strict=True):
+        numbers, known = np.full(len(examples), IGNORE_INDEX), label_numbers(labels.names)
+        for index, label in enumerate(examples.labels or []):
             if label not in known:
+                what = f"{examples.files[index]}: its class {label!r}"
                 fix = "take the folder away, or train with images of it"
-                raise unknown_label(f"{file}: its class {label!r}", labels.names, fix)
-        numbers = np.asarray([known[label] for label in examples.labels], np.int64)
+                raise unknown_label(what, labels.names, fix)
+            numbers[index] = known[label]
         return EncodedImages(examples, numbers, preparation)
 
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
@@ -102,27 +105,6 @@ class ImageClassification(Task[LabelledImages, EncodedImages]):
 
     def parameter_names(self) -> NameTable:
         return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
-
-    def selection_metric(self, labels: Labels) -> str:
-        return metrics.selection_metric(labels)
-
-    def chance(self, encoded: EncodedImages, examples: LabelledImages, labels: Labels) -> float:
-        return metrics.chance(encoded.labels, labels)
-
-    def metrics(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> dict[str, float]:
-        return metrics.measure(scores, encoded.labels, labels)
-
-    def details(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.details(scores, encoded.labels, labels)
-
-    def decode(
-        self, scores: np.ndarray, encoded: EncodedImages, examples: LabelledImages, labels: Labels
-    ) -> list[Prediction]:
-        return metrics.decode(scores, labels)
 
     def records(
         self, examples: LabelledImages, predictions: Sequence[Prediction]
@@ -138,15 +120,10 @@ class ImageClassification(Task[LabelledImages, EncodedImages]):
                 continue
             yield {
                 **image,
-                "label": metrics.as_named(examples.labels[index], prediction),
+                "label": as_named(examples.labels[index], prediction),
                 "prediction": prediction["label"],
                 "probabilities": prediction["probabilities"],
             }
-
-    def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
-    ) -> dict[str, Any]:
-        return metrics.count_predictions(predictions, labels)
 
     def card_example(self, labels: Labels) -> CardExample:
         return CardExample("image.jpg", '"image.jpg"')
@@ -190,7 +167,7 @@ class StandardizedLinear(nn.Module):
         return weight, self.linear.bias - weight @ self.mean
 
 
-class ImageClassifier(nn.Module):
+class ImageClassifier(TaskModule):
     """An encoder and a linear layer over its image token.
 
     Over a frozen encoder the layer is trained on features that are standardized over the training
@@ -202,33 +179,25 @@ class ImageClassifier(nn.Module):
         self.encoder = encoder
         self.classifier = StandardizedLinear(encoder.config.hidden_size, len(labels), dropout)
 
-    def forward(self, batch: LabelledImageBatch) -> Losses:
-        """Mean cross-entropy, right predictions, number of images."""
-        return self._loss(self.scores(batch), batch)
-
-    def scores(self, batch: LabelledImageBatch) -> Tensor:
-        """A score (logit) for each label, [B, C]."""
-        return self.classifier(self.features(batch))
-
     def features(self, batch: LabelledImageBatch) -> Tensor:
         """The encoder's output for each image: the last state of its image token, [B, D]."""
         return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
 
-    def on_features(self, features: Tensor) -> HeadOnFeatures:
-        """The linear layer alone, sharing this model's parameters.
+    @property
+    def head(self) -> nn.Module:
+        return self.classifier
 
-        Args:
-            features: of the training images, float32 [N, D]; all features are standardized by them.
-        """
-        self.classifier.standardize_by(features)
-        return HeadOnFeatures(self.classifier, self._loss)
+    def loss(self, output: Tensor, batch: LabelledImageBatch) -> Losses:
+        """The mean cross-entropy of the images."""
+        return cross_entropy_loss("classification", output, batch.labels)
 
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters; the head's are saved so that it takes features as they are."""
+    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
+        """The linear layer alone; features are standardized by those of the training images."""
+        if features is not None:
+            self.classifier.standardize_by(features)
+        return HeadOnFeatures(self)
+
+    def saved_head(self) -> dict[str, Tensor]:
+        """Weights that take features as they are."""
         weight, bias = self.classifier.folded()
-        head = {"classifier.linear.weight": weight, "classifier.linear.bias": bias}
-        for name, parameter in self.named_parameters():
-            yield name, head.get(name, parameter)
-
-    def _loss(self, scores: Tensor, batch: LabelledImageBatch) -> Losses:
-        return cross_entropy_loss("classification", scores, batch.labels)
+        return {"classifier.linear.weight": weight, "classifier.linear.bias": bias}

@@ -64,23 +64,28 @@ class Questions:
         """The context of a question."""
         return self.contexts[self.context_of[place]]
 
+    def accepted(self) -> list[list[str]]:
+        """The texts of each question's answers, which must have been read."""
+        assert self.answers is not None
+        return [[answer.text for answer in answers] for answers in self.answers]
+
     def texts(self) -> list[str]:
         """All texts: the contexts, then the questions."""
         return self.contexts + self.questions
 
-    def without_empty(self) -> "Questions":
+    def drop_empty(self) -> "Questions":
         """A copy without questions whose text or context is empty."""
         has_text = np.asarray([bool(context.strip()) for context in self.contexts])
         asked = np.asarray([bool(question.strip()) for question in self.questions])
-        kept = np.flatnonzero(asked & has_text[self.context_of])
-        if len(kept) == len(self):
+        usable = asked & has_text[self.context_of]
+        if usable.all():
             return self
-        if not len(kept):
+        if not usable.any():
             raise UserError(f"{self.source}: all questions or contexts are empty: add some")
-        first = self.ids[int(np.setdiff1d(np.arange(len(self)), kept)[0])]
+        kept, empty = np.flatnonzero(usable), np.flatnonzero(~usable)
         note = (
-            f"{self.source}: {len(self) - len(kept)} questions left out whose text or context is "
-            f"empty (the first is {first})"
+            f"{self.source}: {len(empty)} questions left out whose text or context is empty "
+            f"(the first is {self.ids[empty[0]]})"
         )
         return replace(
             self,
@@ -95,15 +100,9 @@ class Questions:
 def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:
     """Questions without a file, each with its context; their ids are their numbers."""
     different = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
-    return Questions(
-        "",
-        [str(number) for number in range(1, len(questions) + 1)],
-        list(questions),
-        list(different),
-        np.asarray([different[context] for context in contexts], np.int64),
-        None,
-        False,
-    )
+    ids = [str(number) for number in range(1, len(questions) + 1)]
+    context_of = np.asarray([different[context] for context in contexts], np.int64)
+    return Questions("", ids, list(questions), list(different), context_of, None, False)
 
 
 def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = None) -> Questions:
@@ -138,10 +137,10 @@ def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = 
                 )
             text = _text(question, "question", where)
             if labelled:
-                found = _answers(question, context, where, mistakes)
-                if found is None:
+                valid = _answers(question, context, where, mistakes)
+                if valid is None:
                     continue
-                answers.append(found)
+                answers.append(valid)
             ids[name] = None
             questions.append(text)
             context_of.append(contexts.setdefault(context, len(contexts)))
@@ -150,14 +149,9 @@ def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = 
     version = str(whole.get("version", "")).lower().removeprefix("v")
     may_be_unanswerable = version.startswith("2") or not all(answers)
     return Questions(
-        file,
-        list(ids),
-        questions,
-        list(contexts),
-        np.asarray(context_of, np.int64),
-        answers if labelled else None,
-        may_be_unanswerable,
-    )
+        file, list(ids), questions, list(contexts), np.asarray(context_of, np.int64),
+        answers if labelled else None, may_be_unanswerable,
+    )  # fmt: skip
 
 
 def read_answers(file: str) -> dict[str, str]:
@@ -209,10 +203,8 @@ def _questions(whole: dict[str, Any], file: str) -> Iterator[tuple[str, dict[str
             where = f"{place}.paragraphs[{number}]"
             questions = _list(paragraph, "qas", where)
             first = questions[0] if questions else None
-            if isinstance(first, dict) and "id" in first:
-                context = _text(paragraph, "context", f"{where}, question {first['id']}")
-            else:
-                context = _text(paragraph, "context", where)
+            named = f", question {first['id']}" if isinstance(first, dict) and "id" in first else ""
+            context = _text(paragraph, "context", where + named)
             for question_number, question in enumerate(questions):
                 yield context, question, f"{where}.qas[{question_number}]"
 
@@ -281,16 +273,14 @@ def _one_by_one(answers: Any) -> Any:
     if isinstance(answers, dict) and answers.keys() == {"text", "answer_start"}:
         texts, starts = answers["text"], answers["answer_start"]
         if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
-            return [
-                {"text": text, "answer_start": start}
-                for text, start in zip(texts, starts, strict=True)
-            ]
+            pairs = zip(texts, starts, strict=True)
+            return [{"text": text, "answer_start": start} for text, start in pairs]
     return answers
 
 
 def _answer(entry: Any, context: str, where: str) -> Answer:
-    text = entry.get("text") if isinstance(entry, dict) else None
-    start = entry.get("answer_start") if isinstance(entry, dict) else None
+    fields = entry if isinstance(entry, dict) else {}
+    text, start = fields.get("text"), fields.get("answer_start")
     if not isinstance(text, str) or not text.strip():
         raise DataError(
             "answers without text",

@@ -46,13 +46,9 @@ class BestSpans:
 def best_spans(
     scores: np.ndarray, windows: AnswerWindows, max_answer_length: int, count: int
 ) -> BestSpans:
-    """Find the best spans of every question's context.
+    """Find the S best spans of every question's context, of at most J tokens.
 
-    Args:
-        scores: float [T, 2], of each token as a start and as an end.
-        windows: what was scored.
-        max_answer_length: J.
-        count: S.
+    ``scores``, float [T, 2], are of each token of the windows as a start and as an end.
     """
     scores = scores.astype(np.float64)
     first_rows = np.cumsum(windows.lengths) - windows.lengths
@@ -164,11 +160,9 @@ def _best_rows(best: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, count: i
 
 
 def is_answered(found: BestSpans, null_threshold: float | None) -> np.ndarray:
-    """Whether the best span scores above no answer by more than the threshold, bool [N].
+    """Whether the best span scores above no answer by more than BERT's τ, bool [N].
 
-    Args:
-        found: spans and the score of no answer.
-        null_threshold: BERT's τ. None: always, if there is a span.
+    Without a threshold: always, if there is a span.
     """
     threshold = -np.inf if null_threshold is None else null_threshold
     best = found.scores[:, 0]
@@ -191,9 +185,8 @@ def fit_null_threshold(
     order = np.argsort(-margins, kind="stable")
     margins = margins[order]
     gain = answered_f1[order] - ~has_answer[order]
-    totals = np.concatenate(
-        [[0.0], np.cumsum(gain)]
-    )  # [N + 1], if that many of the first are answered
+    # [N + 1], if that many of the first are answered
+    totals = np.concatenate([[0.0], np.cumsum(gain)])
     # A threshold cannot separate equal margins.
     totals[1:-1][margins[1:] == margins[:-1]] = -np.inf
     finite = int(np.isfinite(margins).sum())

@@ -1,22 +1,46 @@
-"""Extractive question answering: find the span of a context that answers a question (BERT §4.2)."""
+"""Extractive question answering: find the span of a context that answers a question (BERT §4.2).
+
+Shapes: N questions, W windows, B of them in a batch, T tokens, L of the longest window, D width.
+"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from selfsup.encoder.attention import pad
 from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.models import Losses, ScoreLayer, TaskModule
 from selfsup.tasks.notes import key_of
-from selfsup.tasks.question_answering import answers
 from selfsup.tasks.question_answering.data import Questions, read_squad, unlabelled_questions
-from selfsup.tasks.question_answering.model import SpanModel, parameter_names
-from selfsup.tasks.question_answering.windows import EncodedQuestions, encode_questions
+from selfsup.tasks.question_answering.decoding import (
+    BestSpans,
+    best_spans,
+    fit_null_threshold,
+    is_answered,
+)
+from selfsup.tasks.question_answering.squad_metrics import question_scores, squad_metrics
+from selfsup.tasks.question_answering.windows import (
+    AnswerBatch,
+    EncodedQuestions,
+    encode_questions,
+)
+from selfsup.tasks.text_windows import IGNORE_INDEX
 
+# How many spans are listed for each question, the best first.
+N_BEST = 5
+# The entry of ``Labels.fitted``: by how much an answer must score above no answer (BERT's τ).
+# Without it a model answers every question, as models for SQuAD 1.1 do.
+NULL_THRESHOLD = "null_threshold"
 # transformers has no pipeline for questions since its version 5.
 _CODE = """\
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -92,42 +116,179 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     ) -> EncodedQuestions:
         return encode_questions(examples, preparation)
 
-    def build_model(self, encoder: BertEncoder, labels: Labels, dropout: float) -> SpanModel:
+    def build_model(self, encoder: BertEncoder, labels: Labels, dropout: float) -> "SpanModel":
         return SpanModel(encoder)
 
     def parameter_names(self) -> NameTable:
-        return parameter_names()
+        """Those of an encoder without pooler, and of the head."""
+        names = {**encoder_names("encoder."), "qa_outputs": ("qa_outputs",)}
+        return {ours: theirs for ours, theirs in names.items() if ours != "encoder.pooler"}
 
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
 
     def chance(self, encoded: EncodedQuestions, examples: Questions, labels: Labels) -> float:
-        return answers.chance(examples)
+        """The better F1 of two trivial answers: no answer, and the whole context."""
+        empty = _squad_metrics([""] * len(examples), examples)["f1"]
+        whole = [examples.context(index) for index in range(len(examples))]
+        return max(empty, _squad_metrics(whole, examples)["f1"])
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels
     ) -> Labels:
-        return answers.fit_threshold(scores, encoded, examples, labels)
+        """With the threshold of no answer that gives the highest F1, if some have no answer."""
+        assert examples.answers is not None
+        if not examples.may_be_unanswerable or all(examples.answers):
+            return labels
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, 1)
+        texts, accepted = _best_texts(found, encoded, examples), examples.accepted()
+        f1 = [
+            question_scores(text, answers, may_be_unanswerable=True)[1]
+            for text, answers in zip(texts, accepted, strict=True)
+        ]
+        has_answer = np.asarray(list(map(bool, accepted)))
+        threshold = fit_null_threshold(found.margins, np.asarray(f1), has_answer)
+        return replace(labels, fitted={**labels.fitted, NULL_THRESHOLD: threshold})
 
     def metrics(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels
     ) -> dict[str, float]:
-        return answers.measure(scores, encoded, examples, labels)
+        """``exact_match`` and ``f1`` as SQuAD defines them, as shares; see ``squad_metrics``.
+
+        ``loss`` is the mean over the windows, in nats.
+        """
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, 1)
+        answered = is_answered(found, labels.fitted.get(NULL_THRESHOLD))
+        best = _best_texts(found, encoded, examples)
+        texts = [text if has else "" for text, has in zip(best, answered, strict=True)]
+        windows = encoded.windows
+        tensors = map(torch.from_numpy, (scores, windows.lengths, windows.labels))
+        return {**_squad_metrics(texts, examples), "loss": mean_loss(*tensors)}
 
     def decode(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels
     ) -> list[Prediction]:
-        return answers.decode(scores, encoded, examples, labels)
+        """The answer to each question, and the best spans of its context.
+
+        Returns:
+            for each question ``{"answer", "start", "end", "probability", "n_best"}``. The answer is
+            the context's characters from ``start`` up to ``end``. No answer is "", and both are
+            None. ``n_best`` lists the best answers in the same form. Probabilities are over all
+            spans of the context, and no answer if the model may give none.
+        """
+        found = best_spans(scores, encoded.windows, encoded.max_answer_length, N_BEST)
+        threshold = labels.fitted.get(NULL_THRESHOLD)
+        # With the threshold added, no answer is given exactly if it is the most probable.
+        blank = found.null_scores + threshold if threshold is not None else None
+        totals = found.log_totals if blank is None else np.logaddexp(found.log_totals, blank)
+        contexts, predictions = encoded.windows.contexts, []
+        for index, scores_of_spans in enumerate(found.scores):
+            entries = [
+                {
+                    "answer": examples.context(index)[begin:end],
+                    "start": begin,
+                    "end": end,
+                    "probability": float(np.exp(score - totals[index])),
+                }
+                for (begin, end), score in zip(
+                    contexts.characters(found.tokens[index]), scores_of_spans, strict=True
+                )
+                if np.isfinite(score)
+            ]
+            none = {"answer": "", "start": None, "end": None, "probability": 1.0}
+            if blank is not None:
+                none["probability"] = float(np.exp(blank[index] - totals[index]))
+                entries.insert(int((scores_of_spans > blank[index]).sum()), none)
+            entries = entries or [none]
+            predictions.append({**entries[0], "n_best": entries[:N_BEST]})
+        return predictions
 
     def records(
         self, examples: Questions, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
-        return answers.records(examples, predictions)
+        """Each question with its id, the expected answers if known, and the prediction."""
+        accepted = None if examples.answers is None else examples.accepted()
+        for index, prediction in enumerate(predictions):
+            yield {
+                "id": examples.ids[index],
+                "question": examples.questions[index],
+                **({} if accepted is None else {"answers": accepted[index]}),
+                **prediction,
+            }
 
     def count_predictions(
         self, predictions: Sequence[Prediction], labels: Labels
     ) -> dict[str, Any]:
-        return answers.count_predictions(predictions)
+        """How many questions were answered."""
+        answered = sum(bool(prediction["answer"]) for prediction in predictions)
+        return {"answered": answered, "unanswered": len(predictions) - answered}
 
     def card_example(self, labels: Labels) -> CardExample:
         return CardExample('"A text." --question "A question?"', '"A question?", "A text."', _CODE)
+
+
+def _squad_metrics(texts: list[str], examples: Questions) -> dict[str, float]:
+    unanswerable = examples.may_be_unanswerable
+    return squad_metrics(texts, examples.accepted(), may_be_unanswerable=unanswerable)
+
+
+def _best_texts(found: BestSpans, encoded: EncodedQuestions, examples: Questions) -> list[str]:
+    """Each question's best span as text; "" if its context is empty."""
+    spans = encoded.windows.contexts.characters(found.tokens[:, 0])
+    return [
+        examples.context(index)[begin:end] if np.isfinite(found.scores[index, 0]) else ""
+        for index, (begin, end) in enumerate(spans)
+    ]
+
+
+class SpanModel(TaskModule):
+    """An encoder and a linear layer over every token, without dropout before the layer."""
+
+    def __init__(self, encoder: BertEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.qa_outputs = ScoreLayer(encoder.config.hidden_size, 2)
+
+    def features(self, batch: AnswerBatch) -> Tensor:
+        """The encoder's output for each token, [T, D]."""
+        return self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
+
+    @property
+    def head(self) -> nn.Module:
+        return self.qa_outputs
+
+    def loss(self, output: Tensor, batch: AnswerBatch) -> Losses:
+        """The mean cross-entropy of starts and ends over the tokens of each window.
+
+        Windows with an unknown answer are left out.
+        """
+        padded = pad(output.float(), batch.packing).transpose(1, 2)  # [B, 2, L]
+        if batch.packing.padding_bias is not None:
+            padded = padded + batch.packing.padding_bias[:, 0]  # [B, 1, L]
+        labels = batch.labels
+        summed = F.cross_entropy(
+            padded.flatten(0, 1), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
+        )
+        known = (labels != IGNORE_INDEX).sum()
+        right = (padded.detach().argmax(-1) == labels).all(-1).sum()
+        return {"answer": (summed / known.clamp(min=1), right, len(labels))}
+
+
+def mean_loss(scores: Tensor, lengths: Tensor, labels: Tensor) -> float:
+    """The loss of many windows, from their scores.
+
+    Args:
+        scores: float [T, 2], of all windows, concatenated.
+        lengths: int64 [W], tokens of each window.
+        labels: int64 [W, 2].
+    """
+    scores = scores.double()
+    first_rows = lengths.cumsum(0) - lengths
+    top = torch.segment_reduce(scores, "max", lengths=lengths, axis=0)  # [W, 2]
+    rest = torch.exp(scores - top.repeat_interleave(lengths, 0))
+    logarithm = top + torch.segment_reduce(rest, "sum", lengths=lengths, axis=0).log()
+    known = labels[:, 0] != IGNORE_INDEX
+    if not known.any():
+        return 0.0
+    rows = (first_rows[:, None] + labels)[known]
+    return float((logarithm[known] - scores.gather(0, rows)).mean())

@@ -46,6 +46,13 @@ class TokenizedContexts:
     offsets: np.ndarray
     first_tokens: np.ndarray
 
+    def characters(self, spans: np.ndarray) -> list[tuple[int, int]]:
+        """The first character, and the one after the last, of spans of tokens, int64 [S, 2]."""
+        if not len(self.offsets):
+            return [(0, 0)] * len(spans)
+        starts, ends = self.offsets[spans[:, 0], 0], self.offsets[spans[:, 1], 1]
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
 
 @dataclass(frozen=True)
 class AnswerBatch(TokenBatch):
@@ -89,7 +96,6 @@ class AnswerWindows:
     truncated: int
 
     def __len__(self) -> int:
-        """W."""
         return len(self.lengths)
 
     @property
@@ -121,20 +127,13 @@ class AnswerWindows:
 
 @dataclass(frozen=True)
 class EncodedQuestions:
-    """N questions as token ids.
-
-    Attributes:
-        windows: to train on and to score.
-        max_answer_length: most tokens of an answer.
-        notes: sentences for the user.
-    """
+    """N questions as token ids, with the most tokens of an answer, and notes for the user."""
 
     windows: AnswerWindows
     max_answer_length: int
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        """N."""
         return self.windows.question_count
 
     @property

@@ -98,12 +98,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _is_comment(line: str, width: int | None = None) -> bool:
-    """``# sent_id = 3`` or ``# some more words``, but no line with the columns of a word ``#``.
-
-    Args:
-        line: before the first word of a sentence.
-        width: how many columns a word has, where that is known.
-    """
+    """``# sent_id = 3`` or ``# some more words``, but no line with a word's columns, ``width``."""
     if _COMMENT.match(line):
         return True
     columns = _columns(line)
@@ -113,10 +108,10 @@ def _is_comment(line: str, width: int | None = None) -> bool:
 
 def _check(where: str, columns: list[str], width: int | None, labelled: bool) -> None:
     if labelled and len(columns) == 1:
+        word = columns[0] if len(columns[0]) <= 30 else columns[0][:29] + "…"
         raise DataError(
             "lines of one column",
-            f"{where}: one column, {_shown(columns[0])}, where a word and its tag should stand: "
-            "add the tag",
+            f"{where}: one column, {word!r}, where a word and its tag should stand: add the tag",
         )
     if width is not None and len(columns) != width:
         raise DataError(
@@ -131,10 +126,6 @@ def _check(where: str, columns: list[str], width: int | None, labelled: bool) ->
         )
     if labelled and not columns[-1]:
         raise DataError("lines without a tag", f"{where}: no tag in the last column: add it")
-
-
-def _shown(word: str) -> str:
-    return repr(word if len(word) <= 30 else word[:29] + "…")
 
 
 def _sentence(rows: list[tuple[int, list[str]]], labelled: bool) -> list[TaggedText]:
@@ -159,12 +150,8 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
 
     JSON lines and Parquet hold a sentence a row; any other file holds CoNLL columns. Where no tags
     are wanted, ``.txt`` may also be running text with a sentence a line, and ``.csv`` and ``.tsv``
-    a table with a column of texts.
-
-    Args:
-        file: a path or URL.
-        columns: of rows, the fields of the words or the text, and of the tags or entities.
-        labelled: whether tags are wanted.
+    a table with a column of texts. ``columns`` names the fields of rows: of the words or the text,
+    and of the tags or entities.
 
     Raises:
         UserError: the file cannot be read; the message names file and line.

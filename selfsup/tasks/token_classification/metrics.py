@@ -8,20 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-
-class Tag(NamedTuple):
-    """A tag taken apart.
-
-    Attributes:
-        prefix: "B", "I", "E", "S", or "O" outside of entities.
-        kind: the type of entity, "" outside.
-    """
-
-    prefix: str
-    kind: str
-
-
-OUTSIDE = Tag("O", "")
+from selfsup.tasks.token_classification.tag_scheme import OUTSIDE, Tag, TaggedTexts, read_tags
 
 
 class Entity(NamedTuple):
@@ -35,6 +22,17 @@ class Entity(NamedTuple):
     first: int
     last: int
     kind: str
+
+
+def count_entities(examples: TaggedTexts) -> Counter[str]:
+    """How many entities there are of each type, whatever the tagging scheme."""
+    names = sorted({tag for sentence in examples.sentences for tag in sentence.tags or ()})
+    readings = dict(zip(names, read_tags(names), strict=True))
+    return Counter(
+        entity.kind
+        for sentence in examples.sentences
+        for entity in find_entities(readings[tag] for tag in sentence.tags or ())
+    )
 
 
 def find_entities(tags: Iterable[Tag]) -> list[Entity]:

@@ -45,8 +45,7 @@ def read_tagged_rows(
     6, "label": "PER"}, …]}`` counted in characters; an entity may also be ``[0, 6, "PER"]``.
 
     Args:
-        rows: of the file.
-        source: the file.
+        rows: of the file ``source``.
         asked: the fields that the user named.
         labelled: whether tags are wanted.
         mistakes: collects the errors of rows, which are then left out; None to raise them.
@@ -124,7 +123,11 @@ def _sentence(
         raise UserError(f"{where}: word {texts.index('') + 1} is empty: take it out")
     if tags_field is not None:
         names = _texts(tags, f'{where}: "{tags_field}"', "tags")
-        _check_lengths(texts, names, where)
+        if len(texts) != len(names):
+            counts = f"{len(texts)} words and {len(names)} tags"
+            raise UserError(f"{where}: {counts}: give each word one tag")
+        if not all(names):
+            raise UserError(f"{where}: the tag of word {names.index('') + 1} is empty: add it")
     return TaggedText.from_words(row.line, texts, names, [row.line] * len(texts)), whole
 
 
@@ -157,19 +160,8 @@ def _texts(value: Any, where: str, what: str) -> list[str]:
     return [str(entry) for entry in value]
 
 
-def _check_lengths(words: list[str], tags: list[str], where: str) -> None:
-    if len(words) != len(tags):
-        raise UserError(f"{where}: {len(words)} words and {len(tags)} tags: give each word one tag")
-    if not all(tags):
-        raise UserError(f"{where}: the tag of word {tags.index('') + 1} is empty: add it")
-
-
 def _spans(value: Any, text: str, where: str) -> list[Span]:
-    """The entities of a text, in order of their start.
-
-    Raises:
-        UserError: one is not a span, lies outside of the text, or overlaps with another.
-    """
+    """The entities of a text, in order of their start."""
     if not isinstance(value, list):
         raise UserError(f"{where} holds no list of entities: write [] where there are none")
     spans = sorted(_span(entry, where) for entry in value)
@@ -201,13 +193,8 @@ def _span(entry: Any, where: str) -> Span:
 def _tags_of_spans(
     words: Iterable[tuple[int, int]], spans: list[Span], where: str
 ) -> tuple[list[str], bool]:
-    """BIO tags, and whether every entity begins and ends where a word does.
-
-    Raises:
-        UserError: an entity has no word of its own.
-    """
-    tags, place, whole = [], 0, True
-    begun = None
+    """BIO tags, and whether every entity begins and ends where a word does."""
+    tags, place, whole, begun = [], 0, True, None
     for start, end in words:
         while place < len(spans) and spans[place].end <= start:
             place += 1

@@ -14,9 +14,10 @@ A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from selfsup.errors import UserError
-from selfsup.tasks.token_classification.metrics import OUTSIDE, Tag
+from selfsup.tasks.notes import key_of
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,7 @@ class TaggedText:
     def from_words(
         cls, line: int, words: Sequence[str], tags: Sequence[str] | None, lines: Sequence[int]
     ) -> "TaggedText":
-        """Join words by spaces.
-
-        Args:
-            line: where the sentence begins.
-            words, tags: as many of each.
-            lines: of the words.
-        """
+        """Join words by spaces; the sentence begins in ``line``, and its words in ``lines``."""
         spans, start = [], 0
         for word in words:
             spans.append((start, start + len(word)))
@@ -75,14 +70,17 @@ class TaggedTexts:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """N."""
         return len(self.sentences)
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """The key of each sentence: equal for sentences of the same words."""
+        return [key_of(*sentence.words) for sentence in self.sentences]
 
     def texts(self) -> list[str]:
         """The sentences as texts."""
         return [sentence.text for sentence in self.sentences]
 
-    def without_empty(self) -> "TaggedTexts":
+    def drop_empty(self) -> "TaggedTexts":
         """A copy without sentences that have no words."""
         kept = [sentence for sentence in self.sentences if sentence.spans]
         if len(kept) == len(self):
@@ -97,20 +95,28 @@ class TaggedTexts:
 
 # Each prefix as a prefix of BIOES: all tags are read as BIOES.
 _MEANING = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
-_PREFIXES = {
-    "BIO": "BI",
-    "IOB1": "IB",
-    "BIOES": "BIES",
-    "BILOU": "BILU",
-    "BMES": "BMES",
-}
+_PREFIXES = {"BIO": "BI", "IOB1": "IB", "BIOES": "BIES", "BILOU": "BILU", "BMES": "BMES"}
 # The type of entities whose tags are a prefix alone.
 _ONLY_KIND = "_"
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class InvalidTransition:
+class Tag(NamedTuple):
+    """A tag taken apart.
+
+    Attributes:
+        prefix: "B", "I", "E", "S", or "O" outside of entities.
+        kind: the type of entity, "" outside.
+    """
+
+    prefix: str
+    kind: str
+
+
+OUTSIDE = Tag("O", "")
+
+
+class InvalidTransition(NamedTuple):
     """A tag that the scheme does not allow at its position.
 
     Attributes:
@@ -158,17 +164,10 @@ def find_scheme(source: str, sentences: Sequence[TaggedText]) -> str:
         return "plain" if inside else "BIO"
     if not alone:
         _refuse_unlike(source, sentences)
-    for scheme, prefixes in _PREFIXES.items():
-        if scheme != "IOB1" and used <= set(prefixes):
-            break
-    else:
-        scheme = "BIOES"
-    if scheme != "BIO":
-        return scheme
-    invalid = len(find_invalid_transitions(sentences, "BIO"))
-    return (
-        "IOB1" if invalid and len(find_invalid_transitions(sentences, "IOB1")) < invalid else "BIO"
-    )
+    if used <= set("BI"):
+        invalid = {name: len(find_invalid_transitions(sentences, name)) for name in ("BIO", "IOB1")}
+        return min(invalid, key=lambda name: invalid[name])
+    return next((name for name, prefixes in _PREFIXES.items() if used <= set(prefixes)), "BIOES")
 
 
 def find_invalid_transitions(
@@ -210,9 +209,10 @@ def scheme_notes(source: str, sentences: Sequence[TaggedText]) -> list[str]:
     if invalid:
         shown = "; ".join(f"line {each.line}: {each.what}" for each in invalid[:_SHOWN])
         more = "; …" if len(invalid) > _SHOWN else ""
+        count = "1 tag breaks" if len(invalid) == 1 else f"{len(invalid):,} tags break"
         notes.append(
-            f"{source}: {_tags(len(invalid))} the {scheme} scheme ({shown}{more}); a tag that "
-            "continues nothing is taken to begin an entity"
+            f"{source}: {count} the {scheme} scheme ({shown}{more}); a tag that continues nothing "
+            "is taken to begin an entity"
         )
     return notes
 
@@ -242,10 +242,6 @@ def _may_follow(previous: Tag, tag: Tag, scheme: str) -> bool:
     if scheme == "BIO":
         return not continues or (previous.prefix in "BI" and same)
     return (continues and same) if previous.prefix in "BI" else not continues
-
-
-def _tags(count: int) -> str:
-    return "1 tag breaks" if count == 1 else f"{count:,} tags break"
 
 
 def _has_prefix(tag: str) -> bool:

@@ -3,28 +3,40 @@
 Shapes: T tokens of a batch, R words (rows), D width, C tags.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
-from selfsup.tasks.base import CardExample, Losses, Prediction, Reading, Task
-from selfsup.tasks.batches import HeadOnFeatures
-from selfsup.tasks.classification.model import ScoreLayer, cross_entropy_loss
+from selfsup.tasks.base import CardExample, Prediction, Reading, Task
+from selfsup.tasks.classification.metrics import softmax
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
+from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
-from selfsup.tasks.token_classification import answers
 from selfsup.tasks.token_classification.files import of_text, read_tagged_file
+from selfsup.tasks.token_classification.metrics import (
+    Entity,
+    confusion_of_kinds,
+    count_entities,
+    entity_metrics,
+    find_entities,
+    metrics_by_kind,
+)
 from selfsup.tasks.token_classification.tag_scheme import (
+    TaggedText,
     TaggedTexts,
     complete_tags,
     entities_in_a_pipeline,
     find_scheme,
+    read_tags,
 )
 from selfsup.tasks.token_classification.windows import EncodedSentences, WordBatch, encode_words
 
@@ -69,9 +81,9 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     def reading_notes(
         self, train: TaggedTexts, validation: TaggedTexts, labels: Labels
     ) -> list[str]:
-        in_train = answers.count_entities(train)
-        in_validation = answers.count_entities(validation)
-        kinds = answers.kinds_of(labels)
+        in_train = count_entities(train)
+        in_validation = count_entities(validation)
+        kinds = _kinds(labels)
         notes = []
         rare = [
             f'"{kind}" ({in_train[kind]})' for kind in kinds if in_train[kind] < _FEWEST_ENTITIES
@@ -83,7 +95,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         absent = [f'"{kind}"' for kind in kinds if not in_validation[kind]]
         if absent:
             notes.append(f"{validation.source}: no entity of the type {listed(absent)}")
-        keys = [answers.keys_of(part) for part in (train, validation)]
+        keys = [part.keys() for part in (train, validation)]
         lines = [[sentence.line for sentence in part.sentences] for part in (train, validation)]
         for part, of_part, its_lines in zip((train, validation), keys, lines, strict=True):
             tags = [tuple(sentence.tags or ()) for sentence in part.sentences]
@@ -120,32 +132,115 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     def metrics(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
     ) -> dict[str, float]:
-        return answers.measure(scores, encoded, labels)
+        """The metrics of scores, float [R, C].
+
+        ``f1``, ``precision`` and ``recall`` are of entities, as ``seqeval`` counts BIO and BIOES;
+        ``accuracy`` is of words; ``loss`` is the mean cross-entropy of words in nats.
+        """
+        true, best = encoded.windows.labels, scores.argmax(axis=1)
+        found = entity_metrics(_entities(true, encoded, labels), _entities(best, encoded, labels))
+        loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(true))
+        return {
+            "f1": found["f1"],  # first
+            **found,
+            "accuracy": float((best == true).mean()),
+            "loss": float(loss),
+        }
 
     def details(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
     ) -> dict[str, Any]:
-        return answers.details(scores, encoded, labels)
+        """Each type's precision, recall and F1, and the confusion of the types.
+
+        Returns:
+            ``classes``: a list of ``{"label", "precision", "recall", "f1", "examples"}``;
+            ``confusion``: see ``confusion_of_kinds``.
+        """
+        truth = _entities(encoded.windows.labels, encoded, labels)
+        predicted = _entities(scores.argmax(axis=1), encoded, labels)
+        return {
+            "confusion": confusion_of_kinds(truth, predicted, _kinds(labels)),
+            "classes": metrics_by_kind(truth, predicted),
+        }
 
     def decode(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
     ) -> list[Prediction]:
-        return answers.decode(scores, encoded, examples, labels)
+        """Turn scores, float [R, C], into answers.
+
+        Returns:
+            for each sentence ``{"entities": [{"text", "label", "start", "end", "probability"}],
+            "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` count characters of the
+            sentence's text; an entity's probability is the mean over its tags.
+        """
+        best = scores.argmax(axis=1)
+        of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
+        first_words = np.cumsum(encoded.word_counts) - encoded.word_counts
+        found = _entities(best, encoded, labels)
+        answers = []
+        for sentence, first, entities in zip(examples.sentences, first_words, found, strict=True):
+            words = slice(first, first + len(sentence.spans))
+            answers.append(
+                {
+                    "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
+                    "words": sentence.words,
+                    "tags": [labels.names[tag] for tag in best[words].tolist()],
+                    "tag_probabilities": of_best[words].tolist(),
+                }
+            )
+        return answers
 
     def records(
         self, examples: TaggedTexts, predictions: Sequence[Prediction]
     ) -> Iterator[dict[str, Any]]:
-        return answers.records(examples, predictions)
+        """Lines of a predictions file, in the order of the examples.
+
+        With known tags, the line has them as ``tags``, and the predicted ones as ``prediction``.
+        """
+        for sentence, prediction in zip(examples.sentences, predictions, strict=True):
+            record = {"text": sentence.text, **prediction}
+            if sentence.tags is not None:
+                record |= {"tags": list(sentence.tags), "prediction": prediction["tags"]}
+            yield record
 
     def count_predictions(
         self, predictions: Sequence[Prediction], labels: Labels
     ) -> dict[str, Any]:
-        return answers.count_predictions(predictions, labels)
+        """How many entities of each type were predicted."""
+        counts = Counter(
+            entity["label"] for prediction in predictions for entity in prediction["entities"]
+        )
+        return {"entities": {kind: counts[kind] for kind in _kinds(labels)}}
 
     def card_example(self, labels: Labels) -> CardExample:
         if not entities_in_a_pipeline(labels.names):
             return CardExample()  # the pipeline gives the tag of each token
         return CardExample(inputs='"A text.", aggregation_strategy="first"')
+
+
+def _entities(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> list[list[Entity]]:
+    """The entities in each sentence's tags, int64 [R], read leniently."""
+    readings = read_tags(labels.names)
+    ends = np.cumsum(encoded.word_counts)
+    return [
+        find_entities(readings[tag] for tag in part.tolist()) for part in np.split(tags, ends[:-1])
+    ]
+
+
+def _kinds(labels: Labels) -> list[str]:
+    """The types of entities among the tags, in alphabetical order."""
+    return sorted({tag.kind for tag in read_tags(labels.names) if tag.prefix != "O"})
+
+
+def _answer(sentence: TaggedText, entity: Entity, probabilities: np.ndarray) -> dict[str, Any]:
+    start, end = sentence.spans[entity.first][0], sentence.spans[entity.last][1]
+    return {
+        "text": sentence.text[start:end],
+        "label": entity.kind,
+        "start": start,
+        "end": end,
+        "probability": float(probabilities[entity.first : entity.last + 1].mean()),
+    }
 
 
 def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | None:
@@ -163,7 +258,7 @@ def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | No
     return np.asarray(numbers, np.int64)
 
 
-class TokenClassifier(nn.Module):
+class TokenClassifier(TaskModule):
     """An encoder and a linear layer over the last states of the words' first pieces."""
 
     def __init__(self, encoder: BertEncoder, tag_count: int, dropout: float) -> None:
@@ -172,27 +267,15 @@ class TokenClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = ScoreLayer(encoder.config.hidden_size, tag_count)
 
-    def forward(self, batch: WordBatch) -> Losses:
-        """Mean loss in nats, right tags, number of words."""
-        return _loss(self.scores(batch), batch)
-
-    def scores(self, batch: WordBatch) -> Tensor:
-        """A score (logit) for each tag, [R, C]."""
-        return self.classifier(self.dropout(self.features(batch)))
-
     def features(self, batch: WordBatch) -> Tensor:
         """The last state of each word's first piece, [R, D]."""
         hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return hidden.index_select(0, batch.word_rows)
 
-    def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
-        """The linear layer alone, sharing this model's parameters."""
-        return HeadOnFeatures(nn.Sequential(self.dropout, self.classifier), _loss)
+    @property
+    def head(self) -> nn.Module:
+        return nn.Sequential(self.dropout, self.classifier)
 
-    def saved_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters as they are."""
-        yield from self.named_parameters()
-
-
-def _loss(scores: Tensor, batch: WordBatch) -> Losses:
-    return cross_entropy_loss("tagging", scores, batch.labels)
+    def loss(self, output: Tensor, batch: WordBatch) -> Losses:
+        """The mean cross-entropy of the words."""
+        return cross_entropy_loss("tagging", output, batch.labels)

@@ -58,7 +58,6 @@ class WordWindows:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """W."""
         return len(self.lengths)
 
     def windows_of(self, indices: np.ndarray) -> np.ndarray:
@@ -97,7 +96,6 @@ class EncodedSentences:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """N."""
         return len(self.word_counts)
 
     @property
@@ -198,11 +196,6 @@ def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int:
-    """The id of ``[UNK]``.
-
-    Raises:
-        UserError: the tokenizer has no such token.
-    """
     token = getattr(tokenizer.model, "unk_token", None)
     number = None if token is None else tokenizer.token_to_id(token)
     if number is None:

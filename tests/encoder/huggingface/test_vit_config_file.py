@@ -14,12 +14,11 @@ from selfsup.encoder.huggingface.config import (
     read_config,
     read_model_type,
     read_vit_config,
-    vit_config_of,
 )
 from selfsup.errors import UserError
 from tests.encoder.huggingface.vit_peers import SMALL, peer_config
 
-RAW = vit_config_of(SMALL, "ViTModel")
+RAW = config_of(SMALL, "ViTModel")
 
 
 def folder_with(folder: Path, config: dict[str, Any]) -> Path:
@@ -42,7 +41,7 @@ def test_what_transformers_writes_of_its_usual_sizes_is_read(tmp_path):
 
 def test_what_is_written_is_read_by_transformers_and_by_us(tmp_path):
     config = vit_config("vit-mini", image_size=40, patch_size=8, dropout=0.05)
-    folder_with(tmp_path, vit_config_of(config, "ViTModel"))
+    folder_with(tmp_path, config_of(config, "ViTModel"))
     theirs = ViTConfig.from_pretrained(tmp_path)
     assert theirs.architectures == ["ViTModel"]
     assert theirs.encoder_stride == 8

@@ -11,8 +11,7 @@ from selfsup.images.crops import whole_images
 from selfsup.pretraining.images import batches as image_batches
 from selfsup.pretraining.images.batches import (
     HeldOutImages,
-    TakeApart,
-    build_image_batch,
+    ImageData,
     split_held_out_images,
 )
 from selfsup.pretraining.images.inpainting import mask_patches
@@ -26,7 +25,8 @@ NUMBERS = np.arange(5, 27)
 
 
 def held_out(objectives: tuple[str, ...] = IMAGE_OBJECTIVES) -> HeldOutImages:
-    return HeldOutImages(IMAGES, NUMBERS, image_objectives(objectives), small_config(), 0.75)
+    data = ImageData(IMAGES, NUMBERS, image_objectives(objectives), small_config(), 0.75)
+    return HeldOutImages(data)
 
 
 def model_of(objectives: tuple[str, ...] = IMAGE_OBJECTIVES) -> ImagePretrainingModel:
@@ -128,24 +128,20 @@ def test_what_is_learned_is_seen_in_the_measurements():
     down, across = np.indices((20, 20)) * 12
     images = [np.stack([across, down, np.zeros_like(down)], -1).astype(np.uint8)] * 8
     numbers, config = np.arange(8), small_config()
-    held_out = HeldOutImages(images, numbers, image_objectives(IMAGE_OBJECTIVES), config, 0.75)
+    data = ImageData(images, numbers, image_objectives(IMAGE_OBJECTIVES), config, 0.75)
     model = started(
         ImagePretrainingModel(small_encoder(config), IMAGE_OBJECTIVES), std=0.02
     ).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for epoch in range(40):
-        batch = build_image_batch(
-            lambda side: whole_images(images, numbers, side=side),
-            numbers,
-            image_objectives(IMAGE_OBJECTIVES),
-            config,
-            TakeApart(0.75, 1.0, seed=1, epoch=epoch),
+        batch = data.batch(
+            lambda side: whole_images(images, numbers, side=side), numbers, 1.0, 1, epoch
         )
         losses = model(batch)
         torch.stack([loss for loss, _, _ in losses.values()]).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-    result = held_out.measure(model, CPU)
+    result = HeldOutImages(data).measure(model, CPU)
     assert result["jigsaw_accuracy"] is not None
     assert result["jigsaw_chance"] is not None
     assert result["inpainting_pixel_error"] is not None

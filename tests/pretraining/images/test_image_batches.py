@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from selfsup.errors import UserError
-from selfsup.pretraining.images.batches import ImageBatch, ImageBatches
+from selfsup.pretraining.images.batches import ImageBatch, ImageBatches, ImageData
 from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
 from selfsup.settings.objectives import IMAGE_OBJECTIVES
 from tests.pretraining.images.toy_images import small_config, small_encoder
@@ -29,16 +29,8 @@ def batches_of(
     objectives: tuple[str, ...] = BOTH, batch_size: int = 4, seed: int = 0, threads: int = 1
 ) -> ImageBatches:
     images = images_of_many_sizes()
-    return ImageBatches(
-        images,
-        NUMBERS,
-        image_objectives(objectives),
-        small_config(),
-        0.75,
-        batch_size,
-        seed,
-        threads=threads,
-    )
+    data = ImageData(images, NUMBERS, image_objectives(objectives), small_config(), 0.75)
+    return ImageBatches(data, batch_size, seed, threads=threads)
 
 
 def tensors_of(batch: ImageBatch) -> list[Tensor]:
@@ -91,9 +83,8 @@ def test_an_epoch_holds_each_image_at_most_once_and_other_epochs_hold_the_rest()
 
     taken: list[int] = []
     images = Counted(images_of_many_sizes())
-    batches = ImageBatches(
-        images, NUMBERS, image_objectives(["jigsaw"]), small_config(), 0.75, 4, seed=0, threads=1
-    )
+    data = ImageData(images, NUMBERS, image_objectives(["jigsaw"]), small_config(), 0.75)
+    batches = ImageBatches(data, 4, seed=0, threads=1)
     counts = [batches[step].image_count for step in range(8)]
     assert counts == [4] * 8
     assert (batches.epoch, batches.end_step) == (1, 8)

@@ -15,7 +15,7 @@ from selfsup.pretraining.images.pretraining import (
     fitting_image_size,
     fitting_patch_size,
 )
-from selfsup.settings import PretrainSettings
+from selfsup.settings.pretrain import PretrainSettings
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from selfsup.encoder.vit import patchify
 from selfsup.pretraining.images.jigsaw import (
-    JigsawHead,
+    Jigsaw,
     ShuffledTiles,
     best_arrangement,
     cell_size,
@@ -83,7 +83,7 @@ def test_tiles_depend_on_seed_epoch_and_example_and_on_no_other_image():
 
 
 def test_permuting_the_tiles_permutes_the_scores():
-    encoder, head = small_encoder(), started(JigsawHead(small_config()))
+    encoder, head = small_encoder(), started(Jigsaw(small_config()))
     shuffled = shuffled_tiles()
     order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
     permuted = ShuffledTiles(shuffled.tiles[:, order], shuffled.positions[:, order])
@@ -93,7 +93,7 @@ def test_permuting_the_tiles_permutes_the_scores():
 
 
 def test_position_embeddings_of_patches_are_not_given_to_tiles():
-    encoder, head, shuffled = small_encoder(), started(JigsawHead(small_config())), shuffled_tiles()
+    encoder, head, shuffled = small_encoder(), started(Jigsaw(small_config())), shuffled_tiles()
     scores = head.scores(encoder, shuffled)
     with torch.no_grad():
         encoder.embeddings.position_embeddings[:, 1:].normal_()
@@ -103,7 +103,7 @@ def test_position_embeddings_of_patches_are_not_given_to_tiles():
 
 
 def test_the_image_token_changes_which_place_suits_a_tile_and_not_only_all_tiles_alike():
-    head = started(JigsawHead(small_config()))
+    head = started(Jigsaw(small_config()))
     states = torch.randn(1, 17, 32, generator=torch.Generator().manual_seed(0))
     other = states.clone()
     other[:, 0] += 1
@@ -112,7 +112,7 @@ def test_the_image_token_changes_which_place_suits_a_tile_and_not_only_all_tiles
 
 
 def test_loss_and_right_answers_are_those_of_the_scores():
-    encoder, head, shuffled = small_encoder(), started(JigsawHead(small_config())), shuffled_tiles()
+    encoder, head, shuffled = small_encoder(), started(Jigsaw(small_config())), shuffled_tiles()
     scores = head.scores(encoder, shuffled)
     places = scores.argmax(-1)
     places[:, ::2] = (places[:, ::2] + 1) % 16  # half of them wrong
@@ -135,7 +135,7 @@ def test_the_best_arrangement_is_the_best_of_all(seed):
 
 
 def test_floating_point_operations_are_those_that_torch_counts():
-    head = JigsawHead(small_config())
+    head = Jigsaw(small_config())
     with FlopCounterMode(display=False) as counted:
         head(torch.randn(3, 17, 32))
     assert counted.get_total_flops() == 3 * head.forward_flops(shuffled_tiles())

@@ -12,7 +12,7 @@ from selfsup.encoder.config import VitConfig
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.pretraining.images.batches import HeldOutImages
+from selfsup.pretraining.images.batches import HeldOutImages, ImageData
 from selfsup.pretraining.images.model import ImagePretrainingModel, image_objectives
 from selfsup.pretraining.images.pictures import write_pictures
 from selfsup.pretraining.run import pretrain
@@ -41,7 +41,8 @@ def model_of(*objectives: str) -> ImagePretrainingModel:
 def held_out(model: ImagePretrainingModel, count: int = 3) -> HeldOutImages:
     images = np.random.default_rng(0).integers(0, 256, (count, 20, 20, 3)).astype(np.uint8)
     objectives = image_objectives(tuple(model.heads))
-    return HeldOutImages(images, np.arange(count), objectives, model.encoder.config, 0.75)
+    data = ImageData(images, np.arange(count), objectives, model.encoder.config, 0.75)
+    return HeldOutImages(data)
 
 
 def written(folder: Path, *objectives: str) -> tuple[ImagePretrainingModel, list[dict]]:

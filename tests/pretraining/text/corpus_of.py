@@ -1,11 +1,10 @@
 """Corpora in memory whose every token tells its own place, so that tests see what goes where."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import strategies as st
 
 from selfsup.pretraining.text.sequences import SpecialTokens, TextCorpus
+from selfsup.shards.tokens import Shard
 
 SPECIAL = SpecialTokens(pad=0, unk=1, cls=2, sep=3, mask=4)
 FIRST_TOKEN = 5  # token number t of the corpus is written FIRST_TOKEN + t
@@ -23,7 +22,7 @@ def corpus_of(documents: Documents, shards: int = 1) -> TextCorpus:
         tokens = np.arange(next_token, next_token + sum(sentences), dtype=np.uint32)
         next_token += len(tokens)
         parts.append(
-            SimpleNamespace(
+            Shard(
                 tokens=tokens,
                 sentence_offsets=np.cumsum([0, *sentences]),
                 document_offsets=np.cumsum([0, *(len(documents[place]) for place in part)]),

@@ -20,8 +20,8 @@ from selfsup.errors import UserError
 from selfsup.pretraining.run import pretrain, resolve, resume
 from selfsup.pretraining.text import data as text_data
 from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining, save_pretraining
-from selfsup.settings import PretrainSettings, ResumeSettings
-from selfsup.training.interrupt import StopOnSignal
+from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
+from selfsup.training.loop import StopOnSignal
 from tests.toy_corpus import toy_documents, write_toy_corpus
 
 WORDS = "bert.embeddings.word_embeddings.weight"

@@ -11,7 +11,7 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
 from selfsup.pretraining.text import batches as text_batches
-from selfsup.pretraining.text.batches import HeldOutText
+from selfsup.pretraining.text.batches import HeldOutText, TextData
 from selfsup.pretraining.text.masked_lm import unigram_loss
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.model import TextPretrainingModel, text_objectives
@@ -32,9 +32,8 @@ CPU = torch.device("cpu")
 def held_out(probability: float = 0.15, unit: str = "token") -> HeldOutText:
     masking = Masking(probability, unit, SPECIAL, VOCAB_SIZE, np.arange(VOCAB_SIZE) % 3 == 2)
     documents = np.arange(len(DOCUMENTS))
-    return HeldOutText(
-        corpus_of(DOCUMENTS), documents, masking, text_objectives(TEXT_OBJECTIVES), 24
-    )
+    objectives = text_objectives(TEXT_OBJECTIVES)
+    return HeldOutText(TextData(corpus_of(DOCUMENTS), documents, masking, objectives, 24))
 
 
 def model() -> TextPretrainingModel:

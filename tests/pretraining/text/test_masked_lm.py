@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.nn import functional as F
 
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.packing import Packing, Queries
 from selfsup.pretraining.text import masking as masking_module
 from selfsup.pretraining.text.batches import TextBatch, TextStates
-from selfsup.pretraining.text.masked_lm import MaskedLMHead
+from selfsup.pretraining.text.masked_lm import MaskedLM
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.sequences import Sequences, SpecialTokens
 
@@ -253,8 +255,7 @@ def test_an_unknown_unit_is_a_programming_error():
 
 def test_the_heads_loss_is_that_of_its_scores_at_masked_tokens():
     torch.manual_seed(0)
-    embeddings = torch.nn.Embedding(40, 8)
-    head = MaskedLMHead(embeddings, "gelu", 1e-12)
+    head = MaskedLM(BertEncoder(EncoderConfig(40, 8, 1, 1, 1)))
     torch.nn.init.normal_(head.bias)
     hidden = torch.randn(12, 8)
     rows, labels = torch.tensor([1, 5, 11]), torch.tensor([3, 39, 0])
@@ -270,7 +271,7 @@ def test_the_heads_loss_is_that_of_its_scores_at_masked_tokens():
 
 
 def test_nothing_masked_is_no_loss():
-    head = MaskedLMHead(torch.nn.Embedding(40, 8), "gelu", 1e-12)
+    head = MaskedLM(BertEncoder(EncoderConfig(40, 8, 1, 1, 1)))
     hidden = torch.randn(2, 8, requires_grad=True)
     nothing = torch.zeros(2, dtype=torch.int64)
     packing = Packing.from_lengths(torch.tensor([2]))

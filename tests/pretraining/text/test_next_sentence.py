@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.config import EncoderConfig
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextStates
-from selfsup.pretraining.text.next_sentence import NextSentenceHead, SentencePairs
+from selfsup.pretraining.text.next_sentence import NextSentence, sentence_pairs
+from selfsup.pretraining.text.sequences import SequencePlan
 from tests.pretraining.text.corpus_of import (
     FIRST_TOKEN,
     SPECIAL,
@@ -33,12 +36,12 @@ class Pair:
 
 def plan_of(
     documents: Documents, max_length: int, seed: int = 0, epoch: int = 0, shards: int = 1
-) -> SentencePairs:
+) -> SequencePlan:
     corpus = corpus_of(documents, shards)
-    return SentencePairs(corpus, np.arange(len(documents)), SPECIAL, max_length, seed, epoch)
+    return sentence_pairs(corpus, np.arange(len(documents)), SPECIAL, max_length, seed, epoch)
 
 
-def pairs_of(plan: SentencePairs, examples: np.ndarray | None = None) -> list[Pair]:
+def pairs_of(plan: SequencePlan, examples: np.ndarray | None = None) -> list[Pair]:
     """Take examples (all, if not given) and take them apart again, checking their form."""
     taken = plan.take(np.arange(len(plan)) if examples is None else examples)
     assert taken.pair_labels is not None
@@ -185,7 +188,7 @@ def test_pairs_change_with_the_seed_and_the_epoch():
 def test_documents_left_out_are_never_seen(documents, max_length):
     corpus = corpus_of([*documents, [3, 3, 3], [4, 4]])
     kept = np.arange(len(documents))
-    plan = SentencePairs(corpus, kept, SPECIAL, max_length, 0, 0)
+    plan = sentence_pairs(corpus, kept, SPECIAL, max_length, 0, 0)
     tokens = plan.take(np.arange(len(plan))).input_ids
     assert tokens.max() < FIRST_TOKEN + sum(map(sum, documents))
 
@@ -260,7 +263,7 @@ def test_a_corpus_without_pairs_is_refused_with_the_fix(documents, complaint):
 
 def test_some_documents_of_one_sentence_each_are_no_mistake():
     corpus = corpus_of([[3], [4], [5, 6]])
-    plan = SentencePairs(corpus, np.array([0, 1]), SPECIAL, 20, seed=0, epoch=0)
+    plan = sentence_pairs(corpus, np.array([0, 1]), SPECIAL, 20, seed=0, epoch=0)
     assert [pair.is_random for pair in pairs_of(plan)] == [True, True]
 
 
@@ -272,7 +275,8 @@ def test_a_document_of_one_sentence_gets_a_random_b():
 
 def test_the_heads_loss_and_right_answers_are_those_of_its_scores():
     torch.manual_seed(0)
-    head = NextSentenceHead(6)
+    config = EncoderConfig(1, 6, 1, 1, 1)
+    head = NextSentence(BertEncoder(config))
     pooled, label = torch.randn(5, 6), torch.tensor([0, 1, 1, 0, 1])
     loss, right, count = head.loss(TextStates(pooled[:0], pooled), label)
     probability = head(pooled).softmax(-1)[torch.arange(5), label]

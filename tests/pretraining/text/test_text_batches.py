@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertForPreTraining
 
+from selfsup.encoder import packing
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.text import masked_lm
-from selfsup.pretraining.text.batches import TextBatch, TextBatches
+from selfsup.pretraining.text.batches import TextBatch, TextBatches, TextData
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.model import TextPretrainingModel, save_pretraining, text_objectives
 from selfsup.pretraining.text.sequences import split_held_out
@@ -49,9 +50,8 @@ def batches_of(
     corpus = corpus_of(DOCUMENTS, shards)
     documents = np.arange(len(DOCUMENTS))
     masking = masking_for(unit=unit)
-    return TextBatches(
-        corpus, documents, masking, text_objectives(objectives), 24, batch_size, seed
-    )
+    data = TextData(corpus, documents, masking, text_objectives(objectives), 24)
+    return TextBatches(data, batch_size, seed)
 
 
 def tensors_of(batch: TextBatch) -> list[Tensor]:
@@ -148,7 +148,8 @@ def test_every_epoch_and_seed_has_an_order_of_its_own():
     corpus, masking = corpus_of(documents), masking_for(documents)
 
     def order(seed: int, epoch: int) -> list[int]:
-        batches = TextBatches(corpus, np.arange(20), masking, text_objectives(["mlm"]), 24, 1, seed)
+        data = TextData(corpus, np.arange(20), masking, text_objectives(["mlm"]), 24)
+        batches = TextBatches(data, 1, seed)
         found = []
         for step in range(20 * epoch, 20 * (epoch + 1)):
             batch = batches[step]
@@ -179,9 +180,8 @@ def test_documents_held_out_are_never_trained_on(objectives):
     documents = [[3, 4, 5]] * 40
     corpus = corpus_of(documents, shards=3)
     training, held_out = split_held_out(corpus, 0.2)
-    batches = TextBatches(
-        corpus, training, masking_for(documents), text_objectives(objectives), 24, 8, 0
-    )
+    data = TextData(corpus, training, masking_for(documents), text_objectives(objectives), 24)
+    batches = TextBatches(data, 8, 0)
     tokens_of_held_out = {
         FIRST_TOKEN + 12 * document + place for document in held_out for place in range(12)
     }
@@ -206,9 +206,10 @@ def test_pairs_are_made_only_for_next_sentence_prediction(objectives, has_pairs)
 def test_one_document_serves_masked_lm_but_not_next_sentence_prediction():
     corpus = corpus_of([[4, 5, 6]])
     masking = masking_for([[4, 5, 6]])
-    TextBatches(corpus, np.arange(1), masking, text_objectives(["mlm"]), 24, 2, 0)[0]
+    data = TextData(corpus, np.arange(1), masking, text_objectives(["mlm"]), 24)
+    TextBatches(data, 2, 0)[0]
     with pytest.raises(UserError, match="at least two documents"):
-        TextBatches(corpus, np.arange(1), masking, text_objectives(BOTH), 24, 2, 0)[0]
+        TextBatches(dataclasses.replace(data, objectives=text_objectives(BOTH)), 2, 0)[0]
 
 
 CONFIG = EncoderConfig(
@@ -273,7 +274,7 @@ def test_floating_point_operations_are_those_that_torch_counts_without_padding(
 ):
     monkeypatch.setattr(masked_lm, "pad_rows", lambda x: x)
     monkeypatch.setattr(Packing, "padding_rows", lambda packing: 0)
-    monkeypatch.setattr("selfsup.encoder.packing._LENGTH_UNIT", 1)
+    monkeypatch.setattr(packing, "_LENGTH_UNIT", 1)
     model = TextPretrainingModel(BertEncoder(CONFIG), objectives)
     # Of a single sequence no padding is computed. The pooler and its two scores are left out.
     batch = batches_of(objectives, batch_size=1)[0]

@@ -12,8 +12,7 @@ from selfsup.pretraining.run import pretrain, resolve
 from selfsup.pretraining.text import pretraining as text_pretraining
 from selfsup.pretraining.text.pretraining import TextPretraining
 from selfsup.pretraining.text.sequences import TextCorpus, split_held_out
-from selfsup.settings import PretrainSettings
-from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.tokens import open_shards
 from selfsup.training.loop import Stage
 from tests.toy_corpus import write_toy_corpus

@@ -9,9 +9,9 @@ from transformers import BertConfig, BertForSequenceClassification
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.tasks.classification.encoding import EncodedTexts, encode_texts
-from selfsup.tasks.classification.model import SequenceClassifier, mean_of_windows, parameter_names
+from selfsup.tasks.classification.task import Classification, SequenceClassifier, mean_of_windows
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.labels import Labels, config_entries
 from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
@@ -46,7 +46,9 @@ def peer_of(model: SequenceClassifier, labels: Labels) -> BertForSequenceClassif
     peer = BertForSequenceClassification(
         BertConfig(**{name: getattr(CONFIG, name) for name in sizes}, **entries)
     ).eval()
-    state = to_hugging_face(model.saved_parameters(), parameter_names())
+    state = to_hugging_face(
+        model.saved_parameters(), Classification(paired=False).parameter_names()
+    )
     missing, unexpected = peer.load_state_dict(state, strict=False)
     assert not missing
     assert not unexpected

@@ -13,12 +13,11 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.tasks.base import Reading
 from selfsup.tasks.classification.data import LabelledTexts
 from selfsup.tasks.classification.encoding import encode_texts
-from selfsup.tasks.classification.model import SequenceClassifier
-from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.classification.task import Classification, SequenceClassifier
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
 from tests.toy_tasks import CONFIG, toy_examples, toy_tokenizer
@@ -68,7 +67,7 @@ def test_labels_of_json_keep_their_meaning_as_texts(tmp_path):
 
 def test_empty_texts_are_counted_and_left_out_of_training(tmp_path):
     lines = ["label\ttext", "1\tfine", "0\t", "1\t  ", "0\tdull"]
-    kept = read(tmp_path, lines).without_empty()
+    kept = read(tmp_path, lines).drop_empty()
     assert (kept.texts(), kept.labels, kept.lines) == (["fine", "dull"], ["1", "0"], [2, 5])
     assert kept.notes[-1].endswith("2 empty texts left out (the first is in line 3)")
 
@@ -84,7 +83,7 @@ def test_empty_texts_are_counted_and_left_out_of_training(tmp_path):
 )
 def test_labels_that_cannot_be_learned_are_refused(tmp_path, lines, said):
     with pytest.raises(UserError, match=said):
-        task.learn_labels(read(tmp_path, lines).without_empty(), None)
+        task.learn_labels(read(tmp_path, lines).drop_empty(), None)
 
 
 def test_a_label_never_trained_on_is_refused_with_its_line(tmp_path):

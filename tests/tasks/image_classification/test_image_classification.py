@@ -10,11 +10,11 @@ import torch
 import transformers
 from PIL import Image
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import EpochBatches, FrozenFeatures
+from selfsup.finetuning.data import EpochBatches, FrozenFeatures
 from selfsup.tasks.base import Reading
 from selfsup.tasks.image_classification.data import LabelledImages
 from selfsup.tasks.image_classification.task import ImageClassification, ImageClassifier

@@ -10,7 +10,7 @@ import transformers
 from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
-from selfsup.encoder.huggingface.image_processor import ImagePreparation
+from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError

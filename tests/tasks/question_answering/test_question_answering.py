@@ -17,13 +17,12 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.question_answering.answers import NULL_THRESHOLD
 from selfsup.tasks.question_answering.data import Questions, read_squad
-from selfsup.tasks.question_answering.model import SpanModel, mean_loss
+from selfsup.tasks.question_answering.task import NULL_THRESHOLD, SpanModel, mean_loss
 from selfsup.tasks.question_answering.windows import EncodedQuestions
 from selfsup.tasks.registry import TASKS, load_task_model, save_task_model
 from selfsup.training.compute import choose_compute

@@ -85,16 +85,16 @@ def test_questions_about_nothing_teach_nothing(tmp_path):
         {"context": CONTEXT, "qas": [asked("b"), asked("c", question="\t")]},
     ]
     read_back = read(tmp_path, {"data": [{"paragraphs": paragraphs}]})
-    kept = read_back.without_empty()
+    kept = read_back.drop_empty()
     assert (kept.ids, kept.context(0), len(kept.answers or [])) == (["b"], CONTEXT, 1)
     assert "2 questions left out" in kept.notes[-1]
     assert "(the first is a)" in kept.notes[-1]
-    assert kept.without_empty() is kept
+    assert kept.drop_empty() is kept
 
 
 def test_only_empty_questions_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"dev\.json: all questions or contexts are empty"):
-        read(tmp_path, squad(asked(question=" "))).without_empty()
+        read(tmp_path, squad(asked(question=" "))).drop_empty()
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import pytest
 
 from selfsup.errors import UserError
 from selfsup.tasks.token_classification.files import read_conll
-from selfsup.tasks.token_classification.metrics import OUTSIDE, Tag
 from selfsup.tasks.token_classification.tag_scheme import (
+    OUTSIDE,
+    Tag,
     TaggedText,
     complete_tags,
     entities_in_a_pipeline,

@@ -109,8 +109,8 @@ def test_sentences_without_words_are_counted_and_left_out_of_training(tmp_path):
     rows = [{"tokens": [], "tags": []}, {"tokens": ["a"], "tags": ["O"]}]
     content = "".join(json.dumps(row) + "\n" for row in rows)
     examples = read(tmp_path, "train.jsonl", content)
-    kept = examples.without_empty()
-    assert (len(examples), len(kept), kept.without_empty()) == (2, 1, kept)
+    kept = examples.drop_empty()
+    assert (len(examples), len(kept), kept.drop_empty()) == (2, 1, kept)
     assert kept.notes[-1].endswith("sentences without words left out: 1 (the first in line 1)")
 
 

@@ -14,7 +14,7 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
-from selfsup.finetuning.batches import FrozenFeatures
+from selfsup.finetuning.data import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.base import Reading
 from selfsup.tasks.encoders import Limits, TextPreparation

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.finetuning.batches import EpochBatches, epoch_batches
+from selfsup.finetuning.data import EpochBatches, epoch_batches
 from selfsup.tasks.batches import batches_by_length
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=400).map(np.array)
