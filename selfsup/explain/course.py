@@ -10,11 +10,10 @@ from tokenizers import Tokenizer
 from selfsup.corpus.text import clean_paragraphs, guess_language
 from selfsup.errors import UserError
 from selfsup.explain import text_steps
-from selfsup.explain.course_texts import COMMON_WORDS, DOCUMENTS
 from selfsup.explain.guesses import TextModel, load_model
 from selfsup.explain.image_steps import ImageSteps, take_picture_apart
 from selfsup.explain.text_steps import Hidden, Hider, Pair, Pairs, Sentences
-from selfsup.explain.words import WORDS
+from selfsup.explain.texts import TEXTS, WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel
 from selfsup.pretraining.text.sequences import Sequences
 from selfsup.settings.explain import ExplainSettings
@@ -132,8 +131,9 @@ def take_course(settings: ExplainSettings) -> Course:
 
 def _learn_tokenizer(settings: ExplainSettings, language: str) -> Tokenizer:
     """From what the course has in this language, and the reader's texts."""
-    documents = map(" ".join, DOCUMENTS[language])
-    course = [*documents, *WORDS[language].values(), COMMON_WORDS[language]]
+    texts = TEXTS[language]
+    documents = map(" ".join, texts["documents"])
+    course = [*documents, *WORDS[language].values(), texts["common_words"]]
     own = [settings.text, *([settings.text_pair] if settings.text_pair else [])]
     return text_steps.learn_tokenizer(course, own)
 
@@ -174,7 +174,7 @@ def _pairs(
         own, origin = [np.concatenate(own), np.concatenate(second)], "pair_given"
     of_course = [
         text_steps.sentences_of(" ".join(document), language, tokenizer)
-        for document in DOCUMENTS[language]
+        for document in TEXTS[language]["documents"]
     ]
     pairs = Pairs([own, *of_course], hider.special, longest)
     # A document of one sentence has no continuation: there, an example of the course is shown.

@@ -19,8 +19,7 @@ from torch.nn import functional as F
 from selfsup.encoder.config import VitConfig, vit_config
 from selfsup.encoder.vit import unpatchify
 from selfsup.errors import UserError
-from selfsup.images.crops import whole_images
-from selfsup.images.decoding import BadImage, ResizeShorterSide, decode
+from selfsup.images.pixels import BadImage, ResizeShorterSide, decode, whole_images
 from selfsup.pretraining.images.batches import ImageData
 from selfsup.pretraining.images.inpainting import Inpainting, MaskedPatches
 from selfsup.pretraining.images.jigsaw import Jigsaw, ShuffledTiles, best_arrangement, in_order

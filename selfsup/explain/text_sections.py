@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.explain import text_steps
 from selfsup.explain.course import NamedPair
 from selfsup.explain.guesses import TextModel

@@ -10,8 +10,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.corpus.text import clean_paragraphs, split_sentences
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
-from selfsup.corpus.tokenizer.wordpiece import train_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.pretraining.text.masking import MASK_SHARE, RANDOM_SHARE, Masking
 from selfsup.pretraining.text.next_sentence import sentence_pairs
 from selfsup.pretraining.text.sequences import (

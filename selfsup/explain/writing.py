@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from selfsup.corpus.tokenizer.fast_wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.explain.course import Course
-from selfsup.explain.words import WORDS
+from selfsup.explain.texts import WORDS
 from selfsup.report.formatting import whole
 from selfsup.report.markup import section, table
 

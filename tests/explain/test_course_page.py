@@ -16,7 +16,7 @@ from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.explain import text_steps
 from selfsup.explain.run import explain
-from selfsup.explain.words import WORDS
+from selfsup.explain.texts import WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel, save_image_pretraining
 from selfsup.settings.explain import ExplainSettings
 from selfsup.tasks.classification.task import Classification
