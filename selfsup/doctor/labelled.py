@@ -74,8 +74,8 @@ def labelled_problems(file: str) -> Iterator[Finding]:
             f"{rows[lacking[0]].line}",
             "label them, or leave them out with --missing-labels drop",
         )
-    lines = [row.line for row in rows]
     known = [label or () for label in labels]
+    lines = [row.line for row in rows]
     examples = LabelledTexts(file, lines, texts, None, known).without(lacking)
     if not len(examples):
         return
@@ -90,7 +90,10 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     yield Fact("examples", len(rows) - left_out)
     if problem is not None:
         yield problem
-    if decided is not None and decided.kind != "number":
+    if decided is not None and decided.kind == "number":
+        numbers = [float(str(label)) for label in settled.labels or []]
+        yield Fact("labels", f"numbers from {min(numbers):g} to {max(numbers):g}")
+    elif decided is not None:
         yield from _label_problems(settled, decided)
     yield from _text_problems(settled)
 

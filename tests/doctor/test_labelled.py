@@ -70,10 +70,11 @@ def test_a_file_without_any_label_is_told_so(tmp_path):
     assert "40 rows have no label" in only_one(found_in(labelled(tmp_path, rows)))
 
 
-def test_numbers_to_be_learned_are_not_counted_as_labels(tmp_path):
-    rows = [(f"{number % 5}.5", text) for number, (_, text) in enumerate(sound_rows())]
+@pytest.mark.parametrize("mark", [".", ","])
+def test_numbers_to_be_learned_are_not_counted_as_labels(tmp_path, mark: str):
+    rows = [(f"{number % 5}{mark}5", text) for number, (_, text) in enumerate(sound_rows())]
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
-    assert result["counts"] == {"examples": 40}
+    assert result["counts"] == {"examples": 40, "labels": "numbers from 0.5 to 4.5"}
 
 
 @pytest.mark.parametrize("written", ["nan", "NULL", "<NA>", "#N/A", "None"])

@@ -7,7 +7,7 @@ import numpy as np
 
 from selfsup.errors import UserError
 from selfsup.tasks.classification.data import LabelledTexts
-from selfsup.tasks.classification.label_fields import missing_labels, names_in
+from selfsup.tasks.classification.label_fields import missing_labels, names_in, without_label
 from selfsup.tasks.classification.label_names import in_order, one_spelling
 from selfsup.tasks.classification.label_numbers import read_numbers
 from selfsup.tasks.classification.raw_labels import (
@@ -50,12 +50,13 @@ def learn_labels(examples: LabelledTexts, label_type: LabelKind | None) -> Label
         return _scale_of_numbers(examples)
     if kind == "multi":
         several = several_of(examples)
-        if vectors := vectors_of(several, 2):
+        vectors = vectors_of(several, 2)
+        if any(map(any, vectors)):
             length = max(map(len, vectors))
             check_lengths(examples, vectors, length)
             return Labels("multi", tuple(map(str, range(length))), positions=True)
         counts = one_spelling(Counter(label for labels in several for label in set(labels)))
-        if not counts:
+        if vectors or not counts:
             raise UserError(f"{examples.source}: no example has a label: check --label-column")
         numbers = read_numbers(counts).values
         if len(numbers) == len(counts) and not _are_whole(numbers):
@@ -101,7 +102,7 @@ def _refuse_missing(examples: LabelledTexts) -> None:
     """Refuse labels such as NaN, unless they are the names of classes."""
     given = examples.labels or []
     missing = missing_labels(given)
-    rows = [row for row, label in enumerate(given) if not missing.isdisjoint(names_in(label))]
+    rows = without_label(given, missing)
     if rows and not examples.keeps_missing:
         label = next(label for label in names_in(given[rows[0]]) if label in missing)
         raise UserError(

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -56,13 +56,10 @@ def _is_missing(name: str) -> bool:
     return name.casefold() in _MISSING or name in _MISSING_AS_WRITTEN
 
 
-def without_label(labels: Sequence[RawLabel | None], missing: Collection[str]) -> list[int]:
+def without_label(labels: Sequence[RawLabel | None], missing: set[str]) -> list[int]:
     """The indices of the fields that are empty or hold one of the ``missing``."""
-    return [
-        index
-        for index, label in enumerate(labels)
-        if label is None or not set(missing).isdisjoint(names_in(label))
-    ]
+    lacks = (label is None or not missing.isdisjoint(names_in(label)) for label in labels)
+    return [index for index, is_lacking in enumerate(lacks) if is_lacking]
 
 
 def read_labels(
@@ -108,9 +105,9 @@ def read_label(row: Row, file: str, column: str, separator: str | None = None) -
         return tuple(label for label in labels if label)
     label = _written(value)
     if label is None:
-        kind = type(value).__name__
         raise UserError(
-            f"{where} holds {kind}, where a name or a number should stand: write it as text"
+            f"{where} holds {type(value).__name__}, where a name or a number should stand: write "
+            "it as text"
         )
     if separator is None or not label or _is_missing(label):
         return label or None

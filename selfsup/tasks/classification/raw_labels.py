@@ -113,7 +113,7 @@ def numbers_of(examples: LabelledTexts) -> tuple[np.ndarray, str]:
     values = _each(
         examples,
         lambda label: numbers.values.get(label) if isinstance(label, str) else None,
-        "is no number, or not certain, as --label-type number needs",
+        "is no number, or may be several: numbers are written like 1234.5",
     )
     return np.asarray(values, np.float64), numbers.notation
 

@@ -17,6 +17,7 @@ from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
 from selfsup.tasks.classification.label_names import in_order, label_number
+from selfsup.tasks.classification.label_notes import alike_notes
 from selfsup.tasks.classification.metrics import LabellingTask, as_named
 from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import (
@@ -68,7 +69,9 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def reading_notes(
         self, train: LabelledImages, validation: LabelledImages, labels: Labels
     ) -> list[str]:
-        notes = balance_notes(train.source, Counter(train.labels), len(train))
+        counts = Counter(train.labels)
+        notes = alike_notes(train.source, counts)
+        notes += balance_notes(train.source, counts, len(train))
         notes += absence_notes(validation.source, labels.names, validation.labels or [])
         known = set(train.digests)
         if copies := len(train) - len(known):
