@@ -4,7 +4,9 @@ The data of every task takes the same path, and every command uses all of it or 
 
     file ── read_examples ──► Examples ── learn_labels ──► Labels
                                   │                          │
-                                  └── encode_examples ◄──────┘
+                                  └── settled ◄──────────────┘
+                                           │
+                             encode_examples(examples, labels)
                                            │
                     EncodedExamples: units (to train on), windows (to score)
                                            │ inference.scoring.score(model, encoded.windows)

@@ -16,13 +16,10 @@ def part(name: str, rows) -> LabelledTexts:
 
 
 def all_notes(train, validation=OTHERS) -> list[str]:
-    task, parts = (
-        Classification(paired=False),
-        (part("train.tsv", train), part("dev.tsv", validation)),
-    )
-    labels = learn_labels(parts[0], None)
-    settled = [task.settled(examples, labels) for examples in parts]
-    return task.reading_notes(settled[0], settled[1], labels)
+    task = Classification(paired=False)
+    examples, others = part("train.tsv", train), part("dev.tsv", validation)
+    labels = learn_labels(examples, None)
+    return task.reading_notes(task.settled(examples, labels), task.settled(others, labels), labels)
 
 
 def notes(train, validation=OTHERS) -> list[str]:
@@ -35,10 +32,12 @@ def test_of_sound_files_it_is_only_said_what_their_labels_are():
 
 
 def test_of_classes_that_are_numbers_it_is_said_that_they_may_be_numbers():
-    numbers = [(text, {"a": "1", "b": "2"}[label]) for text, label in SOUND]
-    assert all_notes(numbers, numbers[:2])[0] == (
-        "train.tsv: the labels are 2 classes: 1, 2; --label-type number makes them numbers"
+    grades = [(f"text {n}", str(n % 3)) for n in range(30)]
+    assert all_notes(grades, grades[:3])[0] == (
+        "train.tsv: the labels are 3 classes: 0, 1, 2; --label-type number makes them numbers"
     )
+    binary = [(text, {"a": "1", "b": "2"}[label]) for text, label in SOUND]
+    assert all_notes(binary, binary[:2])[0] == "train.tsv: the labels are 2 classes: 1, 2"
 
 
 def test_labels_that_differ_only_in_case_spaces_or_width_are_named():

@@ -107,7 +107,7 @@ def read_label(row: Row, file: str, column: str, separator: str | None = None) -
     if label is None:
         raise UserError(
             f"{where} holds {type(value).__name__}, where a name or a number should stand: write "
-            "it as text"
+            "it as text, or several labels as a list"
         )
     if separator is None or not label or _is_missing(label):
         return label or None

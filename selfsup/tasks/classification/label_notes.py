@@ -32,8 +32,8 @@ def label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels)
             f"{counts.total() / len(train):.2g} a text, none for {without:,} texts"
         ]
     else:
-        are_numbers = all(re.fullmatch(r"-?\d+", name) for name in labels.names)
-        hint = "; --label-type number makes them numbers" if are_numbers else ""
+        are_grades = len(labels) > 2 and all(re.fullmatch(r"-?\d+", name) for name in labels.names)
+        hint = "; --label-type number makes them numbers" if are_grades else ""
         notes = [
             f"{train.source}: the labels are {len(labels)} classes: {names}{hint}",
             *joined_notes(train.source, labels.names),

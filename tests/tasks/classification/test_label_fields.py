@@ -3,6 +3,7 @@
 import math
 import unicodedata
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -16,7 +17,7 @@ from selfsup.tasks.tables import Columns, Row
 from tests.tasks.classification.labelled import read
 
 
-def field(value, separator: str | None = None):
+def field(value, separator: str | None = None) -> Any:
     return read_label(Row(7, {"label": value}), "t.csv", "label", separator)
 
 
