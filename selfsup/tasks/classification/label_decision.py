@@ -131,8 +131,8 @@ def _guess_kind(examples: LabelledTexts) -> LabelKind:
         raise _not_certain(
             examples,
             unlike,
-            'looks like several labels: write them as in JSON, ["a", "b"], or add --label-type '
-            "class if it is one name",
+            'looks like several labels: write them as in JSON, ["a", "b"], or add '
+            "--label-separator , (--label-type class if it is one name)",
         )
     if "percent" not in numbers.notation and _are_whole(numbers.values):
         if len(numbers.values) < len(names) or len(names) <= MANY_NUMBERS:

@@ -26,9 +26,9 @@ _MISSING_AS_WRITTEN = {"None", "NA"}  # "none" and "na" are also names that peop
 _MISSING_AMONG_NUMBERS = {"none", "na", "?", ".", "--"}
 
 # A list as NumPy prints it, without commas. Python would read ['a' 'b'] as one text.
-_ITEM = r"""(?:'[^']*'|"[^"]*"|-?\d+\.?\d*|True|False)"""
+_ITEM = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d*)?|True|False)"""
 _NUMPY_LIST = re.compile(rf"\[\s*{_ITEM}(?:\s+{_ITEM})*\s*\]")
-_CALL = re.compile(r"(?:array|set|frozenset)\((.*)\)", re.DOTALL)
+_CALL = re.compile(r"(?:array|set|frozenset)\((.*?)(?:,\s*dtype=\S+)?\)", re.DOTALL)
 
 
 def missing_labels(labels: Iterable[RawLabel | None]) -> set[str]:
@@ -111,6 +111,8 @@ def read_label(row: Row, file: str, column: str, separator: str | None = None) -
         )
     if separator is None or not label or _is_missing(label):
         return label or None
+    if re.fullmatch(r"\[[^\[\]]*\]", label):
+        label = label[1:-1]
     return tuple(part.strip() for part in label.split(separator) if part.strip())
 
 

@@ -47,9 +47,7 @@ def one_spelling(counts: Counter[str]) -> Counter[str]:
         spellings.setdefault(label_key(label), Counter())[label] += count
     return Counter(
         {
-            key if key in found else max(found, key=lambda label: (found[label], label)): (
-                found.total()
-            )
+            key if key in found else found.most_common(1)[0][0]: found.total()
             for key, found in spellings.items()
         }
     )

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-# One comma, which is no separator of thousands: three digits do not follow it.
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,(\d{1,2}|\d{4,})")
+# One comma that does not separate thousands: these have one to three digits before it, the first
+# of them no zero, and three after it.
+_DECIMAL_COMMA = re.compile(r"[+-]?(0*,\d+|\d{4,},\d+|\d*,(\d{1,2}|\d{4,}))")
 # Digits in groups: 1,234 may be a thousand or a little more than one.
 _GROUPED = re.compile(r"[+-]?\d+([.,'’ \u00a0\u202f]\d+)+")
 _LARGEST = 1e30

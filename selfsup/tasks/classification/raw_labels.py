@@ -109,12 +109,9 @@ def agreed_upon(examples: LabelledTexts, names: Collection[str]) -> LabelledText
 
 def numbers_of(examples: LabelledTexts) -> tuple[np.ndarray, str]:
     """Labels that are numbers, float64 [N], and their notation."""
-    numbers = read_numbers({label for label in examples.labels or [] if isinstance(label, str)})
-    values = _each(
-        examples,
-        lambda label: numbers.values.get(label) if isinstance(label, str) else None,
-        "is no number, or may be several: numbers are written like 1234.5",
-    )
+    numbers = read_numbers({str(label) for label in examples.labels or []})
+    reason = "is no number, or may be several: numbers are written like 1234.5"
+    values = _each(examples, lambda label: numbers.values.get(str(label)), reason)
     return np.asarray(values, np.float64), numbers.notation
 
 

@@ -1,5 +1,6 @@
 """What one field of a label column holds, in all the forms in which programs write it."""
 
+import json
 import math
 import unicodedata
 from decimal import Decimal
@@ -9,6 +10,8 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfsup.errors import UserError
 from selfsup.tasks.classification.data import read_labelled_texts
@@ -68,6 +71,14 @@ def test_lists_are_read_in_every_form(value):
     assert sorted(field(value, ",")) == ["1", "a b"]
 
 
+@given(st.lists(st.text("ab,'\" []\\é").map(str.strip).filter(bool), min_size=1, unique=True))
+def test_any_list_of_names_is_read_as_python_json_and_numpy_write_it(names):
+    array = np.array(names)
+    for written in (repr(names), json.dumps(names), repr(tuple(names)), repr(array), str(array)):
+        assert field(written) == tuple(names)
+    assert set(field(repr(set(names)))) == set(names)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -92,6 +103,8 @@ def test_an_empty_list_has_no_label(value):
 def test_several_labels_are_parted_at_the_separator(tmp_path):
     examples = read(tmp_path, "a, b", "", "b", 7, ", ,", "nan", separator=",")
     assert examples.labels == [("a", "b"), (), ("b",), ("7",), (), "nan"]
+    assert field("[a, b c]", ",") == ("a", "b c")
+    assert field("[a], [b]", ",") == ("[a]", "[b]")
 
 
 def test_an_empty_field_among_lists_is_an_empty_list(tmp_path):

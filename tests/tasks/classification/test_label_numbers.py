@@ -10,6 +10,8 @@ from selfsup.tasks.classification.label_numbers import read_numbers
     [
         (["5.000", "-2", "1e1", ".5", "+3."], [5, -2, 10, 0.5, 3], ""),
         (["3,5", "4", "-1,25", "1,234"], [3.5, 4, -1.25, 1.234], " with a decimal comma"),
+        (["0,850", "1,250"], [0.85, 1.25], " with a decimal comma"),
+        (["12345,678", "1,250"], [12345.678, 1.25], " with a decimal comma"),
         (["0,5000", ",5"], [0.5, 0.5], " with a decimal comma"),
         (["45%", "3.5 %"], [45, 3.5], " in percent"),
         (["4,5 %", "3%"], [4.5, 3], " with a decimal comma in percent"),
