@@ -17,6 +17,7 @@ from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
 from selfsup.images.files import check_name, find_images, find_labelled_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
+from selfsup.tasks.labels import composed
 
 _MOST_THREADS = 16
 
@@ -134,6 +135,7 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
     """
     if labelled:
         files, labels = find_labelled_images(path)
+        labels = [composed(label) for label in labels]
         return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
     files = find_images(path)
     for file in files:
