@@ -13,7 +13,8 @@ from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
-from selfsup.tasks.question_answering.data import Questions, read_squad
+from selfsup.tasks.question_answering.data import Questions
+from selfsup.tasks.question_answering.files import has_rows, read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
 from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
@@ -39,11 +40,14 @@ _MIN_ENTITIES = 8
 
 
 def is_squad(file: str) -> bool:
-    """Whether the file has the suffix .json, which only questions have among the doctor's files.
+    """Whether the file has the suffix .json, or rows with a question, its context and answers.
 
     Raises:
         UserError: it cannot be opened.
     """
+    if has_rows(file) and is_table(file):
+        rows = (row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
+        return any({"context", "question", "answers"} <= row.fields.keys() for row in rows)
     if format_suffix(file) != ".json":
         return False
     with opening(Input(file, file, ".json")):
@@ -57,7 +61,8 @@ def question_problems(file: str) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or is not in SQuAD's form.
     """
     mistakes: list[UserError] = []
-    questions = read_squad(file, labelled=True, mistakes=mistakes)
+    rows = _read_rows(file, mistakes) if has_rows(file) else None
+    questions = read_squad(file, labelled=True, mistakes=mistakes, rows=rows)
     answers = questions.answers or []
     yield Fact("questions", len(questions))
     yield Fact("contexts", len(questions.contexts))
@@ -149,13 +154,7 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     """
     mistakes: list[UserError] = []
     if format_suffix(file) in ROWS or file.startswith("hf://"):
-        records = list(read_records(file, _MAX_ROWS))
-        mistakes += [
-            UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
-            for record in records
-            if isinstance(record, BadRecord)
-        ]
-        rows = [record for record in records if isinstance(record, Row)]
+        rows = _read_rows(file, mistakes)
         found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
     else:
         found = read_conll(file, labelled=True, mistakes=mistakes)
@@ -171,6 +170,17 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from collect(_scheme_problems(sentences))
     yield from _entity_problems(sentences)
     yield from _sentence_problems(sentences)
+
+
+def _read_rows(file: str, mistakes: list[UserError]) -> list[Row]:
+    """The rows that can be read; the others become mistakes."""
+    records = list(read_records(file, _MAX_ROWS))
+    mistakes += [
+        UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
+        for record in records
+        if isinstance(record, BadRecord)
+    ]
+    return [record for record in records if isinstance(record, Row)]
 
 
 def _mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Problem]:
