@@ -17,9 +17,17 @@ from selfsup.tasks.question_answering.data import Questions
 from selfsup.tasks.question_answering.files import has_rows, read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification import files
+from selfsup.tasks.token_classification.annotations import read_json_rows
+from selfsup.tasks.token_classification.columns import (
+    looks_like_conll,
+    other_form,
+    read_conll,
+    read_lines,
+)
+from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.metrics import count_entities
-from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
+from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows
 from selfsup.tasks.token_classification.tag_scheme import (
     TaggedTexts,
     find_invalid_transitions,
@@ -40,7 +48,7 @@ _MIN_ENTITIES = 8
 
 
 def is_squad(file: str) -> bool:
-    """Whether the file has the suffix .json, or rows with a question, its context and answers.
+    """Whether the file is JSON without tags, or has rows with a question, its context and answers.
 
     Raises:
         UserError: it cannot be opened.
@@ -51,6 +59,10 @@ def is_squad(file: str) -> bool:
     if format_suffix(file) != ".json":
         return False
     with opening(Input(file, file, ".json")):
+        pass
+    try:
+        return not holds_tags(read_json_rows(file))
+    except UserError:
         return True
 
 
@@ -135,7 +147,9 @@ def is_tagged(file: str) -> bool:
         UserError: there is nothing to read.
     """
     suffix = format_suffix(file)
-    if suffix in ROWS or file.startswith("hf://"):
+    if suffix == ".json":
+        return holds_tags(read_json_rows(file))
+    if files.has_rows(file):
         if not is_table(file):  # several files
             return False
         return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
@@ -143,7 +157,9 @@ def is_tagged(file: str) -> bool:
         lines = [line for _, line in islice(read_lines(file), _SAMPLE)]
     except UserError:  # whatever reads it as another kind of file reports the error
         return False
-    return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
+    if suffix in _CONLL_SUFFIXES or other_form(lines):
+        return True
+    return looks_like_conll(lines, share=0.5)
 
 
 def tagged_problems(file: str) -> Iterator[Finding]:
@@ -153,12 +169,15 @@ def tagged_problems(file: str) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or it is unclear which fields to use.
     """
     mistakes: list[UserError] = []
-    if format_suffix(file) in ROWS or file.startswith("hf://"):
-        rows = _read_rows(file, mistakes)
-        found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
+    if files.has_rows(file):
+        is_json = format_suffix(file) == ".json"
+        rows = read_json_rows(file) if is_json else _read_rows(file, mistakes)
+        sentences = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
     else:
-        found = read_conll(file, labelled=True, mistakes=mistakes)
-    sentences = TaggedTexts(file, found)
+        sentences = read_conll(file, labelled=True, mistakes=mistakes)
+    found = sentences.sentences
+    if sentences.notes:
+        yield Fact("read", "; ".join(note.removeprefix(f"{file}: ") for note in sentences.notes))
     words = sum(len(sentence.spans) for sentence in found)
     yield Fact("sentences", len(found))
     yield Fact("words", words)

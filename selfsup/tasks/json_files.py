@@ -52,6 +52,8 @@ def other_unit(text: str, parts: Sequence[tuple[int, str]]) -> str | None:
         text: the whole text.
         parts: the start and the text of each.
     """
+    if all(start >= 0 and text.startswith(part, start) for start, part in parts):
+        return None
     for unit, (encoding, size) in _UNITS.items():
         whole = text.encode(encoding, "surrogatepass")
         if all(

@@ -63,11 +63,13 @@ class TaggedTexts:
         source: the file.
         sentences: all with tags, or all without.
         notes: sentences for the user on how the file was read.
+        by_character: whether its words are characters, with spaces only between some of them.
     """
 
     source: str
     sentences: list[TaggedText]
     notes: tuple[str, ...] = ()
+    by_character: bool = False
 
     def __len__(self) -> int:
         return len(self.sentences)
