@@ -12,16 +12,15 @@ from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
+from selfsup.tasks.json_files import has_rows
 from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
 from selfsup.tasks.question_answering.data import Questions
-from selfsup.tasks.question_answering.files import has_rows, read_squad
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.token_classification import files
 from selfsup.tasks.token_classification.annotations import read_json_rows
 from selfsup.tasks.token_classification.columns import (
     looks_like_conll,
-    other_form,
     read_conll,
     read_lines,
 )
@@ -40,8 +39,8 @@ _SHOWN = 3  # questions, types or tags that a message names
 # question, and in a sentence. Above this share of longer ones there is a problem.
 _MAX_CONTEXT_WORDS, _MAX_SENTENCE_WORDS = 300, 100
 _MAX_LONG_SHARE = 0.1
-# The suffixes of files that contain nothing but columns of words and tags.
-_CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner")
+# The suffixes of files that contain nothing but columns of words and tags, or brat's annotations.
+_CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner", ".ann")
 _SAMPLE = 50  # lines or rows that are read to recognise a file
 _MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
 _MIN_ENTITIES = 8
@@ -149,7 +148,7 @@ def is_tagged(file: str) -> bool:
     suffix = format_suffix(file)
     if suffix == ".json":
         return holds_tags(read_json_rows(file))
-    if files.has_rows(file):
+    if has_rows(file):
         if not is_table(file):  # several files
             return False
         return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
@@ -157,9 +156,7 @@ def is_tagged(file: str) -> bool:
         lines = [line for _, line in islice(read_lines(file), _SAMPLE)]
     except UserError:  # whatever reads it as another kind of file reports the error
         return False
-    if suffix in _CONLL_SUFFIXES or other_form(lines):
-        return True
-    return looks_like_conll(lines, share=0.5)
+    return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
 
 
 def tagged_problems(file: str) -> Iterator[Finding]:
@@ -169,8 +166,8 @@ def tagged_problems(file: str) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or it is unclear which fields to use.
     """
     mistakes: list[UserError] = []
-    if files.has_rows(file):
-        is_json = format_suffix(file) == ".json"
+    is_json = format_suffix(file) == ".json"
+    if is_json or has_rows(file):
         rows = read_json_rows(file) if is_json else _read_rows(file, mistakes)
         sentences = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
     else:

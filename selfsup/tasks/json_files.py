@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 
 # The encoding in which each unit has a fixed number of bytes.
 _UNITS = {"UTF-16 units": ("utf-16-le", 2), "bytes of UTF-8": ("utf-8", 1)}
+
+
+def has_rows(file: str) -> bool:
+    """Whether a file holds rows of named fields that may be lists or objects."""
+    return format_suffix(file) in (".jsonl", ".ndjson", ".parquet") or file.startswith("hf://")
 
 
 def read_json(file: str, form: str) -> Any:

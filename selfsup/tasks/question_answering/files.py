@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfsup.corpus.readers.compression import format_suffix
 from selfsup.errors import UserError
-from selfsup.tasks.json_files import other_unit, read_json
+from selfsup.tasks.json_files import has_rows, other_unit, read_json
 from selfsup.tasks.notes import DataError, collect_errors
 from selfsup.tasks.question_answering.data import Answer, Questions
 from selfsup.tasks.tables import Row, read_rows
@@ -30,11 +29,6 @@ class _Asked(NamedTuple):
     fields: dict[str, Any]
     where: str
     is_row: bool
-
-
-def has_rows(file: str) -> bool:
-    """Whether a file of questions holds rows, and not one JSON value."""
-    return format_suffix(file) in (".jsonl", ".ndjson", ".parquet") or file.startswith("hf://")
 
 
 def read_squad(
@@ -63,7 +57,10 @@ def read_squad(
     version = ""
     if rows is not None or has_rows(file):
         rows = read_rows(file) if rows is None else rows
-        asked = [_flat(row.fields, f"{file}, line {row.line}") for row in rows]
+        asked = [
+            _Asked(row.fields.get("context"), row.fields, f"{file}, line {row.line}", True)
+            for row in rows
+        ]
     else:
         whole = read_json(file, _FORM)
         articles = whole.get("data") if isinstance(whole, dict) else whole
@@ -73,7 +70,11 @@ def read_squad(
             version = str(whole.get("version", "")).lower().removeprefix("v")
         asked = list(_in_articles(articles, file))
     is_flagged = any(each.fields.get("is_impossible") is not None for each in asked)
-    id_name, notes = _id_name(asked, file)
+    named = {name for each in asked for name in each.fields}
+    id_name = next((name for name in _ID_NAMES if name in named), None)
+    notes = [] if id_name == "id" else [f'{file}: taking the ids from "{id_name}"']
+    if id_name is None:
+        notes = [f"{file}: the questions have no ids: they are numbered from 1"]
     ids: dict[str, None] = {}
     contexts: dict[str, int] = {}
     questions: list[str] = []
@@ -138,7 +139,7 @@ def _in_articles(articles: list[Any], file: str) -> Iterator[_Asked]:
     for article_number, article in enumerate(articles):
         place = f"{file}, data[{article_number}]"
         if isinstance(article, dict) and "question" in article:
-            yield _flat(article, place)
+            yield _Asked(article.get("context"), article, place, True)
             continue
         for number, paragraph in enumerate(_list(article, "paragraphs", place)):
             where = f"{place}.paragraphs[{number}]"
@@ -146,16 +147,7 @@ def _in_articles(articles: list[Any], file: str) -> Iterator[_Asked]:
                 of_question = f"{where}.qas[{question_number}]"
                 if not isinstance(question, dict):
                     raise UserError(f"{of_question}: this is no question: give {_FORM}")
-                yield _Asked(paragraph.get("context"), question, of_question, is_row=False)
-
-
-def _flat(fields: dict[str, Any], where: str) -> _Asked:
-    if "context" not in fields or "question" not in fields:
-        raise UserError(
-            f'{where}: it has no "context" and "question" (it has: {", ".join(fields)}): give one '
-            'question a row, {"id", "context", "question", "answers"}'
-        )
-    return _Asked(fields["context"], fields, where, is_row=True)
+                yield _Asked(paragraph.get("context"), question, of_question, False)
 
 
 def _list(parent: Any, name: str, where: str) -> list[Any]:
@@ -163,17 +155,6 @@ def _list(parent: Any, name: str, where: str) -> list[Any]:
     if not isinstance(found, list):
         raise UserError(f'{where}: it has no list "{name}": give {_FORM}')
     return found
-
-
-def _id_name(asked: list[_Asked], file: str) -> tuple[str | None, list[str]]:
-    """The field of the ids, None if there is none, and what to say of it."""
-    names = {name for each in asked for name in each.fields}
-    found = next((name for name in _ID_NAMES if name in names), None)
-    if found == "id" or not asked:
-        return found, []
-    if found is None:
-        return None, [f"{file}: the questions have no ids: they are numbered from 1"]
-    return found, [f'{file}: taking the ids from "{found}"']
 
 
 def _id(question: dict[str, Any], id_name: str, where: str) -> str:

@@ -3,11 +3,9 @@
 - Prodigy: ``{"text", "tokens": [{"text", …}], "spans": [{"start", "end", "label"}], "answer"}``
 - Label Studio: ``{"data": {"text"}, "annotations": [{"result": [{"value": {"start", "end", "text",
   "labels"}}]}]}``; of its JSON-MIN and of doccano, ``rows.py`` reads the rows as they are.
-- spaCy's annotators: ``["text", {"entities": [[0, 6, "PER"]]}]``
 """
 
 import json
-from collections import Counter
 from typing import Any
 
 from selfsup.corpus.readers.compression import format_suffix
@@ -20,7 +18,7 @@ _FORM = (
     "CoNLL columns, or a list of texts with their entities, "
     '{"text": …, "entities": [{"start": 0, "end": 6, "label": "PER"}]}'
 )
-_ANSWERS = ("accept", "reject", "ignore")
+_ANSWERS = ("accept", "reject", "ignore")  # Prodigy's
 
 
 def place_of(row: Row, source: str) -> str:
@@ -36,24 +34,14 @@ def read_json_rows(file: str) -> list[Row]:
         UserError: the file is not JSON, or holds no list of objects.
     """
     whole = read_json(file, _FORM)
-    if isinstance(whole, dict):
-        lists = (whole.get(name) for name in ("annotations", "data", "examples"))
-        whole = next((found for found in lists if isinstance(found, list)), whole)
-    if not isinstance(whole, list):
+    if not isinstance(whole, list) or not all(isinstance(entry, dict) for entry in whole):
         raise UserError(f"{file}: not a list of tagged texts: give {_FORM}")
-    rows = []
+    if not whole:
+        raise UserError(f"{file}: holds no rows: give a file with at least one example")
     for number, entry in enumerate(whole, 1):
-        match entry:
-            case [str(text), {"entities": list(entities)}]:
-                entry = {"text": text, "entities": entities}
-        if not isinstance(entry, dict):
-            raise UserError(f"{file}, entry {number}: not a tagged text: give {_FORM}")
         if not is_encodable(json.dumps(entry, ensure_ascii=False)):
             raise UserError(f"{file}, entry {number}: holds half a character: fix it or remove it")
-        rows.append(Row(number, entry))
-    if not rows:
-        raise UserError(f"{file}: holds no rows: give a file with at least one example")
-    return rows
+    return [Row(number, entry) for number, entry in enumerate(whole, 1)]
 
 
 def entities_of_tools(
@@ -67,51 +55,38 @@ def entities_of_tools(
     Raises:
         UserError: several people annotated a text, each in another way.
     """
-    kept = []
-    left_out: Counter[str] = Counter()
+    kept, left_out = [], 0
     for row in rows:
-        fields, reason = row.fields, None
+        fields, is_used = row.fields, True
         if isinstance(fields.get("data"), dict) and isinstance(fields.get("annotations"), list):
-            fields, reason = _of_label_studio(fields, place_of(row, source), labelled)
-        elif isinstance(fields.get("text"), str) and _is_of_prodigy(fields):
-            if fields.get("answer", "accept") != "accept":
-                reason = "rejected or ignored"
+            done = _annotations(fields["annotations"])
+            if labelled and any(each != done[0] for each in done):
+                where = place_of(row, source)
+                raise UserError(f"{where}: has {len(done)} annotations that differ: keep one")
+            is_used = bool(done)
+            fields = {**fields["data"], "entities": done[0] if done else []}
+            fields = {name: fields[name] for name in fields if name not in ("label", "labels")}
+        elif fields.get("answer") in _ANSWERS or "_task_hash" in fields:
+            is_used = fields.get("answer", "accept") == "accept"
             fields = {"spans": [], **fields}
             fields.pop("tokens", None)
-        elif "annotation_id" in fields and isinstance(fields.get("text"), str):
+        elif "annotation_id" in fields:
             fields = {"label": [], **fields}  # JSON-MIN leaves out what is empty
-        if labelled and reason is not None:
-            left_out[reason] += 1
-        else:
+        left_out += labelled and not is_used
+        if is_used or not labelled:
             kept.append(Row(row.line, fields))
     if rows and not kept:
         raise UserError(f"{source}: all texts are rejected or not annotated: annotate some")
-    return kept, [
-        f"{source}: texts left out as they are {reason}: {count:,}"
-        for reason, count in left_out.items()
-    ]
+    note = f"{source}: texts left out as they are rejected or not annotated: {left_out:,}"
+    return kept, [note] if left_out else []
 
 
-def _is_of_prodigy(fields: dict[str, Any]) -> bool:
-    tokens = fields.get("tokens")
-    has_objects = isinstance(tokens, list) and bool(tokens) and isinstance(tokens[0], dict)
-    return has_objects or "_task_hash" in fields or fields.get("answer") in _ANSWERS
-
-
-def _of_label_studio(
-    fields: dict[str, Any], where: str, labelled: bool
-) -> tuple[dict[str, Any], str | None]:
-    """A task's data with its entities, and why it is left out, if it is."""
-    done: list[list[dict[str, Any]]] = []
-    for annotation in fields["annotations"]:
+def _annotations(listed: list[Any]) -> list[list[dict[str, Any]]]:
+    """The entities of each annotation of Label Studio that was not cancelled."""
+    done = []
+    for annotation in listed:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
-            results = annotation.get("result") or []
-            values = [each.get("value") for each in results if isinstance(each, dict)]
-            done.append(
-                [value for value in values if isinstance(value, dict) and "labels" in value]
-            )
-    if labelled and any(sorted(map(str, each)) != sorted(map(str, done[0])) for each in done):
-        raise UserError(f"{where}: has {len(done)} annotations that differ: keep one of them")
-    data = {name: value for name, value in fields["data"].items() if not isinstance(value, list)}
-    data.pop("label", None)
-    return {**data, "entities": done[0] if done else []}, None if done else "not annotated"
+            results = [each for each in annotation.get("result") or [] if isinstance(each, dict)]
+            values = [value for each in results if isinstance(value := each.get("value"), dict)]
+            done.append(sorted((value for value in values if "labels" in value), key=str))
+    return done

@@ -10,6 +10,10 @@ from dataclasses import replace
 from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts
 
+NOTE = (
+    "its words are characters, some of them spaces: the characters between spaces make a word, and "
+    "the model tags each character"
+)
 # The share of one-character words; a few characters have several code points, such as emoji.
 _SHARE = 0.95
 
@@ -50,11 +54,3 @@ def characters_inside(sentence: TaggedText) -> list[bool]:
     """Whether each character of a sentence continues a word, as BERT's tokenizer splits words."""
     starts = {start for start, _ in words_of_text(sentence.text)}
     return [start not in starts for start, _ in sentence.spans]
-
-
-def characters_note(source: str) -> str:
-    """The note for the user on a file of characters."""
-    return (
-        f"{source}: its words are characters, some of them spaces: the characters between spaces "
-        "make a word, and the model tags each character"
-    )

@@ -5,6 +5,7 @@ from itertools import islice
 
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.errors import UserError
+from selfsup.tasks.json_files import has_rows
 from selfsup.tasks.tables import Columns, Row, read_rows
 from selfsup.tasks.token_classification.annotations import read_json_rows
 from selfsup.tasks.token_classification.columns import looks_like_conll, read_conll, read_lines
@@ -12,16 +13,9 @@ from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.rows import read_tagged_rows
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, scheme_notes
 
-# Files of rows with named fields; any other holds lines.
-_ROWS = (".jsonl", ".ndjson", ".parquet", ".json")
 _NOT_ONLY_COLUMNS = (".txt", ".csv", ".tsv")
 # How many lines decide whether a text file holds columns.
 _LOOKED_AT = 50
-
-
-def has_rows(file: str) -> bool:
-    """Whether a file of tagged sentences holds rows, and not lines."""
-    return format_suffix(file) in _ROWS or file.startswith("hf://")
 
 
 def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTexts:
@@ -36,7 +30,7 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
         UserError: the file cannot be read; the message names file and line.
     """
     suffix = format_suffix(file)
-    if has_rows(file):
+    if suffix == ".json" or has_rows(file):
         rows = read_json_rows(file) if suffix == ".json" else read_rows(file)
         return _of_rows(rows, file, columns, labelled)
     if labelled or suffix not in _NOT_ONLY_COLUMNS:

@@ -7,14 +7,13 @@ from selfsup.errors import UserError
 from selfsup.tasks.notes import collect_errors
 from selfsup.tasks.tables import TEXT_NAMES, Columns, Row, column_names
 from selfsup.tasks.token_classification.annotations import entities_of_tools, place_of
-from selfsup.tasks.token_classification.characters import (
-    are_characters,
-    characters_note,
-    of_characters,
-)
+from selfsup.tasks.token_classification.characters import NOTE, are_characters, of_characters
 from selfsup.tasks.token_classification.entities import spans_of, tags_of_spans, words_of_text
-from selfsup.tasks.token_classification.spelling import with_usual_tags
-from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts
+from selfsup.tasks.token_classification.tag_scheme import (
+    TaggedText,
+    TaggedTexts,
+    with_usual_tags,
+)
 
 # The field names of public data, the most specific first.
 WORDS_NAMES = ("tokens", "words", "token", *TEXT_NAMES)
@@ -69,10 +68,8 @@ def read_tagged_rows(
             f"(the first in line {widened[0]}); the whole word is taken"
         )
     notes += tool_notes
-    if by_character:
-        notes.append(characters_note(source))
-    sentences, of_spelling = with_usual_tags(source, sentences)
-    return TaggedTexts(source, sentences, (*notes, *of_spelling), by_character)
+    notes += [f"{source}: {NOTE}"] if by_character else []
+    return with_usual_tags(TaggedTexts(source, sentences, tuple(notes), by_character))
 
 
 def holds_tags(rows: Iterable[Row]) -> bool:

@@ -34,7 +34,6 @@ from selfsup.tasks.token_classification.metrics import (
 )
 from selfsup.tasks.token_classification.spelling import usual_tags
 from selfsup.tasks.token_classification.tag_scheme import (
-    Tag,
     TaggedText,
     TaggedTexts,
     complete_tags,
@@ -114,7 +113,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         self, examples: TaggedTexts, labels: Labels, preparation: TextPreparation
     ) -> EncodedSentences:
         examples = _in_words_of(labels, examples)
-        inside = map(characters_inside, examples.sentences) if examples.by_character else None
+        inside = [characters_inside(sentence) for sentence in examples.sentences]
         return encode_words(
             preparation.tokenizer,
             [sentence.words for sentence in examples.sentences],
@@ -122,7 +121,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             preparation.limits.max_length,
             preparation.limits.doc_stride,
             examples.source,
-            None if inside is None else list(inside),
+            inside if examples.by_character else None,
         )
 
     def build_model(
@@ -183,7 +182,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` count characters of the
             sentence's text; an entity's probability is the mean over its tags.
         """
-        examples, names = _in_words_of(labels, examples), _usual_names(labels)
+        examples, usual = _in_words_of(labels, examples), usual_tags(labels.names)
         best = scores.argmax(axis=1)
         of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
         first_words = np.cumsum(encoded.word_counts) - encoded.word_counts
@@ -195,7 +194,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
                 {
                     "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
                     "words": sentence.words,
-                    "tags": [names[tag] for tag in best[words].tolist()],
+                    "tags": [usual[labels.names[tag]] for tag in best[words].tolist()],
                     "tag_probabilities": of_best[words].tolist(),
                 }
             )
@@ -231,7 +230,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
 
 def _entities(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> list[list[Entity]]:
     """The entities in each sentence's tags, int64 [R], read leniently."""
-    readings = _readings(labels)
+    readings = read_tags(labels.names)
     ends = np.cumsum(encoded.word_counts)
     return [
         find_entities(readings[tag] for tag in part.tolist()) for part in np.split(tags, ends[:-1])
@@ -240,17 +239,7 @@ def _entities(tags: np.ndarray, encoded: EncodedSentences, labels: Labels) -> li
 
 def _kinds(labels: Labels) -> list[str]:
     """The types of entities among the tags, in alphabetical order."""
-    return sorted({tag.kind for tag in _readings(labels) if tag.prefix != "O"})
-
-
-def _usual_names(labels: Labels) -> list[str]:
-    """The tags of a model, of which other programs may have trained it, in the usual spelling."""
-    usual = usual_tags(labels.names)
-    return [usual[name] for name in labels.names]
-
-
-def _readings(labels: Labels) -> tuple[Tag, ...]:
-    return read_tags(_usual_names(labels))
+    return sorted({tag.kind for tag in read_tags(labels.names) if tag.prefix != "O"})
 
 
 def _in_words_of(labels: Labels, examples: TaggedTexts) -> TaggedTexts:

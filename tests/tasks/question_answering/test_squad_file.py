@@ -110,7 +110,10 @@ def test_rows_as_datasets_writes_them_are_questions(tmp_path, form):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"id": "a", "question": "What?", "answers": []}, 'line 1: it has no "context"'),
+        (
+            {"id": "a", "question": "What?", "answers": []},
+            'line 1, question a: "context" is missing',
+        ),
         (
             {**ROWS[0], "answers": {"text": ["film"], "answer_start": [3]}},
             "line 1, question a: the",
@@ -184,7 +187,7 @@ def test_only_empty_questions_are_refused(tmp_path):
         (b'{"data": ["\xff"]}', "byte 12 is not UTF-8"),
         (b"[" * 100_000, "not JSON"),
         ([1], r'data\[0\]: it has no list "paragraphs"'),
-        ({"data": [{"question": "What?"}]}, r'data\[0\]: it has no "context" and "question"'),
+        ({"data": [{"question": "What?"}]}, 'question 1: "context" is missing'),
         ({"data": {}}, 'it has no list "data"'),
         ({"data": []}, "holds no questions"),
         ({"data": [{"title": "T"}]}, r'data\[0\]: .*no list "paragraphs"'),

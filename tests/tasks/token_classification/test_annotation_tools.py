@@ -1,4 +1,4 @@
-"""What Prodigy, Label Studio, doccano and spaCy's annotators export."""
+"""What Prodigy, Label Studio and doccano export."""
 
 import json
 from typing import Any
@@ -49,7 +49,7 @@ def test_prodigys_rejected_texts_are_left_out(tmp_path):
             prodigy(answer="ignore")]  # fmt: skip
     sentences, notes = read(tmp_path, rows, "train.jsonl")
     assert sentences == [TAGGED, NOTHING]
-    assert notes[1].endswith("texts left out as they are rejected or ignored: 2")
+    assert notes[1].endswith("texts left out as they are rejected or not annotated: 2")
     assert len(read(tmp_path, rows, "new.jsonl", labelled=False)[0]) == 4
     with pytest.raises(UserError, match="all texts are rejected or not annotated"):
         read(tmp_path, rows[1:2], "train.jsonl")
@@ -61,7 +61,7 @@ def test_label_studio_writes_tasks_with_annotations(tmp_path):
     rows[0]["annotations"][0]["result"].append({"type": "choices", "value": {"choices": ["a"]}})
     sentences, notes = read(tmp_path, rows)
     assert sentences == [TAGGED, NOTHING]
-    assert notes[1].endswith("texts left out as they are not annotated: 2")
+    assert notes[1].endswith("texts left out as they are rejected or not annotated: 2")
     assert len(read(tmp_path, rows, labelled=False)[0]) == 4
 
 
@@ -90,18 +90,11 @@ def test_doccano_writes_triples_or_objects_with_offsets(tmp_path, field):
         assert read(tmp_path, rows, "train.jsonl")[0] == [TAGGED, NOTHING]
 
 
-def test_spacys_pairs_of_a_text_and_its_entities(tmp_path):
-    pairs = [[TEXT, {"entities": [[0, 4, "PER"], [13, 17, "LOC"]]}],
-             ["Nothing here", {"entities": []}]]  # fmt: skip
-    for form in (pairs, {"classes": ["PER", "LOC"], "annotations": pairs}):
-        assert read(tmp_path, form)[0] == [TAGGED, NOTHING]
-
-
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ({"a": 1}, "not a list of tagged texts: give CoNLL columns, or a list of"),
-        (["x"], "entry 1: not a tagged text"),
+        (["x"], "not a list of tagged texts"),
         ([], "holds no rows"),
         ([{"text": "\ud800", "entities": []}], "entry 1: holds half a character"),
         ([{"tokens": ["a"], "tags": ["O", "O"]}], "entry 1: 1 words and 2 tags"),

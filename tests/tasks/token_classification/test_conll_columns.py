@@ -64,12 +64,6 @@ def test_a_column_that_is_named_is_taken(tmp_path):
     assert read(tmp_path, "1 Anna\n2 sleeps\n", Columns("1"), labelled=False)[0][0][0] == ["1", "2"]
 
 
-def test_numbers_that_begin_again_need_a_blank_line(tmp_path):
-    rows = [f"{number} w O\n" for number in (*range(1, 12), 1, *range(2, 12))]
-    with pytest.raises(UserError, match="line 12: the numbers of the words begin again: put a bl"):
-        read(tmp_path, "".join(rows))
-
-
 def test_germeval_has_comments_numbers_and_two_columns_of_tags(tmp_path):
     sentences, notes = read(tmp_path, GERMEVAL)
     assert sentences == [
