@@ -7,7 +7,6 @@ the last one, or in the first of several last ones that hold tags.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.inputs import Input, opening
@@ -93,26 +92,25 @@ def read_conll(
             'lines such as {"text": …, "entities": [{"start": 0, "end": 6, "label": "PER"}]}'
         )
     width = _width(rows)
-    word, tag, numbers, notes = 0, width - 1, None, []
+    word, tag, numbered, notes = 0, width - 1, False, []
     if width > 1 or asked.text or asked.label:
         usual = [[columns for _, columns in each if len(columns) == width] for each in sentences]
-        word, tag, numbers, notes = _find_columns(file, usual, width, asked, labelled)
+        word, tag, numbered, notes = _find_columns(file, usual, width, asked, labelled)
     by_character = are_characters(each[word] or " " for each in rows if len(each) == width)
     left_out, found = 0, []
     for sentence in sentences:
         lines, words, tags = [], [], []
         for number, columns in sentence:
-            if numbers is not None and _NO_WORD.fullmatch(columns[min(numbers, len(columns) - 1)]):
+            if numbered and _NO_WORD.fullmatch(columns[0]):
                 left_out += 1
                 continue
             with collect_errors(mistakes):
-                _check(f"{file}, line {number}", columns, width, labelled)
+                where = f"{file}, line {number}"
+                _check(where, columns, width, labelled)
                 if not columns[word] and not by_character:
-                    raise _lacking(
-                        f"{file}, line {number}", "word", word, ", or leave a blank line"
-                    )
+                    raise _lacking(where, "word", word, ", or leave a blank line")
                 if labelled and not columns[tag]:
-                    raise _lacking(f"{file}, line {number}", "tag", tag)
+                    raise _lacking(where, "tag", tag)
                 lines.append(number)
                 words.append(columns[word])
                 tags.append(columns[tag])
@@ -172,41 +170,33 @@ def _is_comment(line: str, columns: list[str], width: int, tags: set[str]) -> bo
 
 def _find_columns(
     file: str, sentences: list[list[list[str]]], width: int, asked: Columns, labelled: bool
-) -> tuple[int, int, int | None, list[str]]:
-    """The columns of words, of tags and of words' numbers if any; notes on what was not asked."""
+) -> tuple[int, int, bool, list[str]]:
+    """The columns of words and of tags, whether the first numbers words, notes on guesses."""
     columns = [[row[place] for each in sentences for row in each] for place in range(width)]
-    numbers = next(
-        (
-            place
-            for place in range(width - 1)
-            if _count_words([[row[place] for row in each] for each in sentences])
-            and all(map(_repeats, columns[:place]))
-        ),
-        None,
-    )
-    word, tag, notes = 0 if numbers is None else numbers + 1, width - 1, []
+    numbered = _count_words([[row[0] for row in each] for each in sentences])
+    word, tag, notes = 0, width - 1, []
     if asked.text is not None:
         word = _asked("text", asked.text, width, file)
-    elif numbers is not None and word < width - labelled:
-        taken = f"the words are taken from column {word + 1} (--text-column takes another)"
-        notes.append(f"column {numbers + 1} numbers the words: {taken}")
-    elif numbers is not None or (width > 2 and _are_numbers(columns[0])):
+    elif numbered and width > 1 + labelled:
+        word, another = 1, "(--text-column takes another)"
+        notes.append(f"column 1 numbers the words: the words are taken from column 2 {another}")
+    elif width > 1 and (numbered or (width > 2 and _are_numbers(columns[0]))):
         raise UserError(
-            f"{file}: column {(numbers or 0) + 1} holds numbers and no words: name the column of "
-            "the words, such as --text-column 2, or add it"
+            f"{file}: column 1 holds numbers and no words: name the column of the words, such as "
+            "--text-column 2, or add it"
         )
     if labelled and asked.label is not None:
         tag = _asked("label", asked.label, width, file)
     elif labelled:
-        tag, note = _tag_column(columns, word, numbers)
+        tag, note = _tag_column(columns, word, numbered)
         notes += [f"{note}, --label-column takes others"] if note else []
     if labelled and tag == word:
         raise UserError(f"{file}: words and tags in column {tag + 1}: name another --label-column")
-    return word, tag, numbers, notes
+    return word, tag, numbered, notes
 
 
 def _asked(flag: str, value: str, width: int, file: str) -> int:
-    if value.isdecimal() and 1 <= int(value) <= width:
+    if value.isdecimal() and len(value) < 10 and 1 <= int(value) <= width:
         return int(value) - 1
     raise UserError(
         f"{file}: --{flag}-column {value}: its columns have no names: give a number from 1 to "
@@ -219,7 +209,7 @@ def _count_words(column: list[list[str]]) -> bool:
     rows = right = follow = last = 0
     for sentence in column:
         for place, value in enumerate(each for each in sentence if not _NO_WORD.fullmatch(each)):
-            number = int(value) if value.isdecimal() else -1
+            number = int(value) if value.isdecimal() and len(value) < 10 else -1
             follows = number > 0 and number == last + 1
             follow += follows and place > 0
             right += follows or (place == 0 and number in (0, 1))
@@ -227,20 +217,15 @@ def _count_words(column: list[list[str]]) -> bool:
     return follow > 0 and right >= _NEARLY_ALL * rows
 
 
-def _repeats(column: list[str]) -> bool:
-    """Whether a column mostly says the same as in the line before, such as a document's name."""
-    return sum(a == b for a, b in pairwise(column)) >= _NEARLY_ALL * (len(column) - 1)
-
-
 def _are_numbers(column: list[str]) -> bool:
     return len(column) > 1 and sum(map(str.isdecimal, column)) >= _NEARLY_ALL * len(column)
 
 
-def _tag_column(columns: list[list[str]], word: int, numbers: int | None) -> tuple[int, str | None]:
+def _tag_column(columns: list[list[str]], word: int, numbered: bool) -> tuple[int, str | None]:
     """The column of the tags, and what to say if it could be another."""
     last = len(columns) - 1
     tagged = [place for place in range(word + 1, last + 1) if _are_tags(columns[place])]
-    if not tagged and numbers is not None and len(columns) == _CONLL_U_WIDTH:
+    if not tagged and numbered and len(columns) == _CONLL_U_WIDTH:
         return _CONLL_U_POS, f"CoNLL-U: the tags are taken from column {_CONLL_U_POS + 1}"
     if tagged in ([], [last]):
         return last, None

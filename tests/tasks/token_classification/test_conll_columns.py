@@ -34,7 +34,6 @@ def read(tmp_path, content: str, asked: Columns = Columns(), labelled: bool = Tr
         "1\tAnna\tB-PER\n2\tsleeps\tO\n\n1\tBob\tB-PER\n",
         "0 Anna B-PER\n1 sleeps O\n\n0 Bob B-PER\n",
         "1 Anna B-PER\n2 sleeps O\n\n3 Bob B-PER\n",
-        "doc/1 0 1 Anna B-PER\ndoc/1 0 2 sleeps O\n\ndoc/1 0 1 Bob B-PER\n",
     ],
 )
 def test_a_column_that_numbers_the_words_is_no_word(tmp_path, content):
