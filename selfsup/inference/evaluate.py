@@ -12,7 +12,7 @@ from selfsup.progress import ProgressDisplay
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
-from selfsup.tasks.question_answering.data import read_answers, read_squad
+from selfsup.tasks.question_answering.files import read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
 

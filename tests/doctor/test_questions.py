@@ -121,6 +121,20 @@ def test_questions_without_any_answer_teach_nothing(tmp_path):
     assert "no question has an answer" in only_one(found_in(path))
 
 
+def test_rows_of_questions_are_read_to_their_end(tmp_path):
+    row = {"context": CONTEXT, **asked("a")}
+    row["answers"] = {"text": ["the film"], "answer_start": [18]}
+    empty = {"text": [], "answer_start": []}
+    rows = [row, {**row, "id": "b", "question": "Who?", "answers": empty}, {**row, "id": "c"}]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{\n")
+    unread, repeated = found_in(path)
+    assert "questions that cannot be used: 1; the first: " in unread
+    assert "line 4" in unread
+    assert "asked again about the same context: c" in repeated
+    assert counts_of(path)["questions_without_answer"] == 1
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [

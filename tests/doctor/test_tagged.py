@@ -52,7 +52,7 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
         ("Paris\n", "lines of one column: 1; the first: FILE, line 193: one column, 'Paris'", ""),
         (
             "a\tNN\tO\n",
-            "lines with more or fewer columns than those before: 1; the first: FILE, line 193",
+            "lines with more or fewer columns than others: 1; the first: FILE, line 193",
             "give every word the same columns",
         ),
         ("\tO\n", "lines without a word: 1; the first: FILE, line 193", "add it"),
@@ -129,6 +129,26 @@ def test_texts_with_entities_are_tagged_and_texts_with_topics_are_not(tmp_path):
     rows = [{"text": f"Anna sings {n}", "labels": ["music", "names"]} for n in range(9)]
     path.write_text("\n".join(map(json.dumps, rows)))
     assert doctor(DoctorSettings(path=str(path)))["kind"] == "a labelled file"
+
+
+def test_what_was_taken_of_a_file_is_told(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("# a comment\n" + "1\tAnna\tb_per\n2\tsings\to\n\n" * 9)
+    counts = diagnosed(path)["counts"]
+    assert counts["entities"] == {"PER": 9}
+    assert "the words are taken from column 2" in counts["read"]
+    assert "b_per as B-PER" in counts["read"]
+
+
+def test_what_tools_export_is_tagged_and_what_is_not_read_is_named(tmp_path):
+    value = {"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}
+    task = {"data": {"text": "Anna sings"}, "annotations": [{"result": [{"value": value}]}]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps([task] * 2))
+    assert diagnosed(path)["counts"]["entities"] == {"PER": 2}
+    path = tmp_path / "text.ann"
+    path.write_text("T1\tPER 0 4\tAnna\n")
+    assert "a file of brat, which is not read" in only_one(found_in(path))
 
 
 def test_text_to_pre_train_on_is_not_taken_for_tags(tmp_path):

@@ -21,13 +21,14 @@ from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.models import Losses, ScoreLayer, TaskModule
 from selfsup.tasks.notes import key_of
-from selfsup.tasks.question_answering.data import Questions, read_squad, unlabelled_questions
+from selfsup.tasks.question_answering.data import Questions, unlabelled_questions
 from selfsup.tasks.question_answering.decoding import (
     BestSpans,
     best_spans,
     fit_null_threshold,
     is_answered,
 )
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.squad_metrics import question_scores, squad_metrics
 from selfsup.tasks.question_answering.windows import (
     AnswerBatch,

@@ -21,7 +21,8 @@ from selfsup.finetuning.data import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.question_answering.data import Questions, read_squad
+from selfsup.tasks.question_answering.data import Questions
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD, SpanModel, mean_loss
 from selfsup.tasks.question_answering.windows import EncodedQuestions
 from selfsup.tasks.registry import TASKS, load_task_model, save_task_model
