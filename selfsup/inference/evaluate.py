@@ -64,8 +64,8 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     """Score the examples, and write the predictions if ``--predictions`` is given.
 
     Returns:
-        ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
-        ``seconds``, ``predictions``.
+        ``task``, ``metrics`` and ``baseline`` (of a constant answer) by name, ``examples``, the
+        task's details such as ``confusion``, ``seconds``, ``predictions``.
 
     Raises:
         UserError: the model or the data cannot be used, or a label is unknown to the model.
@@ -95,6 +95,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         "model": str(Path(settings.model)),
         "data": settings.data,
         "metrics": task.metrics(scores, encoded, examples, labels),
+        "baseline": task.baseline(encoded, examples, labels),
         "examples": len(encoded),
         **task.details(scores, encoded, examples, labels),
         "predictions": settings.predictions,

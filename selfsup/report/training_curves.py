@@ -46,7 +46,7 @@ def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
         share = state.get("flops_utilization")
         about = f"{counted} a second"
         if formatting.is_number(share):
-            about += f"; {formatting.percent(share, 0)} of the machine's peak"
+            about += f"; hardware utilisation {formatting.percent(share, 0)}"
         entries.append(("Speed", formatting.count(rate), about))
     if formatting.is_number(seconds := state.get("seconds")):
         entries.append(("Time", formatting.duration(seconds), "of training"))
