@@ -16,6 +16,7 @@ from selfsup.report.demo import demo_sections
 from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
+from selfsup.report.verdict import failures
 from selfsup.runs.reading import Run, check_kind, read_run
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.labelled_data import unused_flags
@@ -85,7 +86,8 @@ def page(runs: Sequence[Run]) -> str:
         notes = "".join(
             paragraph(f"{name}: {note}", "note")
             for name, run in zip(names, runs, strict=True)
-            for note in run.notes
+            for note in (*run.notes, failures(run.summary))
+            if note
         )
         body = notes + comparison_sections(list(runs))
     style, script = (
