@@ -14,7 +14,7 @@ from selfsup.tasks.classification.data import (
     read_label,
 )
 from selfsup.tasks.classification.raw_labels import MANY_LABELS
-from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT
+from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT, counted
 from selfsup.tasks.tables import (
     LABEL_NAMES,
     Columns,
@@ -105,7 +105,8 @@ def _label_problems(
 ) -> Iterator[Problem]:
     if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
         yield Problem(
-            f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
+            f"{file}: {counted(len(lacking), 'row has', 'rows have')} no label; the first is in "
+            f"line {lacking[0]}",
             "label them or remove them",
         )
     counts = _counts(labels)
@@ -148,7 +149,8 @@ def _text_problems(
 ) -> Iterator[Problem]:
     if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
         yield Problem(
-            f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
+            f"{file}: {counted(len(empty), 'text is', 'texts are')} empty; the first is in line "
+            f"{empty[0]}",
             "remove these rows (finetune leaves them out of training anyway)",
         )
     labels_of: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
@@ -157,20 +159,21 @@ def _text_problems(
             labels_of[text].add(label)
     if ambiguous := [text for text, found in labels_of.items() if len(found) > 1]:
         yield Problem(
-            f"{len(ambiguous):,} texts occur with different labels, such as {_short(ambiguous[0])}",
+            f"{counted(len(ambiguous), 'text occurs', 'texts occur')} with different labels, such "
+            f"as {_short(ambiguous[0])}",
             "decide on one label for each",
         )
     repeated = len(texts) - len(empty) - len(labels_of)
     if repeated:
         yield Problem(
-            f"{repeated:,} texts are repetitions of others",
+            f"{counted(repeated, 'text repeats', 'texts repeat')} an earlier one",
             "remove them, so that no text is both in training and in validation",
         )
     long = sum(text.count(" ") >= _MAX_WORDS for text in texts)
     if long > _MAX_LONG_SHARE * len(texts):
         yield Problem(
             f"{long:,} of {len(texts):,} texts have more than {_MAX_WORDS} words, and finetune "
-            "cuts them at 128 tokens",
+            "truncates them at 128 tokens",
             "finetune with a larger --max-length",
         )
 

@@ -12,6 +12,7 @@ from selfsup.progress import ProgressDisplay
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
+from selfsup.tasks.notes import counted
 from selfsup.tasks.question_answering.data import read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
@@ -44,7 +45,8 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
             f"count as wrong (the first is {missing[0]})"
         )
     if others := len(answers.keys() - set(questions.ids)):
-        tell(f"{predictions_file}: {others:,} answers are to no question of {data}")
+        answers_are = counted(others, "answer is", "answers are")
+        tell(f"{predictions_file}: {answers_are} to no question of {data}")
     return {
         "task": ANSWER,
         "predictions_file": predictions_file,

@@ -12,7 +12,7 @@ WIDTH = 460
 _ROW, _BAR, _BARS_TOP, _BARS_BOTTOM = 44, 20, 8, 34
 _WIDEST_NAME = 182.0
 _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 420, 56, 12, 14, 40
-_BAR_TICKS = 4
+_TICK_WIDTH = 64  # of a tick's text and the room around it
 _MAX_POINTS = 2000  # a page with more would be slow; they are thinned out evenly
 
 Write = Callable[[float], str]
@@ -154,13 +154,14 @@ def bar_chart(
     lowest, highest = (end(0.0, *(bar.mean for bar in bars)) for end in (min, max))
     if lowest == highest:
         highest = 1.0
-    scale = rounded_out(Scale(lowest, highest, left, WIDTH - right), _BAR_TICKS)
+    about = max(1, round((WIDTH - right - left) / _TICK_WIDTH))
+    scale = rounded_out(Scale(lowest, highest, left, WIDTH - right), about)
     low = min(scale.low, *(bar.mean - (bar.std or 0) for bar in bars))
     high = max(scale.high, *(bar.mean + (bar.std or 0) for bar in bars))
     scale = replace(scale, low=low, high=high)  # deviations may reach beyond the last tick
     base = _BARS_TOP + _ROW * len(bars)
     parts = []
-    for x, text in scale.ticks(_BAR_TICKS, write_tick or write):
+    for x, text in scale.ticks(about, write_tick or write):
         parts.append(draw_line("grid", x, x, _BARS_TOP, base))
         parts.append(draw_text("tick", x, base + 17, text))
     for row, bar in enumerate(bars):

@@ -65,6 +65,9 @@ def demo_verdict(summary: Record) -> str:
             f"The effect of pre-training: {each.replace('-', _MINUS)}, compared with random "
             f"weights at the start, which get {from_scratch} of the examples right."
         )
+    spread = 100 * max(score.std or 0.0 for score in (scratch, *trained.values()))
+    if max(map(abs, points.values())) < spread:
+        text += " Seeds differ by more than that."
     better = [
         f"{formatting.percent(frozen.mean)} against {formatting.percent(score.mean)}"
         + (f" ({key})" if key in _LEARNED else "")
@@ -85,7 +88,7 @@ def demo_sections(run: Run) -> str:
         if score:
             bars.append(Bar(name, score.mean, score.std, colour % 6 + 1))
             each = ", ".join(formatting.percent(value) for value in score.values)
-            rows.append([name, about, write_score("accuracy", score), each or "–"])
+            rows.append([name, write_score("accuracy", score), each or "–", about])
     chart = bar_chart(
         "Accuracy",
         bars,
@@ -100,7 +103,7 @@ def demo_sections(run: Run) -> str:
             "The effect of pre-training",
             charts(chart),
             paragraph(demo_task(run.summary)),
-            table(["Encoder", "", "Accuracy", "Each seed"], rows) if rows else "",
+            table(["Encoder", "Accuracy", "Each seed", ""], rows) if rows else "",
         )
         + _pretraining(run)
     )

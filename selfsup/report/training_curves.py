@@ -40,7 +40,7 @@ def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
     entries = []
     if formatting.is_number(seen := state.get(counted)):
         steps = state.get("steps")
-        about = f"in {steps:,} steps" if formatting.is_number(steps) else ""
+        about = f"in {steps:,} step{'s' * (steps != 1)}" if formatting.is_number(steps) else ""
         entries.append((f"{counted.capitalize()} seen", formatting.count(seen), about))
     if formatting.is_number(rate := state.get(f"{counted}_per_second")):
         share = state.get("flops_utilization")

@@ -44,6 +44,11 @@ FEWEST_EXAMPLES = 8
 _SHOWN = 5
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """`1 text is empty`, or `1,234 texts are empty`."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def key_of(*texts: str) -> tuple[str, ...]:
     """The key by which an example is compared with others."""
     return tuple(" ".join(text.split()) for text in texts)
@@ -75,8 +80,8 @@ def contradiction_notes(
     ]
     return _with_first(
         contradictory,
-        f"{source}: {len(contradictory):,} examples have another label than the same text before "
-        "them",
+        f"{source}: {counted(len(contradictory), 'example has', 'examples have')} another label "
+        "than the same text further up",
     )
 
 

@@ -209,7 +209,10 @@ def test_answers_that_cannot_be_read_are_left_out_and_counted(tmp_path):
     file = run / "validation_predictions.jsonl"
     file.write_bytes(b"{broken\n" + file.read_bytes())
     page = report_on(run)
-    assert "1 lines of validation_predictions.jsonl could not be read" in page.all_text()
+    assert (
+        "validation_predictions.jsonl: lines left out, as they could not be read: 1"
+        in page.all_text()
+    )
     assert len(rows_of(page, "Of the label")) == 1
 
 

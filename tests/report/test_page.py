@@ -118,6 +118,23 @@ def test_a_demo_page_shows_the_effect_of_pretraining_and_the_pretraining(demo_ru
     assert {"The effect of pre-training", "The pre-training", "Curves"} <= set(page.of("h2"))
 
 
+@pytest.mark.parametrize(
+    ("frozen", "scratch", "said"),
+    [
+        (0.75, 0.6, "Frozen beats fine-tuned: 75.0 % against 71.0 %."),
+        (0.55, 0.705, "Seeds differ by more than that."),
+    ],
+)
+def test_a_demo_says_what_speaks_against_fine_tuning(demo_run, frozen, scratch, said):
+    assert said not in report_on(demo_run).all_text()
+    file = demo_run / "summary.json"
+    summary = json.loads(file.read_text())
+    summary["frozen"]["accuracy"]["mean"] = frozen
+    summary["scratch"]["accuracy"]["mean"] = scratch
+    file.write_text(json.dumps(summary))
+    assert said in report_on(demo_run).all_text()
+
+
 def test_a_demo_takes_the_curves_of_the_pretraining_in_its_folder(demo_run, pretraining_run):
     (demo_run / "metrics.jsonl").unlink()
     assert "Curves" not in report_on(demo_run).of("h2")

@@ -68,7 +68,7 @@ def test_an_epoch_without_measurements_is_none(finetuning_run):
         file.write('{"epoch": 10, "validation": null}\n' + "[" * 100_000 + "\n")
     run = read_run(folder)
     assert len(run.epochs) == 12
-    assert run.notes == ("1 lines of metrics.jsonl could not be read and are left out",)
+    assert run.notes == ("metrics.jsonl: lines left out, as they could not be read: 1",)
 
 
 def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
@@ -77,7 +77,7 @@ def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
     file.write_bytes(b"\xff\n[1]\n" + file.read_bytes())
     run = read_run(folder)
     assert len(run.metrics) == 110
-    assert run.notes == ("2 lines of metrics.jsonl could not be read and are left out",)
+    assert run.notes == ("metrics.jsonl: lines left out, as they could not be read: 2",)
 
 
 @pytest.mark.parametrize(
