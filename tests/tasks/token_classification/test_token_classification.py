@@ -251,6 +251,31 @@ def test_the_metric_to_choose_by_is_no_better_than_chance_without_entities():
     assert found[task.selection_metric(LABELS)] == task.chance(encoded, EXAMPLES, LABELS) == 0
 
 
+@pytest.mark.parametrize("names", [TAGS, tuple(reversed(TAGS))])
+def test_the_baseline_is_the_most_frequent_tag_for_every_word(names):
+    examples = tagged([(["fine", "film", "and", "dull"], ["B-GOOD", "O", "O", "B-BAD"])])
+    labels = Labels("tag", names)
+    preparation = TextPreparation(toy_tokenizer(), LIMITS)
+    encoded = task.encode_examples(examples, labels, preparation)
+    assert task.baseline(encoded, examples, labels) == {
+        "f1": 0.0,
+        "precision": 0.0,
+        "recall": 0.0,
+        "accuracy": 0.5,
+    }
+
+
+def test_the_baseline_of_tags_without_o_is_that_of_seqeval():
+    examples = tagged([(["fine", "film"], ["B-GOOD", "B-GOOD"]), (["dull"], ["B-BAD"])])
+    labels = Labels("tag", ("B-BAD", "B-GOOD"))
+    preparation = TextPreparation(toy_tokenizer(), LIMITS)
+    encoded = task.encode_examples(examples, labels, preparation)
+    true, said = [["B-GOOD", "B-GOOD"], ["B-BAD"]], [["B-GOOD", "B-GOOD"], ["B-GOOD"]]
+    found = task.baseline(encoded, examples, labels)
+    assert found["f1"] == pytest.approx(peer.f1_score(true, said))
+    assert found["accuracy"] == pytest.approx(2 / 3)
+
+
 # Models that go to transformers, and come from there.
 
 TEXTS = [
