@@ -21,10 +21,9 @@ from selfsup.report.formatting import (
     percent,
     read_score,
     whole,
-    write_metric,
     write_score,
 )
-from selfsup.report.verdict import BASELINE, verdict
+from selfsup.report.verdict import BASELINE, baseline_cells, verdict
 
 Result = dict[str, Any]
 Fact = tuple[str, str, Callable[[Any], str]]
@@ -205,7 +204,7 @@ def _show_layers(result: Result) -> None:
         : 5 if is_gradual else 4
     ]
     _print_table(head, [row[: len(head)] for row in rows])
-    _print_line(f"{whole(result['learning'])} of {whole(result['size'])} parameters are trained.")
+    _print_line(f"{whole(result['learning'])} of {whole(result['size'])} parameters are trainable.")
 
 
 def show_evaluation(result: Result) -> None:
@@ -281,14 +280,13 @@ def _print_verdict(text: str) -> None:
 
 
 def _print_metrics(result: Result) -> None:
-    baseline = result.get("baseline") or {}
-    rows = []
-    for name, entry in (result.get("metrics") or {}).items():
-        if score := read_score(entry):
-            known = name in baseline
-            level = (write_metric(name, baseline[name]) if known else "–",) if baseline else ()
-            rows.append((metric_title(name), write_score(name, score), *level))
-    _print_table(("Metric", "Value", *([BASELINE] if baseline else [])), rows)
+    found = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
+    scores = {name: score for name, score in found.items() if score}
+    rows = [[metric_title(name), write_score(name, score)] for name, score in scores.items()]
+    levels = baseline_cells(result, scores)
+    for row, level in zip(rows, levels, strict=False):  # there may be none
+        row.append(level)
+    _print_table(("Metric", "Value", *([BASELINE] if levels else [])), rows)
 
 
 def _print_guesses(head: Sequence[str], guesses: Iterable[Result] | None) -> None:

@@ -35,7 +35,7 @@ def comparison_sections(runs: list[Run]) -> str:
     return (
         pretraining_comparison(by_kind["pretrain"])
         + _finetunings(by_kind["finetune"])
-        + (section("Demo", *_demos(by_kind["demo"])) if by_kind["demo"] else "")
+        + section("Demo", *_demos(by_kind["demo"]))
         + section("Settings that differ", _differing_settings(names, runs))
     )
 

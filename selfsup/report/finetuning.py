@@ -8,7 +8,7 @@ from selfsup.report.line_chart import Level, Line, line_chart
 from selfsup.report.markup import Strong, charts, paragraph, section, table, tiles
 from selfsup.report.model_errors import error_sections, view_of
 from selfsup.report.training_curves import EPOCHS, values
-from selfsup.report.verdict import BASELINE, verdict
+from selfsup.report.verdict import BASELINE, baseline_cells, baseline_of, verdict
 from selfsup.runs.reading import Record, Run
 
 # Up to this many epochs are shown in a table, as a curve of so few points shows nothing.
@@ -24,7 +24,7 @@ def learning_curves(run: Run, loss_unit: str) -> list[str]:
 
     The metric that selects the best epoch comes first. Each is drawn with its baseline.
     """
-    baseline = _baseline(run.summary)
+    baseline = baseline_of(run.summary)
     figures = [
         line_chart(
             f"Validation: {metric_title(name)}",
@@ -51,17 +51,9 @@ def has_few_epochs(run: Run) -> bool:
     return max((line.get("epoch", 0) for line in run.epochs), default=0) <= _FEW_EPOCHS
 
 
-def _baseline(summary: Record) -> Record:
-    """The metrics of a constant answer; older runs have that of the selection metric only."""
-    chance = {summary.get("selection_metric"): summary.get("chance")}
-    known = summary.get("baseline") or chance
-    return {name: value for name, value in known.items() if formatting.is_number(value)}
-
-
 def _epochs(run: Run, loss_unit: str) -> list[str]:
     """A table with a row for each epoch of each seed, then the baseline."""
-    names, baseline = _metrics(run), _baseline(run.summary)
-    kept = run.summary.get("best_epochs") or {}
+    names, kept = _metrics(run), run.summary.get("best_epochs") or {}
     rows = []
     for line in run.epochs:
         seed, epoch = line.get("seed", 0), line.get("epoch")
@@ -73,9 +65,8 @@ def _epochs(run: Run, loss_unit: str) -> list[str]:
         rows.append([f"seed {seed}, epoch {epoch}", *shown])
     if not rows:
         return []
-    if baseline:
-        of_names = [write_metric(n, baseline[n]) if n in baseline else "–" for n in names]
-        rows.append([BASELINE, "–", *of_names])
+    if levels := baseline_cells(run.summary, names):
+        rows.append([BASELINE, "–", *levels])
     return [
         paragraph("On the validation examples. The best epoch of each seed is in bold."),
         table(["", f"Training loss, {loss_unit}", *map(metric_title, names)], rows),
@@ -120,7 +111,7 @@ def finetuning_sections(run: Run) -> str:
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:
-    entries, baseline = [], _baseline(run.summary)
+    entries, baseline = [], baseline_of(run.summary)
     for name, entry in (run.summary.get("metrics") or {}).items():
         if not (score := read_score(entry)):
             continue
@@ -159,7 +150,6 @@ def _seeds(run: Run) -> str:
         if seed in (summary.get("failed_seeds") or []):
             marks.append("failed")
         rows.append([str(seed), *row, ", ".join(marks)])
-    if baseline := _baseline(summary):
-        levels = [write_metric(n, baseline[n]) if n in baseline else "–" for n in scores]
+    if levels := baseline_cells(summary, scores):
         rows.append([BASELINE, "–", *levels, ""])
     return table(["Seed", "Best epoch", *map(metric_title, scores), ""], rows)

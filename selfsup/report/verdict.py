@@ -4,13 +4,27 @@ A run is measured against its baseline, the best answer that is the same for eve
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from selfsup.report import formatting
 from selfsup.report.formatting import metric_title, read_score, write_metric, write_score
 from selfsup.runs.reading import Record
 
 BASELINE = "Baseline (constant answer)"
+
+
+def baseline_of(summary: Record) -> Record:
+    """The metrics of a constant answer; older runs have that of the selection metric only."""
+    chance = {summary.get("selection_metric"): summary.get("chance")}
+    known = summary.get("baseline") or chance
+    return {name: value for name, value in known.items() if formatting.is_number(value)}
+
+
+def baseline_cells(summary: Record, metrics: Iterable[str]) -> list[str]:
+    """A table's cell for each of these metrics; empty if there is no baseline."""
+    known = baseline_of(summary)
+    names = metrics if known else ()
+    return [write_metric(name, known[name]) if name in known else "–" for name in names]
 
 
 def failures(summary: Record) -> str:
