@@ -15,7 +15,7 @@ BASELINE = "Baseline (constant answer)"
 
 def baseline_of(summary: Record) -> Record:
     """The metrics of a constant answer; older runs have that of the selection metric only."""
-    chance = {summary.get("selection_metric"): summary.get("chance")}
+    chance = {str(summary.get("selection_metric")): summary.get("chance")}
     known = summary.get("baseline") or chance
     return {name: value for name, value in known.items() if formatting.is_number(value)}
 

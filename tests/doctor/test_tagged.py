@@ -80,7 +80,7 @@ def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp
 
 def test_the_same_sentence_with_other_tags_is_found(tmp_path):
     problems = found_in(in_columns(tmp_path, "Oslo\tB-LOC\n\nOslo\tB-PER\n"))
-    assert any("1 examples have another label" in p and "line 195" in p for p in problems)
+    assert any("1 example has another label" in p and "line 195" in p for p in problems)
 
 
 def test_words_without_entities_teach_nothing(tmp_path):

@@ -266,7 +266,7 @@ def test_the_curves_of_runs_are_the_means_over_their_seeds(side_by_side, tmp_pat
     ("changed", "more"),
     [({"validation": "other"}, {}), ({}, {"validation_examples": 900}), ({}, {"chance": 0.6})],
 )
-def test_runs_on_different_data_are_not_ranked(changed, more, tmp_path):
+def test_runs_on_different_data_are_not_ranked(changed: dict[str, Any], more, tmp_path):
     classes = {"classes": CLASSES}
     better = SUMMARY | {"metrics": {"accuracy": {"mean": 0.9, "std": 0.0, "values": [0.9]}}}
     runs = [

@@ -144,10 +144,11 @@ def test_the_baseline_has_every_metric_of_the_best_constant_answer():
         "mean_squared_error": pytest.approx(numbers.var(), rel=1e-5),
     }
     several = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [0, 0, 0]], np.float32)
+    never_said: Any = {"zero_division": 0.0}
     always_a = np.repeat([[1, 0, 0]], 4, axis=0)
     assert task.baseline(of_texts(several), NO_EXAMPLES, MULTI) == {
         "f1": peer.f1_score(several, always_a, average="micro"),
-        "f1_macro": peer.f1_score(several, always_a, average="macro", zero_division=0.0),
+        "f1_macro": peer.f1_score(several, always_a, average="macro", **never_said),
         "subset_accuracy": 0.25,
     }
 
