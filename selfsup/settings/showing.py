@@ -88,7 +88,4 @@ class DoctorSettings:
     """
 
     path: str = argument("shards, a run folder, a data file, or images", metavar="PATH")
-    strict: bool = run_flag(
-        "exit with status 1 if a problem is found; otherwise the status is 0 then, too",
-        default=False,
-    )
+    strict: bool = run_flag("exit with status 1 instead of 0 if a problem is found", default=False)

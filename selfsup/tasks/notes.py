@@ -64,7 +64,8 @@ def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]
         seen.add(key)
     return _with_first(
         repeated,
-        f"{source}: {len(repeated):,} of {len(keys):,} examples repeat an earlier one",
+        f"{source}: {len(repeated):,} of {len(keys):,} examples "
+        f"{'repeats' if len(repeated) == 1 else 'repeat'} an earlier one",
     )
 
 
@@ -99,7 +100,8 @@ def overlap_notes(
     ]
     return _with_first(
         both,
-        f"{validation}: {len(both):,} of {len(validation_keys):,} examples are also in {train}",
+        f"{validation}: {len(both):,} of {len(validation_keys):,} examples "
+        f"{'is' if len(both) == 1 else 'are'} also in {train}",
         ": the metrics flatter the model; take them out of one",
     )
 

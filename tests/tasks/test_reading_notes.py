@@ -42,7 +42,7 @@ def test_a_label_is_the_same_however_the_files_spell_it():
     numbers = [(text, {"a": "0", "b": "1"}[label]) for text, label in SOUND]
     others = [("one", "0.0"), ("two", "1.0")]
     assert notes([*numbers, ("text 0", "0.0")], others) == [
-        "train.tsv: 1 of 21 examples repeat an earlier one (the first in line 22)"
+        "train.tsv: 1 of 21 examples repeats an earlier one (the first in line 22)"
     ]
 
 

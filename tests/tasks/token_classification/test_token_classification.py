@@ -100,8 +100,8 @@ def test_what_is_odd_about_the_files_is_said():
     assert task.reading_notes(train, validation, LABELS) == [
         'f: types with fewer than 8 entities: "BAD" (1), "GOOD" (2)',
         'f: no entity of the type "BAD"',
-        "f: 1 of 3 examples repeat an earlier one (the first in line 2)",
-        "f: 1 of 2 examples are also in f (the first in line 1): "
+        "f: 1 of 3 examples repeats an earlier one (the first in line 2)",
+        "f: 1 of 2 examples is also in f (the first in line 1): "
         "the metrics flatter the model; take them out of one",
     ]
     torn = tagged([(["fine"], ["B-GOOD"]), (["fine"], ["O"])])
