@@ -47,7 +47,7 @@ def explain(settings: ExplainSettings) -> dict[str, Any]:
     course = take_course(settings)
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, _page(course).encode())
+    write_bytes(file, _page(course).encode(), named_by_user=True)
     hidden, ids = course.hidden, course.sequence.input_ids
     seen = course.tokens(hidden.seen)
     return {
