@@ -263,21 +263,21 @@ def test_the_curves_of_runs_are_the_means_over_their_seeds(side_by_side, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("changed", "more"),
-    [({"validation": "other"}, {}), ({}, {"validation_examples": 900}), ({}, {"chance": 0.6})],
+    ("validation", "more"),
+    [("other", {}), ("b", {"validation_examples": 900}), ("b", {"chance": 0.6})],
 )
-def test_runs_on_different_data_are_not_ranked(changed: dict[str, Any], more, tmp_path):
+def test_runs_on_different_data_are_not_ranked(validation, more, tmp_path):
     classes = {"classes": CLASSES}
     better = SUMMARY | {"metrics": {"accuracy": {"mean": 0.9, "std": 0.0, "values": [0.9]}}}
     runs = [
         finetuned(tmp_path / "one", SUMMARY | classes),
-        finetuned(tmp_path / "two", better | classes | more, **changed),
+        finetuned(tmp_path / "two", better | classes | more, validation=validation),
     ]
     page = report_on(*runs, out=tmp_path / "all.html")
     assert "measured on different data, so they are not ranked" in page.all_text()
     assert [tag for tag, name, value in page.attributes if (name, value) == ("class", "best")] == []
     assert [tag for tag, _, _ in page.attributes if tag == "svg"] == []
-    assert rows_of(page, "two")[0] == ["Validation data", "b", changed.get("validation", "b")]
+    assert rows_of(page, "two")[0] == ["Validation data", "b", validation]
 
 
 def test_runs_of_different_tasks_are_not_measured_against_each_other(tmp_path):
