@@ -222,7 +222,7 @@ def test_answers_that_cannot_be_read_are_left_out_and_counted(tmp_path):
 @pytest.fixture
 def side_by_side(tmp_path) -> list[Path]:
     """Runs that start pre-trained, frozen and from scratch, each worse than the one before."""
-    starts = {
+    starts: dict[str, dict[str, Any]] = {
         "pretrained": {"encoder": "runs/mine"},
         "frozen": {"encoder": "runs/mine", "freeze": "encoder"},
         "scratch": {"encoder": "bert-mini"},
