@@ -13,7 +13,7 @@ from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
 from selfsup.tasks.json_files import has_rows
-from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
+from selfsup.tasks.notes import DataError, contradiction_notes, counted, repetition_notes
 from selfsup.tasks.question_answering.data import Questions
 from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
@@ -98,7 +98,8 @@ def _repeated_or_empty_questions(questions: Questions) -> Iterator[Problem]:
     ]
     if empty:
         yield Problem(
-            f"{file}: {len(empty):,} questions or their contexts are empty: {_listed(empty)}",
+            f"{file}: questions that are empty or have an empty context: {len(empty):,} "
+            f"({_listed(empty)})",
             "remove them (finetune leaves them out of training anyway)",
         )
     seen: set[tuple[str, int]] = set()
@@ -110,8 +111,8 @@ def _repeated_or_empty_questions(questions: Questions) -> Iterator[Problem]:
         seen.add(key)
     if repeated:
         yield Problem(
-            f"{file}: {len(repeated):,} questions are asked again about the same context: "
-            f"{_listed(repeated)}",
+            f"{file}: {counted(len(repeated), 'question is', 'questions are')} asked again about "
+            f"the same context: {_listed(repeated)}",
             "keep one of each, with all answers that count as right",
         )
 

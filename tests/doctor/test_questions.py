@@ -71,10 +71,14 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
             "questions that cannot be used: 1; the first: FILE, question a",
             "write []",
         ),
-        ([asked("a", question=" ")], "1 questions or their contexts are empty: a", "remove them"),
+        (
+            [asked("a", question=" ")],
+            "questions that are empty or have an empty context: 1 (a)",
+            "remove them",
+        ),
         (
             [asked("a"), asked("b", "What  is fine? ")],
-            "1 questions are asked again about the same context: b",
+            "1 question is asked again about the same context: b",
             "keep one of each",
         ),
     ],

@@ -65,14 +65,14 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
         ),
         ("Anna\tPER\n", "FILE, line 193: tag 'PER' is neither O nor a type with a prefix", "fix"),
         ("Fiat\tB-ORG\n", 'types with fewer than 8 entities: 1, "ORG" (1)', "more examples"),
-        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeat an earlier one", "remove them"),
+        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeats an earlier one", "remove them"),
         ("a\tO\n" * 101 + "\n" + ("b\tO\n" * 102 + "\n") * 2 + "c\tO\n" * 200,
          "4 of 28 sentences have more than 100 words", "end each sentence with a blank line"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp_path):
     path = in_columns(tmp_path, added)
-    problems = [p for p in found_in(path) if "repeat an earlier" not in p or "repeat" in what]
+    problems = [p for p in found_in(path) if "an earlier one" not in p or "repeat" in what]
     said, _, how = only_one(problems).partition(" → ")
     assert what.replace("FILE", str(path)) in said
     assert fix in how
@@ -80,7 +80,7 @@ def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp
 
 def test_the_same_sentence_with_other_tags_is_found(tmp_path):
     problems = found_in(in_columns(tmp_path, "Oslo\tB-LOC\n\nOslo\tB-PER\n"))
-    assert any("1 examples have another label" in p and "line 195" in p for p in problems)
+    assert any("1 example has another label" in p and "line 195" in p for p in problems)
 
 
 def test_words_without_entities_teach_nothing(tmp_path):

@@ -128,11 +128,14 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
 
-    def chance(self, encoded: EncodedQuestions, examples: Questions, labels: Labels) -> float:
-        """The better F1 of two trivial answers: no answer, and the whole context."""
-        empty = _squad_metrics([""] * len(examples), examples)["f1"]
-        whole = [examples.context(index) for index in range(len(examples))]
-        return max(empty, _squad_metrics(whole, examples)["f1"])
+    def baseline(
+        self, encoded: EncodedQuestions, examples: Questions, labels: Labels
+    ) -> dict[str, float]:
+        """The metrics of no answer, or of the whole context if its F1 is higher."""
+        empty = _squad_metrics([""] * len(examples), examples)
+        contexts = [examples.context(index) for index in range(len(examples))]
+        whole = _squad_metrics(contexts, examples)
+        return max(empty, whole, key=lambda found: found["f1"])
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels

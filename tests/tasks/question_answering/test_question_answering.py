@@ -322,6 +322,12 @@ def test_chance_is_the_better_of_saying_nothing_and_saying_everything(questions,
     assert 0 < task.chance(encode(answerable), answerable, NONE) < 0.5
 
 
+def test_the_baseline_of_questions_without_answers_is_to_give_none(questions):
+    found = task.baseline(encode(questions), questions, NONE)
+    assert found["exact_match"] == found["f1"] == pytest.approx(3 / 9)
+    assert (found["has_answer_f1"], found["no_answer_f1"]) == (0.0, 1.0)
+
+
 # Reading.
 
 
