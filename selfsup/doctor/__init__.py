@@ -11,10 +11,12 @@ from typing import Any
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
+from selfsup.settings.reading import FileFormat
 from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
+from selfsup.tasks.tables import Columns
 
-_IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+_IN_UTF8 = "fix these rows, or say with --encoding in what the file is written"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     Raises:
         UserError: there is nothing at the path, or nothing that can be examined.
     """
-    kind, found = _diagnosis(settings.path)
+    kind, found = _diagnosis(settings.path, settings.file_format)
     findings = list(collect(found))
     return {
         "path": settings.path,
@@ -79,12 +81,12 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     }
 
 
-def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
+def _diagnosis(path: str, file_format: FileFormat) -> tuple[str, Iterable[Finding]]:
     """What is at the path, in words, and an iterator that examines it."""
     # Imported late, as these modules need the classes above.
     from selfsup.doctor import labelled, questions_and_tags, run, unlabelled
 
-    folder = Path(path)
+    folder, asked = Path(path), Columns(file_format=file_format)
     if is_image_shards(folder) or ImageResumeState.load(folder) is not None:
         return "decoded images", unlabelled.image_shards_problems(folder)
     if is_token_shards(folder):
@@ -98,14 +100,16 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
         raise UserError(f"{path}: holds runs and no data: give one of them, such as {first}{more}")
     if not folder.is_dir():
         if questions_and_tags.is_squad(path):
-            return "questions in SQuAD's form", questions_and_tags.question_problems(path)
-        if questions_and_tags.is_tagged(path):
-            return "tagged sentences", questions_and_tags.tagged_problems(path)
+            return "questions in SQuAD's form", questions_and_tags.question_problems(
+                path, file_format.encoding
+            )
+        if questions_and_tags.is_tagged(path, asked):
+            return "tagged sentences", questions_and_tags.tagged_problems(path, asked)
     if holds_images(path) and not holds_text(path):
         return "images", unlabelled.image_problems(path)
-    if labelled.is_labelled(path):
-        return "a labelled file", labelled.labelled_problems(path)
-    return "text to pre-train on", unlabelled.corpus_problems(path)
+    if labelled.is_labelled(path, asked):
+        return "a labelled file", labelled.labelled_problems(path, asked)
+    return "text to pre-train on", unlabelled.corpus_problems(path, file_format)
 
 
 def _has_any(folder: Path, *names: str) -> bool:

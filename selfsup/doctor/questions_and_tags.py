@@ -50,14 +50,14 @@ def is_squad(file: str) -> bool:
         return True
 
 
-def question_problems(file: str) -> Iterator[Finding]:
+def question_problems(file: str, encoding: str | None) -> Iterator[Finding]:
     """Read questions as ``finetune`` does, but continue after mistakes.
 
     Raises:
         UserError: the file cannot be read at all, or is not in SQuAD's form.
     """
     mistakes: list[UserError] = []
-    questions = read_squad(file, labelled=True, mistakes=mistakes)
+    questions = read_squad(file, labelled=True, encoding=encoding, mistakes=mistakes)
     answers = questions.answers or []
     yield Fact("questions", len(questions))
     yield Fact("contexts", len(questions.contexts))
@@ -123,7 +123,7 @@ def _listed(ids: list[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def is_tagged(file: str) -> bool:
+def is_tagged(file: str, asked: Columns) -> bool:
     """Whether the first sentences of a file have tags; some of its lines may be wrong.
 
     Raises:
@@ -133,15 +133,19 @@ def is_tagged(file: str) -> bool:
     if suffix in ROWS or file.startswith("hf://"):
         if not is_table(file):  # several files
             return False
-        return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
+        records = read_records(file, asked, _SAMPLE, tell=lambda note: None)
+        try:
+            return holds_tags(record for record in records if isinstance(record, Row))
+        except UserError:  # whatever reads it as another kind of file reports the error
+            return False
     try:
-        lines = [line for _, line in islice(read_lines(file), _SAMPLE)]
+        lines = [line for _, line in islice(read_lines(file, asked.file_format.encoding), _SAMPLE)]
     except UserError:  # whatever reads it as another kind of file reports the error
         return False
     return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
 
 
-def tagged_problems(file: str) -> Iterator[Finding]:
+def tagged_problems(file: str, asked: Columns) -> Iterator[Finding]:
     """Read tagged sentences as ``finetune`` does, but continue after mistakes.
 
     Raises:
@@ -149,16 +153,18 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     """
     mistakes: list[UserError] = []
     if format_suffix(file) in ROWS or file.startswith("hf://"):
-        records = list(read_records(file, _MAX_ROWS))
+        records = list(read_records(file, asked, _MAX_ROWS))
         mistakes += [
             UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
             for record in records
             if isinstance(record, BadRecord)
         ]
         rows = [record for record in records if isinstance(record, Row)]
-        found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
+        found, _ = read_tagged_rows(rows, file, asked, labelled=True, mistakes=mistakes)
     else:
-        found = read_conll(file, labelled=True, mistakes=mistakes)
+        found = read_conll(
+            file, labelled=True, encoding=asked.file_format.encoding, mistakes=mistakes
+        )
     sentences = TaggedTexts(file, found)
     words = sum(len(sentence.spans) for sentence in found)
     yield Fact("sentences", len(found))

@@ -58,7 +58,8 @@ class Reading:
     def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
         """What the flags say."""
         text, label = settings.text_column, settings.label_column
-        columns = Columns(text, label, settings.text_pair_column, settings.label_separator)
+        pair, separator = settings.text_pair_column, settings.label_separator
+        columns = Columns(text, label, pair, separator, settings.file_format)
         return cls(columns, settings.max_bad_fraction)
 
 

@@ -1,7 +1,6 @@
 """Read files that may be compressed, as their suffix says."""
 
 import bz2
-import codecs
 import gzip
 import io
 import lzma
@@ -14,9 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import zstandard
 
-from selfsup.errors import UserError
-
-_BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
 # Read few bytes at a time: each can decompress to 32 kB, all at once.
 _ZSTANDARD_BYTES = 1 << 10
 
@@ -95,14 +92,7 @@ def seekable(file: IO[bytes], name: str) -> IO[bytes]:
 
 
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:
-    """A buffered reader of the contents of ``file``, decompressed as the suffix of the name says.
-
-    Raises:
-        UserError: the text is UTF-16.
-    """
+    """A buffered reader of a file's contents, decompressed as the suffix of its name says."""
     decompressor = _DECOMPRESSORS.get(_path(name).suffix)
     raw = decompressor(file) if decompressor else file
-    reader = io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES)
-    if reader.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise UserError(f"{name}: is UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    return cast(BinaryIO, reader)
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, raw), BUFFER_BYTES))

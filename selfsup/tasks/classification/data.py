@@ -85,7 +85,8 @@ def read_labelled_texts(
     Raises:
         UserError: the file or a column is missing, or a row lacks its text or its label.
     """
-    rows = read_rows(file)
+    notes: list[str] = []
+    rows = read_rows(file, columns, notes.append)
     found, note = find_columns(rows, file, columns, labelled=labelled, paired=paired)
     assert found.text is not None
     first = [_text(row, file, found.text, "--text-column") for row in rows]
@@ -95,7 +96,8 @@ def read_labelled_texts(
     if found.label is not None:
         labels = read_labels(rows, file, found.label, columns.label_separator)
     lines = [row.line for row in rows]
-    examples = LabelledTexts(file, lines, first, second, labels, () if note is None else (note,))
+    notes += [] if note is None else [note]
+    examples = LabelledTexts(file, lines, first, second, labels, tuple(notes))
     return _agreed_upon(examples)
 
 

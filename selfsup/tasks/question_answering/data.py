@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, collect_errors
@@ -105,12 +106,19 @@ def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Q
     return Questions("", ids, list(questions), list(different), context_of, None, False)
 
 
-def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = None) -> Questions:
+def read_squad(
+    file: str,
+    *,
+    labelled: bool,
+    encoding: str | None = None,
+    mistakes: list[UserError] | None = None,
+) -> Questions:
     """Read a whole file, also compressed.
 
     Args:
         file: a path or URL.
         labelled: whether to read the answers, and check each against its context.
+        encoding: of the file; None for UTF-8.
         mistakes: collects the errors of questions and answers, which are then left out; None to
             raise them.
 
@@ -118,7 +126,7 @@ def read_squad(file: str, *, labelled: bool, mistakes: list[UserError] | None = 
         UserError: the file cannot be read or is not in this form, two questions share an id, or an
             answer is not at its position. The message names the question's id.
     """
-    whole = _read_json(file)
+    whole = _read_json(file, encoding)
     if not isinstance(whole, dict) or not isinstance(whole.get("data"), list):
         raise UserError(f'{file}: it has no list "data": give a file in SQuAD\'s form')
     ids: dict[str, None] = {}
@@ -171,10 +179,10 @@ def read_answers(file: str) -> dict[str, str]:
     return whole
 
 
-def _read_json(file: str) -> Any:
+def _read_json(file: str, encoding: str | None = None) -> Any:
     with opening(Input(file, file, ".json")) as raw:
         try:
-            content = compression.decompressed(raw, file).read()
+            content = utf8_text(raw, file, encoding).read()
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
         except OSError as error:

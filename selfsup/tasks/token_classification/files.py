@@ -9,6 +9,7 @@ from itertools import islice
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.compression import format_suffix
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, collect_errors
@@ -23,7 +24,7 @@ _TAG = re.compile(r"O|[BIESLUM]-\S+")
 _COMMENT = re.compile(r"# *(?:\S+ = |newdoc\b|newpar\b)")
 
 
-def read_lines(file: str) -> Iterator[tuple[int, str]]:
+def read_lines(file: str, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers from 1, also of a compressed one.
 
     Raises:
@@ -31,7 +32,7 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
     """
     with opening(Input(file, file, "")) as raw:
         try:
-            for number, line in enumerate(compression.decompressed(raw, file), 1):
+            for number, line in enumerate(utf8_text(raw, file, encoding), 1):
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 try:
@@ -39,14 +40,18 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
                 except UnicodeDecodeError as error:
                     raise UserError(
                         f"{file}, line {number}: byte {error.start + 1} is not UTF-8: "
-                        "write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+                        "fix the line, or say with --encoding in what the whole file is written"
                     ) from None
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
 
 def read_conll(
-    file: str, *, labelled: bool, mistakes: list[UserError] | None = None
+    file: str,
+    *,
+    labelled: bool,
+    encoding: str | None = None,
+    mistakes: list[UserError] | None = None,
 ) -> list[TaggedText]:
     """Read the sentences of a file of columns, the word first and the tag last.
 
@@ -57,6 +62,7 @@ def read_conll(
     Args:
         file: a path or URL.
         labelled: whether tags are wanted; without them one column is enough.
+        encoding: of the file; None for UTF-8.
         mistakes: collects the errors of lines, which are then left out; None to raise them.
 
     Raises:
@@ -65,7 +71,7 @@ def read_conll(
     sentences: list[TaggedText] = []
     rows: list[tuple[int, list[str]]] = []
     width = None
-    for number, line in read_lines(file):
+    for number, line in read_lines(file, encoding):
         columns = _columns(line)
         if not line.strip() or columns[0] == _DOCUMENT_BORDER:
             sentences += _sentence(rows, labelled)
@@ -159,22 +165,24 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
     suffix = format_suffix(file)
     if suffix in ROWS or file.startswith("hf://"):
         return _of_rows(file, columns, labelled)
+    encoding = columns.file_format.encoding
     if labelled:
         _refuse_names(file, columns)
-        sentences = read_conll(file, labelled=True)
+        sentences = read_conll(file, labelled=True, encoding=encoding)
         return TaggedTexts(file, sentences, tuple(scheme_notes(file, sentences)))
     if suffix not in _NOT_ONLY_COLUMNS:
         _refuse_names(file, columns)
-        return TaggedTexts(file, read_conll(file, labelled=False))
-    if looks_like_conll(line for _, line in islice(read_lines(file), _LOOKED_AT)):
+        return TaggedTexts(file, read_conll(file, labelled=False, encoding=encoding))
+    if looks_like_conll(line for _, line in islice(read_lines(file, encoding), _LOOKED_AT)):
         note = f"{file}: its lines end in tags, so its first column is taken for the words"
-        return TaggedTexts(file, read_conll(file, labelled=False), (note,))
+        return TaggedTexts(file, read_conll(file, labelled=False, encoding=encoding), (note,))
     if suffix == ".txt":
-        return TaggedTexts(file, _running_text(file))
+        return TaggedTexts(file, _running_text(file, encoding))
     return _of_rows(file, columns, labelled)
 
 
 def _refuse_names(file: str, columns: Columns) -> None:
+    columns.file_format.refuse_for(file)
     for flag, name in (("--text-column", columns.text), ("--label-column", columns.label)):
         if name is not None:
             raise UserError(
@@ -190,7 +198,10 @@ def of_text(text: str, line: int) -> TaggedText:
 
 
 def _of_rows(file: str, columns: Columns, labelled: bool) -> TaggedTexts:
-    sentences, notes = read_tagged_rows(read_rows(file), file, columns, labelled=labelled)
+    read_notes: list[str] = []
+    rows = read_rows(file, columns, read_notes.append)
+    sentences, notes = read_tagged_rows(rows, file, columns, labelled=labelled)
+    notes = read_notes + notes
     if labelled:
         if not any(sentence.spans for sentence in sentences):
             raise UserError(f"{file}: no sentence has a word: give a file with words and tags")
@@ -198,8 +209,10 @@ def _of_rows(file: str, columns: Columns, labelled: bool) -> TaggedTexts:
     return TaggedTexts(file, sentences, tuple(notes))
 
 
-def _running_text(file: str) -> list[TaggedText]:
-    sentences = [of_text(line, number) for number, line in read_lines(file) if line.strip()]
+def _running_text(file: str, encoding: str | None) -> list[TaggedText]:
+    sentences = [
+        of_text(line, number) for number, line in read_lines(file, encoding) if line.strip()
+    ]
     if not sentences:
         raise UserError(f"{file}: holds no text: give a file with a sentence a line")
     return sentences
