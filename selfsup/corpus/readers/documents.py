@@ -171,6 +171,8 @@ def _document(record: Fields, source: str, text_field: str) -> Record:
     if not isinstance(text, str):
         if text_field in fields:
             what = "empty" if text is None else f"a {type(text).__name__}, not a text"
+            if isinstance(text, dict):
+                what += f" (name one of {_names(f'{text_field}.{name}' for name in text)})"
             return BadRecord(source, line, f'field "{text_field}" is {what}')
         return BadRecord(source, line, f'no field "{text_field}" (it has: {_names(fields)})')
     if len(text) > LONGEST_RECORD_BYTES:

@@ -15,6 +15,7 @@ from selfsup.corpus.readers import compression
 from selfsup.errors import UserError
 
 _SAMPLE_BYTES = 1 << 16
+_COMPARED_BYTES = 1 << 12  # from the first byte beyond ASCII on, in every encoding
 _SHOWN_CHARACTERS = 20
 # Fewer undecodable parts than this, not at the start of a file, are damage: bad records.
 _FEWEST_UNDECODABLE, _START_BYTES = 3, 1000
@@ -148,30 +149,25 @@ def utf8_text(
     reader = compression.decompressed(file, name)
     sample = cast(io.BufferedReader, reader).peek(_SAMPLE_BYTES)[:_SAMPLE_BYTES]
     given = None if encoding is None else codecs.lookup(encoding).name.replace("-", "_")
-    is_wide = _is_utf16(sample)
+    utf16 = _as_utf16(sample)
     undecodable, decodable, first = _parts(sample, "utf-8")
-    if given is None and not is_wide and not undecodable:
+    is_utf8 = not utf16 and not undecodable
+    if given in ("utf_8", "utf_8_sig") or (is_utf8 and (decodable or given is None)):
+        if given not in (None, "utf_8", "utf_8_sig"):
+            tell(f"{name}: is UTF-8 and read so, in spite of --encoding {encoding}")
         return reader
-    if given in ("utf_8", "utf_8_sig"):
-        return reader
-    likely = [is_wide] if is_wide else likely_encodings(sample) if undecodable else []
     if given is None:
-        few = undecodable < _FEWEST_UNDECODABLE
-        if not is_wide and (
-            undecodable <= decodable or (few and (not likely or first > _START_BYTES))
-        ):
+        likely = [utf16] if utf16 else likely_encodings(sample)
+        is_damage = undecodable < _FEWEST_UNDECODABLE and (not likely or first > _START_BYTES)
+        if not utf16 and (undecodable <= decodable or is_damage):
             return reader
         raise UserError(f"{name}: not UTF-8; {_advice(likely)}")
-    if decodable and not undecodable and not is_wide:
-        tell(f"{name}: is UTF-8 and read so, in spite of --encoding {encoding}")
-        return reader
-    wrong, right, _ = _parts(sample, given)
-    if wrong > right or given.startswith("utf_") != bool(is_wide):
+    given = _SUPERSETS.get(given, given)
+    undecodable, decodable, _ = _parts(sample, given)
+    if undecodable > decodable or given.startswith("utf_16") != bool(utf16):
+        likely = [utf16] if utf16 else likely_encodings(sample)
         raise UserError(f"{name}: not in the encoding {encoding}; {_advice(likely)}")
-    text = sample.decode(_SUPERSETS.get(given, given), "replace")
-    if likely and all(candidate.text[:100] != text[:100] for candidate in likely):
-        tell(f"{name}: read as --encoding {encoding} says; it also reads as {likely[0]}")
-    recoded = _Recoded(reader, _SUPERSETS.get(given, given), f"{name}: not in {encoding}")
+    recoded = _Recoded(reader, given, f"{name}: not in the encoding {encoding}")
     return cast(BinaryIO, io.BufferedReader(recoded, compression.BUFFER_BYTES))
 
 
@@ -206,8 +202,8 @@ class _Recoded(io.RawIOBase):
             chunk = self._file.read(_SAMPLE_BYTES)
             try:
                 text = self._decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                raise UserError(f"{self._problem} ({error.reason}): copy it again") from None
+            except UnicodeError as error:
+                raise UserError(f"{self._problem} ({error}): copy it again") from None
             self._ready = memoryview(text.encode("utf-8", "surrogateescape"))
             if not chunk and not text:
                 return 0
@@ -221,15 +217,15 @@ def _parts(sample: bytes, encoding: str) -> tuple[int, int, int]:
     """How many undecodable and decodable parts beyond ASCII, and where the first of them begins."""
     decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
     try:
-        text = decoder.decode(sample, final=len(sample) < _SAMPLE_BYTES)
-    except UnicodeDecodeError:
+        text = decoder.decode(sample)  # the last character may be cut
+    except UnicodeError:
         return 1, 0, 0
     undecodable = _ESCAPED.search(text)
     first = undecodable.start() if undecodable else len(text)
     return len(_ESCAPED.findall(text)), len(_BEYOND_ASCII.findall(text)), first
 
 
-def _is_utf16(sample: bytes) -> Candidate | None:
+def _as_utf16(sample: bytes) -> Candidate | None:
     """UTF-16 as a candidate, if the sample has its byte order mark or the zeros of its letters."""
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
@@ -247,6 +243,9 @@ def likely_encodings(sample: bytes) -> list[Candidate]:
 
     Only those that are about as likely as the first.
     """
+    beyond_ascii = re.search(rb"[\x80-\xff]", sample)
+    start = max(0, beyond_ascii.start() - _SHOWN_CHARACTERS) if beyond_ascii else 0
+    sample = sample[start : start + _COMPARED_BYTES]
     best: dict[str, Candidate] = {}  # by the text
     for language in _LANGUAGES:
         for number, encoding in enumerate(language.encodings.split()):

@@ -24,10 +24,12 @@ _DELIMITERS = (",", ";", "\t", "|")
 TEXT_NAMES = (
     "text", "sentence", "document", "review", "content", "comment", "tweet", "utterance",
     "question", "description", "body", "message", "sentence1", "title",
+    "텍스트", "본문", "리뷰", "문장", "내용", "本文", "テキスト", "文本", "内容",
 )  # fmt: skip
 LABEL_NAMES = (
     "label", "labels", "class", "category", "sentiment", "target", "gold_label", "intent", "topic",
     "rating", "stars", "score", "similarity", "y",
+    "라벨", "레이블", "분류", "감정", "평점", "ラベル", "分類", "标签", "类别",
 )  # fmt: skip
 # The names of the two columns of pairs.
 PAIR_NAMES = (
@@ -38,7 +40,8 @@ PAIR_NAMES = (
     ("a", "b"),
 )  # fmt: skip
 _OTHER_NAMES = ("id", "index", "idx", "name", "date", "tokens", "words", "tags", "summary", "url")
-_USUAL = {*TEXT_NAMES, *LABEL_NAMES, *_OTHER_NAMES, *(name for pair in PAIR_NAMES for name in pair)}
+_PAIRED = (name for pair in PAIR_NAMES for name in pair if len(name) > 1)  # "a" may be a label
+_USUAL = {*TEXT_NAMES, *LABEL_NAMES, *_OTHER_NAMES, *_PAIRED}
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?(?=[\r\n]|$)', re.IGNORECASE)  # Excel's
 _ENDS_AS_SENTENCE = re.compile(r"\s\S+[.!?…]$|[。！？]$")
