@@ -7,7 +7,7 @@ import lzma
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, cast
 
@@ -18,45 +18,49 @@ BUFFER_BYTES = 1 << 20
 _ZSTANDARD_BYTES = 1 << 10
 
 
-class _Zstandard(io.RawIOBase):
-    """Decompresses Zstandard frames; unlike the library's reader, it detects a truncated file."""
+class PieceReader(io.RawIOBase):
+    """A stream of bytes that come in pieces of any length."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame = None  # the current one
-        self._compressed, self._ready = b"", memoryview(b"")
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._ready = pieces, memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into a buffer, as every raw stream does.
-
-        Raises:
-            EOFError: the file ends within a frame.
-        """
+        """Read into a buffer, as every raw stream does; raises what the pieces raise."""
         while not self._ready:
-            self._compressed = self._compressed or self._file.read(_ZSTANDARD_BYTES)
-            if not self._compressed:
-                if self._frame is not None:
-                    raise EOFError("the file ends before its last Zstandard frame does")
+            piece = next(self._pieces, None)
+            if piece is None:
                 return 0
-            self._frame = self._frame or self._decompressor.decompressobj()
-            self._ready = memoryview(self._frame.decompress(self._compressed))
-            self._compressed = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
+            self._ready = memoryview(piece)
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
 
+def _zstandard_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Decompress Zstandard frames; unlike the library's reader, detect a truncated file.
+
+    Raises:
+        EOFError: the file ends within a frame.
+    """
+    decompressor, frame, compressed = zstandard.ZstdDecompressor(), None, b""
+    while compressed := compressed or file.read(_ZSTANDARD_BYTES):
+        frame = frame or decompressor.decompressobj()
+        yield frame.decompress(compressed)
+        compressed = frame.unused_data
+        if frame.eof:
+            frame = None
+    if frame is not None:
+        raise EOFError("the file ends before its last Zstandard frame does")
+
+
 _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
     ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115
-    ".zst": lambda file: cast(IO[bytes], _Zstandard(file)),
+    ".zst": lambda file: cast(IO[bytes], PieceReader(_zstandard_pieces(file))),
     ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
 }
 

@@ -25,38 +25,25 @@ _SAMPLE_BYTES = 1 << 16
 _log = logging.getLogger(__name__)
 
 
-class _Names:
-    """Names the fields of rows, and counts those that are left out."""
+class _LeftOut:
+    """Counts the rows that are left out."""
 
-    def __init__(self, names: list[str], source: str, tell: Callable[[str], None]) -> None:
-        self.names, self._source, self._tell = names, source, tell
-        self._empty, self._repeated, self._first_empty, self._first_repeated = 0, 0, 0, 0
+    def __init__(self, header: list[str]) -> None:
+        self._header = header
+        self._found: dict[str, list[int]] = {}  # how many, and the first line
 
     def leaves_out(self, line: int, row: list[str]) -> bool:
-        """Whether nothing stands in a row, or it is the header once more, as if files were joined.
+        """Whether nothing stands in a row, or it is the header again, as where files are joined."""
+        is_empty = not any(map(str.strip, row))
+        if row and (is_empty or row == self._header):
+            what = "in which nothing stands" if is_empty else "that repeat the column names"
+            self._found.setdefault(what, [0, line])[0] += 1
+        return is_empty or row == self._header
 
-        Lines in which there is not even a delimiter are not counted.
-        """
-        if not any(map(str.strip, row)):
-            self._empty += bool(row)
-            self._first_empty = self._first_empty or line * bool(row)
-            return True
-        if row != self.names:
-            return False
-        self._repeated += 1
-        self._first_repeated = self._first_repeated or line
-        return True
-
-    def tell_left_out(self) -> None:
-        """Say how many rows were left out."""
-        for count, first, what in (
-            (self._empty, self._first_empty, "in which nothing stands"),
-            (self._repeated, self._first_repeated, "that repeat the column names"),
-        ):
-            if count:
-                self._tell(
-                    f"{self._source}: rows {what} left out: {count:,} (the first is line {first})"
-                )
+    def notes(self, source: str) -> Iterator[str]:
+        """How many rows were left out."""
+        for what, (count, line) in self._found.items():
+            yield f"{source}: rows {what} left out: {count:,} (the first is line {line})"
 
 
 def delimited_rows(
@@ -106,7 +93,7 @@ def delimited_rows(
     refuse_repeated_names(header, f"{source}, line 1")
     if any(map(_has_escaped_bytes, header)):
         yield BadRecord(source, 1, "not UTF-8")
-    names = _Names(header, source, tell)
+    left_out = _LeftOut(header)
     while True:
         line = reader.line_num + 1
         lines.one_was_too_long = False
@@ -123,11 +110,10 @@ def delimited_rows(
             yield from _bad_lines(source, line, reader.line_num, reason)
             continue
         if row is None:
-            names.tell_left_out()
-            return
+            break
         if lines.one_was_too_long:
             yield from _bad_lines(source, line, reader.line_num, TOO_LONG)
-        elif names.leaves_out(line, row):
+        elif left_out.leaves_out(line, row):
             pass
         elif len(row) != len(header):
             reason = f"{len(row)} columns where the header has {len(header)}"
@@ -136,6 +122,8 @@ def delimited_rows(
             yield BadRecord(source, line, "not UTF-8")
         else:
             yield line, dict(zip(header, row, strict=True))
+    for note in left_out.notes(source):
+        tell(note)
 
 
 def _sample(file: BinaryIO) -> str:
@@ -213,12 +201,12 @@ def sheet_rows(
             header.pop()
     header = [composed(name) for name in header]
     refuse_repeated_names(header, f"{source}, line 1")
-    names = _Names(header, source, tell)
+    left_out = _LeftOut(header)
     for number, row in rows:
         row += [""] * (len(header) - len(row))
         while len(row) > len(header) and not row[-1].strip():
             row.pop()
-        if names.leaves_out(number, row):
+        if left_out.leaves_out(number, row):
             continue
         if any(cell.startswith("\0") for cell in row):
             yield BadRecord(
@@ -229,7 +217,8 @@ def sheet_rows(
             yield BadRecord(source, number, reason)
         else:
             yield number, dict(zip(header, row, strict=True))
-    names.tell_left_out()
+    for note in left_out.notes(source):
+        tell(note)
 
 
 def _sheet(

@@ -8,8 +8,8 @@ import codecs
 import io
 import logging
 import re
-from collections.abc import Callable
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from selfsup.corpus.readers import compression
 from selfsup.errors import UserError
@@ -90,14 +90,6 @@ _LANGUAGES = (
     ),
 )  # fmt: skip
 
-# What users call the encodings whose names in Python say little.
-_NAMES = {
-    "cp932": "Shift-JIS", "cp949": "CP949", "mac_roman": "Mac Roman", "gb18030": "GB18030",
-    "big5": "Big5", "koi8_r": "KOI8-R", "koi8_u": "KOI8-U", "euc_jp": "EUC-JP",
-    "iso8859_2": "ISO 8859-2", "iso8859_7": "ISO 8859-7", "cp850": "DOS code page 850",
-    "cp852": "DOS code page 852", "cp866": "DOS code page 866",
-}  # fmt: skip
-
 # Marks and symbols that texts in any language may have.
 _NEUTRAL = re.compile("[\xa0§©®°·×\u2010-\u203a€™\u3000-\u301f\u3200-\u33ff\uff01-\uff65]")
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -107,24 +99,18 @@ _BEYOND_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]+")
 
 
 class Candidate(NamedTuple):
-    """An encoding that a text may have.
-
-    Attributes:
-        encoding: as ``--encoding`` takes it.
-        reads_as: the language and the encoding, as users call them.
-        text: the text in that encoding.
-        fit: how well the text fits the language, at most 1.
-    """
+    """An encoding that a text may have, a language, the text read so, and how well it fits."""
 
     encoding: str
-    reads_as: str
+    language: str
     text: str
     fit: float
 
     def __str__(self) -> str:
         first = re.search(r"\S*[^\s\x00-\x7f]", self.text)
         start = " ".join(self.text[first.start() if first else 0 :][:_SHOWN_CHARACTERS].split())
-        return f'{self.reads_as} ("{start} …")'
+        name = self.encoding.upper().replace("_", "-").replace("CP125", "Windows-125")
+        return f'{self.language}{name} ("{start} …")'
 
 
 def utf8_text(
@@ -152,8 +138,11 @@ def utf8_text(
     utf16 = _as_utf16(sample)
     undecodable, decodable, first = _parts(sample, "utf-8")
     is_utf8 = not utf16 and not undecodable
-    if given in ("utf_8", "utf_8_sig") or (is_utf8 and (decodable or given is None)):
-        if given not in (None, "utf_8", "utf_8_sig"):
+    is_ascii = is_utf8 and not decodable
+    if given in ("utf_8", "utf_8_sig") or (is_ascii and (given or "utf_16").startswith("utf_16")):
+        return reader
+    if is_utf8 and not is_ascii:
+        if given is not None:
             tell(f"{name}: is UTF-8 and read so, in spite of --encoding {encoding}")
         return reader
     if given is None:
@@ -167,50 +156,30 @@ def utf8_text(
     if undecodable > decodable or given.startswith("utf_16") != bool(utf16):
         likely = [utf16] if utf16 else likely_encodings(sample)
         raise UserError(f"{name}: not in the encoding {encoding}; {_advice(likely)}")
-    recoded = _Recoded(reader, given, f"{name}: not in the encoding {encoding}")
-    return cast(BinaryIO, io.BufferedReader(recoded, compression.BUFFER_BYTES))
+    pieces = _recoded(reader, given, f"{name}: not in the encoding {encoding}")
+    recoded = io.BufferedReader(compression.PieceReader(pieces), compression.BUFFER_BYTES)
+    return cast(BinaryIO, recoded)
 
 
 def _advice(likely: list[Candidate]) -> str:
     if not likely:
         return "its encoding is not known: say which with --encoding"
-    if len(likely) == 1:
-        return f"it reads as {likely[0]}: add --encoding {likely[0].encoding}"
     readings = ", or as ".join(map(str, likely))
     flags = " or ".join(f"--encoding {candidate.encoding}" for candidate in likely)
     return f"it reads as {readings}: add {flags}"
 
 
-class _Recoded(io.RawIOBase):
+def _recoded(file: IO[bytes], encoding: str, problem: str) -> Iterator[bytes]:
     """The bytes of a file, from another encoding to UTF-8."""
-
-    def __init__(self, file: IO[bytes], encoding: str, problem: str) -> None:
-        self._file, self._problem = file, problem
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Read into a buffer, as every raw stream does.
-
-        Raises:
-            UserError: bytes cannot be read in the encoding, nor left as they are (UTF-16).
-        """
-        while not self._ready:
-            chunk = self._file.read(_SAMPLE_BYTES)
-            try:
-                text = self._decoder.decode(chunk, final=not chunk)
-            except UnicodeError as error:
-                raise UserError(f"{self._problem} ({error}): copy it again") from None
-            self._ready = memoryview(text.encode("utf-8", "surrogateescape"))
-            if not chunk and not text:
-                return 0
-        count = min(len(buffer), len(self._ready))
-        buffer[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    chunk = None
+    while chunk != b"":
+        chunk = file.read(_SAMPLE_BYTES)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeError as error:  # in UTF-16, bytes cannot stay as they are
+            raise UserError(f"{problem} ({error}): copy it again") from None
+        yield text.encode("utf-8", "surrogateescape")
 
 
 def _parts(sample: bytes, encoding: str) -> tuple[int, int, int]:
@@ -235,7 +204,7 @@ def _as_utf16(sample: bytes) -> Candidate | None:
             return None
         encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     text = sample.decode(encoding, "replace")
-    return None if "\0" in text else Candidate(encoding, encoding.upper(), text, 1.0)
+    return None if "\0" in text else Candidate(encoding, "", text, 1.0)
 
 
 def likely_encodings(sample: bytes) -> list[Candidate]:
@@ -255,9 +224,7 @@ def likely_encodings(sample: bytes) -> list[Candidate]:
                 continue
             fit = _fit(text, language) - (_CLOSE if number else 0)
             if text not in best or fit > best[text].fit:
-                windows = encoding.replace("cp", "Windows-")
-                reads_as = f"{language.name} in {_NAMES.get(encoding, windows)}"
-                best[text] = Candidate(encoding, reads_as, text, fit)
+                best[text] = Candidate(encoding, f"{language.name} in ", text, fit)
     found = sorted(best.values(), key=lambda candidate: -candidate.fit)
     least = max(_LEAST_FIT, found[0].fit - _CLOSE) if found else 0
     return [candidate for candidate in found if candidate.fit >= least]
