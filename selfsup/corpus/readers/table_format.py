@@ -181,6 +181,8 @@ def _is_header(first: list[str], rows: Sequence[list[str]], known: Collection[st
         column = [row[place].strip() for row in others if place < len(row)]
         if cell and cell in map(composed, column):
             recurring.add(cell)
+        # Only an index, the first column, goes without a name; else this is the table's title.
+        is_example |= not cell and place > 0 and any(column)
         is_example |= _is_running_text(cell) or (
             _NUMBER.fullmatch(cell) is not None
             and bool(column)

@@ -108,6 +108,7 @@ NO_HEADER = {
     "a sentence": "a,Very good.\nb,Bad.\n",
     "numbers": "1,fine\n0,bad\n",
     "a sentence in Korean": "긍정,국물이 따뜻했다.\n부정,짜다.\n",
+    "a title above": "Report of 2024,\nverdict,remark\ngood,fine\n",
     "one column": "The soup was warm.\nWe waited an hour.\n",
 }
 
