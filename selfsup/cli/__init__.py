@@ -23,6 +23,7 @@ from selfsup.settings.fields import closest
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
 from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
+from selfsup.settings.reading import ReadingFlags
 from selfsup.settings.showing import DemoSettings, DoctorSettings, ReportSettings
 
 Result = dict[str, Any]
@@ -51,6 +52,9 @@ def _prepare(chosen: PrepareSettings) -> Result:
 
     options = dataclasses.asdict(chosen)
     corpus, tokenizer, out = (options.pop(name) for name in ("corpus", "tokenizer", "out"))
+    for field in dataclasses.fields(ReadingFlags):
+        options.pop(field.name)
+    options["file_format"] = chosen.file_format
     return prepare(list(corpus), tokenizer, out, **options) | {"out": out}
 
 

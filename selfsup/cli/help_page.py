@@ -29,7 +29,9 @@ def all_commands(commands: dict[str, type]) -> str:
 
 def one_command(command: str, settings_class: type) -> str:
     """The page of one command: what it does, its flags by group with their defaults, an example."""
-    fields = dataclasses.fields(settings_class)
+    # Flags that many commands share come last in their group.
+    own = inspect.get_annotations(settings_class)
+    fields = sorted(dataclasses.fields(settings_class), key=lambda field: field.name not in own)
     hints = typing.get_type_hints(settings_class)
     about, _, examples = inspect.cleandoc(settings_class.__doc__ or "").partition("\nExample")
     groups: dict[str, list[dataclasses.Field]] = {}

@@ -29,6 +29,7 @@ from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.corpus.workers import WorkerPool, default_workers
 from selfsup.errors import UserError
 from selfsup.progress import ProgressDisplay, seconds_left
+from selfsup.settings.reading import FileFormat
 from selfsup.shards.folder import (
     MANIFEST_FILE,
     PROBLEMS_FILE,
@@ -60,6 +61,7 @@ def prepare(
     language: str = "auto",
     shard_tokens: int = 1 << 26,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+    file_format: FileFormat = FileFormat(),  # noqa: B008 - frozen
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Write token shards; resume an interrupted call; do nothing if all shards are there.
@@ -76,6 +78,7 @@ def prepare(
         shard_tokens: a shard ends with the document that brings it to at least this many tokens.
         max_bad_fraction: the fraction of the records that may be unreadable. They are skipped and
             listed in ``problems.jsonl``. ``BadRecordCounter`` says when the fraction is checked.
+        file_format: what is known of the files' encoding and tables.
 
     Returns:
         The manifest, as in ``manifest.json``.
@@ -95,6 +98,7 @@ def prepare(
             "text_documents": text_documents,
             "language": language,
             "shard_tokens": shard_tokens,
+            **file_format.given(),
         },
     }
     _refuse_other_files(out)
@@ -119,7 +123,7 @@ def prepare(
             first_bad=state.first_bad,
         )
         writer = CorpusWriter(out, state, token_dtype(vocabulary_size(tokenizer)), shard_tokens)
-        stream = RecordStream(inputs, text_field, text_documents, start=state.position)
+        stream = RecordStream(inputs, text_field, text_documents, file_format, start=state.position)
         stored_bytes = sum(found.size for found in inputs)  # 0 where unknown
         bytes_before = state.counts.bytes_read
         with (

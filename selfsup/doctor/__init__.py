@@ -11,10 +11,12 @@ from typing import Any
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
+from selfsup.settings.reading import FileFormat
 from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
+from selfsup.tasks.tables import Columns
 
-_IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+_IN_UTF8 = "fix these rows, or say with --encoding in what the file is written"
 
 # What is looked at of each kind of data; of a run ``run.examined`` says it.
 _EXAMINED = {
@@ -91,7 +93,7 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     """
     from selfsup.doctor import run  # imported late, as it needs the classes above
 
-    kind, found = _diagnosis(settings.path)
+    kind, found = _diagnosis(settings.path, settings.file_format)
     findings = list(collect(found))
     return {
         "path": settings.path,
@@ -106,12 +108,12 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     }
 
 
-def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
+def _diagnosis(path: str, file_format: FileFormat) -> tuple[str, Iterable[Finding]]:
     """What is at the path, in words, and an iterator that examines it."""
     # Imported late, as these modules need the classes above.
     from selfsup.doctor import labelled, questions_and_tags, run, unlabelled
 
-    folder = Path(path)
+    folder, asked = Path(path), Columns(file_format=file_format)
     if is_image_shards(folder) or ImageResumeState.load(folder) is not None:
         return "decoded images", unlabelled.image_shards_problems(folder)
     if is_token_shards(folder):
@@ -124,15 +126,17 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
         first, more = runs[0].parent, f" (or one of {len(runs) - 1} more)" if runs[1:] else ""
         raise UserError(f"{path}: holds runs and no data: give one of them, such as {first}{more}")
     if not folder.is_dir():
-        if questions_and_tags.is_squad(path):
-            return "questions in SQuAD's form", questions_and_tags.question_problems(path)
-        if questions_and_tags.is_tagged(path):
-            return "tagged sentences", questions_and_tags.tagged_problems(path)
+        if questions_and_tags.is_squad(path, file_format.encoding):
+            return "questions in SQuAD's form", questions_and_tags.question_problems(
+                path, file_format.encoding
+            )
+        if questions_and_tags.is_tagged(path, asked):
+            return "tagged sentences", questions_and_tags.tagged_problems(path, asked)
     if holds_images(path) and not holds_text(path):
         return "images", unlabelled.image_problems(path)
-    if labelled.is_labelled(path):
-        return "a labelled file", labelled.labelled_problems(path)
-    return "text to pre-train on", unlabelled.corpus_problems(path)
+    if labelled.is_labelled(path, asked):
+        return "a labelled file", labelled.labelled_problems(path, asked)
+    return "text to pre-train on", unlabelled.corpus_problems(path, file_format)
 
 
 def _has_any(folder: Path, *names: str) -> bool:

@@ -34,20 +34,29 @@ _MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
 _MAX_WORDS, _MAX_LONG_SHARE = 128, 0.1  # words in a text, share of longer texts
 
 
-def is_labelled(file: str) -> bool:
-    """Whether the file is a table with a column that has a usual name for labels."""
+def is_labelled(file: str, asked: Columns) -> bool:
+    """Whether the file is a table with a column that has a usual name for labels.
+
+    A table that cannot be read is taken for one, so that the doctor says what is wrong with it.
+    """
     if not is_table(file):
         return False
-    return any(name.strip().lower() in LABEL_NAMES for name in first_columns(file))
+    try:
+        return any(name.strip().lower() in LABEL_NAMES for name in first_columns(file, asked))
+    except UserError:
+        return True
 
 
-def labelled_problems(file: str) -> Iterator[Finding]:
+def labelled_problems(file: str, asked: Columns) -> Iterator[Finding]:
     """Read a labelled file as ``finetune`` does, but continue after mistakes.
 
     Raises:
         UserError: the file cannot be read at all, or has no text or no label column.
     """
-    records = list(read_records(file, _MAX_ROWS))
+    notes: list[str] = []
+    records = list(read_records(file, asked, _MAX_ROWS, notes.append))
+    if notes:
+        yield Fact("notes", "; ".join(notes))
     rows = [record for record in records if isinstance(record, Row)]
     bad = [record for record in records if isinstance(record, BadRecord)]
     if bad:
@@ -59,7 +68,7 @@ def labelled_problems(file: str) -> Iterator[Finding]:
         yield Problem(f"{file}: holds no examples", "give a file with at least one row")
         return
     paired = holds_pairs(column_names(rows))
-    columns, _ = find_columns(rows, file, Columns(), labelled=True, paired=paired)
+    columns, _ = find_columns(rows, file, asked, labelled=True, paired=paired)
     assert columns.label is not None
     names = [name for name in (columns.text, columns.text_pair) if name]
     texts = [" ".join(str(row.fields.get(name) or "") for name in names) for row in rows]

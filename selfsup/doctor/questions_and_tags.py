@@ -46,34 +46,35 @@ _MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
 _MIN_ENTITIES = 8
 
 
-def is_squad(file: str) -> bool:
+def is_squad(file: str, encoding: str | None) -> bool:
     """Whether the file is JSON without tags, or has rows with a question, its context and answers.
 
     Raises:
         UserError: it cannot be opened.
     """
     if has_rows(file) and is_table(file):
-        rows = (row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
+        records = read_records(file, at_most=_SAMPLE, tell=lambda note: None)
+        rows = (row for row in records if isinstance(row, Row))
         return any({"context", "question", "answers"} <= row.fields.keys() for row in rows)
     if format_suffix(file) != ".json":
         return False
     with opening(Input(file, file, ".json")):
         pass
     try:
-        return not holds_tags(read_json_rows(file))
+        return not holds_tags(read_json_rows(file, encoding))
     except UserError:
         return True
 
 
-def question_problems(file: str) -> Iterator[Finding]:
+def question_problems(file: str, encoding: str | None) -> Iterator[Finding]:
     """Read questions as ``finetune`` does, but continue after mistakes.
 
     Raises:
         UserError: the file cannot be read at all, or is not in SQuAD's form.
     """
     mistakes: list[UserError] = []
-    rows = _read_rows(file, mistakes) if has_rows(file) else None
-    questions = read_squad(file, labelled=True, mistakes=mistakes, rows=rows)
+    rows = _read_rows(file, Columns(), mistakes) if has_rows(file) else None
+    questions = read_squad(file, labelled=True, encoding=encoding, mistakes=mistakes, rows=rows)
     answers = questions.answers or []
     yield Fact("questions", len(questions))
     yield Fact("contexts", len(questions.contexts))
@@ -140,7 +141,7 @@ def _listed(ids: list[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def is_tagged(file: str) -> bool:
+def is_tagged(file: str, asked: Columns) -> bool:
     """Whether the first sentences of a file have tags; some of its lines may be wrong.
 
     Raises:
@@ -148,19 +149,23 @@ def is_tagged(file: str) -> bool:
     """
     suffix = format_suffix(file)
     if suffix == ".json":
-        return holds_tags(read_json_rows(file))
+        return holds_tags(read_json_rows(file, asked.file_format.encoding))
     if has_rows(file):
         if not is_table(file):  # several files
             return False
-        return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
+        records = read_records(file, asked, _SAMPLE, tell=lambda note: None)
+        try:
+            return holds_tags(record for record in records if isinstance(record, Row))
+        except UserError:  # whatever reads it as another kind of file reports the error
+            return False
     try:
-        lines = [line for _, line in islice(read_lines(file), _SAMPLE)]
+        lines = [line for _, line in islice(read_lines(file, asked.file_format.encoding), _SAMPLE)]
     except UserError:  # whatever reads it as another kind of file reports the error
         return False
     return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
 
 
-def tagged_problems(file: str) -> Iterator[Finding]:
+def tagged_problems(file: str, asked: Columns) -> Iterator[Finding]:
     """Read tagged sentences as ``finetune`` does, but continue after mistakes.
 
     Raises:
@@ -169,10 +174,11 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     mistakes: list[UserError] = []
     is_json = format_suffix(file) == ".json"
     if is_json or has_rows(file):
-        rows = read_json_rows(file) if is_json else _read_rows(file, mistakes)
-        sentences = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
+        encoding = asked.file_format.encoding
+        rows = read_json_rows(file, encoding) if is_json else _read_rows(file, asked, mistakes)
+        sentences = read_tagged_rows(rows, file, asked, labelled=True, mistakes=mistakes)
     else:
-        sentences = read_conll(file, labelled=True, mistakes=mistakes)
+        sentences = read_conll(file, asked, labelled=True, mistakes=mistakes)
     found = sentences.sentences
     if sentences.notes:
         yield Fact("read", "; ".join(note.removeprefix(f"{file}: ") for note in sentences.notes))
@@ -189,9 +195,9 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from _sentence_problems(sentences)
 
 
-def _read_rows(file: str, mistakes: list[UserError]) -> list[Row]:
+def _read_rows(file: str, asked: Columns, mistakes: list[UserError]) -> list[Row]:
     """The rows that can be read; the others become mistakes."""
-    records = list(read_records(file, _MAX_ROWS))
+    records = list(read_records(file, asked, _MAX_ROWS))
     mistakes += [
         UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
         for record in records

@@ -18,6 +18,7 @@ from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
 from selfsup.images.files import find_images, find_labelled_images
 from selfsup.images.pixels import BadImage, ResizeShorterSide, decode
+from selfsup.settings.reading import FileFormat
 from selfsup.shards.folder import damage_of, read_manifest
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, Shard, Shards, open_shards
@@ -42,7 +43,7 @@ _MAX_MEAN_SENTENCE = 100.0  # tokens
 _MAX_DUPLICATES = 0.5  # of all documents
 
 
-def corpus_problems(source: str) -> Iterator[Finding]:
+def corpus_problems(source: str, file_format: FileFormat) -> Iterator[Finding]:
     """Read a file or folder as ``prepare`` does, and count the documents.
 
     Raises:
@@ -51,7 +52,8 @@ def corpus_problems(source: str) -> Iterator[Finding]:
     documents = empty = damaged = duplicates = characters = bad = 0
     first_bad: BadRecord | None = None
     seen: set[int] = set()
-    for _, _, record in islice(RecordStream(find_inputs([source])), _MAX_RECORDS):
+    records = RecordStream(find_inputs([source]), file_format=file_format)
+    for _, _, record in islice(records, _MAX_RECORDS):
         if isinstance(record, BadRecord):
             bad += 1
             first_bad = first_bad or record

@@ -17,7 +17,9 @@ from selfsup.tasks.question_answering.files import read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
 
-def score_answers(predictions_file: str, data: str, tell: Callable[[str], None]) -> dict[str, Any]:
+def score_answers(
+    predictions_file: str, data: str, tell: Callable[[str], None], encoding: str | None = None
+) -> dict[str, Any]:
     """Measure a file of answers, by the rules of the data's version of SQuAD.
 
     A question that is missing in the file counts as wrong, even if it has no answer.
@@ -26,12 +28,13 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
         predictions_file: ``{"id": "answer"}``, "" for no answer.
         data: the questions with their answers.
         tell: takes a sentence on missing questions, and one on unknown ones.
+        encoding: of the questions; None for UTF-8.
 
     Raises:
         UserError: a file cannot be used, or the two have no question in common.
     """
     started = time.perf_counter()
-    questions = read_squad(data, labelled=True)
+    questions = read_squad(data, labelled=True, encoding=encoding)
     assert questions.answers is not None
     answers = read_answers(predictions_file)
     missing = [name for name in questions.ids if name not in answers]
@@ -75,7 +78,9 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     if settings.predictions_file is not None:
         refuse_unused(settings, ANSWER)
         with display or ProgressDisplay("evaluate") as display:
-            return score_answers(settings.predictions_file, settings.data, display.message)
+            return score_answers(
+                settings.predictions_file, settings.data, display.message, settings.encoding
+            )
     assert settings.model is not None
     started = time.perf_counter()
     loaded, compute = load_model(settings)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.atomic_files import replacing, write_bytes, writing_to
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.errors import UserError
 from selfsup.inference.predictor import Predictor
 from selfsup.progress import ProgressDisplay, seconds_left
@@ -57,7 +58,11 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
         return next(task.records(examples, answers))
     assert settings.out is not None
     check_writable(settings.out, settings.data, as_answers=task.writes_answers_by_id)
-    columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
+    columns = Columns(
+        settings.text_column,
+        text_pair=settings.text_pair_column,
+        file_format=settings.file_format,
+    )
     with ProgressDisplay("predict") as display:
         examples = task.read_examples(settings.data, Reading(columns), labelled=False)
         for note in examples.notes:
@@ -80,7 +85,7 @@ def _texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
         context = settings.text
         if context is None:
             assert settings.context_file is not None
-            context = _read_text(settings.context_file)
+            context = _read_text(settings.context_file, settings.encoding)
         return [settings.question], [context]
     assert settings.text is not None
     return [settings.text], None if settings.text_pair is None else [settings.text_pair]
@@ -101,9 +106,11 @@ def _tell(note: str) -> None:
     print(note.removeprefix(": "), file=sys.stderr)  # there is no file name before the colon
 
 
-def _read_text(file: str) -> str:
+def _read_text(file: str, encoding: str | None) -> str:
     try:
-        return Path(file).read_bytes().decode("utf-8-sig")
+        with Path(file).open("rb") as raw:
+            text = utf8_text(raw, f"--context-file {file}", encoding)
+            return text.read().decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"--context-file {file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -7,7 +7,8 @@ from typing import Any
 
 from selfsup.errors import UserError
 from selfsup.settings import fields
-from selfsup.settings.fields import argument, check_values, data_flag, flag, run_flag
+from selfsup.settings.fields import argument, data_flag, flag, run_flag
+from selfsup.settings.reading import ReadingFlags
 
 SOURCES = (
     "text to read: .txt, .jsonl, .csv, .tsv or .parquet files (also .gz, .bz2, .xz, .zst), folders "
@@ -56,7 +57,7 @@ def check_language(language: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTokenizerSettings:
+class TrainTokenizerSettings(ReadingFlags):
     """Learn a WordPiece vocabulary from raw text.
 
     Example:
@@ -84,12 +85,9 @@ class TrainTokenizerSettings:
     text_documents: str = text_documents()
     max_bad_fraction: float = max_bad_fraction()
 
-    def __post_init__(self) -> None:
-        check_values(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareSettings:
+class PrepareSettings(ReadingFlags):
     """Turn raw text into token shards, ready for pre-training.
 
     After an interruption, the same command continues where it stopped.
@@ -114,5 +112,5 @@ class PrepareSettings:
     workers: int | None = fields.workers()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         check_language(self.language)

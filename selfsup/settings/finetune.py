@@ -8,17 +8,17 @@ from selfsup.settings import fields, labelled_data
 from selfsup.settings.corpus import max_bad_fraction
 from selfsup.settings.fields import (
     argument,
-    check_values,
     data_flag,
     model_flag,
     optimisation_flag,
     run_flag,
 )
 from selfsup.settings.labelled_data import TASKS
+from selfsup.settings.reading import ReadingFlags
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
+class FinetuneSettings(ReadingFlags):
     """Fine-tune an encoder on a task with labelled examples.
 
     With --encoder NAME (bert-mini, …) instead of a model folder the encoder starts from random
@@ -164,7 +164,7 @@ class FinetuneSettings:
     threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.task not in TASKS:
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
         labelled_data.refuse_unused(self, self.task)

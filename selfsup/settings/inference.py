@@ -8,6 +8,7 @@ from selfsup.errors import UserError
 from selfsup.settings import fields, labelled_data
 from selfsup.settings.corpus import max_bad_fraction
 from selfsup.settings.fields import argument, check_values, data_flag, flag_name, run_flag
+from selfsup.settings.reading import ReadingFlags
 
 # Settings that have no effect where answers are scored without a model. Those of the machine may
 # still be given, as they are the same for all commands.
@@ -17,7 +18,7 @@ batch_size = partial(run_flag, "examples in a batch", default=64, metavar="N", a
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
+class EvaluateSettings(ReadingFlags):
     """Score a fine-tuned model on labelled examples, or a file of answers to questions.
 
     Examples:
@@ -49,7 +50,7 @@ class EvaluateSettings:
     threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         labelled_data.check_label_separator(self.label_separator)
         if (self.model is None) == (self.predictions_file is None):
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
@@ -63,7 +64,7 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings:
+class PredictSettings(ReadingFlags):
     """Predict with a fine-tuned model, for one text or image or for many.
 
     Examples:
@@ -98,7 +99,7 @@ class PredictSettings:
     threads: int | None = fields.threads()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.context_file is not None and self.question is None:
             raise UserError("--context-file goes with --question: give both")
         if self.question is not None and (self.text is None) == (self.context_file is None):

@@ -22,6 +22,10 @@ _TEXTS = (CLASSIFY, PAIRS, ANSWER, TAG)
 
 # The tasks that use a flag. Flags that are not here are for every task.
 _TASKS_OF_FLAG = {
+    "encoding": _TEXTS,
+    "delimiter": (CLASSIFY, PAIRS, TAG),
+    "header": (CLASSIFY, PAIRS, TAG),
+    "columns": (CLASSIFY, PAIRS, TAG),
     "text_column": (CLASSIFY, PAIRS, TAG),
     "text_pair_column": (PAIRS,),
     "text_pair": (PAIRS,),

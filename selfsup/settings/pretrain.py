@@ -10,7 +10,6 @@ from selfsup.errors import UserError
 from selfsup.settings import corpus, fields
 from selfsup.settings.fields import (
     argument,
-    check_values,
     data_flag,
     flag,
     objective_flag,
@@ -18,13 +17,15 @@ from selfsup.settings.fields import (
     run_flag,
 )
 from selfsup.settings.objectives import OBJECTIVES, choices_in_words
+from selfsup.settings.reading import ReadingFlags
 
 DEFAULT_BUDGET = "20m"
 
 # Flags that apply to one kind of data only. They are refused for the other kind.
 FLAGS_FOR_TEXT = (
-    "tokenizer", "vocab_size", "extend_vocabulary", "lowercase", "text_field", "text_documents",
-    "language", "max_length", "short_length", "short_share", "mask_probability", "masking",
+    "tokenizer", "vocab_size", "extend_vocabulary", "lowercase", "encoding", "delimiter",
+    "header", "columns", "text_field", "text_documents", "language", "max_length",
+    "short_length", "short_share", "mask_probability", "masking",
 )  # fmt: skip
 FLAGS_FOR_IMAGES = ("image_size", "patch_size", "mask_ratio", "mirror")
 
@@ -32,7 +33,7 @@ _image_flag = partial(flag, group="Images")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainSettings:
+class PretrainSettings(ReadingFlags):
     """Pre-train an encoder on text or on images without labels.
 
     DATA may be raw text: a tokenizer is then trained and the text is turned into shards first, in
@@ -184,7 +185,7 @@ class PretrainSettings:
     workers: int | None = fields.workers()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         corpus.check_language(self.language)
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from selfsup.errors import UserError
 from selfsup.settings import fields
 from selfsup.settings.fields import argument, check_values, closest, run_flag
+from selfsup.settings.reading import ReadingFlags
 
 DEMOS = ("text", "images")
 
@@ -73,7 +74,7 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorSettings:
+class DoctorSettings(ReadingFlags):
     """Say what is wrong with data or a run, and how to fix it.
 
     Labelled tables, questions as in SQuAD and tagged sentences are recognised by their content.

@@ -60,8 +60,10 @@ class Reading:
     def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
         """What the flags say."""
         text, label = settings.text_column, settings.label_column
-        separator, missing = settings.label_separator, settings.missing_labels
-        columns = Columns(text, label, settings.text_pair_column, separator, missing)
+        pair, separator = settings.text_pair_column, settings.label_separator
+        columns = Columns(
+            text, label, pair, separator, settings.missing_labels, settings.file_format
+        )
         return cls(columns, settings.max_bad_fraction)
 
 

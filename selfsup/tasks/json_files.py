@@ -6,6 +6,7 @@ from typing import Any
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.compression import format_suffix
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 
@@ -18,19 +19,20 @@ def has_rows(file: str) -> bool:
     return format_suffix(file) in (".jsonl", ".ndjson", ".parquet") or file.startswith("hf://")
 
 
-def read_json(file: str, form: str) -> Any:
+def read_json(file: str, form: str, encoding: str | None = None) -> Any:
     """The value of a JSON file, also of a compressed one.
 
     Args:
         file: a path or URL.
         form: what the file should be, such as "a file in SQuAD's form", for messages.
+        encoding: of the file; None for UTF-8.
 
     Raises:
         UserError: the file cannot be read, is empty, or is not JSON in UTF-8.
     """
     with opening(Input(file, file, ".json")) as raw:
         try:
-            content = compression.decompressed(raw, file).read()
+            content = utf8_text(raw, file, encoding).read()
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
         except OSError as error:

@@ -19,7 +19,7 @@ from selfsup.tasks.image_classification.task import ImageClassification
 from selfsup.tasks.labels import Labels, config_entries, labels_of_config
 from selfsup.tasks.models import TaskModule
 from selfsup.tasks.question_answering.task import QuestionAnswering
-from selfsup.tasks.tables import first_columns, holds_pairs, is_table
+from selfsup.tasks.tables import Columns, first_columns, holds_pairs, is_table
 from selfsup.tasks.token_classification.task import TokenClassification
 
 _PAIRS = Classification(paired=True)
@@ -63,7 +63,8 @@ def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
     if settings.text_column is not None or settings.data is None:
         return False
     try:
-        return is_table(settings.data) and holds_pairs(first_columns(settings.data))
+        asked = Columns(file_format=settings.file_format)
+        return is_table(settings.data) and holds_pairs(first_columns(settings.data, asked))
     except UserError:  # reported later, when the data are read
         return False
 

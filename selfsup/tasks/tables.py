@@ -1,24 +1,35 @@
 """Read tables of labelled examples, and find which column holds what.
 
-A table is CSV, TSV, JSON lines, Parquet or ``hf://``. Columns are those that the user names, or are
-found by their usual names.
+A table is CSV, TSV, Excel, JSON lines, Parquet or ``hf://``. Columns are those that the user
+names, or are found by their usual names.
 """
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
 from selfsup.corpus.readers import compression
-from selfsup.corpus.readers.documents import BadRecord, is_encodable, refuse_repeated_names
+from selfsup.corpus.readers.documents import (
+    BadRecord,
+    composed,
+    field_names,
+    is_encodable,
+    refuse_repeated_names,
+    with_paths,
+)
 from selfsup.corpus.readers.inputs import find_inputs, opening
-from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, tsv_rows
+from selfsup.corpus.readers.table_format import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES
+from selfsup.corpus.readers.tables import JSON_LINES, WITH_HEADER, hub_rows, named_rows
 from selfsup.errors import UserError
+from selfsup.settings.reading import FileFormat
 
-ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), or hf://NAME"
+ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), .xlsx or hf://NAME"
 _ROWS_LOOKED_AT = 1000  # many, since a stray quotation mark may damage several rows
-_READERS = {".csv": csv_rows, ".tsv": tsv_rows, ".jsonl": json_objects, ".ndjson": json_objects}
+
+_log = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):
@@ -33,14 +44,48 @@ class Row(NamedTuple):
     fields: dict[str, Any]
 
 
-def read_rows(file: str) -> list[Row]:
-    """Read a whole table. No row is skipped, since labelled files are small.
+@dataclass(frozen=True)
+class Columns:
+    """What the user says of a table; None where a column is to be guessed.
+
+    Attributes:
+        text: of the text, or of the first text of a pair.
+        label: of the label.
+        text_pair: of the second text of a pair.
+        label_separator: the separator of several labels in one field, if any.
+        missing_labels: what is done with rows without a label: "drop", "keep", or None to refuse
+            them.
+        file_format: its encoding and delimiter, and whether it has a header.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    text_pair: str | None = None
+    label_separator: str | None = None
+    missing_labels: str | None = None
+    file_format: FileFormat = field(default_factory=FileFormat)
+
+    def composed(self) -> "Columns":
+        """The same with names in Unicode's composed form, as those of rows are."""
+        names = (self.text, self.label, self.text_pair)
+        text, label, text_pair = (name and composed(name) for name in names)
+        return replace(self, text=text, label=label, text_pair=text_pair)
+
+
+def read_rows(
+    file: str,
+    asked: Columns = Columns(),
+    tell: Callable[[str], None] = _log.warning,
+) -> list[Row]:
+    """Read a whole table. No row with a mistake is skipped, since labelled files are small.
+
+    ``tell`` takes sentences for the user on how the file is read.
 
     Raises:
         UserError: the file is missing, empty, of another kind, or one of its rows is damaged (the
             message names its line).
     """
-    rows = [_checked(record) for record in read_records(file)]
+    rows = [_checked(record) for record in read_records(file, asked, tell=tell)]
     if not rows:
         raise UserError(f"{file}: holds no rows: give a file with at least one example")
     return rows
@@ -53,10 +98,15 @@ def is_table(file: str) -> bool:
         UserError: the file does not exist.
     """
     found = find_inputs([file])
-    return len(found) == 1 and found[0].suffix in (*_READERS, ".parquet", "hub")
+    return len(found) == 1 and found[0].suffix in (*WITH_HEADER, *JSON_LINES, ".parquet", "hub")
 
 
-def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRecord]:
+def read_records(
+    file: str,
+    asked: Columns = Columns(),
+    at_most: int | None = None,
+    tell: Callable[[str], None] = _log.warning,
+) -> Iterator[Row | BadRecord]:
     """Yield the rows of a table, or its first ``at_most``, including unreadable ones.
 
     Raises:
@@ -65,35 +115,38 @@ def read_records(file: str, at_most: int | None = None) -> Iterator[Row | BadRec
     if not is_table(file):
         raise UserError(f"{file}: not a table that can be read: give one file, {ENDINGS}")
     (found,) = find_inputs([file])
+    if found.suffix not in WITH_HEADER:
+        asked.file_format.refuse_for(file)
     if found.suffix == "hub":
         yield from (_row(row, file) for row in islice(hub_rows(found.url), at_most))
         return
+    asked = asked.composed()
+    known = {name for name in (asked.text, asked.label, asked.text_pair) if name is not None}
     with opening(found) as raw:
         try:
             if found.suffix == ".parquet":
-                whole = compression.seekable(raw, found.name)
-                yield from islice(_parquet_rows(whole, file), at_most)
-                return
-            records = _READERS[found.suffix](compression.decompressed(raw, found.name), file)
+                records = _parquet_rows(compression.seekable(raw, found.name), file)
+            else:
+                records = named_rows(raw, found, asked.file_format, known, tell)
             for record in islice(records, at_most):
                 yield record if isinstance(record, BadRecord) else _row(record, file)
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
 
-def first_columns(file: str) -> list[str]:
+def first_columns(file: str, asked: Columns = Columns()) -> list[str]:
     """The column names in the first rows of a table.
 
     Raises:
         UserError: as ``read_records``.
     """
-    records = read_records(file, _ROWS_LOOKED_AT)
+    records = read_records(file, asked, _ROWS_LOOKED_AT, tell=lambda note: None)
     return column_names([record for record in records if isinstance(record, Row)])
 
 
 def column_names(rows: list[Row]) -> list[str]:
-    """All column names, in the order of their first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row.fields))
+    """All column names, in the order of their first appearance; nested fields have paths."""
+    return field_names(row.fields for row in rows)
 
 
 def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
@@ -101,7 +154,7 @@ def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
     line, fields = record
     broken = next((name for name, value in fields.items() if not _is_whole(value)), None)
     if broken is None:
-        return Row(line, fields)
+        return Row(line, {composed(name): value for name, value in with_paths(fields).items()})
     return BadRecord(file, line, f'"{broken}" holds half a character (a lone surrogate)')
 
 
@@ -115,12 +168,12 @@ def _checked(record: Row | BadRecord) -> Row:
     if isinstance(record, BadRecord):
         fix = "fix the row or remove it"
         if "UTF-8" in record.reason:
-            fix += ", or write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+            fix += ", or say with --encoding in what the whole file is written"
         raise UserError(f"{record}: {fix}")
     return record
 
 
-def _parquet_rows(file: IO[bytes], name: str) -> list[Row]:
+def _parquet_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow  # takes a tenth of a second, so only when needed
     import pyarrow.parquet
 
@@ -131,49 +184,11 @@ def _parquet_rows(file: IO[bytes], name: str) -> list[Row]:
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{name}: cannot be read as Parquet: {reason}") from None
-    return [Row(number, row) for number, row in enumerate(fields, 1)]
+    yield from enumerate(fields, 1)
 
-
-# The column names of public classification data, the most specific first.
-TEXT_NAMES = (
-    "text", "sentence", "document", "review", "content", "comment", "tweet", "utterance",
-    "question", "description", "body", "message", "sentence1", "title",
-)  # fmt: skip
-LABEL_NAMES = (
-    "label", "labels", "class", "category", "sentiment", "target", "gold_label", "intent", "topic",
-    "rating", "stars", "score", "similarity", "y",
-)  # fmt: skip
-# The names of the two columns of pairs.
-PAIR_NAMES = (
-    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text_a", "text_b"),
-    ("sentence_a", "sentence_b"), ("text1", "text2"), ("question1", "question2"),
-    ("question", "answer"), ("question", "sentence"), ("question", "passage"),
-    ("query", "passage"), ("query", "document"), ("query", "text"), ("text", "text_pair"),
-    ("a", "b"),
-)  # fmt: skip
 
 # How many rows decide whether a column holds running text.
 _COLUMNS_LOOKED_AT = 50
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of columns; None where the column is to be guessed.
-
-    Attributes:
-        text: of the text, or of the first text of a pair.
-        label: of the label.
-        text_pair: of the second text of a pair.
-        label_separator: the separator of several labels in one field, if any.
-        missing_labels: what is done with rows without a label: "drop", "keep", or None to refuse
-            them.
-    """
-
-    text: str | None = None
-    label: str | None = None
-    text_pair: str | None = None
-    label_separator: str | None = None
-    missing_labels: str | None = None
 
 
 def find_columns(
@@ -187,6 +202,7 @@ def find_columns(
     Raises:
         UserError: a column is missing or cannot be guessed.
     """
+    asked = asked.composed()
     names = column_names(rows)
     _check_named(names, source, asked, labelled)
     label = asked.label if labelled else None
@@ -204,7 +220,7 @@ def find_columns(
         if len(others) != 1:
             raise _cannot_guess(source, "the label", "--label-column", names)
         label = others[0]
-    found = Columns(text, label, text_pair, asked.label_separator)
+    found = replace(asked, text=text, label=label, text_pair=text_pair)
     return found, _note(source, asked, found)
 
 

@@ -39,7 +39,7 @@ def jsonl(folder: Path, texts: list[str], *raw: bytes) -> Path:
     ("texts", "raw", "what"),
     [
         ([], [b"{not JSON"], "1 of 21 records cannot be read; the first: "),
-        ([], [b'{"text": "caf\xe9"}'], "iconv -f LATIN1 -t UTF-8"),
+        ([], [b'{"text": "caf\xe9"}'], "say with --encoding"),
         (["", " \n"], [], "2 of 22 documents are empty"),
         (["caf\ufffd"], [], "1 of 21 documents hold \ufffd"),
         (toy_documents(5), [], "5 of 25 documents are duplicates"),

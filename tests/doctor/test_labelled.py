@@ -169,8 +169,8 @@ def test_a_labelled_file_in_another_encoding_is_named_with_the_fix(tmp_path):
     path = labelled(tmp_path, sound_rows())
     path.write_bytes(path.read_bytes() + "good\tcafé\n".encode("latin-1"))
     problem = only_one(found_in(path))
-    assert "line 42" in problem
-    assert "iconv -f LATIN1 -t UTF-8" in problem
+    assert 'it reads as French in Windows-1252 ("café …")' in problem
+    assert problem.endswith("add --encoding cp1252")
 
 
 def test_the_tasks_own_file_is_sound(tmp_path):

@@ -1,65 +1,66 @@
 """Read files that may be compressed, as their suffix says."""
 
 import bz2
-import codecs
 import gzip
 import io
 import lzma
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, cast
 
 import zstandard
 
-from selfsup.errors import UserError
-
-_BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
 # Read few bytes at a time: each can decompress to 32 kB, all at once.
 _ZSTANDARD_BYTES = 1 << 10
 
 
-class _Zstandard(io.RawIOBase):
-    """Decompresses Zstandard frames; unlike the library's reader, it detects a truncated file."""
+class PieceReader(io.RawIOBase):
+    """A stream of bytes that come in pieces of any length."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame = None  # the current one
-        self._compressed, self._ready = b"", memoryview(b"")
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._ready = pieces, memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into a buffer, as every raw stream does.
-
-        Raises:
-            EOFError: the file ends within a frame.
-        """
+        """Read into a buffer, as every raw stream does; raises what the pieces raise."""
         while not self._ready:
-            self._compressed = self._compressed or self._file.read(_ZSTANDARD_BYTES)
-            if not self._compressed:
-                if self._frame is not None:
-                    raise EOFError("the file ends before its last Zstandard frame does")
+            piece = next(self._pieces, None)
+            if piece is None:
                 return 0
-            self._frame = self._frame or self._decompressor.decompressobj()
-            self._ready = memoryview(self._frame.decompress(self._compressed))
-            self._compressed = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
+            self._ready = memoryview(piece)
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
 
+def _zstandard_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Decompress Zstandard frames; unlike the library's reader, detect a truncated file.
+
+    Raises:
+        EOFError: the file ends within a frame.
+    """
+    decompressor, frame, compressed = zstandard.ZstdDecompressor(), None, b""
+    while compressed := compressed or file.read(_ZSTANDARD_BYTES):
+        frame = frame or decompressor.decompressobj()
+        yield frame.decompress(compressed)
+        compressed = frame.unused_data
+        if frame.eof:
+            frame = None
+    if frame is not None:
+        raise EOFError("the file ends before its last Zstandard frame does")
+
+
 _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
     ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115
-    ".zst": lambda file: cast(IO[bytes], _Zstandard(file)),
+    ".zst": lambda file: cast(IO[bytes], PieceReader(_zstandard_pieces(file))),
     ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
 }
 
@@ -95,14 +96,7 @@ def seekable(file: IO[bytes], name: str) -> IO[bytes]:
 
 
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:
-    """A buffered reader of the contents of ``file``, decompressed as the suffix of the name says.
-
-    Raises:
-        UserError: the text is UTF-16.
-    """
+    """A buffered reader of a file's contents, decompressed as the suffix of its name says."""
     decompressor = _DECOMPRESSORS.get(_path(name).suffix)
     raw = decompressor(file) if decompressor else file
-    reader = io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES)
-    if reader.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise UserError(f"{name}: is UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    return cast(BinaryIO, reader)
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, raw), BUFFER_BYTES))

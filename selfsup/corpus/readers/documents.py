@@ -5,6 +5,7 @@ Also counts bad records, and finds the text in records with named fields.
 
 import itertools
 import logging
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -90,9 +91,10 @@ class BadRecordCounter:
     def check_fraction(self) -> None:
         """Raise a ``UserError`` that names the first bad record if too many were bad so far."""
         if self.bad > self.max_fraction * self.records:
+            encoding = ", or say their --encoding" if "UTF-8" in self.first_bad else ""
             raise UserError(
                 f"{self.first_bad} — and with it {self.bad} of {self.records} {self.what} cannot "
-                f"be read: fix them or raise --max-bad-fraction ({self.max_fraction})"
+                f"be read: fix them or raise --max-bad-fraction ({self.max_fraction}){encoding}"
             )
 
 
@@ -128,10 +130,39 @@ def documents_from_fields(
             samples.append(record[1])
         if len(samples) == _SAMPLES:
             break
+    is_nested = any(isinstance(value, dict) for fields in samples for value in fields.values())
     if samples and not any(text_field in fields for fields in samples):
-        text_field = _guess(samples, source, text_field)
+        if is_nested:
+            samples = list(map(with_paths, samples))
+        names = {composed(name): name for fields in samples for name in fields}
+        text_field = names.get(composed(text_field)) or _guess(samples, source, text_field)
     for record in itertools.chain(first, records):
-        yield record if isinstance(record, BadRecord) else _document(record, source, text_field)
+        if isinstance(record, BadRecord):
+            yield record
+            continue
+        line, fields = record
+        if is_nested and text_field not in fields:
+            fields = with_paths(fields)
+        yield _document((line, fields), source, text_field)
+
+
+_DEEPEST = 8  # objects within each other that have paths
+
+
+def with_paths(fields: dict[str, Any], depth: int = 1) -> dict[str, Any]:
+    """The fields, and those of nested objects under their paths, such as ``review.text``."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found[name] = value
+        if isinstance(value, dict) and depth < _DEEPEST:
+            inner = with_paths(value, depth + 1)
+            found |= {f"{name}.{path}": entry for path, entry in inner.items()}
+    return found | fields
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which names are compared."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _document(record: Fields, source: str, text_field: str) -> Record:
@@ -140,6 +171,8 @@ def _document(record: Fields, source: str, text_field: str) -> Record:
     if not isinstance(text, str):
         if text_field in fields:
             what = "empty" if text is None else f"a {type(text).__name__}, not a text"
+            if isinstance(text, dict):
+                what += f" (name one of {_names(f'{text_field}.{name}' for name in text)})"
             return BadRecord(source, line, f'field "{text_field}" is {what}')
         return BadRecord(source, line, f'no field "{text_field}" (it has: {_names(fields)})')
     if len(text) > LONGEST_RECORD_BYTES:
@@ -166,7 +199,7 @@ def refuse_repeated_names(names: Sequence[str], where: str) -> None:
 
 
 def _guess(samples: list[dict[str, Any]], source: str, text_field: str) -> str:
-    names = list(dict.fromkeys(name for fields in samples for name in fields))
+    names = field_names(samples)
     candidates = [name for name in names if _is_running_text(name, samples)]
     if text_field == DEFAULT_TEXT_FIELD and len(candidates) == 1:
         _log.warning('%s: no field "text", taking "%s"', source, candidates[0])
@@ -174,6 +207,18 @@ def _guess(samples: list[dict[str, Any]], source: str, text_field: str) -> str:
     raise UserError(
         f'{source}: no field "{text_field}" (it has: {_names(names)}): '
         "name the one that holds the text with --text-field"
+    )
+
+
+def field_names(records: Iterable[dict[str, Any]]) -> list[str]:
+    """All names, in the order of their first appearance, but for those of nested objects."""
+    return list(
+        dict.fromkeys(
+            name
+            for fields in records
+            for name, value in fields.items()
+            if not isinstance(value, dict)
+        )
     )
 
 

@@ -20,7 +20,7 @@ from selfsup.errors import UserError
 DOCS_INSTALLED = "docs://installed"
 
 _FORMATS = (".txt", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-_ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2)"
+_ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2) or .xlsx"
 
 _GLOB_CHARACTERS = r"[*?[]"
 
@@ -81,7 +81,10 @@ def _find(source: str) -> list[Input]:
     with _opening_errors(source):
         filesystem, path = _filesystem(source)
         if filesystem.isfile(path):
-            if _format(path) is None:
+            suffix = compression.format_suffix(path)
+            if suffix == ".xls":
+                raise UserError(f"{source}: an old Excel file: save it as .xlsx or CSV UTF-8")
+            if suffix not in (*_FORMATS, ".xlsx"):
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
             return [_input(filesystem, path, source, source)]
         if filesystem.isdir(path):
@@ -137,7 +140,7 @@ def _input(filesystem: fsspec.AbstractFileSystem, path: str, name: str, source: 
     if filesystem.storage_options:  # a host, an archive: not in the path
         url += f"::{source}"
     size = info.get("size") or 0
-    return Input(name, url, _format(path) or "", size, stamp, (filesystem, path))
+    return Input(name, url, compression.format_suffix(path), size, stamp, (filesystem, path))
 
 
 def _format(path: str) -> str | None:

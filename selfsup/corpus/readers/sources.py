@@ -12,16 +12,17 @@ from selfsup.corpus.readers.documents import (
     BadRecordCounter,
     Document,
     Record,
+    composed,
     documents_from_fields,
 )
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, find_inputs, opening
 from selfsup.corpus.readers.plain_text import read_plain_text
-from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, parquet_rows, tsv_rows
+from selfsup.corpus.readers.tables import WITH_HEADER, hub_rows, named_rows, parquet_rows
 from selfsup.errors import UserError
+from selfsup.settings.reading import FileFormat
 
 TextDocuments = Literal["auto", "file", "blank-line"]
-
-_ROWS = {".jsonl": json_objects, ".ndjson": json_objects, ".csv": csv_rows, ".tsv": tsv_rows}
 
 
 def read_documents(
@@ -30,23 +31,25 @@ def read_documents(
     text_field: str = DEFAULT_TEXT_FIELD,
     text_documents: TextDocuments = "auto",
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+    file_format: FileFormat = FileFormat(),  # noqa: B008 - frozen
 ) -> Iterator[Document]:
     """Read all documents of the sources, in order.
 
     Args:
         sources: files (``.txt``, ``.jsonl``, ``.csv``, ``.tsv``, ``.parquet``, also compressed:
-            ``.gz``, ``.xz``, ``.zst``, ``.bz2``), folders and globs of them, any fsspec URL,
-            ``hf://NAME``, ``docs://installed``.
+            ``.gz``, ``.xz``, ``.zst``, ``.bz2``; ``.xlsx``), folders and globs of them, any fsspec
+            URL, ``hf://NAME``, ``docs://installed``.
         text_field: the field or column that holds the text.
         text_documents: what a document is in plain text: the whole file, or the text between
             blank lines. ``"auto"`` means the whole file if there are several such files.
         max_bad_fraction: the fraction of the records that may be unreadable; they are skipped.
+        file_format: what is known of the files' encoding and tables.
 
     Raises:
         UserError: as ``find_inputs``, or too many records cannot be read.
     """
     counter = BadRecordCounter(max_bad_fraction)
-    stream = RecordStream(find_inputs(sources), text_field, text_documents)
+    stream = RecordStream(find_inputs(sources), text_field, text_documents, file_format)
     for _, _, record in stream:
         counter.count(record)
         if isinstance(record, Document):
@@ -62,12 +65,16 @@ class RecordStream:
         inputs: Sequence[Input],
         text_field: str = DEFAULT_TEXT_FIELD,
         text_documents: TextDocuments = "auto",
+        file_format: FileFormat = FileFormat(),  # noqa: B008 - frozen
         *,
         start: tuple[int, int] = (0, 0),
     ) -> None:
         """Begin with the input and the record in it that ``start`` says, and skip earlier ones."""
         self._inputs = inputs
-        self._text_field = text_field
+        self._text_field = composed(text_field)
+        self._format = file_format
+        if inputs and not any(found.suffix in WITH_HEADER for found in inputs):
+            file_format.refuse_for(inputs[0].name)
         several = sum(found.suffix == ".txt" for found in inputs) > 1
         self._by_file = text_documents == "file" or (text_documents == "auto" and several)
         self._start = start
@@ -103,16 +110,15 @@ class RecordStream:
 
     def _read_file(self, raw: IO[bytes], found: Input) -> Iterator[Record]:
         try:
-            if found.suffix == ".txt":
-                file = compression.decompressed(raw, found.name)
-                yield from read_plain_text(file, found.name, by_file=self._by_file)
-                return
             if found.suffix == ".parquet":
                 whole = cast(BinaryIO, compression.seekable(raw, found.name))
                 rows = parquet_rows(whole, found.name, self._text_field)
+            elif found.suffix == ".txt":
+                file = utf8_text(raw, found.name, self._format.encoding)
+                yield from read_plain_text(file, found.name, by_file=self._by_file)
+                return
             else:
-                file = compression.decompressed(raw, found.name)
-                rows = _ROWS[found.suffix](file, found.name)
+                rows = named_rows(raw, found, self._format, (self._text_field,))
             yield from documents_from_fields(rows, found.name, self._text_field)
         except compression.DAMAGED as error:
             raise UserError(

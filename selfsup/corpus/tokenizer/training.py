@@ -22,6 +22,7 @@ from selfsup.corpus.tokenizer.wordpiece import (
 from selfsup.counter_random import uniform
 from selfsup.errors import UserError
 from selfsup.settings.corpus import TrainTokenizerSettings
+from selfsup.settings.reading import FileFormat
 
 # Text is about four times as long as its compressed form.
 _COMPRESSION_RATIO = 4
@@ -48,6 +49,7 @@ def train_from_corpus(settings: TrainTokenizerSettings) -> dict[str, Any]:
         text_field=settings.text_field,
         text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
         max_bad_fraction=settings.max_bad_fraction,
+        file_format=settings.file_format,
     )
     tokenizer = train_tokenizer(
         (document.text for document in documents),
@@ -67,6 +69,7 @@ def sample_documents(
     text_field: str = DEFAULT_TEXT_FIELD,
     text_documents: TextDocuments = "auto",
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
+    file_format: FileFormat = FileFormat(),  # noqa: B008 - frozen
 ) -> Iterator[Document]:
     """Read about ``budget_bytes`` of documents, evenly from the whole corpus; all if it is smaller.
 
@@ -83,6 +86,7 @@ def sample_documents(
         text_field=text_field,
         text_documents=text_documents,
         max_bad_fraction=max_bad_fraction,
+        file_format=file_format,
     )
     for position, document in enumerate(documents):
         if fraction == 1.0 or uniform(position) < fraction:

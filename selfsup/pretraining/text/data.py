@@ -38,7 +38,10 @@ from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 
 # Large enough to keep most words whole, small enough for a cheap output layer on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
-_OF_RAW_TEXT = ("text_field", "text_documents", "language", "lowercase", "max_bad_fraction")
+_OF_RAW_TEXT = (
+    "text_field", "text_documents", "language", "lowercase", "max_bad_fraction", "encoding",
+    "delimiter", "header", "columns",
+)  # fmt: skip
 TOKENIZER, SHARDS = "tokenizer", "shards"
 EXTENSION_REPORT = "vocabulary_extension.json"
 # Above this share of unknown words another tokenizer is the better choice.
@@ -107,6 +110,7 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
         text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
         language=settings.language,
         max_bad_fraction=settings.max_bad_fraction,
+        file_format=settings.file_format,
     )
     if bad := manifest["bad_records"]:
         print(
@@ -149,6 +153,7 @@ def _sample(settings: ResolvedPretrainSettings) -> Iterator[Document]:
         text_field=settings.text_field,
         text_documents=settings.text_documents,  # pyright: ignore[reportArgumentType]
         max_bad_fraction=settings.max_bad_fraction,
+        file_format=settings.file_format,
     )
 
 

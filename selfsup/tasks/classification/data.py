@@ -89,7 +89,8 @@ def read_labelled_texts(
     Raises:
         UserError: the file or a column is missing, or a row lacks its text or its label.
     """
-    rows = read_rows(file)
+    notes: list[str] = []
+    rows = read_rows(file, columns, notes.append)
     found, note = find_columns(rows, file, columns, labelled=labelled, paired=paired)
     assert found.text is not None
     lines = [row.line for row in rows]
@@ -97,7 +98,8 @@ def read_labelled_texts(
     second = None
     if found.text_pair is not None:
         second = [_text(row, file, found.text_pair, "--text-pair-column") for row in rows]
-    examples = LabelledTexts(file, lines, first, second, None, () if note is None else (note,))
+    notes += [] if note is None else [note]
+    examples = LabelledTexts(file, lines, first, second, None, tuple(notes))
     if found.label is None:
         return examples
     labels = read_labels(rows, file, found.label, columns.label_separator)

@@ -35,6 +35,7 @@ def read_squad(
     file: str,
     *,
     labelled: bool,
+    encoding: str | None = None,
     mistakes: list[UserError] | None = None,
     rows: list[Row] | None = None,
 ) -> Questions:
@@ -46,6 +47,7 @@ def read_squad(
     Args:
         file: a path or URL.
         labelled: whether to read the answers, and check each against its context.
+        encoding: of the file; None for UTF-8.
         mistakes: collects the errors of questions and answers, which are then left out; None to
             raise them.
         rows: of the file, if they are already read.
@@ -62,7 +64,7 @@ def read_squad(
             for row in rows
         ]
     else:
-        whole = read_json(file, _FORM)
+        whole = read_json(file, _FORM, encoding)
         articles = whole.get("data") if isinstance(whole, dict) else whole
         if not isinstance(articles, list):
             raise UserError(f'{file}: it has no list "data": give {_FORM}')

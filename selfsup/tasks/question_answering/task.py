@@ -64,7 +64,7 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     writes_answers_by_id = True
 
     def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> Questions:
-        return read_squad(file, labelled=labelled)
+        return read_squad(file, labelled=labelled, encoding=reading.columns.file_format.encoding)
 
     def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> Questions:
         if text_pairs is None:

@@ -27,13 +27,13 @@ def place_of(row: Row, source: str) -> str:
     return f"{source}, {unit} {row.line}"
 
 
-def read_json_rows(file: str) -> list[Row]:
+def read_json_rows(file: str, encoding: str | None = None) -> list[Row]:
     """The entries of a JSON list, with their numbers from 1 as lines.
 
     Raises:
         UserError: the file is not JSON, or holds no list of objects.
     """
-    whole = read_json(file, _FORM)
+    whole = read_json(file, _FORM, encoding)
     if not isinstance(whole, list) or not all(isinstance(entry, dict) for entry in whole):
         raise UserError(f"{file}: not a list of tagged texts: give {_FORM}")
     if not whole:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, collect_errors
@@ -39,7 +40,7 @@ _NEARLY_ALL = 0.9
 _Row = tuple[int, list[str]]  # a line's number and its columns
 
 
-def read_lines(file: str) -> Iterator[tuple[int, str]]:
+def read_lines(file: str, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers from 1, also of a compressed one.
 
     Raises:
@@ -47,7 +48,7 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
     """
     with opening(Input(file, file, "")) as raw:
         try:
-            for number, line in enumerate(compression.decompressed(raw, file), 1):
+            for number, line in enumerate(utf8_text(raw, file, encoding), 1):
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 try:
@@ -55,7 +56,7 @@ def read_lines(file: str) -> Iterator[tuple[int, str]]:
                 except UnicodeDecodeError as error:
                     raise UserError(
                         f"{file}, line {number}: byte {error.start + 1} is not UTF-8: "
-                        "write the whole file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+                        "fix the line, or say with --encoding in what the whole file is written"
                     ) from None
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
@@ -77,14 +78,15 @@ def read_conll(
 
     Args:
         file: a path or URL.
-        asked: the numbers of columns that the user named.
+        asked: the numbers of columns that the user named, and the encoding.
         labelled: whether tags are wanted; without them one column is enough.
         mistakes: collects the errors of lines, which are then left out; None to raise them.
 
     Raises:
         UserError: there is no sentence in it, or a line has other columns than it should.
     """
-    sentences = _sentences(list(read_lines(file)))
+    asked.file_format.refuse_for(file)
+    sentences = _sentences(list(read_lines(file, asked.file_format.encoding)))
     rows = [columns for sentence in sentences for _, columns in sentence]
     if rows and (tool := _OTHER_TOOL.match("\t".join(rows[0]))):
         raise UserError(

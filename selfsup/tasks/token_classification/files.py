@@ -30,20 +30,25 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
         UserError: the file cannot be read; the message names file and line.
     """
     suffix = format_suffix(file)
-    if suffix == ".json" or has_rows(file):
-        rows = read_json_rows(file) if suffix == ".json" else read_rows(file)
-        return _of_rows(rows, file, columns, labelled)
+    encoding = columns.file_format.encoding
+    if suffix == ".json":
+        return _of_rows(read_json_rows(file, encoding), [], file, columns, labelled)
+    notes: list[str] = []
+    if has_rows(file):
+        rows = read_rows(file, columns, notes.append)
+        return _of_rows(rows, notes, file, columns, labelled)
     if labelled or suffix not in _NOT_ONLY_COLUMNS:
         found = read_conll(file, columns, labelled=labelled)
-        notes = scheme_notes(file, found.sentences) if labelled else []
-        return replace(found, notes=(*found.notes, *notes))
-    if looks_like_conll(line for _, line in islice(read_lines(file), _LOOKED_AT)):
+        of_scheme = scheme_notes(file, found.sentences) if labelled else []
+        return replace(found, notes=(*found.notes, *of_scheme))
+    if looks_like_conll(line for _, line in islice(read_lines(file, encoding), _LOOKED_AT)):
         found = read_conll(file, columns, labelled=False)
         note = f"{file}: its lines end in tags, so it is read as columns of words and tags"
         return replace(found, notes=(note, *found.notes))
     if suffix == ".txt":
-        return TaggedTexts(file, _running_text(file))
-    return _of_rows(read_rows(file), file, columns, labelled)
+        return TaggedTexts(file, _running_text(file, encoding))
+    rows = read_rows(file, columns, notes.append)
+    return _of_rows(rows, notes, file, columns, labelled)
 
 
 def of_text(text: str, line: int) -> TaggedText:
@@ -52,17 +57,21 @@ def of_text(text: str, line: int) -> TaggedText:
     return TaggedText(line, text, words, None, [line] * len(words))
 
 
-def _of_rows(rows: list[Row], file: str, columns: Columns, labelled: bool) -> TaggedTexts:
+def _of_rows(
+    rows: list[Row], notes: list[str], file: str, columns: Columns, labelled: bool
+) -> TaggedTexts:
+    """The sentences of the rows, with ``notes`` on how these were read."""
     found = read_tagged_rows(rows, file, columns, labelled=labelled)
-    if not labelled:
-        return found
-    if not any(sentence.spans for sentence in found.sentences):
+    if labelled and not any(sentence.spans for sentence in found.sentences):
         raise UserError(f"{file}: no sentence has a word: give a file with words and tags")
-    return replace(found, notes=(*found.notes, *scheme_notes(file, found.sentences)))
+    of_scheme = scheme_notes(file, found.sentences) if labelled else []
+    return replace(found, notes=(*notes, *found.notes, *of_scheme))
 
 
-def _running_text(file: str) -> list[TaggedText]:
-    sentences = [of_text(line, number) for number, line in read_lines(file) if line.strip()]
+def _running_text(file: str, encoding: str | None) -> list[TaggedText]:
+    sentences = [
+        of_text(line, number) for number, line in read_lines(file, encoding) if line.strip()
+    ]
     if not sentences:
         raise UserError(f"{file}: holds no text: give a file with a sentence a line")
     return sentences

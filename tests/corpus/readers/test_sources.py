@@ -494,7 +494,7 @@ def test_strings_of_any_kind_are_text(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_told_with_its_fix(tmp_path, encoding):
     (tmp_path / "c.txt").write_bytes("\ufeffsome text\n\nmore".encode(encoding))
-    with pytest.raises(UserError, match=r"c\.txt: is UTF-16: .*iconv -f UTF-16 -t UTF-8"):
+    with pytest.raises(UserError, match=r"c\.txt: not UTF-8; .*UTF-16.*: add --encoding utf-16"):
         texts(tmp_path / "c.txt")
 
 
