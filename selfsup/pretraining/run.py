@@ -77,7 +77,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
                 f"Training for {resolved.budget}: --budget or --steps says otherwise",
                 file=sys.stderr,
             )
-        return _run(resolved, run, compute, is_resumed=False)
+        return _run(resolved, run, compute, False, settings.objectives is None)
 
 
 def _class_for(settings: PretrainSettings) -> type[Pretraining]:
@@ -112,13 +112,20 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
 
 
 def _run(
-    settings: ResolvedPretrainSettings, run: Path, compute: Compute, is_resumed: bool
+    settings: ResolvedPretrainSettings,
+    run: Path,
+    compute: Compute,
+    is_resumed: bool,
+    objectives_by_default: bool = False,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint or from the start; write model and summary."""
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
     pretraining = _class_for(settings)(
-        settings, run, compute.device, is_resumed, is_new=checkpoint is None
+        settings, run, compute.device, is_resumed, checkpoint is None, objectives_by_default
     )
+    if pretraining.settings != settings:
+        settings = pretraining.settings
+        begin_run(run, "pretrain", settings)  # writes run.yaml again
     model = pretraining.model
     optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState(data_sha256=pretraining.data_sha256)

@@ -19,7 +19,7 @@ from selfsup.corpus.readers.plain_text import read_plain_text
 from selfsup.corpus.readers.tables import csv_rows, hub_rows, json_objects, parquet_rows, tsv_rows
 from selfsup.errors import UserError
 
-TextDocuments = Literal["auto", "file", "blank-line"]
+TextDocuments = Literal["auto", "file", "blank-line", "line"]
 
 _ROWS = {".jsonl": json_objects, ".ndjson": json_objects, ".csv": csv_rows, ".tsv": tsv_rows}
 
@@ -38,8 +38,8 @@ def read_documents(
             ``.gz``, ``.xz``, ``.zst``, ``.bz2``), folders and globs of them, any fsspec URL,
             ``hf://NAME``, ``docs://installed``.
         text_field: the field or column that holds the text.
-        text_documents: what a document is in plain text: the whole file, or the text between
-            blank lines. ``"auto"`` means the whole file if there are several such files.
+        text_documents: what a document is in plain text: the whole file, the text between blank
+            lines, or a line. ``"auto"`` means the whole file if there are several such files.
         max_bad_fraction: the fraction of the records that may be unreadable; they are skipped.
 
     Raises:
@@ -52,6 +52,13 @@ def read_documents(
         if isinstance(record, Document):
             yield record
     counter.check_fraction()
+
+
+def resolve_text_documents(inputs: Sequence[Input], text_documents: str) -> str:
+    """What a document is in plain text, with "auto" replaced by what it means for the inputs."""
+    if text_documents != "auto":
+        return text_documents
+    return "file" if sum(found.suffix == ".txt" for found in inputs) > 1 else "blank-line"
 
 
 class RecordStream:
@@ -68,8 +75,7 @@ class RecordStream:
         """Begin with the input and the record in it that ``start`` says, and skip earlier ones."""
         self._inputs = inputs
         self._text_field = text_field
-        several = sum(found.suffix == ".txt" for found in inputs) > 1
-        self._by_file = text_documents == "file" or (text_documents == "auto" and several)
+        self._text_documents = resolve_text_documents(inputs, text_documents)
         self._start = start
         self._bytes_before = sum(found.size for found in inputs[: start[0]])
         self._raw: IO[bytes] | None = None
@@ -105,7 +111,7 @@ class RecordStream:
         try:
             if found.suffix == ".txt":
                 file = compression.decompressed(raw, found.name)
-                yield from read_plain_text(file, found.name, by_file=self._by_file)
+                yield from read_plain_text(file, found.name, self._text_documents)
                 return
             if found.suffix == ".parquet":
                 whole = cast(BinaryIO, compression.seekable(raw, found.name))

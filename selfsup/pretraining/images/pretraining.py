@@ -99,7 +99,7 @@ class ImagePretraining(Pretraining):
         )
 
     def _open(self, is_resumed: bool, is_new: bool) -> None:
-        settings = self._settings
+        settings = self.settings
         self._images = pretraining_images(settings, self._run, is_resumed)
         self.data_sha256 = shards_sha256(self._images.manifest)
         training, self._held_out_numbers = split_held_out_images(
@@ -123,7 +123,7 @@ class ImagePretraining(Pretraining):
         return batch.image_count
 
     def facts(self) -> dict[str, Any]:
-        settings, manifest = self._settings, self._images.manifest
+        settings, manifest = self.settings, self._images.manifest
         return {
             "held_out_images": len(self._held_out_numbers),
             "bad_images": manifest["bad_images"],
@@ -135,7 +135,7 @@ class ImagePretraining(Pretraining):
         }
 
     def save(self, folder: Path, summary: dict[str, Any]) -> None:
-        card = image_pretraining_card(self._settings, summary)
+        card = image_pretraining_card(self.settings, summary)
         save_image_pretraining(folder, self.model, card)
         write_pictures(self._run / PICTURES, self.model, self._held_out, self._device)
 
