@@ -124,6 +124,11 @@ class Pretraining(ABC):
     def _open(self, is_resumed: bool, is_new: bool) -> None:
         """Set ``data_sha256``, ``model`` on its device, ``stages`` and ``_held_out``."""
 
+    @property
+    def held_out_size(self) -> int:
+        """How many tokens or images are held out."""
+        return len(self._held_out)
+
     @abstractmethod
     def count(self, batch: Any) -> int:
         """How many tokens or images a batch holds."""

@@ -30,11 +30,7 @@ from selfsup.pretraining.images.pictures import PICTURES, write_pictures
 from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.runs.model_cards import image_pretraining_card
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, IMAGE_OBJECTIVES
-from selfsup.settings.pretrain import (
-    DEFAULT_BUDGET,
-    PretrainSettings,
-    ResolvedImageSettings,
-)
+from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 
@@ -91,7 +87,7 @@ class ImagePretraining(Pretraining):
             settings,
             encoder=None if settings.init is not None else name,
             objectives=IMAGE_OBJECTIVES,
-            budget=DEFAULT_BUDGET if settings.steps is None else None,
+            budget=settings.default_budget,
             image_size=image_size,
             patch_size=patch_size,
             mask_ratio=MASK_RATIO,

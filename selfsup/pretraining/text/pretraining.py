@@ -56,7 +56,7 @@ from selfsup.pretraining.text.structured_start import (
 )
 from selfsup.runs.model_cards import pretraining_card
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import DEFAULT_BUDGET, PretrainSettings, ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 
@@ -108,7 +108,7 @@ class TextPretraining(Pretraining):
             settings,
             encoder=None if settings.init is not None else encoder,
             objectives=TEXT_OBJECTIVES,
-            budget=DEFAULT_BUDGET if settings.steps is None else None,
+            budget=settings.default_budget,
             **dataclasses.asdict(size),
         )
 
