@@ -99,7 +99,7 @@ class Pretraining(ABC):
         device: torch.device,
         is_resumed: bool,
         is_new: bool,
-        objectives_by_default: bool = False,
+        objectives_by_default: bool,
     ) -> None:
         """Open the data and build the model as it is before its first step.
 

@@ -116,7 +116,9 @@ def resume(settings: ResumeSettings, started: float | None = None) -> dict[str, 
     with locked(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
             raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
-        return _run(original, run, compute, started, is_resumed=True)
+        # If it was stopped while it read the data, nobody knows any more who chose several.
+        by_default = len(original.objectives) > 1
+        return _run(original, run, compute, started, True, by_default)
 
 
 def _run(
@@ -125,7 +127,7 @@ def _run(
     compute: Compute,
     started: float,
     is_resumed: bool,
-    objectives_by_default: bool = False,
+    objectives_by_default: bool,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint or from the start; write model and summary."""
     checkpoint = latest_checkpoint(run / CHECKPOINTS)

@@ -11,6 +11,7 @@ import pytest
 from selfsup import cli
 from selfsup.doctor import doctor
 from selfsup.errors import UserError
+from selfsup.pretraining.text import data as text_data
 from selfsup.pretraining.text.documents import hold_out_end, why_few_pairs
 from selfsup.pretraining.text.sequences import split_held_out
 from selfsup.runs.reading import read_run
@@ -65,6 +66,20 @@ def test_next_sentences_are_left_out_where_documents_have_none(longer, pretrain,
     assert "each record is one document" in printed
     assert objectives_of(run) == ["mlm"]
     assert summary_of(run)["nsp_accuracy"] is None
+
+
+def test_they_are_left_out_of_a_run_that_was_stopped_before(tmp_path, monkeypatch):
+    texts = write_records(tmp_path / "texts.jsonl", single_sentences(30))
+    with monkeypatch.context() as patch:
+        patch.setattr(text_data, "prepare", interrupted)
+        assert cli.main(["pretrain", str(texts), "--out", str(tmp_path / "run"), *QUICK]) == 130
+    assert objectives_of(tmp_path / "run") == ["mlm", "nsp"]
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert objectives_of(tmp_path / "run") == ["mlm"]
+
+
+def interrupted(*arguments: Any, **named: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_book_with_a_line_a_paragraph_is_told_what_divides_it(pretrain, tmp_path):
