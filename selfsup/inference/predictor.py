@@ -123,7 +123,7 @@ def _list_of_texts(given: Iterable[Any], name: str) -> list[str]:
     if isinstance(given, Set) or not isinstance(given, Iterable):
         raise TypeError(f"{name} is a {kind}: give a list of texts, in the order of the answers")
     # A column of pyarrow is iterated by scalars of its own.
-    values = given.to_pylist() if hasattr(given, "to_pylist") else list(given)
+    values = getattr(given, "to_pylist", lambda: list(given))()
     wrong = [index for index, value in enumerate(values) if not isinstance(value, _TEXT)]
     if wrong:
         value = values[wrong[0]]
