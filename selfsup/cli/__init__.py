@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -69,6 +70,16 @@ def _imported(module: str, function: str) -> Callable[[Any], Result]:
     return lambda chosen: getattr(import_module(f"selfsup.{module}"), function)(chosen)
 
 
+def _timed(module: str, function: str) -> Callable[[Any], Result]:
+    """The same, told when the command began, before the import."""
+
+    def run(chosen: Any) -> Result:
+        started = time.monotonic()
+        return getattr(import_module(f"selfsup.{module}"), function)(chosen, started)
+
+    return run
+
+
 COMMANDS = {
     "demo": Command(DemoSettings, _demo),
     "explain": Command(ExplainSettings, _imported("explain.run", "explain")),
@@ -76,8 +87,8 @@ COMMANDS = {
         TrainTokenizerSettings, _imported("corpus.tokenizer.training", "train_from_corpus")
     ),
     "prepare": Command(PrepareSettings, _prepare),
-    "pretrain": Command(PretrainSettings, _imported("pretraining.run", "pretrain")),
-    "resume": Command(ResumeSettings, _imported("pretraining.run", "resume")),
+    "pretrain": Command(PretrainSettings, _timed("pretraining.run", "pretrain")),
+    "resume": Command(ResumeSettings, _timed("pretraining.run", "resume")),
     "finetune": Command(FinetuneSettings, _imported("finetuning.run", "finetune")),
     "evaluate": Command(EvaluateSettings, _imported("inference.evaluate", "evaluate")),
     "predict": Command(PredictSettings, _imported("inference.predict", "predict")),

@@ -3,15 +3,20 @@
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from selfsup.demo.run import PRETRAIN
 from selfsup.doctor import Problem
+from selfsup.doctor.unlabelled import pair_problems
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
+from selfsup.errors import UserError
+from selfsup.pretraining.text.data import SHARDS
 from selfsup.report.formatting import is_number
 from selfsup.report.verdict import failures
 from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
+from selfsup.shards.tokens import Shards, open_shards
 from selfsup.training.checkpoint import latest_checkpoint
 
 _NOT_ENDED = "has not ended (or is still running)"
@@ -147,6 +152,8 @@ def _pretraining_problems(run: Run) -> Iterator[Problem]:
             f"next sentences are recognised {accuracy:.0%} of the time, where chance gives 50%",
             "train longer; if documents hold unrelated sentences, --objectives mlm",
         )
+    if is_number(accuracy) and (shards := _shards_of(run)) is not None:
+        yield from pair_problems(shards, accuracy)
     right, chance = summary.get("jigsaw_accuracy"), summary.get("jigsaw_chance")
     if is_number(right) and is_number(chance) and right < _MIN_TIMES_CHANCE * chance:
         yield Problem(
@@ -160,6 +167,14 @@ def _pretraining_problems(run: Run) -> Iterator[Problem]:
             f"colour ({level:.4f})",
             "train longer (--budget), on more images, or with a lower --mask-ratio",
         )
+
+
+def _shards_of(run: Run) -> Shards | None:
+    """The shards in a run's folder, or those that it was given; None if they cannot be opened."""
+    for folder in (run.folder / SHARDS, *map(Path, run.settings.get("data") or ())):
+        with suppress(UserError):
+            return open_shards(folder)
+    return None
 
 
 def _training_loss_problems(run: Run) -> Iterator[Problem]:

@@ -11,13 +11,14 @@ import numpy as np
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.corpus.readers.sources import RecordStream
-from selfsup.corpus.text import clean_paragraphs
+from selfsup.corpus.text import clean_paragraphs, guess_language, split_sentences
 from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
 from selfsup.images.files import find_images, find_labelled_images
 from selfsup.images.pixels import BadImage, ResizeShorterSide, decode
+from selfsup.pretraining.text.documents import why_few_pairs
 from selfsup.settings.reading import FileFormat
 from selfsup.shards.folder import damage_of, read_manifest
 from selfsup.shards.images import IMAGE_SHARDS
@@ -25,20 +26,22 @@ from selfsup.shards.tokens import TOKEN_SHARDS, Shard, Shards, open_shards
 
 # Of text. The shares are of all documents.
 _MAX_RECORDS = 1_000_000  # later records are not read, to limit the memory
-_MIN_TEXTS = 4
 _MIN_CHARACTERS = 1_000_000
 _MAX_DUPLICATE_TEXTS = 0.1
 _MAX_EMPTY = 0.01
 _MAX_DAMAGED = 0.01
+_MAX_SPLIT = 1000  # documents that are split into sentences, which takes long
 _REPLACEMENT = "\ufffd"
+_DIVIDE_OTHERWISE = (
+    "pretrain with --objectives mlm, or divide the text otherwise: in .txt files documents are "
+    "lines, files, or parts between blank lines (--text-documents), elsewhere records"
+)
 # Of images.
 _MIN_IMAGES = 2  # one to train on, one to measure with
 _DECODED_SIZE = ResizeShorterSide(64)  # small, as this only tells whether it can be read
 # Of token shards.
-_MIN_DOCUMENTS = 4  # two to train on, two to measure with
 _MIN_TOKENS = 1_000_000
 _MAX_UNKNOWN = 0.01  # of all tokens
-_MAX_SINGLE_SENTENCES = 0.5  # of all documents
 _MAX_MEAN_SENTENCE = 100.0  # tokens
 _MAX_DUPLICATES = 0.5  # of all documents
 
@@ -50,6 +53,7 @@ def corpus_problems(source: str, file_format: FileFormat) -> Iterator[Finding]:
         UserError: there is nothing to read, or no field that contains text.
     """
     documents = empty = damaged = duplicates = characters = bad = 0
+    sentences: list[int] = []  # of each document, 2 if it has more
     first_bad: BadRecord | None = None
     seen: set[int] = set()
     records = RecordStream(find_inputs([source]), file_format=file_format)
@@ -61,13 +65,16 @@ def corpus_problems(source: str, file_format: FileFormat) -> Iterator[Finding]:
         documents += 1
         characters += len(record.text)
         damaged += _REPLACEMENT in record.text
-        text = "\n".join(clean_paragraphs(record.text))
-        if not text:
+        paragraphs = clean_paragraphs(record.text)
+        if not paragraphs:
             empty += 1
-        elif (key := hash(text)) in seen:
+        elif (key := hash("\n".join(paragraphs))) in seen:
             duplicates += 1
         else:
             seen.add(key)
+            if len(sentences) < _MAX_SPLIT:
+                first = split_sentences(paragraphs[0][:_MAX_SPLIT], guess_language(record.text))
+                sentences.append(min(2, len(paragraphs) + len(first) - 1))
     yield Fact("documents", documents)
     yield Fact("characters", characters)
     if first_bad is not None:
@@ -90,13 +97,10 @@ def corpus_problems(source: str, file_format: FileFormat) -> Iterator[Finding]:
             f"{duplicates:,} of {documents:,} documents are duplicates of others",
             "prepare drops them; check whether the text is there twice",
         )
-    if len(seen) < _MIN_TEXTS:
-        yield Problem(
-            f"{len(seen)} different documents: pre-training needs {_MIN_TEXTS}, some to "
-            "measure with",
-            "give more text; if it is one long file, separate its documents with blank lines",
-        )
-    elif characters < _MIN_CHARACTERS:
+    if sentences and (why := why_few_pairs(np.array(sentences), duplicates)):
+        among = f"among the first {_MAX_SPLIT:,}: " if len(seen) > _MAX_SPLIT else ""
+        yield Problem(f"{among}{why}", _DIVIDE_OTHERWISE)
+    if characters < _MIN_CHARACTERS:
         yield Problem(
             f"{characters:,} characters: from so little text an encoder learns little",
             "give more text; a few megabytes is little, some hundred are good",
@@ -231,32 +235,34 @@ def _is_consistent(shard: Shard, vocab_size: int) -> bool:
     return tokens == 0 or int(shard.tokens.max()) < vocab_size
 
 
+def pair_problems(shards: Shards, accuracy: float | None = None) -> Iterator[Problem]:
+    """Whether few documents have a next sentence, so that a run's accuracy there says little."""
+    sentences = _sentences_of_documents(shards)
+    if why := why_few_pairs(sentences, shards.manifest["duplicate_documents"]):
+        measured = "" if accuracy is None else f"{accuracy:.1%} of next sentences are guessed: "
+        yield Problem(f"{measured}{why}", _DIVIDE_OTHERWISE)
+
+
+def _sentences_of_documents(shards: Shards) -> np.ndarray:
+    return np.concatenate([np.diff(shard.document_offsets) for shard in shards.shards])
+
+
 def _shard_text_problems(shards: Shards) -> Iterator[Problem]:
-    sentences = np.concatenate([np.diff(shard.document_offsets) for shard in shards.shards])
+    sentences = _sentences_of_documents(shards)
     documents, tokens = len(sentences), sum(len(shard.tokens) for shard in shards.shards)
     if empty := int((sentences == 0).sum()):
         yield Problem(
             f"{empty:,} of {documents:,} documents are empty",
             "delete the folder and run prepare again, which leaves such documents out",
         )
-    single = float((sentences == 1).mean())
-    if single > _MAX_SINGLE_SENTENCES:
-        yield Problem(
-            f"{single:.0%} of the documents are a single sentence, after which nothing can follow",
-            "pretrain with --objectives mlm, or see whether --text-documents takes texts apart",
-        )
+    yield from pair_problems(shards)
     mean = tokens / max(1, int(sentences.sum()))
     if mean > _MAX_MEAN_SENTENCE:
         yield Problem(
             f"sentences are {mean:.0f} tokens long on average: few sentence ends were found",
             "prepare again with the text's --language",
         )
-    if documents < _MIN_DOCUMENTS:
-        yield Problem(
-            f"{documents} documents: pre-training needs {_MIN_DOCUMENTS}, some to measure with",
-            "give more text; if it is one long file, separate its documents with blank lines",
-        )
-    elif tokens < _MIN_TOKENS:
+    if tokens < _MIN_TOKENS:
         yield Problem(
             f"{tokens:,} tokens: from so little text an encoder learns little",
             "give more text; a million tokens (some 5 MB) is little, a hundred million is good",

@@ -1,6 +1,7 @@
 """Predict with a fine-tuned model from Python."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import TaskModel, load_task_model
 from selfsup.training.compute import Compute, choose_compute
 
+_TEXT = (str, os.PathLike)
+_SHOWN = 50  # characters of a value that is no text
+
 
 class Predictor:
     """A fine-tuned model.
@@ -17,6 +21,8 @@ class Predictor:
     Example:
         predictor = Predictor.load("runs/task")
         predictor.predict(["A film to see twice."])[0]["label"]
+        answers = predictor.predict(df["text"])  # a column of pandas, polars or pyarrow
+        df["label"] = [answer["label"] for answer in answers]
     """
 
     def __init__(self, loaded: TaskModel, compute: Compute) -> None:
@@ -57,16 +63,16 @@ class Predictor:
 
     def predict(
         self,
-        texts: Sequence[str],
-        text_pairs: Sequence[str] | None = None,
+        texts: Iterable[str],
+        text_pairs: Iterable[str] | None = None,
         batch_size: int = 64,
     ) -> list[dict[str, Any]]:
         """Predict for each text, or pair of texts.
 
         Args:
-            texts: of any length; long ones are truncated or read in windows, as in training. For
-                images their paths.
-            text_pairs: the second text of each pair, or the context of each question.
+            texts: strings in a list, an array or a column of a table, of any length; long ones are
+                truncated or read in windows, as in training. For images their paths.
+            text_pairs: the second text of each pair, or the context of each question, likewise.
             batch_size: most windows in a batch.
 
         Returns:
@@ -74,13 +80,14 @@ class Predictor:
             {label: probability}}``.
 
         Raises:
-            TypeError: a single text instead of a list of texts.
+            TypeError: a single text, a whole table or a dict instead of texts, or one of the texts
+                is missing (None, NaN) or a number; the message says where, and what to give.
             ValueError: not as many second texts as first ones.
             UserError: the task needs second texts and there are none, or the other way round.
         """
-        if isinstance(texts, str) or isinstance(text_pairs, str):
-            raise TypeError("give a list of texts, such as [text]")
-        examples = self.task.examples_of(texts, text_pairs)
+        firsts = _list_of_texts(texts, "texts")
+        seconds = None if text_pairs is None else _list_of_texts(text_pairs, "text_pairs")
+        examples = self.task.examples_of(firsts, seconds)
         return self.predict_examples(examples, batch_size)
 
     def predict_examples(
@@ -103,3 +110,29 @@ class Predictor:
             tell(note)
         scores = score(loaded.model, encoded.windows, self._compute, batch_size, after_batch)
         return loaded.task.decode(scores, encoded, examples, loaded.labels)
+
+
+def _list_of_texts(given: Iterable[Any], name: str) -> list[str]:
+    """The texts as a list; a ``TypeError`` says what else was given, and what to give instead."""
+    kind = type(given).__name__
+    if isinstance(given, (str, bytes, os.PathLike)):
+        raise TypeError(f"{name} is one {kind}: give a list of texts, such as [text]")
+    # A table (of pandas, polars, pyarrow, datasets) would be iterated by its columns' names.
+    if isinstance(given, Mapping) or hasattr(given, "columns") or hasattr(given, "column_names"):
+        raise TypeError(f'{name} is a {kind}: give the column with the texts, such as df["text"]')
+    if isinstance(given, Set) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} is a {kind}: give a list of texts, in the order of the answers")
+    # A column of pyarrow is iterated by scalars of its own.
+    values = getattr(given, "to_pylist", lambda: list(given))()
+    wrong = [index for index, value in enumerate(values) if not isinstance(value, _TEXT)]
+    if wrong:
+        value = values[wrong[0]]
+        more = f" (and {len(wrong) - 1:,} more of {len(values):,})" if wrong[1:] else ""
+        fix = "leave such rows out, as df.dropna() does, or make each a str"
+        if isinstance(value, (list, tuple)):
+            fix = "for pairs give two lists, predict(texts, text_pairs)"
+        raise TypeError(
+            f"{name}[{wrong[0]}] is {repr(value)[:_SHOWN]}, of type {type(value).__name__}{more}, "
+            f"and not a text: {fix}"
+        )
+    return [os.fspath(value) for value in values]

@@ -57,6 +57,7 @@ class Pretraining(ABC):
         held_out_unit: what is held out to measure on.
         quick_size: how much of it, in ``unit``, is measured on while the run goes on.
         measurements: what is measured.
+        settings: of the run.
         model: on its device; it has an ``encoder`` and ``training_flops(batch)``.
         stages: the parts of the run with their batches.
         data_sha256: the data's checksum.
@@ -67,6 +68,7 @@ class Pretraining(ABC):
     quick_size: ClassVar[int]
     measurements: ClassVar[tuple[Measurement, ...]]
     resolved_class: ClassVar[type[ResolvedPretrainSettings]] = ResolvedPretrainSettings
+    settings: Any
     model: Any
     stages: Sequence[Stage]
     data_sha256: str
@@ -91,7 +93,13 @@ class Pretraining(ABC):
         """
 
     def __init__(
-        self, settings: Any, run: Path, device: torch.device, is_resumed: bool, is_new: bool
+        self,
+        settings: Any,
+        run: Path,
+        device: torch.device,
+        is_resumed: bool,
+        is_new: bool,
+        objectives_by_default: bool,
     ) -> None:
         """Open the data and build the model as it is before its first step.
 
@@ -101,17 +109,25 @@ class Pretraining(ABC):
             device: what to compute on.
             is_resumed: whether the folder's contents were made under these same settings.
             is_new: whether the model's first weights matter; if not, a checkpoint overwrites them.
+            objectives_by_default: whether an objective that cannot be learned from the data may be
+                left out of ``settings``; if not, it is refused.
 
         Raises:
             UserError: the data cannot be read, or there is too little of it, or the model of
                 --init cannot be read.
         """
-        self._settings, self._run, self._device = settings, run, device
+        self.settings, self._run, self._device = settings, run, device
+        self._objectives_by_default = objectives_by_default
         self._open(is_resumed, is_new)
 
     @abstractmethod
     def _open(self, is_resumed: bool, is_new: bool) -> None:
         """Set ``data_sha256``, ``model`` on its device, ``stages`` and ``_held_out``."""
+
+    @property
+    def held_out_size(self) -> int:
+        """How many tokens or images are held out."""
+        return len(self._held_out)
 
     @abstractmethod
     def count(self, batch: Any) -> int:

@@ -20,6 +20,7 @@ from selfsup.errors import UserError
 from selfsup.pretraining.images.pretraining import ImagePretraining
 from selfsup.pretraining.modality import Pretraining, choose_modality, modality_of_objectives
 from selfsup.pretraining.text.pretraining import TextPretraining
+from selfsup.pretraining.wall_clock import WallClock
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
 from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
@@ -60,36 +61,43 @@ def resolve(settings: PretrainSettings) -> ResolvedPretrainSettings:
     return _PRETRAININGS[choose_modality(settings)].resolve(settings)
 
 
-def pretrain(settings: PretrainSettings) -> dict[str, Any]:
+def pretrain(settings: PretrainSettings, started: float | None = None) -> dict[str, Any]:
     """Pre-train as the settings say; returns the contents of ``summary.json``.
+
+    ``started`` is when the command began, as ``time.monotonic()`` tells it; now, if None.
 
     Raises:
         UserError: the settings do not fit the data or the machine.
     """
+    started = time.monotonic() if started is None else started
     resolved = resolve(settings)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     check_free(settings.out)
     _class_for(resolved).check_data(resolved)
     with locked(check_free(settings.out)):
         run = begin_run(settings.out, "pretrain", resolved)
-        if settings.steps is None and settings.budget is None:
+        if resolved.budget != settings.budget:
             print(
-                f"Training for {resolved.budget}: --budget or --steps says otherwise",
+                f"Training for {resolved.budget}, without preparing, measuring and saving: "
+                "--budget, --wall-clock or --steps says otherwise",
                 file=sys.stderr,
             )
-        return _run(resolved, run, compute, is_resumed=False)
+        return _run(resolved, run, compute, started, False, settings.objectives is None)
 
 
 def _class_for(settings: PretrainSettings) -> type[Pretraining]:
     return _PRETRAININGS[modality_of_objectives(settings) or "text"]
 
 
-def resume(settings: ResumeSettings) -> dict[str, Any]:
+def resume(settings: ResumeSettings, started: float | None = None) -> dict[str, Any]:
     """Continue a run from its last checkpoint, as its ``run.yaml`` says.
+
+    ``started`` is as for ``pretrain``.
 
     Raises:
         UserError: there is no such run, it has ended, or its ``run.yaml`` lacks a line.
     """
+    started = time.monotonic() if started is None else started
     run = Path(settings.run)
     if not (run / SETTINGS).exists():
         raise UserError(f"{run}: no run that can be resumed (it has no {SETTINGS})")
@@ -108,17 +116,27 @@ def resume(settings: ResumeSettings) -> dict[str, Any]:
     with locked(run):
         if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
             raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
-        return _run(original, run, compute, is_resumed=True)
+        # If it was stopped while it read the data, nobody knows any more who chose several.
+        by_default = len(original.objectives) > 1
+        return _run(original, run, compute, started, True, by_default)
 
 
 def _run(
-    settings: ResolvedPretrainSettings, run: Path, compute: Compute, is_resumed: bool
+    settings: ResolvedPretrainSettings,
+    run: Path,
+    compute: Compute,
+    started: float,
+    is_resumed: bool,
+    objectives_by_default: bool,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint or from the start; write model and summary."""
     checkpoint = latest_checkpoint(run / CHECKPOINTS)
     pretraining = _class_for(settings)(
-        settings, run, compute.device, is_resumed, is_new=checkpoint is None
+        settings, run, compute.device, is_resumed, checkpoint is None, objectives_by_default
     )
+    if pretraining.settings != settings:
+        settings = pretraining.settings
+        begin_run(run, "pretrain", settings)  # writes run.yaml again
     model = pretraining.model
     optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState(data_sha256=pretraining.data_sha256)
@@ -130,9 +148,18 @@ def _run(
                 "them back, or give the pretrain command again with another --out"
             )
         print(f"Going on from step {state.step} of {run}", file=sys.stderr)
-    seconds = None if settings.budget is None else seconds_in(settings.budget)
-    extent = Extent(settings.steps, seconds)
-    log = PretrainingLog(run, settings, pretraining, optimizer, compute, extent, state)
+    clock = None
+    extent = Extent(settings.steps)
+    if settings.budget is not None:
+        extent = Extent(seconds=seconds_in(settings.budget))
+    if settings.wall_clock is not None:
+        clock = WallClock(seconds_in(settings.wall_clock), state.wall_seconds, started)
+        extent = Extent(seconds_left=clock.seconds_left)
+    log = PretrainingLog(run, settings, pretraining, optimizer, compute, extent, state, clock)
+    if clock is not None:
+        clock.estimate(pretraining)
+        if not state.step:
+            clock.check(run, settings.wall_clock)
     with closing(log.metrics), log.display:
         with StopOnSignal() as stop:
             try:
@@ -162,9 +189,10 @@ def _run(
                     f"{run}: {error}: try a --learning-rate below {settings.learning_rate:g}, or "
                     "--precision float32"
                 ) from error
+            has_ended = extent.progress(state) >= 1.0
             log.save_checkpoint()
         try:
-            if extent.progress(state) < 1.0:
+            if not has_ended:
                 raise KeyboardInterrupt
             log.display.message(f"Measuring on the held-out {pretraining.held_out_unit}")
             result = pretraining.measure(None)
@@ -199,7 +227,9 @@ class PretrainingLog:
         compute: Compute,
         extent: Extent,
         state: RunState,
+        clock: WallClock | None,
     ) -> None:
+        self._clock = clock
         self._measure_peak = compute.matmul_peak
         self.peak_flops = compute.matmul_peak()
         self.metrics = MetricsFile(run / METRICS, keep_until_step=state.step)
@@ -230,6 +260,9 @@ class PretrainingLog:
 
     def save_checkpoint(self) -> None:
         """Save a checkpoint now."""
+        begun = time.monotonic()
+        if self._clock is not None:
+            self._state.wall_seconds = self._clock.used
         save_checkpoint(
             self._checkpoints,
             self._state.step,
@@ -238,6 +271,8 @@ class PretrainingLog:
             dataclasses.asdict(self._state),
         )
         self._last_checkpoint = time.monotonic()
+        if self._clock is not None:
+            self._clock.time_saving(self._last_checkpoint - begun)
 
     def _is_time_to_evaluate(self, progress: float) -> bool:
         if self._settings.evaluate_every is not None:
@@ -253,9 +288,13 @@ class PretrainingLog:
         return now - self._last_checkpoint >= _CHECKPOINT_SECONDS
 
     def _evaluate(self) -> None:
-        # Measured again, since other programs may have slowed the first measurement.
-        self.peak_flops = max(self.peak_flops, self._measure_peak())
-        self._held_out = self._pretraining.measure(self._pretraining.quick_size)
+        limit = self._pretraining.quick_size
+        if self._clock is not None:
+            self._held_out = self._clock.measure(self._pretraining, limit)
+        else:
+            # Measured again, since other programs may have slowed the first measurement.
+            self.peak_flops = max(self.peak_flops, self._measure_peak())
+            self._held_out = self._pretraining.measure(limit)
         held_out = {
             f"held_out_{name}": value for name, value in self._held_out.items() if value is not None
         }

@@ -20,10 +20,10 @@ text_field = partial(
 )
 text_documents = partial(
     data_flag,
-    "what a document is in plain text: a whole file, or a part between blank lines; "
-    "auto means files where there are several",
+    "what a document is in plain text: a whole file, a part between blank lines, or a line; "
+    "auto means files where there are several, else parts between blank lines",
     default="auto",
-    choices=("auto", "file", "blank-line"),
+    choices=("auto", "file", "blank-line", "line"),
 )
 language = partial(
     data_flag,

@@ -37,8 +37,8 @@ class PretrainSettings(ReadingFlags):
     """Pre-train an encoder on text or on images without labels.
 
     DATA may be raw text: a tokenizer is then trained and the text is turned into shards first, in
-    the run folder. It may be images: they are decoded once, into the run folder. Without --steps
-    and --budget the budget is 20m. Ctrl-C saves a checkpoint.
+    the run folder. It may be images: they are decoded once, into the run folder. Without --steps,
+    --budget and --wall-clock the budget is 20m. Ctrl-C saves a checkpoint.
 
     Example:
       selfsup pretrain my-texts/ --encoder bert-mini --out runs/mine --budget 20m
@@ -95,7 +95,9 @@ class PretrainSettings(ReadingFlags):
         choices=("auto", "structured", "random"),
     )
     objectives: tuple[str, ...] | None = objective_flag(
-        f"training objectives. {choices_in_words()}. By default both", choices=OBJECTIVES
+        f"training objectives. {choices_in_words()}. By default both, but nsp is left out where "
+        "documents have no next sentence",
+        choices=OBJECTIVES,
     )
     max_length: int = objective_flag(
         "longest sequence", default=128, metavar="TOKENS", at_least=16, at_most=512
@@ -139,7 +141,13 @@ class PretrainSettings(ReadingFlags):
 
     steps: int | None = optimisation_flag("number of training steps", metavar="N", at_least=1)
     budget: str | None = optimisation_flag(
-        "training time, such as 90s, 20m or 1h30m; the learning-rate schedule adapts to it",
+        "time of the training steps alone, such as 90s, 20m or 1h30m: preparing the data, "
+        "measuring and saving come on top; the learning-rate schedule adapts to it",
+        metavar="TIME",
+    )
+    wall_clock: str | None = optimisation_flag(
+        "time of the whole run instead, from the command's start to its end; with `selfsup "
+        "resume`, that of both commands",
         metavar="TIME",
     )
     batch_size: int | None = optimisation_flag(
@@ -189,15 +197,24 @@ class PretrainSettings(ReadingFlags):
         corpus.check_language(self.language)
         if self.objectives is not None and not self.objectives:
             raise UserError("--objectives needs at least one of " + ", ".join(OBJECTIVES))
-        if self.steps is not None and self.budget is not None:
+        ends = {"--steps": self.steps, "--budget": self.budget, "--wall-clock": self.wall_clock}
+        given = [flag for flag, value in ends.items() if value is not None]
+        if len(given) > 1:
+            first, second = given[:2]
             raise UserError(
-                "--steps and --budget both say when to stop: give only one of them (what --config "
-                "says is taken back by --budget null, or --steps null)"
+                f"{first} and {second} both say when to stop: give only one of them (what --config "
+                f"says is taken back by {second} null, or {first} null)"
             )
-        if self.budget is not None:
-            seconds_in(self.budget)
+        for flag_of_time in ("--budget", "--wall-clock"):
+            if (duration := ends[flag_of_time]) is not None:
+                seconds_in(str(duration), flag_of_time)
         if self.extend_vocabulary is not None and self.init is None:
             raise UserError("--extend-vocabulary adds to a model's tokenizer: name it with --init")
+
+    @property
+    def default_budget(self) -> str | None:
+        """The budget where none is given; None if something else says when to stop."""
+        return DEFAULT_BUDGET if self.steps is None and self.wall_clock is None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +234,7 @@ class ResumeSettings:
 class ResolvedPretrainSettings(PretrainSettings):
     """The settings of a run, in which nothing is left to be chosen; ``run.yaml`` holds these.
 
-    Either ``steps`` or ``budget`` is given, and either ``encoder`` or ``init``.
+    One of ``steps``, ``budget`` and ``wall_clock`` is given, and either ``encoder`` or ``init``.
     """
 
     CHOSEN: ClassVar[tuple[str, ...]] = (
@@ -240,13 +257,13 @@ class ResolvedPretrainSettings(PretrainSettings):
     def open_field(cls, settings: PretrainSettings) -> str | None:
         """The first field that has no value, though it has one in every run; None if there is none.
 
-        Without ``budget`` and ``steps`` it is ``budget``; without ``encoder`` and ``init``,
+        Without an end it is ``budget``; without ``encoder`` and ``init``,
         ``encoder``.
         """
         needed = set(cls.CHOSEN)
         if settings.init is None:
             needed.add("encoder")
-        if settings.steps is None:
+        if settings.default_budget is not None:
             needed.add("budget")
         names = (field.name for field in dataclasses.fields(settings) if field.name in needed)
         return next((name for name in names if getattr(settings, name) in (None, "auto")), None)
@@ -269,7 +286,7 @@ _AMOUNT = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(f"(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?")
 
 
-def seconds_in(duration: str) -> float:
+def seconds_in(duration: str, flag: str = "--budget") -> float:
     """The seconds in a duration such as `90s`, `20m`, `1h30m` or `1.5h`.
 
     Raises:
@@ -279,5 +296,5 @@ def seconds_in(duration: str) -> float:
     hours, minutes, seconds = map(float, match.groups("0")) if match else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
     if total <= 0:
-        raise UserError(f"--budget takes a time such as 90s, 20m or 1h30m, not {duration!r}")
+        raise UserError(f"{flag} takes a time such as 90s, 20m or 1h30m, not {duration!r}")
     return total

@@ -57,17 +57,28 @@ class Stage:
 
 @dataclass(frozen=True)
 class Extent:
-    """The length of a run, either in steps or in seconds; exactly one of them is set."""
+    """The length of a run; exactly one attribute is set.
+
+    Attributes:
+        steps: how many there are.
+        seconds: how long they take together.
+        seconds_left: returns how long steps may still take.
+    """
 
     steps: int | None = None
     seconds: float | None = None
+    seconds_left: Callable[[], float] | None = None
 
     def progress(self, state: "RunState") -> float:
         """The fraction of the run that is done, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, state.step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, state.seconds / self.seconds)
+        if self.seconds is not None:
+            return min(1.0, state.seconds / self.seconds)
+        assert self.seconds_left is not None
+        # No step begins that would probably end too late.
+        left = self.seconds_left() - state.seconds / max(1, state.step)
+        return state.seconds / (state.seconds + left) if left > 0 else 1.0
 
 
 @dataclass
@@ -78,6 +89,7 @@ class RunState:
         step: optimizer steps taken.
         tokens: tokens seen, or another unit if the caller counts another one.
         seconds: time spent on steps, without evaluations and checkpoints.
+        wall_seconds: time of the whole run up to the checkpoint; 0 where it is not limited.
         flops: floating-point operations of the model so far.
         batches_taken: batches used in each stage.
         data_sha256: hash of the training data; empty if it is not checked.
@@ -86,6 +98,7 @@ class RunState:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    wall_seconds: float = 0.0
     flops: float = 0.0
     batches_taken: list[int] = field(default_factory=list)
     data_sha256: str = ""

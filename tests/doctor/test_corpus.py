@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selfsup.doctor import doctor
+from selfsup.doctor import doctor, unlabelled
 from selfsup.settings.showing import DoctorSettings
 from tests.doctor.found_problems import found_in, only_one
 from tests.toy_corpus import toy_documents, write_toy_corpus
@@ -52,7 +52,21 @@ def test_what_is_wrong_with_text_is_found(texts, raw, what: str, tmp_path, no_te
 
 def test_a_text_that_is_one_document_is_found(tmp_path):
     (tmp_path / "book.txt").write_text("\n".join(toy_documents(50)))
-    assert "1 different documents" in only_one(found_in(tmp_path / "book.txt"))
+    problem, _ = found_in(tmp_path / "book.txt")
+    assert "there is 1 document, and next-sentence prediction needs 4" in problem
+    assert "--objectives mlm" in problem
+    assert "--text-documents" in problem
+
+
+def test_documents_without_a_next_sentence_are_found_among_the_first(
+    tmp_path, no_text_is_little, monkeypatch
+):
+    sentences = [text.split(".")[0] + "." for text in toy_documents(30)]
+    path = jsonl(tmp_path, [*sentences, *toy_documents(5, seed=9)])
+    assert "30 of 35 documents are a single sentence" in only_one(found_in(path))
+    monkeypatch.setattr(unlabelled, "_MAX_SPLIT", 20)
+    problem = only_one(found_in(path))
+    assert "among the first 20: 20 of 20 documents are a single sentence" in problem
 
 
 def test_a_folder_of_texts_is_looked_at_file_by_file(tmp_path, no_text_is_little):

@@ -111,7 +111,9 @@ def test_sentences_without_end_ask_for_the_language(make_shards):
 
 
 def test_too_few_documents_to_measure_with_are_named(make_shards):
-    assert "2 documents: pre-training needs 4" in only_one(found_in(make_shards(toy_documents(2))))
+    problem = only_one(found_in(make_shards(toy_documents(2))))
+    assert "there are 2 documents, and next-sentence prediction needs 4" in problem
+    assert "give more text" not in problem
 
 
 def test_records_that_were_left_out_and_duplicates_are_counted(make_shards, tmp_path):

@@ -218,8 +218,9 @@ def test_how_plain_text_is_divided_into_documents_is_as_the_flag_says(texts, tmp
     pretrain(settings(texts, tmp_path / "lines", steps=1, text_documents="blank-line"))
     manifest = json.loads((tmp_path / "lines" / "shards" / "manifest.json").read_bytes())
     assert manifest["documents"] == 40
-    with pytest.raises(UserError, match="1 document"):
-        pretrain(settings(texts, tmp_path / "file", steps=1, text_documents="file"))
+    pretrain(settings(texts, tmp_path / "file", steps=1, text_documents="file"))
+    manifest = json.loads((tmp_path / "file" / "shards" / "manifest.json").read_bytes())
+    assert manifest["documents"] == 1
 
 
 def test_raw_text_is_cut_by_the_tokenizer_that_is_named(texts, shards, tmp_path):

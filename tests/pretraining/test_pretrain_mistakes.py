@@ -81,26 +81,33 @@ def test_a_corpus_without_text(content: str, refused, tmp_path):
     assert "holds no text" in refused(tmp_path / "empty.txt")
 
 
-@pytest.mark.parametrize("name", ["one.txt", "one.jsonl"])
-def test_a_corpus_of_one_document(name: str, refused, tmp_path):
+def test_next_sentences_of_one_document_are_refused_with_what_divides_it(refused, tmp_path):
     (text,) = toy_documents(1)
-    content = json.dumps({"text": text}) if name.endswith("jsonl") else text
-    (tmp_path / name).write_text(content + "\n")
-    line = refused(tmp_path / name)
-    assert "the corpus has 1 document(s), and pre-training needs 4" in line
-    assert "give more text" in line
+    (tmp_path / "one.txt").write_text(text.replace(". ", ".\n"))
+    line = refused(tmp_path / "one.txt", "--objectives", "mlm", "nsp")
+    assert "there is 1 document, and next-sentence prediction needs 4" in line
+    assert "blank lines divide a .txt file into documents; --text-documents line" in line
+    assert line.endswith("give --objectives mlm")
+
+
+def test_next_sentences_after_single_sentences_are_refused(refused, tmp_path):
+    records = (json.dumps({"text": text.split(".")[0] + "."}) for text in toy_documents(30))
+    (tmp_path / "short.jsonl").write_text("\n".join(records))
+    line = refused(tmp_path / "short.jsonl", "--objectives", "nsp")
+    assert "30 of 30 documents are a single sentence, after which nothing can follow" in line
+    assert "each record is one document" in line
 
 
 def test_documents_that_are_all_the_same_are_one(refused, tmp_path):
     (text,) = toy_documents(1)
     (tmp_path / "same.txt").write_text("\n\n".join([text] * 20))
-    assert "the corpus has 1 document(s)" in refused(tmp_path / "same.txt")
+    line = refused(tmp_path / "same.txt", "--objectives", "nsp")
+    assert "there is 1 document (19 copies are dropped)" in line
 
 
-def test_documents_of_one_sentence_each_have_no_next_sentence(refused, tmp_path):
-    sentences = (text.split(".")[0] + "." for text in toy_documents(30))
-    (tmp_path / "short.txt").write_text("\n\n".join(sentences))
-    assert "sentence" in refused(tmp_path / "short.txt")
+def test_a_single_sentence_cannot_be_divided(refused, tmp_path):
+    (tmp_path / "one.txt").write_text("The cat sees two small dogs and a bird near the old house.")
+    assert "the text is a single sentence" in refused(tmp_path / "one.txt")
 
 
 def test_a_vocabulary_larger_than_the_corpus_allows(refused, prepared):

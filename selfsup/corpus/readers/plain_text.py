@@ -10,12 +10,13 @@ _LONGEST_DOCUMENT = 4 << 20
 _LONGEST_LINE_BYTES = 1 << 20
 
 
-def read_plain_text(file: BinaryIO, source: str, *, by_file: bool) -> Iterator[Record]:
-    """Read a file as one document, or else as documents separated by blank lines.
+def read_plain_text(file: BinaryIO, source: str, documents: str) -> Iterator[Record]:
+    """Read a file whose documents are the whole "file", parts between a "blank-line", or a "line".
 
     In the first case blank lines separate paragraphs, whose lines are joined. In the second each
     line is a paragraph, as in BERT's corpus. A line that is not UTF-8 is left out.
     """
+    by_file = documents == "file"
     paragraphs: list[list[str]] = []
     first_line, size, lines = 1, 0, 0
     for number, text in _decoded_lines(file, source):
@@ -32,7 +33,8 @@ def read_plain_text(file: BinaryIO, source: str, *, by_file: bool) -> Iterator[R
             lines += 1
         elif by_file and lines and paragraphs[-1]:
             paragraphs.append([])
-        if lines and (size >= _LONGEST_DOCUMENT or not (by_file or text)):
+        ends = documents == "line" or not (by_file or text)
+        if lines and (ends or size >= _LONGEST_DOCUMENT):
             yield _document(paragraphs, source, first_line, lines)
             paragraphs, first_line, size, lines = [], number + 1, 0, 0
     if lines:

@@ -22,7 +22,7 @@ from selfsup.corpus.readers.tables import WITH_HEADER, hub_rows, named_rows, par
 from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
 
-TextDocuments = Literal["auto", "file", "blank-line"]
+TextDocuments = Literal["auto", "file", "blank-line", "line"]
 
 
 def read_documents(
@@ -40,8 +40,8 @@ def read_documents(
             ``.gz``, ``.xz``, ``.zst``, ``.bz2``; ``.xlsx``), folders and globs of them, any fsspec
             URL, ``hf://NAME``, ``docs://installed``.
         text_field: the field or column that holds the text.
-        text_documents: what a document is in plain text: the whole file, or the text between
-            blank lines. ``"auto"`` means the whole file if there are several such files.
+        text_documents: what a document is in plain text: the whole file, the text between blank
+            lines, or a line. ``"auto"`` means the whole file if there are several such files.
         max_bad_fraction: the fraction of the records that may be unreadable; they are skipped.
         file_format: what is known of the files' encoding and tables.
 
@@ -55,6 +55,13 @@ def read_documents(
         if isinstance(record, Document):
             yield record
     counter.check_fraction()
+
+
+def resolve_text_documents(inputs: Sequence[Input], text_documents: str) -> str:
+    """What a document is in plain text, with "auto" replaced by what it means for the inputs."""
+    if text_documents != "auto":
+        return text_documents
+    return "file" if sum(found.suffix == ".txt" for found in inputs) > 1 else "blank-line"
 
 
 class RecordStream:
@@ -75,8 +82,7 @@ class RecordStream:
         self._format = file_format
         if inputs and not any(found.suffix in WITH_HEADER for found in inputs):
             file_format.refuse_for(inputs[0].name)
-        several = sum(found.suffix == ".txt" for found in inputs) > 1
-        self._by_file = text_documents == "file" or (text_documents == "auto" and several)
+        self._text_documents = resolve_text_documents(inputs, text_documents)
         self._start = start
         self._bytes_before = sum(found.size for found in inputs[: start[0]])
         self._raw: IO[bytes] | None = None
@@ -115,7 +121,7 @@ class RecordStream:
                 rows = parquet_rows(whole, found.name, self._text_field)
             elif found.suffix == ".txt":
                 file = utf8_text(raw, found.name, self._format.encoding)
-                yield from read_plain_text(file, found.name, by_file=self._by_file)
+                yield from read_plain_text(file, found.name, self._text_documents)
                 return
             else:
                 rows = named_rows(raw, found, self._format, (self._text_field,))

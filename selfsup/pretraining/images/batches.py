@@ -257,6 +257,10 @@ class HeldOutImages:
         self._data = data
         self._order = data.numbers[permutation(len(data.numbers), _HELD_OUT_SEED)]
 
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self._order)
+
     def batch(self, begin: int, count: int) -> ImageBatch:
         """Some of the images, in an order that does not depend on their names."""
         examples = self._order[begin : begin + count]

@@ -30,11 +30,7 @@ from selfsup.pretraining.images.pictures import PICTURES, write_pictures
 from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.runs.model_cards import image_pretraining_card
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, IMAGE_OBJECTIVES
-from selfsup.settings.pretrain import (
-    DEFAULT_BUDGET,
-    PretrainSettings,
-    ResolvedImageSettings,
-)
+from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 
@@ -91,7 +87,7 @@ class ImagePretraining(Pretraining):
             settings,
             encoder=None if settings.init is not None else name,
             objectives=IMAGE_OBJECTIVES,
-            budget=DEFAULT_BUDGET if settings.steps is None else None,
+            budget=settings.default_budget,
             image_size=image_size,
             patch_size=patch_size,
             mask_ratio=MASK_RATIO,
@@ -99,7 +95,7 @@ class ImagePretraining(Pretraining):
         )
 
     def _open(self, is_resumed: bool, is_new: bool) -> None:
-        settings = self._settings
+        settings = self.settings
         self._images = pretraining_images(settings, self._run, is_resumed)
         self.data_sha256 = shards_sha256(self._images.manifest)
         training, self._held_out_numbers = split_held_out_images(
@@ -123,7 +119,7 @@ class ImagePretraining(Pretraining):
         return batch.image_count
 
     def facts(self) -> dict[str, Any]:
-        settings, manifest = self._settings, self._images.manifest
+        settings, manifest = self.settings, self._images.manifest
         return {
             "held_out_images": len(self._held_out_numbers),
             "bad_images": manifest["bad_images"],
@@ -135,7 +131,7 @@ class ImagePretraining(Pretraining):
         }
 
     def save(self, folder: Path, summary: dict[str, Any]) -> None:
-        card = image_pretraining_card(self._settings, summary)
+        card = image_pretraining_card(self.settings, summary)
         save_image_pretraining(folder, self.model, card)
         write_pictures(self._run / PICTURES, self.model, self._held_out, self._device)
 

@@ -225,6 +225,10 @@ class HeldOutText:
         self._order = np.random.default_rng(_HELD_OUT_SEED).permutation(len(self._plan))
         self._batch_size = max(1, _HELD_OUT_BATCH_TOKENS // data.max_length)
 
+    def __len__(self) -> int:
+        """How many tokens the sequences hold, but for special ones."""
+        return int(self._plan.lengths.sum())
+
     def measure(
         self, model: nn.Module, device: torch.device, max_tokens: int | None = None
     ) -> dict[str, float | None]:

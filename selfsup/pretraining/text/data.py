@@ -16,6 +16,7 @@ from selfsup.atomic_files import write_bytes
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.documents import Document
 from selfsup.corpus.readers.inputs import find_inputs
+from selfsup.corpus.readers.sources import resolve_text_documents
 from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.extension import ExtensionReport, extend_tokenizer, pieces_of_token
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
@@ -119,6 +120,26 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
             file=sys.stderr,
         )
     return open_shards(folder)
+
+
+_DIVISION = {
+    "file": "each .txt file is one document; --text-documents blank-line or line divides it",
+    "blank-line": (
+        "blank lines divide a .txt file into documents; --text-documents line or file takes each "
+        "line or each file as one"
+    ),
+    "line": "each line of a .txt file is one document; --text-documents blank-line joins lines",
+}
+
+
+def advice_on_documents(settings: ResolvedPretrainSettings) -> str:
+    """What divides the text of the settings into documents, and which flag changes it."""
+    if shards_folder(settings.data, "text") is not None:
+        return "selfsup prepare divides text into documents, as its --text-documents says"
+    inputs = find_inputs(settings.data)
+    if not any(found.suffix == ".txt" for found in inputs):
+        return "each record is one document"
+    return _DIVISION[resolve_text_documents(inputs, settings.text_documents)]
 
 
 def _tokenizer_for_raw_text(

@@ -20,10 +20,16 @@ from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefault
 from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
 from selfsup.pretraining.text.data import (
     TOKENIZER,
+    advice_on_documents,
     check_data,
     new_tokens,
     pretraining_shards,
     read_extension_report,
+)
+from selfsup.pretraining.text.documents import (
+    drop_impossible_pairs,
+    hold_out_end,
+    why_few_pairs,
 )
 from selfsup.pretraining.text.masked_lm import MaskedLM, unigram_loss
 from selfsup.pretraining.text.masking import Masking
@@ -33,7 +39,9 @@ from selfsup.pretraining.text.model import (
     save_pretraining,
     text_objectives,
 )
+from selfsup.pretraining.text.next_sentence import NextSentence
 from selfsup.pretraining.text.sequences import (
+    MOST_HELD_OUT,
     TextCorpus,
     continuation_pieces,
     special_tokens,
@@ -48,7 +56,7 @@ from selfsup.pretraining.text.structured_start import (
 )
 from selfsup.runs.model_cards import pretraining_card
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
-from selfsup.settings.pretrain import DEFAULT_BUDGET, PretrainSettings, ResolvedPretrainSettings
+from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
 from selfsup.training.loop import Stage
 
@@ -100,20 +108,27 @@ class TextPretraining(Pretraining):
             settings,
             encoder=None if settings.init is not None else encoder,
             objectives=TEXT_OBJECTIVES,
-            budget=DEFAULT_BUDGET if settings.steps is None else None,
+            budget=settings.default_budget,
             **dataclasses.asdict(size),
         )
 
     def _open(self, is_resumed: bool, is_new: bool) -> None:
-        settings = self._settings
-        shards = pretraining_shards(settings, self._run, is_resumed)
+        shards = pretraining_shards(self.settings, self._run, is_resumed)
         self._tokenizer_folder = shards.tokenizer_folder
         self.data_sha256 = shards_sha256(shards.manifest)
         tokenizer = load_tokenizer(shards.tokenizer_folder)
-        corpus, objectives = TextCorpus(shards.shards), text_objectives(settings.objectives)
-        at_least = max(each.min_documents for each in objectives)
-        documents, held_out = split_held_out(corpus, settings.held_out_fraction, at_least)
-        _warn_of_much_held_out(corpus, held_out, settings.held_out_fraction)
+        corpus = TextCorpus(shards.shards)
+        if is_new and NextSentence.name in self.settings.objectives:
+            self._check_pairs(np.diff(corpus.document_offsets), shards.manifest)
+        settings = self.settings
+        objectives, fraction = text_objectives(settings.objectives), settings.held_out_fraction
+        if corpus.document_count == 1:
+            corpus, documents, held_out = hold_out_end(corpus, fraction)
+        else:
+            at_least = max(each.min_documents for each in objectives)
+            documents, held_out = split_held_out(corpus, fraction, at_least)
+        if is_new:
+            _warn_of_long_documents(corpus, held_out, settings, shards.manifest["documents"])
         masking = Masking(
             settings.mask_probability,
             settings.masking,
@@ -127,11 +142,19 @@ class TextPretraining(Pretraining):
         self.model = self._build_model(is_new).to(self._device)
         self.stages = self._make_stages()
 
+    def _check_pairs(self, sentences: np.ndarray, manifest: dict[str, Any]) -> None:
+        """Leave next-sentence prediction out of the settings if it cannot be learned."""
+        if why := why_few_pairs(sentences, manifest["duplicate_documents"]):
+            advice, by_default = advice_on_documents(self.settings), self._objectives_by_default
+            self.settings = drop_impossible_pairs(
+                self.settings, sentences, why, advice, by_default=by_default
+            )
+
     def count(self, batch: TextBatch) -> int:
         return batch.token_count
 
     def facts(self) -> dict[str, Any]:
-        settings, data, held_out = self._settings, self._data, self._held_out_documents
+        settings, data, held_out = self.settings, self._data, self._held_out_documents
         is_extended = settings.extend_vocabulary is not None
         return {
             "unigram_loss": unigram_loss(data.corpus, data.documents, held_out, data.masking),
@@ -149,12 +172,12 @@ class TextPretraining(Pretraining):
             hidden_dropout_prob=_FINETUNING_DROPOUT,
             attention_probs_dropout_prob=_FINETUNING_DROPOUT,
         )
-        card = pretraining_card(self._settings, summary)
+        card = pretraining_card(self.settings, summary)
         save_pretraining(folder, self.model, self._tokenizer_folder, card)
 
     def _make_stages(self) -> list[Stage]:
         """The run's parts: one, or a first one of short sequences with as many tokens a step."""
-        settings = self._settings
+        settings = self.settings
         parts = [(1.0, settings.max_length, settings.batch_size)]
         if settings.short_length is not None:
             size = max(1, settings.batch_size * settings.max_length // settings.short_length)
@@ -174,7 +197,7 @@ class TextPretraining(Pretraining):
 
     def _build_model(self, is_new: bool) -> TextPretrainingModel:
         """The model before its first step (or, if not ``is_new``, with values to overwrite)."""
-        settings, data = self._settings, self._data
+        settings, data = self.settings, self._data
         if settings.init is not None:
             return self._load_model(resolve_model_folder(settings.init), is_new)
         assert settings.encoder is not None
@@ -198,7 +221,7 @@ class TextPretraining(Pretraining):
 
     def _load_model(self, folder: Path, is_new: bool) -> TextPretrainingModel:
         """The model of --init, with new weights for what it lacks."""
-        settings = self._settings
+        settings = self.settings
         added = {}
         if settings.extend_vocabulary is not None:
             added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
@@ -209,15 +232,24 @@ class TextPretraining(Pretraining):
         return model
 
 
-def _warn_of_much_held_out(corpus: TextCorpus, held_out: np.ndarray, fraction: float) -> None:
+def _warn_of_long_documents(
+    corpus: TextCorpus, held_out: np.ndarray, settings: ResolvedPretrainSettings, documents: int
+) -> None:
+    """Say so if much is held out, or if documents are so long that each may hold several."""
     lengths = corpus.document_lengths()
-    share = lengths[held_out].sum() / lengths.sum()
-    if share > 10 * fraction:
-        print(
-            f"{len(held_out)} of {len(lengths)} documents are held out to measure with, "
-            f"{share:.0%} of the text: with more documents (chapters for books) it would be less",
-            file=sys.stderr,
+    share, mean = lengths[held_out].sum() / lengths.sum(), lengths.mean()
+    if documents == 1:
+        what = f"The end of the only document, {share:.0%} of the text, is held out to measure with"
+    elif share > 10 * settings.held_out_fraction:
+        what = (
+            f"{len(held_out)} of {documents} documents are held out to measure with, {share:.0%} "
+            "of the text: with more documents (chapters for books) it would be less"
         )
+    elif mean > MOST_HELD_OUT:
+        what = f"Documents have {mean:,.0f} tokens on average"
+    else:
+        return
+    print(f"{what}; {advice_on_documents(settings)}", file=sys.stderr)
 
 
 def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:

@@ -20,6 +20,7 @@ from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.shards.tokens import Shard
 
+MOST_HELD_OUT = 200_000  # tokens, which is enough to measure with
 _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no run's seed
 
 
@@ -64,13 +65,14 @@ class TextCorpus:
 
 
 def split_held_out(
-    corpus: TextCorpus, fraction: float, at_least: int = 1, max_tokens: int = 200_000
+    corpus: TextCorpus, fraction: float, at_least: int = 1, max_tokens: int = MOST_HELD_OUT
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide the documents into those to train on and those held out, int64 numbers of each.
 
     Each part has at least ``at_least`` documents. About ``max_tokens`` tokens at most are held out,
     which is enough to measure with; if ``at_least`` documents are longer than that, the shortest
-    ones are held out. The choice depends on nothing but the corpus.
+    ones are held out. If several are needed, for pairs of sentences, each part has a document of
+    more than one sentence where there are two. The choice depends on nothing but the corpus.
 
     Raises:
         UserError: if there are fewer than twice ``at_least`` documents.
@@ -78,12 +80,17 @@ def split_held_out(
     if corpus.document_count < 2 * at_least:
         raise UserError(
             f"the corpus has {corpus.document_count} document(s), and pre-training needs "
-            f"{2 * at_least}: {at_least} to train on and {at_least} to measure with; give more text"
+            f"{2 * at_least}: {at_least} to train on and {at_least} to measure with"
         )
     order = permutation(corpus.document_count, _HELD_OUT_STREAM)
     lengths = corpus.document_lengths()
     if lengths[order[:at_least]].sum() > max_tokens:
         order = np.argsort(lengths, kind="stable")
+    has_next = np.flatnonzero(np.diff(corpus.document_offsets)[order] > 1)
+    if at_least > 1 and len(has_next) > 1:
+        first, last = has_next[[0, -1]]
+        others = np.delete(order, [first, last])
+        order = np.concatenate([order[[first]], others, order[[last]]])
     total = np.cumsum(lengths[order])
     wanted = min(round(corpus.document_count * fraction), int(np.searchsorted(total, max_tokens)))
     held_out_count = min(max(at_least, wanted), corpus.document_count - at_least)

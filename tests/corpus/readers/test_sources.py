@@ -121,11 +121,14 @@ def test_what_a_text_document_is_can_be_said(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("one\ntwo\n\nthree\n")
     assert texts(path, text_documents="file") == ["one two\nthree"]
+    assert texts(path, text_documents="line") == ["one", "two", "three"]
     (tmp_path / "b.txt").write_text("four\n\nfive\n")
     assert texts(tmp_path, text_documents="blank-line") == ["one\ntwo", "three", "four", "five"]
+    ids = [document.id for document in read_documents([str(path)], text_documents="line")]
+    assert ids == [f"{path}:{line}" for line in (1, 2, 4)]
 
 
-@pytest.mark.parametrize("mode", ["file", "blank-line"])
+@pytest.mark.parametrize("mode", ["file", "blank-line", "line"])
 @pytest.mark.parametrize("character", ["x ", "한", "x"])
 def test_a_text_file_without_line_breaks_is_read_in_parts_and_nothing_is_lost(
     tmp_path, mode, character

@@ -34,7 +34,9 @@ def settings(texts: Path, out: Path, **changed: Any) -> ResolvedPretrainSettings
 
 def stages(texts: Path, run: Path, **changed: Any) -> list[Stage]:
     chosen = settings(texts, run, **changed)
-    begun = TextPretraining(chosen, run, torch.device("cpu"), is_resumed=False, is_new=True)
+    begun = TextPretraining(
+        chosen, run, torch.device("cpu"), is_resumed=False, is_new=True, objectives_by_default=False
+    )
     return list(begun.stages)
 
 
