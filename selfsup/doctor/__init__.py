@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.corpus.readers.documents import BadRecord
+from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.errors import UserError
+from selfsup.images.files import find_images
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
 from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
@@ -101,11 +103,18 @@ def _diagnosis(path: str) -> tuple[str, Iterable[Finding]]:
             return "questions in SQuAD's form", questions_and_tags.question_problems(path)
         if questions_and_tags.is_tagged(path):
             return "tagged sentences", questions_and_tags.tagged_problems(path)
-    if holds_images(path) and not holds_text(path):
+    if _is_of_images(path):
         return "images", unlabelled.image_problems(path)
     if labelled.is_labelled(path):
         return "a labelled file", labelled.labelled_problems(path)
     return "text to pre-train on", unlabelled.corpus_problems(path)
+
+
+def _is_of_images(path: str) -> bool:
+    """Whether there are images, and not more files of text beside them."""
+    if not holds_images(path):
+        return False
+    return not holds_text(path) or len(find_images(path)) >= len(find_inputs([path]))
 
 
 def _has_any(folder: Path, *names: str) -> bool:

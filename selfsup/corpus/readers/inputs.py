@@ -5,11 +5,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -85,7 +85,7 @@ def _find(source: str) -> list[Input]:
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
             return [_input(filesystem, path, source, source)]
         if filesystem.isdir(path):
-            names = sorted(filesystem.find(path, on_error="raise"))
+            names = sorted(_find_files(filesystem, path))
             known = set(names)
             # A file in an archive is named by its path there: the source ends in the archive.
             folder = path if "::" in source else source.rstrip("/")
@@ -102,10 +102,21 @@ def _find(source: str) -> list[Input]:
                 if filesystem.isfile(name)
             ]
         else:
+            with suppress(FileNotFoundError):
+                filesystem.info(path)  # raises what is wrong, such as a host that is not there
             raise UserError(f"{source}: no such file or folder: check the path")
     if not found:
         raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}")
     return found
+
+
+def _find_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
+    """The files in a folder and its subfolders; a subfolder that cannot be read is an error."""
+    inherited = [fsspec.AbstractFileSystem.find, fsspec.AbstractFileSystem.walk]
+    # File systems of their own kind, such as s3fs, do not know the option, and raise without it.
+    own = [getattr(method, "__func__", None) for method in (filesystem.find, filesystem.walk)]
+    options = {"on_error": "raise"} if own == inherited else {}
+    return cast(list[str], filesystem.find(folder, **options))
 
 
 def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -184,15 +195,34 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
         filesystem, path = found.location or _filesystem(found.url)
         file = filesystem.open(path, "rb")
     with closing(file):
-        yield cast(IO[bytes], file)
+        is_local = isinstance(filesystem, LocalFileSystem)
+        yield cast(IO[bytes], file if is_local else _RemoteFile(file, found.name))
+
+
+class _RemoteFile:
+    """A file over a network; what goes wrong in a call of it becomes a ``UserError``."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        found = getattr(self._file, attribute)
+        return _opening_errors(self._name, "read")(found) if callable(found) else found
 
 
 @contextmanager
-def _opening_errors(name: str) -> Iterator[None]:
+def _opening_errors(name: str, done: str = "opened") -> Iterator[None]:
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # Each remote file system raises its own kinds.
+        if isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
+            library = error.__cause__.name  # fsspec's own message only describes it
+            raise UserError(
+                f"{name}: needs {library}, which is not installed: pip install {library}"
+            ) from None
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"{name}: cannot be opened ({reason.splitlines()[0]})") from None
+        if isinstance(error, FileNotFoundError):  # of some, the message is only the path
+            reason = error.strerror or "no such file"
+        raise UserError(f"{name}: cannot be {done} ({reason.splitlines()[0]})") from None

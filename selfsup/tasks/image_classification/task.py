@@ -6,6 +6,7 @@ Shapes: N images in all, B of them in a batch, D width, C labels.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -92,6 +93,8 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
         self, examples: LabelledImages, labels: Labels, preparation: ImagePreparation
     ) -> EncodedImages:
         numbers, known = np.full(len(examples), IGNORE_INDEX), label_numbers(labels.names)
+        # The names in a model may be decomposed, as macOS writes them; those of folders are not.
+        known = {normalize("NFC", name): number for name, number in known.items()}
         for index, label in enumerate(examples.labels or []):
             if label not in known:
                 what = f"{examples.files[index]}: its class {label!r}"

@@ -508,7 +508,7 @@ def test_wrong_sources_are_refused_in_one_line(tmp_path):
         str(tmp_path / "image.png"): "its name must end in",
         "nonsense://x": "cannot be opened",
         "docs://elsewhere": "docs://installed",
-        "s3://bucket/key.txt": "cannot be opened|no such file",
+        "s3://bucket/key.txt": "needs s3fs|cannot be opened|no such file",
     }.items():
         with pytest.raises(UserError, match=message) as caught:
             texts(source)

@@ -120,6 +120,10 @@ def test_nothing_to_read_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match=r"none of its images can be read .*a/1\.png: no image"):
         read(tmp_path)
     Image.fromarray(toy_image("along", 0)).save(tmp_path / "a" / "1.png")
+    said = r"b/2\.png: no image.* — and so are all images of this class: replace them"
+    with pytest.raises(UserError, match=said):
+        read(tmp_path)
+    (tmp_path / "b" / "2.png").unlink()
     with pytest.raises(UserError, match=r"images of one class only \(a\) can be read"):
         task.learn_labels(read(tmp_path), None)
 
