@@ -1,17 +1,16 @@
 """Find the images at a path, the classes that their folders name, and their typical size."""
 
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
 from selfsup.atomic_files import refuse_address
 from selfsup.corpus.readers.documents import is_encodable
+from selfsup.corpus.readers.folders import refuse_unreadable, walk
 from selfsup.errors import UserError
 from selfsup.images.formats import is_image
 from selfsup.images.pixels import BadImage, image_size
@@ -133,17 +132,12 @@ def search_images(path: str | Path) -> FoundImages:
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder: check the path")
     found, others, runs, folders = [], [], [], []
-    above = {str(path): (os.path.realpath(path),)}  # the folders that each is in, without links
-    for folder, subfolders, names in os.walk(path, onerror=_refuse, followlinks=True):
-        here = above.pop(folder)
+    for folder, subfolders, names in walk(str(path)):
         if "run.yaml" in names and Path(folder) != path:
             runs.append(Path(folder, "run.yaml"))
             subfolders.clear()
             continue
-        real = {name: os.path.realpath(f"{folder}/{name}") for name in subfolders}
-        # A link to a folder that it lies in would be followed without end.
-        subfolders[:] = [name for name in real if not _is_junk(name) and real[name] not in here]
-        above |= {os.path.join(folder, name): (*here, real[name]) for name in subfolders}  # noqa: PTH118
+        subfolders[:] = [name for name in subfolders if not _is_junk(name)]
         folders = folders or subfolders[:]
         for file in (Path(folder, name) for name in names if not _is_junk(name)):
             (found if _is_image(file) else others).append(file)
@@ -151,7 +145,12 @@ def search_images(path: str | Path) -> FoundImages:
         held = f" (it holds {by_suffix(others)})" if others else " (it holds no file)"
         raise UserError(f"{path}: no image in it{held}: name a folder with images")
     empty = sorted({*folders} - {*_tops(path, [*found, *others, *runs])})
-    return FoundImages(path, sorted(found), sorted(others), empty)
+    return FoundImages(path, sorted(found, key=_parts), sorted(others, key=_parts), empty)
+
+
+def _parts(file: Path) -> list[str]:
+    """What files are sorted by: an order that is the same however their names are composed."""
+    return [unicodedata.normalize("NFC", part) for part in file.parts]
 
 
 def refuse_remote(path: str | Path) -> None:
@@ -167,7 +166,7 @@ def _is_image(file: Path) -> bool:
     try:
         return is_image(file)
     except OSError as error:
-        _refuse(error)
+        refuse_unreadable(error)
 
 
 def check_name(file: Path) -> None:
@@ -175,12 +174,6 @@ def check_name(file: Path) -> None:
     if not is_encodable(str(file)):
         shown = str(file).encode(errors="backslashreplace").decode()
         raise UserError(f"{shown}: its name is not UTF-8: rename it, or its folder")
-
-
-def _refuse(error: OSError) -> NoReturn:
-    is_link = Path(error.filename).is_symlink()
-    fix = "check what it links to" if is_link else "check who may read it"
-    raise UserError(f"{error.filename}: cannot be read ({error.strerror}): {fix}")
 
 
 _MOST_SAMPLED = 1000

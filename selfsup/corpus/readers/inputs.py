@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from selfsup.corpus.readers import compression, docstrings
+from selfsup.corpus.readers.folders import walk
 from selfsup.errors import UserError
 
 DOCS_INSTALLED = "docs://installed"
@@ -110,13 +111,23 @@ def _find(source: str) -> list[Input]:
     return found
 
 
-def _find_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
+def _find_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterable[str]:
     """The files in a folder and its subfolders; a subfolder that cannot be read is an error."""
-    inherited = [fsspec.AbstractFileSystem.find, fsspec.AbstractFileSystem.walk]
-    # File systems of their own kind, such as s3fs, do not know the option, and raise without it.
-    own = [getattr(method, "__func__", None) for method in (filesystem.find, filesystem.walk)]
-    options = {"on_error": "raise"} if own == inherited else {}
-    return cast(list[str], filesystem.find(folder, **options))
+    if isinstance(filesystem, LocalFileSystem):
+        return (f"{path}/{name}" for path, _, names in walk(folder) for name in names)
+    if filesystem.async_impl or type(filesystem).find is not fsspec.AbstractFileSystem.find:
+        return cast(list[str], filesystem.find(folder))
+    return _list_files(filesystem, folder)
+
+
+def _list_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterator[str]:
+    """As ``find`` of fsspec, which passes over a subfolder that cannot be read."""
+    for entry in filesystem.ls(folder, detail=True):
+        name = entry["name"].rstrip("/")
+        if entry["type"] != "directory":
+            yield name
+        elif name != folder.rstrip("/"):
+            yield from _list_files(filesystem, name)
 
 
 def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
