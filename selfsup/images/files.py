@@ -49,13 +49,11 @@ class FoundImages:
 
         Raises:
             ClassWithoutImages: a subfolder has files and no image.
-            UserError: the path is a file, an image is in no subfolder, or the subfolders are named
-                like the parts of a data set.
+            UserError: an image is in no subfolder, or the subfolders are named like the parts of a
+                data set.
         """
         path = self.path
-        if path.is_file():
-            raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
-        outside = next((file for file in self.files if file.parent == path), None)
+        outside = next((file for file in self.files if path in (file, file.parent)), None)
         if outside is not None:
             raise UserError(
                 f"{outside}: lies in no class's folder: {path} must hold a folder for each class, "
@@ -159,7 +157,8 @@ def refuse_remote(path: str | Path) -> None:
 
 
 def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
+    is_hidden = name.startswith(".") and not name.endswith(".icloud")  # stands for a file of iCloud
+    return is_hidden or name.lower() in _JUNK
 
 
 def _is_image(file: Path) -> bool:

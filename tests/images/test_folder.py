@@ -109,6 +109,11 @@ def test_what_is_passed_over_is_said(tmp_path):
     )
 
 
+def test_a_file_that_is_still_in_the_cloud_is_said(tmp_path):
+    touch(tmp_path, "cat/1.png", "cat/.2.png.icloud")
+    assert "no images: 1 .icloud" in search_images(tmp_path).notes()[0]
+
+
 def test_a_class_is_the_same_however_its_name_is_composed(tmp_path):
     composed, decomposed = (unicodedata.normalize(form, "강아지 é") for form in ("NFC", "NFD"))
     assert composed != decomposed

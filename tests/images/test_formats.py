@@ -116,14 +116,14 @@ def test_a_single_file_is_known_by_its_content(tmp_path):
 @pytest.mark.parametrize("size", [2 << 20, 20 << 20])
 @pytest.mark.parametrize("what", ["text", "compressed text", "international text", "profile"])
 def test_large_metadata_in_a_png_do_not_matter(tmp_path, what, size):
-    said, given = PngImagePlugin.PngInfo(), {}
+    said, profile = PngImagePlugin.PngInfo(), None
     if what == "profile":
-        given = {"icc_profile": bytes(size)}
+        profile = bytes(size)
     elif what == "international text":
         said.add_itxt("prompt", "a" * size, zip=True)
     else:
         said.add_text("prompt", "a" * size, zip=what == "compressed text")
-    PICTURE.save(tmp_path / "a.png", pnginfo=said, **given)
+    PICTURE.save(tmp_path / "a.png", pnginfo=said, icc_profile=profile)
     PICTURE.save(tmp_path / "b.png")
     assert np.array_equal(decode(tmp_path / "a.png", SQUARE), decode(tmp_path / "b.png", SQUARE))
 

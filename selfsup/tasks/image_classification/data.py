@@ -133,6 +133,8 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
         UserError: there are no images, they are not in folders, or too many cannot be decoded, or
             all those of a class.
     """
+    if labelled and Path(path).is_file():
+        raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
     found = search_images(path)
     labels = found.labels() if labelled else None
     for file in found.files:

@@ -311,7 +311,7 @@ class StoreFileSystem(MemoryFileSystem):
 
     def open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         file = super().open(path, mode, **kwargs)
-        return CutFile(file.getvalue()) if "cut" in path else file
+        return CutFile(file.read()) if "cut" in path else file
 
 
 class CutFile(io.BytesIO):
