@@ -107,7 +107,9 @@ def _find(source: str) -> list[Input]:
                 filesystem.info(path)  # raises what is wrong, such as a host that is not there
             raise UserError(f"{source}: no such file or folder: check the path")
     if not found:
-        raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}")
+        is_local = isinstance(filesystem, LocalFileSystem)
+        hint = "" if is_local else "; images are read from local folders only"
+        raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}{hint}")
     return found
 
 

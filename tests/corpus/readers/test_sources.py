@@ -310,7 +310,7 @@ class StoreFileSystem(MemoryFileSystem):
             raise FileNotFoundError(path) from None
 
     def open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        file = super().open(path, mode, **kwargs)
+        file: Any = super().open(path, mode, **kwargs)
         return CutFile(file.read()) if "cut" in path else file
 
 
@@ -327,6 +327,7 @@ def store():
     memory = fsspec.filesystem("memory")
     for name in ("deep/a.jsonl", "b.jsonl"):
         memory.pipe(f"/bucket/corpus/{name}", json_lines(ROWS))
+    memory.pipe("/bucket/images/a.png", b"")
     memory.pipe("/bucket/cut.jsonl", json_lines(ROWS * 20))
     yield
     memory.rm("/bucket", recursive=True)
@@ -346,6 +347,7 @@ def test_an_object_store_is_read(store, name):
     [
         ("none.txt", "no such file or folder: check the path"),
         ("none/", "no such file or folder: check the path"),
+        ("images", "holds no file whose name ends in .*; images are read from local folders only"),
         ("locked/a.txt", r"cannot be opened \(Access Denied\)"),
         ("cut.jsonl", r"cannot be read \(Response payload is not completed\)$"),
     ],
