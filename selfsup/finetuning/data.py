@@ -74,6 +74,7 @@ def encode_task_data(
         UserError: the labels cannot be learned, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
+    train, validation = task.settled(train, labels), task.settled(validation, labels)
 
     def encoded(examples: Examples) -> EncodedPart:
         return EncodedPart(examples, task.encode_examples(examples, labels, preparation))

@@ -126,7 +126,8 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
-            write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
+            records = task.records(examples, answers)
+            write_predictions(run / VALIDATION_PREDICTIONS, records, named_by_user=False)
             # After everything else, since a folder with a model is never overwritten.
             save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)

@@ -175,7 +175,9 @@ def check_writable(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -> None:
+def write_predictions(
+    file: str | Path, predictions: Iterable[dict[str, Any]], *, named_by_user: bool = True
+) -> None:
     """Write the predictions; the file appears under its name when it is complete.
 
     A .json file of answers to questions holds ``{"id": "answer"}``, which SQuAD's own script
@@ -191,9 +193,10 @@ def write_predictions(file: str | Path, predictions: Iterable[dict[str, Any]]) -
     check_writable(path, as_answers=as_answers)
     if as_answers:
         answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
-        write_bytes(path, (json.dumps(answers, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(answers, ensure_ascii=False) + "\n"
+        write_bytes(path, text.encode(), named_by_user=named_by_user)
         return
-    with replacing(path) as opened:
+    with replacing(path, named_by_user=named_by_user) as opened:
         for prediction in predictions:
             opened.write((json.dumps(prediction, ensure_ascii=False) + "\n").encode())
 

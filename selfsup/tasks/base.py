@@ -4,7 +4,9 @@ The data of every task takes the same path, and every command uses all of it or 
 
     file ── read_examples ──► Examples ── learn_labels ──► Labels
                                   │                          │
-                                  └── encode_examples ◄──────┘
+                                  └── settled ◄──────────────┘
+                                           │
+                             encode_examples(examples, labels)
                                            │
                     EncodedExamples: units (to train on), windows (to score)
                                            │ inference.scoring.score(model, encoded.windows)
@@ -58,7 +60,8 @@ class Reading:
     def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
         """What the flags say."""
         text, label = settings.text_column, settings.label_column
-        columns = Columns(text, label, settings.text_pair_column, settings.label_separator)
+        separator, missing = settings.label_separator, settings.missing_labels
+        columns = Columns(text, label, settings.text_pair_column, separator, missing)
         return cls(columns, settings.max_bad_fraction)
 
 
@@ -236,6 +239,14 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         Raises:
             UserError: there is nothing to learn in them.
         """
+
+    def settled(self, examples: ExamplesT, labels: Labels) -> ExamplesT:
+        """The examples with their labels under the names in ``labels``, however a file writes them.
+
+        Raises:
+            UserError: a label is not one of ``labels``; the message names file and line.
+        """
+        return examples
 
     @abstractmethod
     def reading_notes(self, train: ExamplesT, validation: ExamplesT, labels: Labels) -> list[str]:

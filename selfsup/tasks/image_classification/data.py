@@ -17,6 +17,7 @@ from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
 from selfsup.images.files import check_name, refuse_remote, search_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
+from selfsup.tasks.labels import composed
 
 _MOST_THREADS = 16
 
@@ -136,7 +137,7 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
     if labelled and Path(path).is_file():
         raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
     found = search_images(path)
-    labels = found.labels() if labelled else None
+    labels = [composed(label) for label in found.labels()] if labelled else None
     for file in found.files:
         check_name(file)
     images = LabelledImages(path, found.files, [], labels, found.notes())
