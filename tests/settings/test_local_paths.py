@@ -19,6 +19,7 @@ WRITES = [
     "predict model --data a.tsv --out {}",
     "report run --out {}",
     "demo --out {}",
+    "explain text --out {}",
 ]
 READS = [
     "prepare texts --tokenizer {} --out shards",
