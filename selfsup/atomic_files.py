@@ -8,6 +8,7 @@ a link in it is replaced or refused, and never leads a write to a file outside.
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,9 +33,32 @@ LOCK = ".lock"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 
 
+WRITTEN = "results are written to local folders only: write to one, then copy them there"
+
+
+def refuse_address(name: str, why: str, flag: str = "") -> None:
+    """Refuse an address such as ``s3://bucket/run`` or ``dbfs:/run`` where a path is needed.
+
+    Args:
+        name: what the user gave.
+        why: the end of the message: why it is refused, and what to do.
+        flag: what it was given with, if it is known.
+
+    Raises:
+        UserError: it is an address.
+    """
+    scheme, colon, rest = name.partition(":/")
+    if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return
+    if scheme.lower() == "file":
+        why = f"is an address, and a path is needed: write /{rest.lstrip('/')}"
+    raise UserError(f"{flag} {name}: {why}".strip())
+
+
 @contextlib.contextmanager
 def writing_to(path: Path) -> Iterator[None]:
     """Turn errors such as a full or read-only disk into a ``UserError`` that names ``path``."""
+    refuse_address(str(path), WRITTEN)
     try:
         yield
     except OSError as error:

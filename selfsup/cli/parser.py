@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from selfsup.atomic_files import refuse_address
 from selfsup.cli.help_page import usage
 from selfsup.errors import UserError
 from selfsup.settings.fields import (
     COMMON_FLAGS,
+    LOCAL_FILE,
     closest,
     convert,
     flag_name,
@@ -41,6 +43,7 @@ def parse_command(
     given, config_files = _read_words(command, settings_class, arguments)
     values: dict[str, Any] = {}
     for file in config_files:
+        refuse_address(file, LOCAL_FILE, "--config")
         values |= read_settings(settings_class, Path(file), command)
     values |= given
     as_json = values.pop("json", False)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.corpus.readers.documents import BadRecord
+from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.errors import UserError
+from selfsup.images.files import find_images
 from selfsup.pretraining.modality import holds_images, holds_text, is_image_shards, is_token_shards
 from selfsup.settings.reading import FileFormat
 from selfsup.settings.showing import DoctorSettings
@@ -132,11 +134,18 @@ def _diagnosis(path: str, file_format: FileFormat) -> tuple[str, Iterable[Findin
             )
         if questions_and_tags.is_tagged(path, asked):
             return "tagged sentences", questions_and_tags.tagged_problems(path, asked)
-    if holds_images(path) and not holds_text(path):
+    if _is_of_images(path):
         return "images", unlabelled.image_problems(path)
     if labelled.is_labelled(path, asked):
         return "a labelled file", labelled.labelled_problems(path, asked)
     return "text to pre-train on", unlabelled.corpus_problems(path, file_format)
+
+
+def _is_of_images(path: str) -> bool:
+    """Whether there are images, and not more files of text beside them."""
+    if not holds_images(path):
+        return False
+    return not holds_text(path) or len(find_images(path)) >= len(find_inputs([path]))
 
 
 def _has_any(folder: Path, *names: str) -> bool:

@@ -16,7 +16,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
-from selfsup.images.files import find_images, find_labelled_images
+from selfsup.images.files import ClassWithoutImages, search_images
 from selfsup.images.pixels import BadImage, ResizeShorterSide, decode
 from selfsup.pretraining.text.documents import why_few_pairs
 from selfsup.settings.reading import FileFormat
@@ -113,11 +113,17 @@ def image_problems(path: str) -> Iterator[Finding]:
     Raises:
         UserError: there is no image.
     """
-    files = find_images(path)
+    found = search_images(path)
+    files = found.files
     try:
-        yield Fact("images", dict(Counter(find_labelled_images(path)[1])))
+        yield Fact("images", dict(Counter(found.labels())))
+    except ClassWithoutImages as error:
+        yield Fact("images", len(files))
+        yield Problem.from_error(error)
     except UserError:  # no classes: images to pre-train on
         yield Fact("images", len(files))
+    for note in found.notes():
+        yield Problem(note, "see whether images are missing")
     with ThreadPoolExecutor(default_workers()) as threads:
         reasons = threads.map(_why_unreadable, files)
         bad = [(file, why) for file, why in zip(files, reasons, strict=True) if why]

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from selfsup.counter_random import hash64, uniform
+from selfsup.images.formats import DECODED, why_not_decoded
 
 MOST_PIXELS = 100_000_000
 SMALLEST_SIDE = 8
-# Pillow supports more formats, but some of them start other programs.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _MOST_ELONGATED = 4
 # Larger images are decoded one at a time, so that memory is bounded for any number of threads.
 _LARGE_PIXELS = 16_000_000
@@ -46,6 +45,10 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 # thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+# Pillow refuses a PNG with more than 1 MiB of text or colour profile, whose pixels are whole. There
+# stays a limit, as a few bytes can decompress to any number.
+_MOST_METADATA = 64 << 20
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MOST_METADATA
 
 
 class BadImage(Exception):
@@ -90,7 +93,7 @@ def decode(file: Path, resize: Resize, *, smallest: int = SMALLEST_SIDE) -> np.n
     frame is used.
 
     Args:
-        file: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        file: of a format in ``DECODED``, whatever its suffix.
         resize: the size to bring it to.
         smallest: the least number of pixels that a side may have in the file.
 
@@ -125,7 +128,9 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     """Open an image file; whatever goes wrong until it is closed becomes a ``BadImage``."""
     most = f"more than {MOST_PIXELS // 1_000_000} million pixels"
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        if why := why_not_decoded(file):
+            raise BadImage(why)
+        with Image.open(file, formats=DECODED) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise BadImage(f"too large ({width} × {height}, {most})")
@@ -185,6 +190,8 @@ def _reason(error: Exception) -> str:
         return "no image, or damaged at its beginning"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})"
+    if "MAX_TEXT" in str(error):
+        return f"more than {_MOST_METADATA >> 20} MiB of text or colour profile"
     said = (str(error) or type(error).__name__).splitlines()[0]
     return f"damaged ({said})"
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from selfsup.atomic_files import WRITTEN, refuse_address
 from selfsup.errors import UserError
 
 # Flags that every command takes beside its settings.
@@ -172,8 +173,20 @@ def _convert_one(field: dataclasses.Field, kind: type, value: Any) -> Any:
     raise UserError(f"{flag_name(field)} takes {takes}, not {value}{fix}")
 
 
+# Settings that name local files and folders, and what to say of an address.
+LOCAL_FILE = "this file is read from a local folder only: copy it to one"
+_LOCAL_FOLDER = "models, tokenizers and runs are read from local folders only: copy it to one"
+_LOCAL = {
+    **dict.fromkeys(("out", "predictions"), WRITTEN),
+    **dict.fromkeys(("encoder", "init", "tokenizer", "model", "run", "runs"), _LOCAL_FOLDER),
+    **dict.fromkeys(("predictions_file", "context_file"), LOCAL_FILE),
+}
+
+
 def check_values(settings: Any) -> None:
     """Check every field of a settings dataclass against its range and its choices.
+
+    An address, such as ``s3://bucket/run``, is refused where a local path is needed.
 
     Raises:
         UserError: names the flag, what is allowed and what was given.
@@ -182,6 +195,9 @@ def check_values(settings: Any) -> None:
         value = getattr(settings, field.name)
         if value == () and field.metadata.get("positional"):
             raise UserError(f"{flag_name(field)} is missing: name one at least")
+        if field.name in _LOCAL and value is not None:
+            for name in value if isinstance(value, tuple) else (value,):
+                refuse_address(str(name), _LOCAL[field.name], flag_name(field))
         if isinstance(value, str) and field.metadata.get("metavar") in ("TEXT", "QUESTION"):
             _check_encodable(field, value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -229,6 +229,9 @@ class ResumeSettings:
 
     run: str = argument("run folder of a pre-training run that stopped", metavar="RUN")
 
+    def __post_init__(self) -> None:
+        check_values(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedPretrainSettings(PretrainSettings):

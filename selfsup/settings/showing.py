@@ -72,6 +72,9 @@ class ReportSettings:
         metavar="FILE",
     )
 
+    def __post_init__(self) -> None:
+        check_values(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorSettings(ReadingFlags):

@@ -36,6 +36,28 @@ def test_images_that_cannot_be_read_are_counted_and_the_first_is_named(tmp_path)
     assert "aa.png: no image" in what
 
 
+def test_what_is_passed_over_and_classes_without_images_are_told(tmp_path):
+    for name in ("cats", "dogs"):
+        write_toy_pictures(tmp_path / name, 3)
+    (tmp_path / "labels.csv").write_text("image,text,label\n1,a cat that sleeps,cats\n")
+    (tmp_path / "birds").mkdir()
+    assert facts_of(tmp_path) == ("images", {"images": {"cats": 3, "dogs": 3}})
+    passed_over, empty = found_in(tmp_path)
+    assert "passed over files that are no images: 1 .csv → see whether" in passed_over
+    assert "passed over folders without files: birds → see whether" in empty
+    (tmp_path / "birds" / "1.mp4").write_text("a film")
+    lacking, passed_over = found_in(tmp_path)
+    assert "birds: a class without images, it holds 1 .mp4 → give it images" in lacking
+    assert "1 .mp4, 1 .csv" in passed_over
+
+
+def test_images_of_a_format_that_is_not_read_are_told_with_their_fix(tmp_path):
+    write_toy_pictures(tmp_path, 3)
+    (tmp_path / "photo.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    what = only_one(found_in(tmp_path))
+    assert "photo.jpg: in the format HEIC, which is not read: convert it to JPEG or PNG" in what
+
+
 def test_one_image_is_too_few(tmp_path):
     assert "pre-training needs 2 images" in only_one(found_in(write_toy_pictures(tmp_path, 1)))
 

@@ -80,9 +80,13 @@ def is_compressed(name: str) -> bool:
 
 
 def _path(name: str) -> PurePosixPath:
-    """The name in lower case; for a chain of URLs, such as ``zip://a.txt::b.zip``, the first."""
+    """The name in lower case; for a chain of URLs, such as ``zip://a.txt::b.zip``, the first.
+
+    A query, as in ``https://host/a.csv?raw=true``, is no part of it.
+    """
     links = name.lower().split("::")
-    return PurePosixPath(next((link for link in links if "://" in link), name.lower()))
+    path = next((link for link in links if "://" in link), name.lower())
+    return PurePosixPath(path.partition("?")[0] if path.startswith("http") else path)
 
 
 def seekable(file: IO[bytes], name: str) -> IO[bytes]:

@@ -4,17 +4,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from selfsup.corpus.readers import compression, docstrings
+from selfsup.corpus.readers.folders import walk
 from selfsup.errors import UserError
 
 DOCS_INSTALLED = "docs://installed"
@@ -88,7 +89,7 @@ def _find(source: str) -> list[Input]:
                 raise UserError(f"{source}: its name must end in {_ENDINGS}, to tell its format")
             return [_input(filesystem, path, source, source)]
         if filesystem.isdir(path):
-            names = sorted(filesystem.find(path, on_error="raise"))
+            names = sorted(_find_files(filesystem, path))
             known = set(names)
             # A file in an archive is named by its path there: the source ends in the archive.
             folder = path if "::" in source else source.rstrip("/")
@@ -105,10 +106,33 @@ def _find(source: str) -> list[Input]:
                 if filesystem.isfile(name)
             ]
         else:
+            with suppress(FileNotFoundError):
+                filesystem.info(path)  # raises what is wrong, such as a host that is not there
             raise UserError(f"{source}: no such file or folder: check the path")
     if not found:
-        raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}")
+        is_local = isinstance(filesystem, LocalFileSystem)
+        hint = "" if is_local else "; images are read from local folders only"
+        raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}{hint}")
     return found
+
+
+def _find_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterable[str]:
+    """The files in a folder and its subfolders; a subfolder that cannot be read is an error."""
+    if isinstance(filesystem, LocalFileSystem):
+        return (f"{path}/{name}" for path, _, names in walk(folder) for name in names)
+    if filesystem.async_impl or type(filesystem).find is not fsspec.AbstractFileSystem.find:
+        return cast(list[str], filesystem.find(folder))
+    return _list_files(filesystem, folder)
+
+
+def _list_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterator[str]:
+    """As ``find`` of fsspec, which passes over a subfolder that cannot be read."""
+    for entry in filesystem.ls(folder, detail=True):
+        name = entry["name"].rstrip("/")
+        if entry["type"] != "directory":
+            yield name
+        elif name != folder.rstrip("/"):
+            yield from _list_files(filesystem, name)
 
 
 def _filesystem(source: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -187,15 +211,34 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
         filesystem, path = found.location or _filesystem(found.url)
         file = filesystem.open(path, "rb")
     with closing(file):
-        yield cast(IO[bytes], file)
+        is_local = isinstance(filesystem, LocalFileSystem)
+        yield cast(IO[bytes], file if is_local else _RemoteFile(file, found.name))
+
+
+class _RemoteFile:
+    """A file over a network; what goes wrong in a call of it becomes a ``UserError``."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        found = getattr(self._file, attribute)
+        return _opening_errors(self._name, "read")(found) if callable(found) else found
 
 
 @contextmanager
-def _opening_errors(name: str) -> Iterator[None]:
+def _opening_errors(name: str, done: str = "opened") -> Iterator[None]:
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # Each remote file system raises its own kinds.
+        if isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
+            library = error.__cause__.name  # fsspec's own message only describes it
+            raise UserError(
+                f"{name}: needs {library}, which is not installed: pip install {library}"
+            ) from None
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"{name}: cannot be opened ({reason.splitlines()[0]})") from None
+        if isinstance(error, FileNotFoundError):  # of some, the message is only the path
+            reason = error.strerror or "no such file"
+        raise UserError(f"{name}: cannot be {done} ({reason.splitlines()[0]})") from None

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from selfsup.atomic_files import sync_folder, writing_to
+from selfsup.atomic_files import refuse_address, sync_folder, writing_to
 from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
@@ -51,6 +51,7 @@ def resolve_model_folder(path: str | Path) -> Path:
     Raises:
         UserError: there is neither.
     """
+    refuse_address(str(path), "models are read from local folders only: copy it to one")
     path = Path(path)
     if (path / "config.json").is_file():
         return path

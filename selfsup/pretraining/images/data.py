@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.images.files import find_images, median_shorter_side
+from selfsup.images.files import FoundImages, median_shorter_side, refuse_remote, search_images
 from selfsup.images.pixels import ResizeShorterSide
 from selfsup.images.prepare import prepare_images
 from selfsup.pretraining.modality import (
@@ -61,7 +61,10 @@ def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: b
         folder = run / IMAGES
         # The files themselves are not needed once all of them are decoded.
         if not (is_resumed and is_image_shards(folder)):
-            files = _files(settings)
+            found = _found(settings)
+            files = [file for each in found for file in each.files]
+            for note in (note for each in found for note in each.notes()):
+                print(note, file=sys.stderr)
             print(f"Decoding {len(files):,} images into {folder}", file=sys.stderr)
             prepare_images(
                 files,
@@ -89,8 +92,12 @@ def usual_side(settings: PretrainSettings) -> int:
 
 
 def _files(settings: PretrainSettings) -> list[Path]:
+    return [file for found in _found(settings) for file in found.files]
+
+
+def _found(settings: PretrainSettings) -> list[FoundImages]:
     try:
-        return [file for path in _paths(settings.data) for file in find_images(path)]
+        return [search_images(path) for path in _paths(settings.data)]
     except UserError as error:
         raise add_modality_hint(error, settings.data, "images") from None
 
@@ -103,6 +110,8 @@ def _common_folder(sources: Sequence[str]) -> Path:
 
 def _paths(sources: Sequence[str]) -> list[Path]:
     """The sources' paths, absolute if there are several, so that a common folder can be found."""
+    for source in sources:
+        refuse_remote(source)
     return [Path(source).absolute() if len(sources) > 1 else Path(source) for source in sources]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
-from selfsup.images.files import check_name, find_images, find_labelled_images
+from selfsup.images.files import check_name, refuse_remote, search_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
 from selfsup.tasks.labels import composed
 
@@ -131,16 +131,17 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
     Those that cannot be decoded are left out, at most ``max_bad_fraction`` of all, with a note.
 
     Raises:
-        UserError: there are no images, they are not in folders, or too many cannot be decoded.
+        UserError: there are no images, they are not in folders, or too many cannot be decoded, or
+            all those of a class.
     """
-    if labelled:
-        files, labels = find_labelled_images(path)
-        labels = [composed(label) for label in labels]
-        return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
-    files = find_images(path)
-    for file in files:
+    if labelled and Path(path).is_file():
+        raise UserError(f"{path}: a file: name a folder that holds a folder for each class")
+    found = search_images(path)
+    labels = [composed(label) for label in found.labels()] if labelled else None
+    for file in found.files:
         check_name(file)
-    return _readable(LabelledImages(path, files, []), max_bad_fraction)
+    images = LabelledImages(path, found.files, [], labels, found.notes())
+    return _readable(images, max_bad_fraction)
 
 
 def images_from_paths(paths: Sequence[str]) -> LabelledImages:
@@ -150,7 +151,8 @@ def images_from_paths(paths: Sequence[str]) -> LabelledImages:
         UserError: one of them cannot be decoded.
     """
     files = [Path(path) for path in paths]
-    for file in files:
+    for path, file in zip(paths, files, strict=True):
+        refuse_remote(path)
         if file.is_dir():
             raise UserError(f"{file}: a folder: give it with --data, or name one image")
         if not file.is_file():
@@ -174,6 +176,14 @@ def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages
         raise UserError(first)
     if not kept:
         raise UserError(f"{images.source}: none of its images can be read (the first is {first})")
+    labels = images.labels or []
+    with_images = {labels[index] for index in kept if labels}
+    for index in bad:
+        if labels and labels[index] not in with_images:
+            raise UserError(
+                f"{images.files[index]}: {results[index]} — and so are all images of this class: "
+                "replace them, or take the folder away"
+            )
     counter = BadRecordCounter(
         max_bad_fraction, records=len(images), bad=len(bad), first_bad=first, what="images"
     )
@@ -186,7 +196,7 @@ def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages
         found,
         files=[images.files[index] for index in kept],
         labels=None if images.labels is None else [images.labels[index] for index in kept],
-        notes=(note,),
+        notes=(*images.notes, note),
     )
 
 

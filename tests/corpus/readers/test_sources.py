@@ -1,6 +1,7 @@
 import bz2
 import csv
 import gzip
+import importlib.util
 import io
 import json
 import logging
@@ -8,6 +9,7 @@ import lzma
 import sys
 import tracemalloc
 import zipfile
+from typing import Any
 
 import fsspec
 import pyarrow
@@ -17,6 +19,7 @@ import zstandard
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.zip import ZipFileSystem
 
+from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.documents import LONGEST_RECORD_BYTES
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.readers.sources import read_documents
@@ -240,6 +243,20 @@ def test_the_inputs_hash_changes_with_what_an_archive_holds(tmp_path):
     assert len(hashes) == 2
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    for name in ("in/a.jsonl", "elsewhere/b.jsonl", "elsewhere/deep/c.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(json_lines(ROWS[:1]))
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "d.jsonl").symlink_to(tmp_path / "in" / "a.jsonl")
+    (tmp_path / "elsewhere" / "deep" / "up").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path)
+    folder = str(tmp_path / "in")
+    assert [found.name.removeprefix(folder) for found in find_inputs([folder])] == [
+        "/a.jsonl", "/d.jsonl", "/link/b.jsonl", "/link/deep/c.jsonl",
+    ]  # fmt: skip
+
+
 class HostedFileSystem(MemoryFileSystem):
     """As on FTP the host is part of a URL, but not of a path."""
 
@@ -273,6 +290,106 @@ def test_a_host_is_part_of_where_a_file_is():
             assert len(hashes) == 3
     finally:
         memory.rm("/corpus", recursive=True)
+
+
+class StoreFileSystem(MemoryFileSystem):
+    """As in s3fs, ``find`` knows no other options, and a file may be cut off while it is read."""
+
+    protocol = "store"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.removeprefix("store:/"))
+
+    def find(self, path: str, maxdepth=None, withdirs=False, detail=False) -> Any:
+        return super().find(path, maxdepth, withdirs, detail)
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        if "/locked/" in path:
+            raise PermissionError("Access Denied")
+        try:
+            return super().info(path, **kwargs)
+        except FileNotFoundError:
+            raise FileNotFoundError(path) from None
+
+    def open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        file: Any = super().open(path, mode, **kwargs)
+        return CutFile(file.read()) if "cut" in path else file
+
+
+class CutFile(io.BytesIO):
+    def readinto(self, buffer: Any, /) -> int:
+        if self.tell():
+            raise RuntimeError("Response payload is not completed\nand more")
+        return super().readinto(memoryview(buffer)[:100])
+
+
+@pytest.fixture
+def store():
+    fsspec.register_implementation("store", StoreFileSystem, clobber=True)
+    memory = fsspec.filesystem("memory")
+    for name in ("deep/a.jsonl", "b.jsonl"):
+        memory.pipe(f"/bucket/corpus/{name}", json_lines(ROWS))
+    memory.pipe("/bucket/images/a.png", b"")
+    memory.pipe("/bucket/cut.jsonl", json_lines(ROWS * 20))
+    yield
+    memory.rm("/bucket", recursive=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["corpus", "corpus/", "corpus/*.jsonl", "corpus/**/*.jsonl", "corpus/b.jsonl"]
+)
+def test_an_object_store_is_read(store, name):
+    whole = [row["text"] for row in ROWS]
+    assert texts(f"store://bucket/{name}") in (whole, whole * 2)
+    assert len(texts("store://bucket/corpus/")) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.txt", "no such file or folder: check the path"),
+        ("none/", "no such file or folder: check the path"),
+        ("images", "holds no file whose name ends in .*; images are read from local folders only"),
+        ("locked/a.txt", r"cannot be opened \(Access Denied\)"),
+        ("cut.jsonl", r"cannot be read \(Response payload is not completed\)$"),
+    ],
+)
+def test_what_an_object_store_refuses_is_told_in_one_line(store, name, message):
+    with pytest.raises(UserError, match=rf"^store://bucket/{name}: {message}"):
+        texts(f"store://bucket/{name}")
+
+
+class LockedFileSystem(fsspec.AbstractFileSystem):
+    """Lists its folders one by one, as most file systems do; one of them must not be listed."""
+
+    protocol = "locked"
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        if path.endswith("deep"):
+            raise PermissionError("Access Denied")
+        return [{"name": f"{path}/deep", "type": "directory", "size": 0}]
+
+
+def test_a_folder_that_must_not_be_listed_is_not_passed_over():
+    fsspec.register_implementation("locked", LockedFileSystem, clobber=True)
+    with pytest.raises(UserError, match=r"locked://corpus: cannot be opened \(Access Denied\)"):
+        texts("locked://corpus")
+
+
+@pytest.mark.parametrize(("scheme", "library"), [("https", "aiohttp"), ("s3", "s3fs")])
+def test_a_library_that_is_not_installed_is_named(scheme, library):
+    if importlib.util.find_spec(library):
+        pytest.skip(f"{library} is installed")
+    with pytest.raises(UserError, match=rf"{scheme}://host/a.txt: needs {library}, .* {library}$"):
+        texts(f"{scheme}://host/a.txt")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV.gz"])
+def test_a_query_is_no_part_of_a_files_name(name):
+    address = f"https://host/{name}?token=1.2&name=b.txt"
+    assert compression.format_suffix(address) == ".csv"
+    assert compression.is_compressed(address) == name.endswith(".gz")
 
 
 def test_a_hub_data_set_is_streamed(tmp_path):
@@ -511,7 +628,7 @@ def test_wrong_sources_are_refused_in_one_line(tmp_path):
         str(tmp_path / "image.png"): "its name must end in",
         "nonsense://x": "cannot be opened",
         "docs://elsewhere": "docs://installed",
-        "s3://bucket/key.txt": "cannot be opened|no such file",
+        "s3://bucket/key.txt": "needs s3fs|cannot be opened|no such file",
     }.items():
         with pytest.raises(UserError, match=message) as caught:
             texts(source)

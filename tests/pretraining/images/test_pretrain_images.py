@@ -284,6 +284,7 @@ def test_nine_steps_equal_some_a_stop_and_what_is_left_bit_for_bit(number: int, 
 
 def test_a_folder_of_images_alone_is_said_to_be_one_and_read_as_such(tmp_path, capsys):
     pictures = write_toy_pictures(tmp_path / "pictures", 6)
+    (pictures / "captions.md").write_text("None yet.")
     words = [
         "pretrain", str(pictures), "--out", str(tmp_path / "run"), "--steps", "1", "--batch-size",
         "2", "--device", "cpu", "--precision", "float32", "--threads", "1", "--workers", "1",
@@ -291,6 +292,7 @@ def test_a_folder_of_images_alone_is_said_to_be_one_and_read_as_such(tmp_path, c
     assert cli.main(words) == 0
     printed = capsys.readouterr()
     assert "DATA holds images: pre-training a vit-tiny on them" in printed.err
+    assert printed.err.count(f"{pictures}: passed over files that are no images: 1 .md\n") == 1
     shown = printed.out.replace("\u00a0", " ")
     assert "Jigsaw accuracy" in shown
     assert "(chance is 0.7 %)" in shown

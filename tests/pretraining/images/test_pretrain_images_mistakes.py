@@ -102,7 +102,7 @@ def test_flags_for_images_with_text(data, refused, tmp_path):
 
 def test_an_image_encoder_on_text(data, refused, tmp_path):
     line = refused(data / "texts", *SMALL)
-    assert "no image in it (it holds texts.txt)" in line
+    assert "no image in it (it holds 1 .txt)" in line
     assert "as it holds text, name an encoder for these, such as --encoder bert-mini" in line
     assert not (tmp_path / "run").exists()
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -133,8 +134,47 @@ def test_nothing_to_read_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match=r"none of its images can be read .*a/1\.png: no image"):
         read(tmp_path)
     Image.fromarray(toy_image("along", 0)).save(tmp_path / "a" / "1.png")
+    said = r"b/2\.png: no image.* — and so are all images of this class: replace them"
+    with pytest.raises(UserError, match=said):
+        read(tmp_path)
+    (tmp_path / "b" / "2.png").unlink()
     with pytest.raises(UserError, match=r"images of one class only \(a\) can be read"):
         task.learn_labels(read(tmp_path), None)
+
+
+def test_a_class_of_which_no_image_is_read_here_is_named(changed):
+    for file in (changed / "along").iterdir():
+        file.with_suffix(".heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+        file.unlink()
+    said = r"along/000\.heic: in the format HEIC.* convert .* so are all images of this class"
+    with pytest.raises(UserError, match=said):
+        task.read_examples(str(changed), Reading(max_bad_fraction=0.9), labelled=True)
+    shutil.rmtree(changed / "along")
+    (changed / "along").mkdir()
+    (changed / "along" / "notes").write_text("none yet")
+    with pytest.raises(UserError, match="along: a class without images, it holds 1 without suffix"):
+        read(changed)
+
+
+def test_what_is_passed_over_is_a_note(changed):
+    (changed / "along" / "000.txt").write_text("a caption")
+    (changed / "empty").mkdir()
+    assert read(changed).notes == (
+        f"{changed}: passed over files that are no images: 1 .txt",
+        f"{changed}: passed over folders without files: empty",
+    )
+    assert task.learn_labels(read(changed), None) == LABELS
+
+
+def test_a_models_class_is_the_same_however_its_name_is_composed(changed):
+    composed, decomposed = (unicodedata.normalize(form, "étroit") for form in ("NFC", "NFD"))
+    for written in (composed, decomposed):
+        (changed / "along").rename(changed / written)
+        for known in (composed, decomposed):
+            labels = Labels("class", ("across", known, "plain"))
+            numbers = task.encode_examples(read(changed), labels, PREPARATION).labels
+            assert numbers.tolist() == [0] * 4 + [2] * 4 + [1] * 4  # in any form it sorts last
+        (changed / written).rename(changed / "along")
 
 
 def test_a_class_that_was_not_trained_on_is_named_with_its_image(changed):
