@@ -7,10 +7,14 @@ from pathlib import Path
 
 from selfsup.demo.run import PRETRAIN
 from selfsup.doctor import Problem
+from selfsup.doctor.unlabelled import unknown_problems
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
+from selfsup.pretraining.text.data import SHARDS
 from selfsup.report.formatting import is_number
 from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
+from selfsup.shards.folder import MANIFEST_FILE, read_manifest
+from selfsup.shards.tokens import TOKEN_SHARDS
 from selfsup.training.checkpoint import latest_checkpoint
 
 _NOT_ENDED = "has not ended (or is still running)"
@@ -101,6 +105,8 @@ def _missing_files(run: Run) -> Iterator[Problem]:
 
 def _pretraining_problems(run: Run) -> Iterator[Problem]:
     yield from _training_loss_problems(run)
+    if ((shards := run.folder / SHARDS) / MANIFEST_FILE).exists():
+        yield from unknown_problems(read_manifest(shards, TOKEN_SHARDS))
     summary = run.summary
     loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
     if is_number(loss) and is_number(unigram) and loss > unigram - _MIN_GAIN:

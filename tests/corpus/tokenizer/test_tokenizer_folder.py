@@ -26,7 +26,6 @@ def test_a_saved_tokenizer_loads_in_transformers_with_equal_ids(tmp_path):
         tokenizer = train_tokenizer(TEXTS, vocab_size=300, allow_fewer=True, **options)
         save_tokenizer(tokenizer, tmp_path / name)
         loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / name)
-        assert "Bert" in type(loaded).__name__
         assert loaded.model_max_length == 512
         assert (loaded.pad_token_id, loaded.mask_token_id) == (0, 4)
         for text in (*TEXTS[:3], "ÜBER [MASK] Ωmega 漢字 \u200b x"):
