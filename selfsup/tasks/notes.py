@@ -58,19 +58,19 @@ def key_of(*texts: str) -> tuple[str, ...]:
 def tokenizer_notes(source: str, tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
     """How much of the texts the tokenizer does not know, or reads as other letters, if any."""
     decomposed = [text for text in texts if not unicodedata.is_normalized("NFC", text)]
-    changed = sum(
+    of_file, notes = f"{source}: " if source else "", []
+    if any(
         tokenizer.encode(text).ids != tokenizer.encode(unicodedata.normalize("NFC", text)).ids
-        for text in decomposed
-    )
-    notes = []
-    if changed:
+        for text in decomposed[:_MOST_EXAMINED]
+    ):
         notes.append(
-            f"{source}: {changed:,} of {len(texts):,} texts hold decomposed characters (NFD), "
-            "which this tokenizer reads as other letters: compose them (NFC), as most text is"
+            f"{of_file}{len(decomposed):,} of {len(texts):,} texts hold decomposed characters "
+            "(NFD), which this tokenizer reads as other letters: compose them (NFC), as most text "
+            "is"
         )
     step = -(-len(texts) // _MOST_EXAMINED) or 1
     if unknown := count_unknown(tokenizer, texts[::step]).note(_UNKNOWN_TO_A_MODEL):
-        notes.append(f"{source}: {unknown}")
+        notes.append(of_file + unknown)
     return notes
 
 
