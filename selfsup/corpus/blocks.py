@@ -32,6 +32,7 @@ class EncodedBlock:
         paragraph_sentences: int32 [P], sentences in each paragraph, at least one.
         sentence_lengths: int32 [S], tokens in each sentence, at least one.
         tokens: token ids, uint16 or uint32 [T].
+        record_characters: int64 [3 R], of each record the counts of ``UnknownCharacters``.
     """
 
     record_hashes: np.ndarray
@@ -40,6 +41,7 @@ class EncodedBlock:
     paragraph_sentences: np.ndarray
     sentence_lengths: np.ndarray
     tokens: np.ndarray
+    record_characters: np.ndarray
 
     def to_bytes(self) -> list[bytes]:
         """The arrays' bytes in the order of the attributes."""
@@ -48,7 +50,7 @@ class EncodedBlock:
     @classmethod
     def from_bytes(cls, parts: Sequence[bytes], token_dtype: np.dtype) -> "EncodedBlock":
         """The reverse of ``to_bytes``."""
-        dtypes = (np.uint64, np.int32, np.uint64, np.int32, np.int32, token_dtype)
+        dtypes = (np.uint64, np.int32, np.uint64, np.int32, np.int32, token_dtype, np.int64)
         return cls(*map(np.frombuffer, parts, dtypes))
 
 
@@ -62,7 +64,8 @@ def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str)
     paragraph_hashes: list[bytes] = []
     sentences_per_paragraph: list[int] = []
     sentences: list[str] = []
-    for text in texts:
+    sentence_records: list[int] = []
+    for record, text in enumerate(texts):
         spoken = guess_language(text) if language == "auto" else language
         paragraphs = clean_paragraphs(text)
         hashes = [_hash64(paragraph.encode(), b"paragraph") for paragraph in paragraphs]
@@ -70,11 +73,14 @@ def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str)
             in_paragraph = split_sentences(paragraph, spoken)
             sentences_per_paragraph.append(len(in_paragraph))
             sentences += in_paragraph
+            sentence_records += [record] * len(in_paragraph)
         paragraphs_per_record.append(len(paragraphs))
         paragraph_hashes += hashes
         record_hashes.append(_hash64(b"".join(hashes), b"document"))
 
     encoded = encoder.encode_batch(sentences)
+    record_characters = np.zeros((len(texts), 3), np.int64)
+    np.add.at(record_characters, sentence_records, encoder.count_characters(sentences, encoded))
     # Sentences and paragraphs without a token, such as a lone zero-width character, are dropped.
     sentence_lengths = np.array([len(ids) for ids in encoded], np.int32) // encoder.dtype.itemsize
     paragraph_sentences = _kept_per_group(sentence_lengths > 0, sentences_per_paragraph)
@@ -86,6 +92,7 @@ def encode_block(texts: Sequence[str], encoder: WordPieceEncoder, language: str)
         paragraph_sentences=paragraph_sentences[paragraph_sentences > 0],
         sentence_lengths=sentence_lengths[sentence_lengths > 0],
         tokens=np.frombuffer(b"".join(encoded), encoder.dtype),
+        record_characters=record_characters.ravel(),
     )
 
 

@@ -130,6 +130,8 @@ class KeptText:
         duplicate_paragraphs: int64 [R], paragraphs dropped from records that are not duplicates.
         new_hashes: uint64 [h], of the records and paragraphs not seen before.
         new_hash_records: int64 [h], the record that each of them belongs to.
+        record_characters: int64 [R, 3], the counts of ``UnknownCharacters``, with duplicate
+            paragraphs; 0 of duplicate records.
     """
 
     tokens: np.ndarray
@@ -140,6 +142,7 @@ class KeptText:
     duplicate_paragraphs: np.ndarray
     new_hashes: np.ndarray
     new_hash_records: np.ndarray
+    record_characters: np.ndarray
 
 
 def drop_duplicates(block: EncodedBlock, seen: SeenHashes) -> KeptText:
@@ -172,4 +175,5 @@ def drop_duplicates(block: EncodedBlock, seen: SeenHashes) -> KeptText:
         new_hash_records=np.concatenate(
             [np.flatnonzero(new_record), paragraph_record[new_paragraph]]
         ),
+        record_characters=block.record_characters.reshape(records, 3) * new_record[:, None],
     )

@@ -25,6 +25,7 @@ from selfsup.corpus.readers.documents import (
 from selfsup.corpus.readers.inputs import Input, find_inputs, inputs_sha256
 from selfsup.corpus.readers.sources import RecordStream, TextDocuments
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.corpus.workers import WorkerPool, default_workers
 from selfsup.errors import UserError
@@ -148,6 +149,8 @@ def prepare(
         "vocab_size": vocabulary_size(tokenizer),
         **asdict(state.counts),
     }
+    if note := UnknownCharacters.of_manifest(totals).note():
+        say(note)
     return finish(out, TOKEN_SHARDS, state, totals)
 
 
@@ -255,6 +258,10 @@ class CorpusWriter:
         counts.documents += len(document_lengths)
         counts.sentences += len(sentence_lengths)
         counts.tokens += len(tokens)
+        characters, unknown, in_long_words = kept.record_characters[first:end].sum(axis=0).tolist()
+        counts.characters += characters
+        counts.unknown_characters += unknown
+        counts.unknown_in_long_words += in_long_words
         counts.duplicate_documents += duplicates
         counts.duplicate_paragraphs += int(kept.duplicate_paragraphs[first:end].sum())
         written_or_dropped = len(document_lengths) + duplicates + len(problems)

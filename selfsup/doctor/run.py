@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selfsup.demo.run import PRETRAIN
 from selfsup.doctor import Problem
-from selfsup.doctor.unlabelled import pair_problems
+from selfsup.doctor.unlabelled import pair_problems, unknown_problems
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.pretraining.text.data import SHARDS
@@ -16,7 +16,8 @@ from selfsup.report.formatting import is_number
 from selfsup.report.verdict import failures
 from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
-from selfsup.shards.tokens import Shards, open_shards
+from selfsup.shards.folder import MANIFEST_FILE, read_manifest
+from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 from selfsup.training.checkpoint import latest_checkpoint
 
 _NOT_ENDED = "has not ended (or is still running)"
@@ -135,6 +136,8 @@ def _missing_files(run: Run) -> Iterator[Problem]:
 
 def _pretraining_problems(run: Run) -> Iterator[Problem]:
     yield from _training_loss_problems(run)
+    if ((shards := run.folder / SHARDS) / MANIFEST_FILE).exists():
+        yield from unknown_problems(read_manifest(shards, TOKEN_SHARDS))
     summary = run.summary
     loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
     if is_number(loss) and is_number(unigram) and loss > unigram - _MIN_GAIN:

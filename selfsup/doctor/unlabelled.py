@@ -1,10 +1,11 @@
 """What can be wrong with data to pre-train on: text, images, and the shards prepared from them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from selfsup.corpus.readers.inputs import find_inputs
 from selfsup.corpus.readers.sources import RecordStream
 from selfsup.corpus.text import clean_paragraphs, guess_language, split_sentences
 from selfsup.corpus.tokenizer.folder import load_tokenizer, tokenizer_sha256
+from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.workers import default_workers
 from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
@@ -41,7 +43,6 @@ _MIN_IMAGES = 2  # one to train on, one to measure with
 _DECODED_SIZE = ResizeShorterSide(64)  # small, as this only tells whether it can be read
 # Of token shards.
 _MIN_TOKENS = 1_000_000
-_MAX_UNKNOWN = 0.01  # of all tokens
 _MAX_MEAN_SENTENCE = 100.0  # tokens
 _MAX_DUPLICATES = 0.5  # of all documents
 
@@ -217,14 +218,14 @@ def _tokenizer_problems(shards: Shards) -> Iterator[Problem]:
             "put the right one back, or prepare the text again into another folder",
         )
         return
-    unknown = tokenizer.token_to_id("[UNK]")
-    tokens = sum(len(shard.tokens) for shard in shards.shards)
-    found = sum(int((shard.tokens == unknown).sum()) for shard in shards.shards)
-    if found > _MAX_UNKNOWN * tokens:
-        yield Problem(
-            f"{found / tokens:.1%} of the tokens are [UNK]: the tokenizer does not know them",
-            "train a tokenizer on this text with selfsup train-tokenizer, and prepare it again",
-        )
+    yield from unknown_problems(shards.manifest)
+
+
+def unknown_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """How much of the text of token shards became ``[UNK]``, if it is much."""
+    counts = UnknownCharacters.of_manifest(manifest)
+    if fix := counts.fix():
+        yield Problem(counts.what, f"{fix}, and prepare it again")
 
 
 def _is_consistent(shard: Shard, vocab_size: int) -> bool:

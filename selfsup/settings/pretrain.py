@@ -10,6 +10,7 @@ from selfsup.errors import UserError
 from selfsup.settings import corpus, fields
 from selfsup.settings.fields import (
     argument,
+    check_values,
     data_flag,
     flag,
     objective_flag,

@@ -158,6 +158,9 @@ class Counts:
         duplicate_documents: documents dropped as duplicates.
         duplicate_paragraphs: paragraphs dropped as duplicates from other documents.
         empty_documents: documents not written because they have no text, or none is left.
+        characters: of the documents written, without white space.
+        unknown_characters: those of them in words that become ``[UNK]``.
+        unknown_in_long_words: those of these in words that are too long for the tokenizer.
     """
 
     records: int = 0
@@ -169,6 +172,9 @@ class Counts:
     duplicate_documents: int = 0
     duplicate_paragraphs: int = 0
     empty_documents: int = 0
+    characters: int = 0
+    unknown_characters: int = 0
+    unknown_in_long_words: int = 0
 
 
 @dataclass

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from tokenizers import Tokenizer
+
+from selfsup.corpus.tokenizer.unknown import count_unknown
 from selfsup.errors import UserError
 
 
@@ -43,6 +46,8 @@ MOST_FREQUENT = 0.8
 # A label with fewer examples is hardly learned.
 FEWEST_EXAMPLES = 8
 _SHOWN = 5
+_MOST_EXAMINED = 1024  # texts, as counting takes as long as tokenizing
+_UNKNOWN_TO_A_MODEL = "take a model for such text, or pre-train one on it with selfsup pretrain"
 
 
 def counted(count: int, one: str, many: str) -> str:
@@ -52,7 +57,26 @@ def counted(count: int, one: str, many: str) -> str:
 
 def key_of(*texts: str) -> tuple[str, ...]:
     """The key by which an example is compared with others."""
-    return tuple(" ".join(text.split()) for text in texts)
+    return tuple(unicodedata.normalize("NFC", " ".join(text.split())) for text in texts)
+
+
+def tokenizer_notes(source: str, tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """How much of the texts the tokenizer does not know, or reads as other letters, if any."""
+    decomposed = [text for text in texts if not unicodedata.is_normalized("NFC", text)]
+    of_file, notes = f"{source}: " if source else "", []
+    if any(
+        tokenizer.encode(text).ids != tokenizer.encode(unicodedata.normalize("NFC", text)).ids
+        for text in decomposed[:_MOST_EXAMINED]
+    ):
+        notes.append(
+            f"{of_file}{len(decomposed):,} of {len(texts):,} texts hold decomposed characters "
+            "(NFD), which this tokenizer reads as other letters: compose them (NFC), as most text "
+            "is"
+        )
+    step = -(-len(texts) // _MOST_EXAMINED) or 1
+    if unknown := count_unknown(tokenizer, texts[::step]).note(_UNKNOWN_TO_A_MODEL):
+        notes.append(of_file + unknown)
+    return notes
 
 
 def look(label: str) -> str:

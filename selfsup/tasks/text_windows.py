@@ -5,6 +5,7 @@ Lengths count a text's own tokens, without ``[CLS]`` and ``[SEP]``.
 Shapes: N texts, W windows, T tokens of all windows, concatenated.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -103,6 +104,29 @@ def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:
         characters += len(text)
     if block:
         yield block
+
+
+def whole_characters(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The characters of each token, from the first to the one after the last, in order.
+
+    Of a character that the tokenizer composes, ``tokenizers`` gives only the first code point.
+    So a token also gets the combining marks, and the letters that complete a Korean syllable, that
+    follow it before the next token.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return list(offsets)
+    widened, following = [], len(text)
+    for start, end in reversed(offsets):
+        while end < following and _completes(text[end]):
+            end += 1
+        widened.append((start, end))
+        following = start
+    return widened[::-1]
+
+
+def _completes(character: str) -> bool:
+    is_vowel_or_final_consonant = "\u1160" <= character <= "\u11ff"
+    return is_vowel_or_final_consonant or unicodedata.category(character).startswith("M")
 
 
 def assemble_windows(

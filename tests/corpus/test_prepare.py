@@ -15,6 +15,7 @@ from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import wordpiece_tokenizer
 from selfsup.errors import UserError
 from selfsup.shards.folder import first_damage
 from selfsup.shards.tokens import TokenResumeState, open_shards
@@ -449,3 +450,25 @@ def test_documentation_of_installed_packages_can_be_prepared(
     monkeypatch.setattr(docstrings, "installed_modules", lambda: chosen)
     manifest = run("docs://installed", tokenizer_folder, tmp_path / "out")
     assert manifest["documents"] > 5
+
+
+def test_the_characters_that_become_unk_are_counted_and_told(tokenizer_folder, tmp_path, capsys):
+    texts = [document(number) for number in range(5)]
+    texts += ["żółw fox.", "żółw fox.", "owl " + "r" * 120]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    manifest = run(
+        tmp_path / "texts.jsonl", tokenizer_folder, tmp_path / "cuts", show_progress=True
+    )
+    known = sum(len("".join(text.split())) for text in [*texts[:6], texts[7]])
+    assert manifest["characters"] == known
+    assert (manifest["unknown_characters"], manifest["unknown_in_long_words"]) == (4, 0)
+    assert "0.5% of the characters are in words that become [UNK]" in capsys.readouterr().err
+
+    vocabulary = load_tokenizer(tokenizer_folder).get_vocab()
+    bert = wordpiece_tokenizer(vocabulary, lowercase=True, strip_accents=False)
+    save_tokenizer(bert, tmp_path / "bert")
+    manifest = run(
+        tmp_path / "texts.jsonl", tmp_path / "bert", tmp_path / "long", show_progress=True
+    )
+    assert (manifest["unknown_characters"], manifest["unknown_in_long_words"]) == (124, 120)
+    assert "most of them in words that are too long" in capsys.readouterr().err

@@ -1,10 +1,15 @@
 """What is said of labelled files before training, and that nothing is said of sound ones."""
 
+import unicodedata
+
 import pytest
 
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.tasks.classification.data import LabelledTexts
 from selfsup.tasks.classification.label_decision import learn_labels
 from selfsup.tasks.classification.task import Classification
+from selfsup.tasks.notes import tokenizer_notes
 
 SOUND = [(f"text {number}", ("a", "b")[number % 2]) for number in range(20)]
 OTHERS = [(f"other {number}", ("a", "b")[number % 2]) for number in range(4)]
@@ -152,3 +157,49 @@ def test_a_label_that_most_of_several_have_is_judged_by_the_mean_over_labels():
     assert said.endswith(
         'have the label "a": judge by f1_macro, which does not reward saying so always'
     )
+
+
+KOREAN = ["오늘은 날씨가 좋다", "내일은 비가 온다", "no accents", "café crème"]
+DECOMPOSED = [unicodedata.normalize("NFD", text) for text in KOREAN]
+
+
+def berts(words, *, strip_accents=False):
+    tokens = [*SPECIAL_TOKENS, *sorted({word for text in words for word in text.split()})]
+    ids = {token: number for number, token in enumerate(tokens)}
+    return wordpiece_tokenizer(ids, lowercase=True, strip_accents=strip_accents)
+
+
+def test_decomposed_text_is_noted_where_the_tokenizer_reads_it_otherwise():
+    both = [*KOREAN, *DECOMPOSED]
+    (said,) = tokenizer_notes("dev.tsv", berts(both), DECOMPOSED)
+    assert said.startswith("dev.tsv: 3 of 4 texts hold decomposed characters (NFD)")
+    assert "compose them (NFC)" in said
+    assert tokenizer_notes("dev.tsv", berts(both), KOREAN) == []
+    ours = train_tokenizer(KOREAN, vocab_size=99, min_frequency=1, allow_fewer=True)
+    assert tokenizer_notes("dev.tsv", ours, DECOMPOSED) == []
+    stripping = berts(["".join(c for c in text if c != "\u0301" and c != "\u0300")
+                       for text in DECOMPOSED], strip_accents=True)  # fmt: skip
+    assert tokenizer_notes("dev.tsv", stripping, DECOMPOSED) == []
+
+
+def test_a_text_in_two_forms_is_one_text():
+    (said,) = notes([*SOUND, ("é", "a"), ("e\u0301", "a")])
+    assert said == "train.tsv: 1 of 22 examples repeat an earlier one (the first in line 23)"
+
+
+def test_characters_that_the_tokenizer_lacks_are_counted_with_what_helps():
+    assert tokenizer_notes("f", berts(["the film"]), ["the film", ""]) == []
+    assert tokenizer_notes("f", berts(["the film"]), []) == []
+    (said,) = tokenizer_notes("f", berts(["the film"]), ["the film", "the фильм"])
+    assert said.startswith("f: 33.3% of the characters are in words that become [UNK], as this ")
+    assert "lacks some of their characters: take a model for such text" in said
+    (said,) = tokenizer_notes("", berts(["film"]), ["film " * 100 + "ф"])
+    assert said == "0.2% of the characters are in words that become [UNK]"
+
+
+def test_words_that_are_too_long_are_told_from_unknown_ones():
+    (said,) = tokenizer_notes("f", berts(["film"]), ["film", "film" * 30])
+    assert said.startswith("f: 96.8% of the characters are in words that become [UNK], most of ")
+    assert "words of more than 100 characters" in said
+    ours = train_tokenizer(["film" * 90], vocab_size=40, allow_fewer=True)
+    assert tokenizer_notes("f", ours, ["film" * 300]) == []

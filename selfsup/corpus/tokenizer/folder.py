@@ -14,10 +14,24 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, vocabulary_size, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import (
+    SPECIAL_TOKENS,
+    before_compose_and_cut,
+    compose_and_cut,
+    vocabulary_size,
+    wordpiece_tokenizer,
+)
 from selfsup.errors import UserError
 
 _CONFIG = "tokenizer_config.json"
+# Says that a tokenizer of vocab.txt alone has the rules of compose_and_cut.
+_COMPOSES = "selfsup_composes_and_cuts"
+# With BertTokenizer, transformers would replace the rules in tokenizer.json by BERT's.
+_ANY_RULES = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    _COMPOSES: True,
+}
 # How tokenizer_config.json may describe an added token.
 _TOKEN_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 # The rules of BERT's normaliser: their names there and in tokenizer_config.json.
@@ -47,10 +61,12 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
     folder = Path(folder)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    # A normaliser of several parts is described by tokenizer.json only.
-    normalizer = json.loads(tokenizer.to_str())["normalizer"] or {}
+    parts = json.loads(tokenizer.to_str())
+    as_berts = before_compose_and_cut(parts)
+    # Another normaliser of several parts is described by tokenizer.json only.
+    normalizer = as_berts["normalizer"] or {}
     config = {
-        "tokenizer_class": "BertTokenizer",
+        **({"tokenizer_class": "BertTokenizer"} if as_berts is parts else _ANY_RULES),
         "do_lower_case": normalizer.get("lowercase", False),
         "strip_accents": normalizer.get("strip_accents"),
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", False),
@@ -104,11 +120,16 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     ``transformers`` folds case unless that file says otherwise, and truncates texts to the length
     that the file states: at most ``longest`` tokens, as many as the model takes.
     """
-    rules = _rules(load_tokenizer(folder))
+    tokenizer = load_tokenizer(folder)
+    rules, parts = _rules(tokenizer), json.loads(tokenizer.to_str())
     path = folder / _CONFIG
     config = _read_json(path)
-    said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
-    completed = {**said, **config} if rules else dict(config)
+    said: dict[str, Any] = {}
+    if before_compose_and_cut(parts) is not parts:
+        said = _ANY_RULES
+    elif rules:
+        said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
+    completed = {**said, **config}
     if completed.get("model_max_length", 0) > longest:
         completed["model_max_length"] = longest
     if completed != config:
@@ -189,6 +210,8 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
         strip_accents=config.get("strip_accents"),
         split_chinese_characters=config.get("tokenize_chinese_chars", True),
     )
+    if config.get(_COMPOSES):
+        compose_and_cut(tokenizer)
     for number, token in _read_added_tokens(path.parent, config):
         tokenizer.add_tokens([token])  # a token that the tokenizer already has stays unchanged
         found = tokenizer.token_to_id(token.content)

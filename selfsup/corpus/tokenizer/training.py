@@ -15,6 +15,7 @@ from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.corpus.tokenizer.vocabulary import count_words, learn_vocabulary
 from selfsup.corpus.tokenizer.wordpiece import (
     SPECIAL_TOKENS,
+    compose_and_cut,
     vocabulary_size,
     word_cutter,
     wordpiece_tokenizer,
@@ -104,8 +105,8 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Train a WordPiece tokenizer; the same texts always give the same tokens with the same ids.
 
-    Memory is bounded for any amount of text: beyond a million different words the rarest are
-    dropped.
+    Its rules are those of ``compose_and_cut``. Memory is bounded for any amount of text: beyond a
+    million different words the rarest are dropped.
 
     Args:
         texts: documents, one paragraph per line; they are cleaned as ``prepare`` cleans them.
@@ -118,7 +119,8 @@ def train_tokenizer(
     Raises:
         UserError: the texts are empty, or allow fewer tokens than ``vocab_size``.
     """
-    empty = wordpiece_tokenizer({}, lowercase=lowercase, strip_accents=strip_accents)
+    rules: dict[str, Any] = {"lowercase": lowercase, "strip_accents": strip_accents}
+    empty = compose_and_cut(wordpiece_tokenizer({}, **rules))
     paragraphs = (paragraph for text in texts for paragraph in clean_paragraphs(text))
     word_counts = count_words(paragraphs, word_cutter(empty))
     if not word_counts:
@@ -135,7 +137,7 @@ def train_tokenizer(
             f"--vocab-size {vocab_size}: this corpus allows at most {allowed} tokens: {fix}"
         )
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    return wordpiece_tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
+    return compose_and_cut(wordpiece_tokenizer(vocabulary, **rules))
 
 
 def _learnable(word_counts: dict[str, int], size: int, min_frequency: int) -> int:

@@ -5,6 +5,7 @@ order of a hash map), and it keeps every word in memory.
 """
 
 import heapq
+import unicodedata
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -14,7 +15,7 @@ from itertools import accumulate
 import numpy as np
 
 PREFIX = "##"
-LONGEST_WORD = 100  # in characters; longer ones are [UNK]
+LONGEST_WORD = 100  # in characters; BERT reads longer ones as [UNK]
 
 # The most different words (or pieces) that are counted, beyond which the rarest are dropped, and
 # the most that are learned from. Both bound the memory, to about 600 MB.
@@ -211,6 +212,11 @@ def _alphabet(word_counts: dict[str, int], size: int) -> list[str]:
     if sum("가" <= token[-1] <= "힣" for token in by_frequency[:enough]) >= _LEAST_SYLLABLES:
         letters = [form for c in _KOREAN_LETTERS for form in (c, PREFIX + c)]
     kept = by_frequency[: max(0, min(enough, allowed, size - len(letters)))]
+    # A word as long as this is cut from a longer one; in other texts any of its characters may
+    # be the first of a piece.
+    cut = {PREFIX + c for word in word_counts if len(word) == LONGEST_WORD for c in word}
+    inside = (token[-1] for token in cut.intersection(kept))
+    letters += [c for c in inside if not unicodedata.category(c).startswith("M")]
     kept += sorted(set(letters).difference(kept))[: size - len(kept)]
     return sorted(kept, key=lambda token: (len(token) > 1, token))
 

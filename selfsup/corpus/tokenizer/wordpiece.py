@@ -9,16 +9,18 @@ plain ASCII or Hangul, by an equivalent regular expression), and each word into 
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
+from selfsup.corpus.tokenizer.unknown import longest_word, unknown_token, unknown_words
 from selfsup.corpus.tokenizer.vocabulary import LONGEST_WORD
 from selfsup.shards.tokens import token_dtype
 
@@ -29,6 +31,8 @@ _LONGEST_CACHED = 64
 # The white space that tokenizers splits at in every configuration. str.split() also splits at
 # U+000B, U+001C and others, which BERT's normaliser deletes, joining their neighbours.
 _SPACES = re.compile(r"[ \t\n\r]+")
+# The pieces of a word that is too long; none begins with a combining mark, unless all do.
+_PIECES = rf"(?m).{{1,{LONGEST_WORD}}}(?!\p{{M}})|.{{{LONGEST_WORD}}}"
 
 
 def wordpiece_tokenizer(
@@ -66,6 +70,30 @@ def wordpiece_tokenizer(
     return tokenizer
 
 
+def compose_and_cut(tokenizer: Tokenizer) -> Tokenizer:
+    """Give BERT's tokenizer the rules of the tokenizers that are trained here, and return it.
+
+    Text is composed (NFC) first. Words of more than ``LONGEST_WORD`` characters, as in scripts
+    without spaces, are cut into pieces of at most that length: to BERT each is one ``[UNK]``. All
+    other text is tokenized as before.
+    """
+    compose, cut = normalizers.NFC(), pre_tokenizers.Split(Regex(_PIECES), "isolated")
+    tokenizer.normalizer = normalizers.Sequence([compose, tokenizer.normalizer])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([tokenizer.pre_tokenizer, cut])
+    return tokenizer
+
+
+def before_compose_and_cut(parts: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer, as JSON, without the rules of ``compose_and_cut``; itself if it has others."""
+    match parts:
+        case {
+            "normalizer": {"normalizers": [{"type": "NFC"}, normalizer]},
+            "pre_tokenizer": {"pretokenizers": [words, {"pattern": {"Regex": pattern}}]},
+        } if pattern == _PIECES:
+            return {**parts, "normalizer": normalizer, "pre_tokenizer": words}
+    return parts
+
+
 def vocabulary_size(tokenizer: Tokenizer) -> int:
     """The number of ids, including unused ids below the largest one."""
     return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -90,6 +118,7 @@ class WordPieceEncoder:
         self._tokenizer.encode_special_tokens = True
         self.dtype = token_dtype(vocabulary_size(tokenizer))
         parts = json.loads(tokenizer.to_str())
+        self._unknown_words = partial(unknown_words, self._tokenizer)
         self._ids_of_piece: _Cache | None = None
         if cuts_at_spaces(parts):
             # Added tokens are found in a text before it is split into words: leave that to
@@ -111,6 +140,24 @@ class WordPieceEncoder:
             for text in texts
         ]
 
+    def count_characters(self, texts: list[str], encoded: list[bytes]) -> np.ndarray:
+        """Count the characters of each text, as in ``UnknownCharacters``: int64 [N, 3].
+
+        Args:
+            texts: N, without white space other than U+0020.
+            encoded: what ``encode_batch`` gives for them.
+        """
+        counts = np.zeros((len(texts), 3), np.int64)
+        counts[:, 0] = [len(text) - text.count(" ") for text in texts]
+        ends = np.cumsum([len(ids) // self.dtype.itemsize for ids in encoded])
+        unknown = np.frombuffer(b"".join(encoded), self.dtype) == unknown_token(self._tokenizer)
+        holders = np.unique(np.searchsorted(ends, np.flatnonzero(unknown), side="right"))
+        longest = longest_word(self._tokenizer)
+        for index in holders.tolist():
+            lengths = self._unknown_words(texts[index])
+            counts[index, 1:] = sum(lengths), sum(n for n in lengths if n > longest)
+        return counts
+
     def _encode_slowly(self, text: str) -> bytes:
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, self.dtype).tobytes()
@@ -118,6 +165,13 @@ class WordPieceEncoder:
     def _piece_encoder(self, model: dict[str, Any], cache_size: int) -> Callable[[str], bytes]:
         ids_of_word = _Cache(_word_encoder(model, self.dtype.itemsize), cache_size).__getitem__
         words_of_piece = word_cutter(self._tokenizer)
+        unknown = model["vocab"][model["unk_token"]].to_bytes(self.dtype.itemsize, "little")
+
+        def unknown_words(text: str) -> list[int]:
+            words = (word for piece in text.split() for word in words_of_piece(piece))
+            return [len(word) for word in words if ids_of_word(word) == unknown]
+
+        self._unknown_words = unknown_words
         return lambda piece: b"".join(map(ids_of_word, words_of_piece(piece)))
 
 
@@ -143,6 +197,7 @@ class _Cache(dict[str, bytes]):
 
 def cuts_at_spaces(parts: dict[str, Any]) -> bool:
     """Whether a tokenizer always splits at spaces, so that no token depends on text beyond one."""
+    parts = before_compose_and_cut(parts)
     return (
         (parts["normalizer"] or {}).get("type") == "BertNormalizer"
         and (parts["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
@@ -154,9 +209,11 @@ def cuts_at_spaces(parts: dict[str, Any]) -> bool:
 def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
     """A function from a piece of text without white space to its normalised words.
 
-    The tokenizer must have BERT's normaliser and pre-tokenizer.
+    The tokenizer must have BERT's normaliser and pre-tokenizer, or those of ``compose_and_cut``.
     """
-    settings = json.loads(tokenizer.to_str())["normalizer"]
+    parts = json.loads(tokenizer.to_str())
+    as_berts = before_compose_and_cut(parts)
+    settings, cuts = as_berts["normalizer"], as_berts is not parts
     normalize = tokenizer.normalizer.normalize_str
     pre_tokenize = tokenizer.pre_tokenizer.pre_tokenize_str
     strips_accents = settings["strip_accents"]
@@ -166,13 +223,17 @@ def word_cutter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
     hangul = "" if strips_accents else "가-힣"
     is_plain = re.compile(f"[!-~{hangul}]+").fullmatch
     # Every ASCII character that is neither letter nor digit is punctuation to BERT.
-    cut_plain = re.compile(rf"[0-9A-Za-z{hangul}]+|[!-/:-@\[-`{{-~]").findall
+    most = f"{{1,{LONGEST_WORD}}}" if cuts else "+"
+    cut_plain = re.compile(rf"[0-9A-Za-z{hangul}]{most}|[!-/:-@\[-`{{-~]").findall
     lowercase = settings["lowercase"]
+    cut_short = BertPreTokenizer().pre_tokenize_str  # holds no word that is too long
 
     def words(piece: str) -> list[str]:
         if is_plain(piece):
             return cut_plain(piece.lower() if lowercase else piece)
-        return [word for word, _ in pre_tokenize(normalize(piece))]
+        normalized = normalize(piece)
+        cut = pre_tokenize if len(normalized) > LONGEST_WORD else cut_short
+        return [word for word, _ in cut(normalized)]
 
     return words
 

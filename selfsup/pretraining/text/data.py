@@ -21,6 +21,7 @@ from selfsup.corpus.text import clean_paragraphs
 from selfsup.corpus.tokenizer.extension import ExtensionReport, extend_tokenizer, pieces_of_token
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
+from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.vocabulary import count_words
 from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, word_cutter
 from selfsup.encoder.huggingface.config import read_config
@@ -89,6 +90,8 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
     if given is not None:
         shards = open_shards(given)
         _check_tokenizer(settings, shards)
+        if note := UnknownCharacters.of_manifest(shards.manifest).note():
+            print(f"{given}: {note}", file=sys.stderr)
         return shards
     folder = run / SHARDS
     if is_resumed and (folder / "manifest.json").exists():

@@ -16,6 +16,7 @@ from selfsup.encoder.packing import Packing
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
 from selfsup.tasks.encoders import Limits
+from selfsup.tasks.notes import tokenizer_notes
 from selfsup.tasks.text_windows import (
     IGNORE_INDEX,
     Spans,
@@ -58,7 +59,7 @@ class EncodedTexts:
         window_lengths: int64 [W], tokens of each window.
         window_counts: int64 [N], windows of each text, 1 or more.
         labels: as in ``TextBatch``, of all texts.
-        notes: how many texts were too long, and how they were handled.
+        notes: how many texts were too long, how they were handled, and what the tokenizer lacks.
     """
 
     input_ids: np.ndarray
@@ -174,13 +175,17 @@ def encode_texts(
     input_ids, token_type_ids, lengths = assemble_windows(parts, cls, sep)
     counts = np.bincount(spans.texts, minlength=len(texts))
     too_long = int((whole > room).sum())
+    all_texts = [*texts, *(text_pairs or ())]
     return EncodedTexts(
         input_ids,
         token_type_ids,
         lengths,
         counts,
         np.full(len(texts), IGNORE_INDEX, np.int64) if labels is None else labels,
-        _notes(source, too_long, counts, truncated_pairs, limits),
+        (
+            *_notes(source, too_long, counts, truncated_pairs, limits),
+            *tokenizer_notes(source, tokenizer, all_texts),
+        ),
     )
 
 

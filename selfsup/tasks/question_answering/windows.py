@@ -18,6 +18,7 @@ from selfsup.encoder.packing import Packing
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
 from selfsup.tasks.encoders import TextPreparation
+from selfsup.tasks.notes import tokenizer_notes
 from selfsup.tasks.question_answering.data import Answer, Questions
 from selfsup.tasks.text_windows import (
     IGNORE_INDEX,
@@ -26,6 +27,7 @@ from selfsup.tasks.text_windows import (
     plain_tokenizer,
     special_ids,
     text_blocks,
+    whole_characters,
     windows,
 )
 
@@ -162,6 +164,8 @@ def encode_questions(examples: Questions, preparation: TextPreparation) -> Encod
             f"{source}: {len(unknown):,} answers hold no token and are not learned from (the first "
             f"is that of question {examples.ids[int(unknown[0])]})"
         )
+    texts = [*examples.questions, *examples.contexts]
+    notes += tokenizer_notes(source, preparation.tokenizer, texts)
     return EncodedQuestions(windows, limits.max_answer_length, tuple(notes))
 
 
@@ -220,9 +224,11 @@ def tokenize_contexts(tokenizer: Tokenizer, contexts: Sequence[str]) -> Tokenize
     input_ids, offsets = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
     lengths = [0]
     for texts in text_blocks(contexts):
-        for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
+        encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+        for text, encoding in zip(texts, encodings, strict=True):
             input_ids.append(np.asarray(encoding.ids, np.int32))
-            offsets.append(np.asarray(encoding.offsets, np.int32).reshape(-1, 2))
+            spans = whole_characters(text, encoding.offsets)
+            offsets.append(np.asarray(spans, np.int32).reshape(-1, 2))
             lengths.append(len(encoding))
     return TokenizedContexts(np.concatenate(input_ids), np.concatenate(offsets), np.cumsum(lengths))
 

@@ -20,6 +20,7 @@ from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
+from selfsup.tasks.notes import tokenizer_notes
 from selfsup.tasks.text_windows import IGNORE_INDEX, plain_tokenizer, special_ids
 
 # The tokenizer's own form of an encoded text takes kilobytes, so it gets this many words at once.
@@ -156,11 +157,12 @@ def encode_words(
         np.concatenate(positions),
         unknown if labels is None else labels,
     )
+    notes = tokenizer_notes(source, tokenizer, [" ".join(words) for words in sentences])
     note = (
         f"{source}: {long:,} of {len(sentences):,} sentences are longer than {max_length} tokens "
         "and are read in windows"
     )
-    return EncodedSentences(encoded, word_counts, (note,) if long else ())
+    return EncodedSentences(encoded, word_counts, ((note,) if long else ()) + tuple(notes))
 
 
 def owned_windows(

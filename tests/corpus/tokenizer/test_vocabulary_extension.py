@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import transformers
 from hypothesis import given, settings
@@ -10,7 +11,14 @@ from tokenizers import Tokenizer
 
 from selfsup.corpus.tokenizer.extension import choose_tokens, extend_tokenizer, pieces_of_token
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.training import train_tokenizer
+from selfsup.corpus.tokenizer.vocabulary import count_words
+from selfsup.corpus.tokenizer.wordpiece import (
+    SPECIAL_TOKENS,
+    WordPieceEncoder,
+    word_cutter,
+    wordpiece_tokenizer,
+)
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")]
 
@@ -167,3 +175,19 @@ def test_the_pieces_of_a_new_token_are_those_it_was_cut_into():
         "iox": ["i", "##o", "##x"],
     }.items():
         assert [old.id_to_token(piece) for piece in pieces_of_token(old, token)] == pieces
+
+
+def test_a_tokenizer_that_composes_and_cuts_goes_on_doing_so():
+    run = "กขคง" * 70
+    old = train_tokenizer([run, "café"], vocab_size=40, min_frequency=9, allow_fewer=True)
+    counts = count_words([f"{run} cafe\u0301 cafe\u0301"] * 2, word_cutter(old))
+    assert counts["café"] == 4
+    new, report = extend_tokenizer(old, counts, 6)
+    assert report.added >= 4
+    assert report.unknown_words == 0
+    text = f"{run} cafe\u0301"
+    before, after = (tokenizer.encode(text, add_special_tokens=False) for tokenizer in (old, new))
+    assert len(after) < len(before)
+    assert "[UNK]" not in after.tokens
+    encoder = WordPieceEncoder(new)
+    assert np.frombuffer(encoder.encode_batch([text])[0], encoder.dtype).tolist() == after.ids

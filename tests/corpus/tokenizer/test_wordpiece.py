@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,13 @@ from tokenizers.pre_tokenizers import Metaspace
 from selfsup.corpus.tokenizer import wordpiece
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.tokenizer.training import train_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, WordPieceEncoder, wordpiece_tokenizer
+from selfsup.corpus.tokenizer.unknown import count_unknown
+from selfsup.corpus.tokenizer.wordpiece import (
+    SPECIAL_TOKENS,
+    WordPieceEncoder,
+    compose_and_cut,
+    wordpiece_tokenizer,
+)
 
 CORPUS = [
     "The quick brown fox, isn't it? naïve café RÉSUMÉ Straße 3.14% don't e-mail_address",
@@ -20,7 +27,11 @@ CORPUS = [
     "[MASK] [CLS] [SEP] [UNK] [PAD] ##ing ## [ ] mask unk 😀 👩‍👩‍👧 ﬁ Ǆ İ ß",
 ]
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789[]#.,-'\"한국어입니다é漢"
-OPTIONS = list(product([True, False], [True, False, None], [True, False]))
+OPTIONS = [
+    *product([True, False], [True, False, None], [True, False]),
+    (True, False, True, True),
+    (False, True, False, True),
+]
 
 # Pieces of text that have led tokenizers astray.
 AWKWARD = [
@@ -28,7 +39,8 @@ AWKWARD = [
     "\x1f", "\x85", "\x00", "\x7f", "\xa0", "\xad", "\u1680", "\u180e", "\u2003", "\u2028",
     "\u200b", "\u200d", "\u202e", "\u3000", "\ufeff", "\ufffd", "\ue000", "e\u0301", "\u0301",
     "\u1112\u1161\u11ab", "각", "漢", "𠀀", "İ", "ẞ", "ΑΣ", "ﬁ", "—", "’", "½", "²", "😀", "🏽",
-    "the", "The", "naïve", "입니다", "x" * 101, "é" * 101,
+    "the", "The", "naïve", "입니다", "x" * 101, "é" * 101, "가" * 201, "ไทย" * 70, "e\u0301" * 80,
+    "\u0301" * 120, "ㅋ" * 99,
 ]  # fmt: skip
 TEXTS = st.lists(
     st.one_of(
@@ -41,14 +53,17 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-def tokenizer_with(lowercase: bool, strip_accents: bool | None, split_chinese: bool) -> Tokenizer:
+def tokenizer_with(
+    lowercase: bool, strip_accents: bool | None, split_chinese: bool, composes: bool = False
+) -> Tokenizer:
     trained = train_tokenizer(CORPUS, vocab_size=300, min_frequency=1, allow_fewer=True)
-    return wordpiece_tokenizer(
+    tokenizer = wordpiece_tokenizer(
         trained.get_vocab(),
         lowercase=lowercase,
         strip_accents=strip_accents,
         split_chinese_characters=split_chinese,
     )
+    return compose_and_cut(tokenizer) if composes else tokenizer
 
 
 TOKENIZERS = {options: tokenizer_with(*options) for options in OPTIONS}
@@ -75,14 +90,55 @@ def test_ids_equal_those_of_tokenizers_on_every_text(options, text):
     assert encode(ENCODERS[options], text) == ids_of(TOKENIZERS[options], text)
 
 
-@pytest.mark.parametrize("strip_accents", [False, None])
-def test_ids_equal_those_of_tokenizers_on_every_character_alone_and_within_a_word(strip_accents):
-    options = (True, strip_accents, True)
+@pytest.mark.parametrize("options", [(True, None, True), OPTIONS[-2]])
+def test_ids_equal_those_of_tokenizers_on_every_character_alone_and_within_a_word(options):
     characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code <= 0xDFFF]
     for first in range(0, len(characters), 1024):
         text = " ".join(f"{c} a{c}b" for c in characters[first : first + 1024])
         expected = ids_of(TOKENIZERS[options], text)
         assert encode(ENCODERS[options], text) == expected
+
+
+@given(words=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=99), max_size=3))
+def test_composed_text_without_long_words_is_read_as_by_bert(words):
+    text = unicodedata.normalize("NFC", " ".join(words))
+    assert encode(ENCODERS[OPTIONS[-2]], text) == encode(ENCODERS[True, False, True], text)
+
+
+def test_a_decomposed_text_has_the_ids_of_the_composed_one():
+    tokenizer = TOKENIZERS[OPTIONS[-2]]
+    for text in CORPUS:
+        decomposed = unicodedata.normalize("NFD", text)
+        assert decomposed != text or text == CORPUS[2]
+        assert ids_of(tokenizer, decomposed) == ids_of(tokenizer, text)
+
+
+@pytest.mark.parametrize(
+    "unit", ["ก็", "กำ", "ภาษาไทย", "ភាសា", "がき\u3099", "x\u0301\u0323", "a", "ㅋ"]
+)
+def test_a_long_run_is_cut_into_pieces_that_can_be_read_and_not_before_a_mark(unit):
+    tokenizer = TOKENIZERS[OPTIONS[-2]]
+    run = unit * 333
+    pieces = [
+        piece
+        for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+            tokenizer.normalizer.normalize_str(run)
+        )
+    ]
+    assert "".join(pieces) == tokenizer.normalizer.normalize_str(run)
+    assert max(map(len, pieces)) <= 100
+    assert len(pieces) <= len(run) / 97 + 1
+    assert not any(unicodedata.category(piece[0]).startswith("M") for piece in pieces)
+
+
+def test_unknown_characters_are_counted_alike_with_and_without_the_cache():
+    texts = ["the quick ŝŝ fox", "", "ŵ" * 101 + " the", "the fox", "ŝ ŵ the"]
+    for options in ((True, False, True), OPTIONS[-2]):
+        tokenizer, encoder = TOKENIZERS[options], ENCODERS[options]
+        counts = encoder.count_characters(texts, encoder.encode_batch(texts))
+        assert counts.sum(axis=0).tolist() == [*count_unknown(tokenizer, texts)]
+        long = 101 if options == (True, False, True) else 0
+        assert counts.tolist() == [[13, 2, 0], [0, 0, 0], [104, 101, long], [6, 0, 0], [5, 2, 0]]
 
 
 def test_text_that_looks_like_a_special_token_gets_no_special_id():

@@ -1,11 +1,15 @@
 """Windows of long contexts, their labels, and where their tokens stand in the text."""
 
+import unicodedata
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizer
 
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.tasks.question_answering.data import Answer, Questions
 from selfsup.tasks.question_answering.windows import AnswerWindows, answer_windows
 from tests.toy_tasks import OTHER, VOCABULARY, toy_tokenizer
@@ -42,6 +46,28 @@ def test_a_short_context_is_one_window_as_bert_has_it():
     assert windows.token_type_ids.tolist() == [0] * 6 + [1] * 5
     assert windows.labels.tolist() == [[7, 8]]
     assert windows.context_positions.tolist() == [6]
+
+
+@pytest.mark.parametrize(
+    ("context", "answers"),
+    [
+        ("수도는 서울이다. 강은 한강이다", ("서울이다", "강은 한강이다", "수도는", "한강이다")),
+        ("Zoë drank café crème, naïve", ("café", "Zoë", "crème, naïve", "naïve")),
+        ("がっこうで ごはん", ("がっこうで", "ごはん")),
+    ],
+)
+def test_answers_of_a_decomposed_context_are_whole_characters(context, answers):
+    context = unicodedata.normalize("NFD", context)
+    tokenizer = train_tokenizer([context], vocab_size=90, min_frequency=1, allow_fewer=True)
+    for answer in map(partial(unicodedata.normalize, "NFD"), answers):
+        questions = ask("?", context, Answer(answer, context.index(answer)))
+        windows = answer_windows(tokenizer, questions, 64, 4)
+        assert text_of(windows, 0, context) == answer
+        composed = [unicodedata.normalize("NFC", text) for text in (context, answer)]
+        of_composed = ask("?", composed[0], Answer(composed[1], composed[0].index(composed[1])))
+        peer = answer_windows(tokenizer, of_composed, 64, 4)
+        assert peer.input_ids.tolist() == windows.input_ids.tolist()
+        assert peer.labels.tolist() == windows.labels.tolist()
 
 
 def test_windows_share_a_stride_and_the_last_one_ends_with_the_context():

@@ -1,10 +1,14 @@
 """Words of running text are those that BERT's tokenizer finds, at their places in the original."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.tasks.token_classification.entities import words_of_text
+from selfsup.tasks.token_classification.windows import encode_words
 from tests.toy_tasks import toy_tokenizer
 
 CHARACTERS = "aZé .,'-東京한e\u0301\u200b\u00a0\t\x00😀İß"
@@ -29,3 +33,17 @@ def test_words_are_those_of_the_tokenizer_whatever_its_case(text):
 @pytest.mark.parametrize("text", ["", " \t\n", "\u200b\x00"])
 def test_a_text_of_nothing_has_no_words(text):
     assert list(words_of_text(text)) == []
+
+
+def test_words_of_decomposed_text_are_at_their_places_and_have_the_ids_of_composed_ones():
+    text = "서울에서 Zoë, café에 갔다"
+    decomposed = unicodedata.normalize("NFD", text)
+    words, peers = (
+        [each[start:end] for start, end in words_of_text(each)] for each in (decomposed, text)
+    )
+    assert [unicodedata.normalize("NFC", word) for word in words] == peers
+    tokenizer = train_tokenizer([text], vocab_size=60, min_frequency=1, allow_fewer=True)
+    ids = [
+        encode_words(tokenizer, [each], None, 64, 0).windows.input_ids for each in (words, peers)
+    ]
+    assert ids[0].tolist() == ids[1].tolist()
