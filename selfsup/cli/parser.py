@@ -6,6 +6,8 @@ the flag or the file and says how to fix it.
 """
 
 import dataclasses
+import io
+import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +37,7 @@ def parse_command(
 
     Raises:
         UserError: something is wrong with them.
-        SystemExit: with status 0, after --print_config.
+        SystemExit: with status 0, after --print-config.
     """
     fields = dataclasses.fields(settings_class)  # pyright: ignore[reportArgumentType]
     given, config_files = _read_words(command, settings_class, arguments)
@@ -44,28 +46,44 @@ def parse_command(
         values |= read_settings(settings_class, Path(file), command)
     values |= given
     as_json = values.pop("json", False)
-    if values.pop("print_config", False):
-        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    prints_config = values.pop("print_config", False)
+    required = [field for field in fields if field.default is dataclasses.MISSING]
+    missing = [field for field in required if field.name not in values]
+    if missing and not prints_config:
+        missing.sort(key=lambda field: not field.metadata.get("positional"))
+        raise UserError(_explain_missing(command, settings_class, missing[0]))
+    chosen = None if missing else settings_class(**values)
+    if chosen is None or prints_config:
+        defaults = {field.name: field.default for field in fields if field not in required}
         known = defaults | values
         in_order = {field.name: known[field.name] for field in fields if field.name in known}
-        print(values_to_yaml(in_order), end="")
+        _print_yaml(values_to_yaml(in_order))
         raise SystemExit(0)
-    required = [field for field in fields if field.default is dataclasses.MISSING]
-    for field in sorted(required, key=lambda field: not field.metadata.get("positional")):
-        if field.name not in values:
-            raise UserError(_explain_missing(command, settings_class, field))
-    return settings_class(**values), as_json
+    return chosen, as_json
+
+
+def _print_yaml(text: str) -> None:
+    """Print it in UTF-8, as --config reads it, whatever the encoding of the terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    print(text, end="", flush=True)
 
 
 def _read_words(
     command: str, settings_class: type, arguments: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The values by their fields' names, also `json` and `print_config`; the files of --config."""
+    """The values by their fields' names, also `json` and `print_config`; the files of --config.
+
+    --print_config is an older name of --print-config.
+    """
     hints = typing.get_type_hints(settings_class)
     fields = dataclasses.fields(settings_class)
     flags = {flag_name(field): field for field in fields if not field.metadata.get("positional")}
     # Flags without a value: the name and the value of what they set.
-    switches = {"--json": ("json", True), "--print_config": ("print_config", True)}
+    prints_config = ("print_config", True)
+    switches: dict[str, tuple[str, bool]] = {
+        "--json": ("json", True), "--print-config": prints_config, "--print_config": prints_config,
+    }  # fmt: skip
     for flag, field in flags.items():
         if hints[field.name] is bool:
             switches[flag] = (field.name, True)

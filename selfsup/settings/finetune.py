@@ -9,6 +9,7 @@ from selfsup.settings.corpus import max_bad_fraction
 from selfsup.settings.fields import (
     argument,
     check_values,
+    closest,
     data_flag,
     model_flag,
     optimisation_flag,
@@ -165,7 +166,8 @@ class FinetuneSettings:
     def __post_init__(self) -> None:
         check_values(self)
         if self.task not in TASKS:
-            raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
+            hint = closest(self.task.lower(), TASKS)
+            raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}{hint}")
         labelled_data.refuse_unused(self, self.task)
         may_truncate = "long_text" not in labelled_data.unused_flags(self.task)
         if may_truncate and self.doc_stride is not None and self.long_text != "window":

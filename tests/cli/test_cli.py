@@ -20,7 +20,7 @@ from selfsup.errors import UserError
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfsup.cli", *arguments]
+    command = [sys.executable, "-m", "selfsup", *arguments]
     return subprocess.run(
         command, check=False, text=True, encoding="utf-8", **{"capture_output": True, **options}
     )

@@ -123,7 +123,7 @@ def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):
 
 def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, capsys):
     with pytest.raises(SystemExit) as end:
-        pretrain("a", "--out", "run", "--learning-rate", "1e-5", "--print_config")
+        pretrain("a", "--out", "run", "--learning-rate", "1e-5", "--print-config")
     assert end.value.code == 0
     file = tmp_path / "run.yaml"
     file.write_text(capsys.readouterr().out)
