@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 
 from selfsup.errors import UserError
 from selfsup.settings import fields, labelled_data
@@ -13,7 +14,21 @@ from selfsup.settings.fields import argument, check_values, data_flag, flag_name
 # still be given, as they are the same for all commands.
 _OF_A_MODEL = ("null_threshold", "max_answer_length", "batch_size")
 
+# The format that the ending of a predictions file stands for.
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+
+data_format = partial(
+    data_flag,
+    "format of --data -; by default jsonl, csv or tsv as its first line looks",
+    choices=("jsonl", "csv", "tsv", "txt", "conll"),
+)
 batch_size = partial(run_flag, "examples in a batch", default=64, metavar="N", at_least=1)
+
+
+def check_data_format(settings: "EvaluateSettings | PredictSettings") -> None:
+    """Raise a ``UserError`` if a file is given with the format of standard input."""
+    if settings.data_format is not None and settings.data != "-":
+        raise UserError("--data-format is for --data -: a file's name tells its format")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +42,14 @@ class EvaluateSettings:
 
     model: str | None = argument("folder of a fine-tuned model", metavar="MODEL", default=None)
     data: str = data_flag(
-        "labelled examples: a file, or a folder of images", metavar="FILE", required=True
+        "labelled examples: a file, or a folder of images; - for standard input",
+        metavar="FILE",
+        required=True,
     )
+    data_format: str | None = data_format()
     predictions: str | None = data_flag(
-        "file to write the prediction for each example to", metavar="FILE"
+        "file to write the prediction for each example to (.jsonl, .csv); - for standard output",
+        metavar="FILE",
     )
     predictions_file: str | None = data_flag(
         'answers to score instead of a model: {"id": "answer"}, as for SQuAD', metavar="FILE"
@@ -47,8 +66,14 @@ class EvaluateSettings:
     precision: str = fields.precision()
     threads: int | None = fields.threads()
 
+    @property
+    def writes_to_stdout(self) -> bool:
+        """Whether standard output is for the predictions alone."""
+        return self.predictions == "-"
+
     def __post_init__(self) -> None:
         check_values(self)
+        check_data_format(self)
         labelled_data.check_label_separator(self.label_separator)
         if (self.model is None) == (self.predictions_file is None):
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
@@ -65,21 +90,36 @@ class EvaluateSettings:
 class PredictSettings:
     """Predict with a fine-tuned model, for one text or image or for many.
 
+    A TEXT of - reads standard input. Each line is a text, a pair with a tab between its texts, a
+    question with a tab before its context, or the path of an image. --data - reads a table.
+    Predictions are in UTF-8, on standard output as in a file.
+
     Examples:
       selfsup predict runs/task "A film to see twice."
       selfsup predict runs/pairs "It rains." --text-pair "The street is wet."
       selfsup predict runs/answers "The bridge opened in 1883." --question "When did it open?"
-      selfsup predict runs/task --data new.tsv --out answers.jsonl
+      selfsup predict runs/task --data new.tsv --out answers.csv
+      selfsup predict runs/task -
     """
 
     model: str = argument("folder of a fine-tuned model", metavar="MODEL")
     text: str | None = argument(
-        "a text, or an image file, to predict for", metavar="TEXT", default=None
+        "a text, or an image file, to predict for; - for one in each line of standard input",
+        metavar="TEXT",
+        default=None,
     )
     data: str | None = data_flag(
-        "file of texts, or folder of images, to predict for", metavar="FILE"
+        "file of texts, or folder of images, to predict for; - for standard input", metavar="FILE"
     )
-    out: str | None = data_flag("file to write the predictions of --data to", metavar="FILE")
+    data_format: str | None = data_format()
+    out: str | None = data_flag(
+        "file to write the predictions of --data or - to; by default standard output",
+        metavar="FILE",
+    )
+    format: str | None = data_flag(
+        "format of these predictions; by default csv if --out ends in .csv, and else jsonl",
+        choices=("jsonl", "csv"),
+    )
     text_pair: str | None = data_flag("second text of a pair", metavar="TEXT")
     question: str | None = data_flag(
         "question to answer from TEXT or --context-file", metavar="QUESTION"
@@ -96,8 +136,19 @@ class PredictSettings:
     precision: str = fields.precision()
     threads: int | None = fields.threads()
 
+    @property
+    def has_many(self) -> bool:
+        """Whether the predictions are for a file or for each line of standard input."""
+        return self.data is not None or (self.text == "-" and self.question is None)
+
+    @property
+    def writes_to_stdout(self) -> bool:
+        """Whether standard output is for the predictions alone."""
+        return self.has_many and self.out in (None, "-")
+
     def __post_init__(self) -> None:
         check_values(self)
+        check_data_format(self)
         if self.context_file is not None and self.question is None:
             raise UserError("--context-file goes with --question: give both")
         if self.question is not None and (self.text is None) == (self.context_file is None):
@@ -107,15 +158,23 @@ class PredictSettings:
         if self.question is not None and self.data is not None:
             raise UserError("give either --question or --data, whose file holds questions")
         if (self.text is None and self.context_file is None) == (self.data is None):
-            raise UserError("give either a TEXT or --data FILE --out FILE to predict for")
+            raise UserError("give either a TEXT or --data FILE to predict for")
         if self.text_pair is not None and self.text is None:
             raise UserError("--text-pair goes with a TEXT: give both")
         for name, column in (("--text-column", self.text_column),
                              ("--text-pair-column", self.text_pair_column)):  # fmt: skip
             if self.data is None and column is not None:
                 raise UserError(f"{name} goes with --data FILE: leave it out")
-        if (self.data is None) != (self.out is None):
-            raise UserError("--data FILE and --out FILE go together: give both, or a TEXT")
+        if self.text == "-" and self.text_pair is not None:
+            raise UserError("--text-pair goes with one TEXT: in lines, put a tab between the two")
+        if not self.has_many and (self.out or self.format) is not None:
+            name = "--out" if self.out is not None else "--format"
+            raise UserError(f"{name} is for the predictions of --data FILE or -: leave it out")
+        ending = PurePath(self.out or "").suffix.lower()
+        if self.format is not None and _FORMATS.get(ending, self.format) != self.format:
+            raise UserError(
+                f"--format {self.format} and --out {self.out} differ: name it NAME.{self.format}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,10 +153,12 @@ def images_from_paths(paths: Sequence[str]) -> LabelledImages:
             raise UserError(f"{file}: a folder: give it with --data, or name one image")
         if not file.is_file():
             raise UserError(f"{file}: no such file: this model takes an image")
-    images = _readable(LabelledImages(", ".join(paths), files, []), max_bad_fraction=1)
-    if images.notes:
-        raise UserError(images.notes[0])
-    return images
+    results = list(threads().map(_test, files))
+    for file, result in zip(files, results, strict=True):
+        if isinstance(result, str):
+            raise UserError(f"{file}: {result}")
+    digests = [result for result in results if isinstance(result, bytes)]
+    return LabelledImages(", ".join(paths), files, digests)
 
 
 def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages:

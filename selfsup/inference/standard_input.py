@@ -1,0 +1,114 @@
+"""Read the examples to predict for from standard input, which commands call ``-``."""
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from selfsup.errors import UserError
+from selfsup.settings.labelled_data import ANSWER, IMAGES
+from selfsup.tasks.base import Examples, Task
+from selfsup.tasks.token_classification.files import read_lines
+
+STANDARD_INPUT = "-"
+_NAME = "standard input"
+
+
+@contextlib.contextmanager
+def data_file(
+    data: str, data_format: str | None, tell: Callable[[str], None]
+) -> Iterator[tuple[str, Callable[[str], None]]]:
+    """The file that ``--data`` names, or for ``-`` a temporary copy of standard input.
+
+    Args:
+        data: the file.
+        data_format: of standard input: the suffix of such a file, or None to tell it from its first
+            line.
+        tell: takes sentences for the user.
+
+    Yields:
+        The file, and a function for sentences about it, which calls the copy standard input.
+    """
+    if data != STANDARD_INPUT:
+        yield data, tell
+        return
+    content = _read_all()
+    with tempfile.TemporaryDirectory(prefix="selfsup-") as folder:
+        file = Path(folder, f"input.{data_format or _format_of(content, tell)}")
+        file.write_bytes(content)
+        try:
+            yield str(file), lambda note: tell(note.replace(str(file), _NAME))
+        except UserError as error:
+            raise UserError(str(error).replace(str(file), _NAME)) from None
+
+
+def read_text() -> str:
+    """All of standard input as one text.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    return "\n".join(_lines())
+
+
+def read_examples(task: Task, tell: Callable[[str], None]) -> Examples:
+    """An example a line: a text, a pair with a tab between its texts, or the path of an image.
+
+    A question comes before its context. An empty line is an empty text.
+
+    Raises:
+        UserError: there is no line, or one cannot be used; the message names the line.
+    """
+    texts = _lines()
+    if not texts:
+        raise UserError(f"{_NAME}: is empty: give an example a line")
+    if all(map(_is_json_object, texts)):
+        raise UserError(f"{_NAME}: its lines are JSON objects, not texts: add --data before the -")
+    if task.segments == 2:
+        pairs = [text.split("\t") for text in texts]
+        what = "a question and its context" if task.name == ANSWER else "two texts"
+        for number, pair in enumerate(pairs, 1):
+            if len(pair) != 2:
+                raise UserError(
+                    f"{_NAME}, line {number}: {len(pair) - 1} tabs: give {what} with one tab "
+                    "between them, or a table with --data -"
+                )
+        return task.examples_of([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    if task.name == IMAGES and "" in texts:
+        raise UserError(f"{_NAME}, line {texts.index('') + 1}: is empty: name an image")
+    if all("\t" in text for text in texts):
+        tell(f"{_NAME}: each line is taken for one text, tabs included: give a table with --data -")
+    return task.examples_of(texts, None)
+
+
+def _lines() -> list[str]:
+    with data_file(STANDARD_INPUT, "txt", lambda note: None) as (file, _):
+        return [line for _, line in read_lines(file)]
+
+
+def _read_all() -> bytes:
+    if sys.stdin is None:
+        raise UserError(f"{_NAME}: is closed: give a file, or pipe data into the command")
+    if sys.stdin.isatty():
+        print(f"Reading {_NAME}: end it with Ctrl-D", file=sys.stderr)
+    return sys.stdin.buffer.read()
+
+
+def _format_of(content: bytes, tell: Callable[[str], None]) -> str:
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"{"):
+        return "jsonl"
+    found = "tsv" if b"\t" in start.partition(b"\n")[0] else "csv"
+    tell(f"{_NAME}: read as {found} (--data-format changes it)")
+    return found
+
+
+def _is_json_object(line: str) -> bool:
+    if not line.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
