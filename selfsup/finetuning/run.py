@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -92,14 +93,20 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
+        share, label_type = settings.validation_share, cast(LabelKind | None, settings.label_type)
+        if share is not None and Path(settings.validation).exists():
+            display.message(
+                f"--validation {settings.validation} is a share of {settings.train}: the file of "
+                f"this name is ./{settings.validation}"
+            )
         train, validation = read_task_files(
-            task, settings.train, settings.validation, Reading.of(settings)
-        )
+            task, settings.train, share or settings.validation, Reading.of(settings), label_type,
+            settings.seed,
+        )  # fmt: skip
         start = find_starting_point(settings, task, train)
         check_layers(
             settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
         )
-        label_type = cast(LabelKind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
         resolved = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
@@ -116,6 +123,8 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
                 log = FinetuneLog(metrics, display, seeds)
                 runs, model, best = train_seeds(seeds, resolved, task, start, data, compute, log)
             summary = summarize(resolved, task, data, runs)
+            if share is not None:
+                summary |= {"validation_share": share, "validation_seed": resolved.seed}
             if summary["failed_seeds"]:
                 failed = ", ".join(map(str, summary["failed_seeds"]))
                 display.message(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from selfsup.errors import UserError
 from selfsup.settings import fields, labelled_data
@@ -42,7 +43,12 @@ class FinetuneSettings:
         metavar="FILE",
         required=True,
     )
-    validation: str = data_flag("labelled examples for validation", metavar="FILE", required=True)
+    validation: str = data_flag(
+        "labelled examples for validation, or a share of those to train on, such as 0.1: chosen by "
+        "--seed and stratified by label; the same text or context is never on both sides",
+        metavar="FILE|SHARE",
+        required=True,
+    )
     out: str = run_flag("run folder to write to", metavar="RUN", required=True)
 
     text_column: str | None = labelled_data.text_column()
@@ -163,8 +169,20 @@ class FinetuneSettings:
     precision: str = fields.precision()
     threads: int | None = fields.threads()
 
+    @property
+    def validation_share(self) -> float | None:
+        """The share of the training examples to validate on; None if --validation is a file."""
+        number = _number(self.validation)
+        return number if number is not None and 0 < number <= 0.5 else None
+
     def __post_init__(self) -> None:
         check_values(self)
+        is_file = _number(self.validation) is None or Path(self.validation).exists()
+        if self.validation_share is None and not is_file:
+            raise UserError(
+                f"--validation {self.validation}: a share must be above 0 and at most 0.5, and no "
+                "file has this name"
+            )
         if self.task not in TASKS:
             hint = closest(self.task.lower(), TASKS)
             raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}{hint}")
@@ -208,3 +226,12 @@ class ResolvedFinetuneSettings(FinetuneSettings):
 
 def _is_freezable(freeze: str) -> bool:
     return freeze in ("encoder", "embeddings") or (freeze.isdecimal() and int(freeze) >= 1)
+
+
+def _number(text: str) -> float | None:
+    """0.1 of ``0.1`` and ``10%``; None if it is no number."""
+    digits = text.removesuffix("%")
+    try:
+        return float(digits) if digits == text else float(digits) / 100
+    except ValueError:
+        return None

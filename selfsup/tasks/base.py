@@ -137,6 +137,14 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The key of each example: equal for those of the same text, context or image."""
+        ...
+
+    def only(self, indices: Sequence[int], note: str) -> "Examples":
+        """A subset, with a note on why the others are left out."""
+        ...
+
     def drop_empty(self) -> "Examples":
         """A copy without the examples that are empty, with a note on how many there were."""
         ...
@@ -236,6 +244,10 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         Raises:
             UserError: there is nothing to learn in them.
         """
+
+    def names_of(self, examples: ExamplesT, labels: Labels) -> list[tuple[str, ...]]:
+        """Each example's labels, which must occur in training; by default none."""
+        return [()] * len(examples)
 
     @abstractmethod
     def reading_notes(self, train: ExamplesT, validation: ExamplesT, labels: Labels) -> list[str]:

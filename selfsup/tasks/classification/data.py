@@ -16,6 +16,9 @@ RawLabel = str | tuple[str, ...]
 NO_AGREEMENT = "-"
 
 
+_MANY_FIRST_TEXTS = 20
+
+
 @dataclass(frozen=True)
 class LabelledTexts:
     """N texts, or pairs of texts, from a file.
@@ -48,6 +51,14 @@ class LabelledTexts:
         if self.second is None:
             return (self.first[index],)
         return self.first[index], self.second[index]
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """The text; for pairs the first text, if it is not one of a few that come again and again.
+
+        Pairs often share one, such as the premise of several hypotheses.
+        """
+        alone = self.second is None or len(set(self.first)) >= _MANY_FIRST_TEXTS
+        return [self.parts(index)[: 1 if alone else 2] for index in range(len(self))]
 
     def only(self, indices: Sequence[int], note: str) -> "LabelledTexts":
         """A subset, with a note on why the others are left out."""

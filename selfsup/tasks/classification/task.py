@@ -64,6 +64,11 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     def learn_labels(self, examples: LabelledTexts, label_type: LabelKind | None) -> Labels:
         return raw_labels.learn_labels(examples, label_type)
 
+    def names_of(self, examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
+        if labels.kind == "number":
+            return super().names_of(examples, labels)
+        return _as_named(examples, labels)
+
     def reading_notes(
         self, train: LabelledTexts, validation: LabelledTexts, labels: Labels
     ) -> list[str]:

@@ -119,6 +119,20 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.files)
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The digest of each image."""
+        return [(digest.hex(),) for digest in self.digests]
+
+    def only(self, indices: Sequence[int], note: str) -> "LabelledImages":
+        """A subset, with a note on why the others are left out."""
+        return replace(
+            self,
+            files=[self.files[index] for index in indices],
+            digests=[self.digests[index] for index in indices],
+            labels=None if self.labels is None else [self.labels[index] for index in indices],
+            notes=(*self.notes, note),
+        )
+
     def drop_empty(self) -> "LabelledImages":
         """The images themselves: unreadable ones were left out when the folder was read."""
         return self

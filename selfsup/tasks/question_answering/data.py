@@ -73,6 +73,21 @@ class Questions:
         """All texts: the contexts, then the questions."""
         return self.contexts + self.questions
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The context of each question."""
+        return [(self.context(index),) for index in range(len(self))]
+
+    def only(self, indices: Sequence[int], note: str) -> "Questions":
+        """A subset, with a note on why the others are left out."""
+        return replace(
+            self,
+            ids=[self.ids[index] for index in indices],
+            questions=[self.questions[index] for index in indices],
+            context_of=self.context_of[list(indices)],
+            answers=None if self.answers is None else [self.answers[index] for index in indices],
+            notes=(*self.notes, note),
+        )
+
     def drop_empty(self) -> "Questions":
         """A copy without questions whose text or context is empty."""
         has_text = np.asarray([bool(context.strip()) for context in self.contexts])
@@ -87,14 +102,7 @@ class Questions:
             f"{self.source}: {len(empty)} questions left out whose text or context is empty "
             f"(the first is {self.ids[empty[0]]})"
         )
-        return replace(
-            self,
-            ids=[self.ids[place] for place in kept],
-            questions=[self.questions[place] for place in kept],
-            context_of=self.context_of[kept],
-            answers=None if self.answers is None else [self.answers[place] for place in kept],
-            notes=(*self.notes, note),
-        )
+        return self.only(kept.tolist(), note)
 
 
 def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:

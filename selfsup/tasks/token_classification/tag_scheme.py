@@ -80,9 +80,14 @@ class TaggedTexts:
         """The sentences as texts."""
         return [sentence.text for sentence in self.sentences]
 
+    def only(self, indices: Sequence[int], note: str) -> "TaggedTexts":
+        """A subset, with a note on why the others are left out."""
+        sentences = [self.sentences[index] for index in indices]
+        return replace(self, sentences=sentences, notes=(*self.notes, note))
+
     def drop_empty(self) -> "TaggedTexts":
         """A copy without sentences that have no words."""
-        kept = [sentence for sentence in self.sentences if sentence.spans]
+        kept = [index for index, sentence in enumerate(self.sentences) if sentence.spans]
         if len(kept) == len(self):
             return self
         first = next(sentence.line for sentence in self.sentences if not sentence.spans)
@@ -90,7 +95,7 @@ class TaggedTexts:
             f"{self.source}: sentences without words left out: {len(self) - len(kept):,} "
             f"(the first in line {first})"
         )
-        return replace(self, sentences=kept, notes=(*self.notes, note))
+        return self.only(kept, note)
 
 
 # Each prefix as a prefix of BIOES: all tags are read as BIOES.

@@ -78,6 +78,9 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             )
         return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
 
+    def names_of(self, examples: TaggedTexts, labels: Labels) -> list[tuple[str, ...]]:
+        return [tuple(sentence.tags or ()) for sentence in examples.sentences]
+
     def reading_notes(
         self, train: TaggedTexts, validation: TaggedTexts, labels: Labels
     ) -> list[str]:
