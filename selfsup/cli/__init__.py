@@ -148,8 +148,8 @@ def _run(name: str, arguments: list[str]) -> int:
         result = command.run(chosen)
     with contextlib.redirect_stdout(sys.stderr) if writes_data else contextlib.nullcontext():
         if as_json:
-            in_ascii = not _is_utf8(sys.stdout)
-            print(json.dumps(_as_json(result), ensure_ascii=in_ascii, allow_nan=False))
+            is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+            print(json.dumps(_as_json(result), ensure_ascii=not is_utf8, allow_nan=False))
         else:
             from selfsup.cli.results import SHOW
 
@@ -191,10 +191,6 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _is_utf8(stream: TextIO) -> bool:
-    return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
 
 
 def _drop_output(*streams: TextIO) -> None:

@@ -46,44 +46,31 @@ def parse_command(
         values |= read_settings(settings_class, Path(file), command)
     values |= given
     as_json = values.pop("json", False)
-    prints_config = values.pop("print_config", False)
-    required = [field for field in fields if field.default is dataclasses.MISSING]
-    missing = [field for field in required if field.name not in values]
-    if missing and not prints_config:
-        missing.sort(key=lambda field: not field.metadata.get("positional"))
-        raise UserError(_explain_missing(command, settings_class, missing[0]))
-    chosen = None if missing else settings_class(**values)
-    if chosen is None or prints_config:
-        defaults = {field.name: field.default for field in fields if field not in required}
+    if values.pop("print_config", False):
+        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
         known = defaults | values
         in_order = {field.name: known[field.name] for field in fields if field.name in known}
-        _print_yaml(values_to_yaml(in_order))
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as --config reads it
+        print(values_to_yaml(in_order), end="", flush=True)
         raise SystemExit(0)
-    return chosen, as_json
-
-
-def _print_yaml(text: str) -> None:
-    """Print it in UTF-8, as --config reads it, whatever the encoding of the terminal."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    print(text, end="", flush=True)
+    required = [field for field in fields if field.default is dataclasses.MISSING]
+    for field in sorted(required, key=lambda field: not field.metadata.get("positional")):
+        if field.name not in values:
+            raise UserError(_explain_missing(command, settings_class, field))
+    return settings_class(**values), as_json
 
 
 def _read_words(
     command: str, settings_class: type, arguments: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The values by their fields' names, also `json` and `print_config`; the files of --config.
-
-    --print_config is an older name of --print-config.
-    """
+    """The values by their fields' names, also `json` and `print_config`; the files of --config."""
     hints = typing.get_type_hints(settings_class)
     fields = dataclasses.fields(settings_class)
     flags = {flag_name(field): field for field in fields if not field.metadata.get("positional")}
     # Flags without a value: the name and the value of what they set.
-    prints_config = ("print_config", True)
-    switches: dict[str, tuple[str, bool]] = {
-        "--json": ("json", True), "--print-config": prints_config, "--print_config": prints_config,
-    }  # fmt: skip
+    switches = {"--json": ("json", True), "--print-config": ("print_config", True)}
+    switches["--print_config"] = switches["--print-config"]  # its older name
     for flag, field in flags.items():
         if hints[field.name] is bool:
             switches[flag] = (field.name, True)

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from selfsup.errors import UserError
 from selfsup.inference.predict import check_writable, load_model, showing_share, write_predictions
 from selfsup.inference.scoring import score
-from selfsup.inference.standard_input import data_file
 from selfsup.progress import ProgressDisplay
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
@@ -78,18 +76,15 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
             return score_answers(settings.predictions_file, settings.data, display.message)
     assert settings.model is not None
     started = time.perf_counter()
-    with (
-        display or ProgressDisplay("evaluate") as display,
-        data_file(settings.data, settings.data_format, display.message) as (file, tell),
-    ):
-        loaded, compute = load_model(replace(settings, data=file, data_format=None))
-        task, labels = loaded.task, loaded.labels
-        if settings.predictions is not None:
-            check_writable(settings.predictions, file, as_answers=task.writes_answers_by_id)
-        examples = task.read_examples(file, Reading.of(settings), labelled=True)
+    loaded, compute = load_model(settings)
+    task, labels = loaded.task, loaded.labels
+    if settings.predictions is not None:
+        check_writable(settings.predictions, settings.data, as_answers=task.writes_answers_by_id)
+    with display or ProgressDisplay("evaluate") as display:
+        examples = task.read_examples(settings.data, Reading.of(settings), labelled=True)
         encoded = task.encode_examples(examples, labels, loaded.preparation)
         for note in (*examples.notes, *encoded.notes):
-            tell(note)
+            display.message(note)
         model = loaded.model.to(compute.device)
         scores = score(model, encoded.windows, compute, settings.batch_size, showing_share(display))
     if settings.predictions is not None:

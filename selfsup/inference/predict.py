@@ -19,12 +19,7 @@ from typing import IO, Any
 from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.inference.predictor import Predictor
-from selfsup.inference.standard_input import (
-    STANDARD_INPUT,
-    data_file,
-    read_examples,
-    read_text,
-)
+from selfsup.inference.standard_input import STANDARD_INPUT, data_file, read_examples
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
@@ -73,16 +68,16 @@ def _predict_many(settings: PredictSettings) -> dict[str, Any]:
     columns = Columns(settings.text_column, text_pair=settings.text_pair_column)
     with (
         ProgressDisplay("predict") as display,
-        data_file(settings.data or "", settings.data_format, display.message) as (file, tell),
+        data_file(settings.data, settings.data_format, display.message) as (file, tell),
     ):
         # A file may tell which task the model of another program is for.
-        predictor = Predictor(*load_model(replace(settings, data=file or None, data_format=None)))
+        predictor = Predictor(*load_model(replace(settings, data=file, data_format=None)))
         task = predictor.task
-        check_writable(out, file or None, as_answers=task.writes_answers_by_id)
-        if file:
-            examples = task.read_examples(file, Reading(columns), labelled=False)
-        else:
+        check_writable(out, file, as_answers=task.writes_answers_by_id)
+        if file is None:
             examples = read_examples(task, tell)
+        else:
+            examples = task.read_examples(file, Reading(columns), labelled=False)
         for note in examples.notes:
             tell(note)
         answers = predictor.predict_examples(
@@ -101,11 +96,8 @@ def _texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
     """The text on the command line, or the question, and the second text or context."""
     if settings.question is not None:
         context = settings.text
-        if STANDARD_INPUT in (context, settings.context_file):
-            context = read_text()
-        elif context is None:
-            assert settings.context_file is not None
-            context = _read_text(settings.context_file)
+        if context in (None, STANDARD_INPUT):
+            context = _read_text(settings.context_file or STANDARD_INPUT)
         return [settings.question], [context]
     assert settings.text is not None
     return [settings.text], None if settings.text_pair is None else [settings.text_pair]
@@ -128,7 +120,8 @@ def _tell(note: str) -> None:
 
 def _read_text(file: str) -> str:
     try:
-        return Path(file).read_bytes().decode("utf-8-sig")
+        content = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"--context-file {file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

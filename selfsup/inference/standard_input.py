@@ -1,7 +1,6 @@
 """Read the examples to predict for from standard input, which commands call ``-``."""
 
 import contextlib
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,23 +17,20 @@ _NAME = "standard input"
 
 @contextlib.contextmanager
 def data_file(
-    data: str, data_format: str | None, tell: Callable[[str], None]
-) -> Iterator[tuple[str, Callable[[str], None]]]:
+    data: str | None, data_format: str | None, tell: Callable[[str], None]
+) -> Iterator[tuple[str | None, Callable[[str], None]]]:
     """The file that ``--data`` names, or for ``-`` a temporary copy of standard input.
 
-    Args:
-        data: the file.
-        data_format: of standard input: the suffix of such a file, or None to tell it from its first
-            line.
-        tell: takes sentences for the user.
-
-    Yields:
-        The file, and a function for sentences about it, which calls the copy standard input.
+    Also yields a function that tells the user a sentence, in which the copy is standard input.
     """
     if data != STANDARD_INPUT:
         yield data, tell
         return
-    content = _read_all()
+    if sys.stdin is None:
+        raise UserError(f"{_NAME}: is closed: give a file, or pipe data into the command")
+    if sys.stdin.isatty():
+        tell(f"Reading {_NAME}: end it with Ctrl-D")
+    content = sys.stdin.buffer.read()
     with tempfile.TemporaryDirectory(prefix="selfsup-") as folder:
         file = Path(folder, f"input.{data_format or _format_of(content, tell)}")
         file.write_bytes(content)
@@ -42,15 +38,6 @@ def data_file(
             yield str(file), lambda note: tell(note.replace(str(file), _NAME))
         except UserError as error:
             raise UserError(str(error).replace(str(file), _NAME)) from None
-
-
-def read_text() -> str:
-    """All of standard input as one text.
-
-    Raises:
-        UserError: it is not UTF-8.
-    """
-    return "\n".join(_lines())
 
 
 def read_examples(task: Task, tell: Callable[[str], None]) -> Examples:
@@ -61,10 +48,11 @@ def read_examples(task: Task, tell: Callable[[str], None]) -> Examples:
     Raises:
         UserError: there is no line, or one cannot be used; the message names the line.
     """
-    texts = _lines()
+    with data_file(STANDARD_INPUT, "txt", tell) as (file, _):
+        texts = [line for _, line in read_lines(str(file))]
     if not texts:
         raise UserError(f"{_NAME}: is empty: give an example a line")
-    if all(map(_is_json_object, texts)):
+    if all(text.startswith('{"') and text.endswith("}") for text in texts):
         raise UserError(f"{_NAME}: its lines are JSON objects, not texts: add --data before the -")
     if task.segments == 2:
         pairs = [text.split("\t") for text in texts]
@@ -83,19 +71,6 @@ def read_examples(task: Task, tell: Callable[[str], None]) -> Examples:
     return task.examples_of(texts, None)
 
 
-def _lines() -> list[str]:
-    with data_file(STANDARD_INPUT, "txt", lambda note: None) as (file, _):
-        return [line for _, line in read_lines(file)]
-
-
-def _read_all() -> bytes:
-    if sys.stdin is None:
-        raise UserError(f"{_NAME}: is closed: give a file, or pipe data into the command")
-    if sys.stdin.isatty():
-        print(f"Reading {_NAME}: end it with Ctrl-D", file=sys.stderr)
-    return sys.stdin.buffer.read()
-
-
 def _format_of(content: bytes, tell: Callable[[str], None]) -> str:
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"{"):
@@ -103,12 +78,3 @@ def _format_of(content: bytes, tell: Callable[[str], None]) -> str:
     found = "tsv" if b"\t" in start.partition(b"\n")[0] else "csv"
     tell(f"{_NAME}: read as {found} (--data-format changes it)")
     return found
-
-
-def _is_json_object(line: str) -> bool:
-    if not line.startswith("{"):
-        return False
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
 from selfsup.errors import UserError
 from selfsup.settings import fields, labelled_data
@@ -172,16 +171,17 @@ class FinetuneSettings:
     @property
     def validation_share(self) -> float | None:
         """The share of the training examples to validate on; None if --validation is a file."""
-        number = _number(self.validation)
-        return number if number is not None and 0 < number <= 0.5 else None
+        try:
+            return float(self.validation)
+        except ValueError:
+            return None
 
     def __post_init__(self) -> None:
         check_values(self)
-        is_file = _number(self.validation) is None or Path(self.validation).exists()
-        if self.validation_share is None and not is_file:
+        if self.validation_share is not None and not 0 < self.validation_share <= 0.5:
             raise UserError(
-                f"--validation {self.validation}: a share must be above 0 and at most 0.5, and no "
-                "file has this name"
+                f"--validation {self.validation}: a share must be above 0 and at most 0.5 (a file "
+                f"of this name is ./{self.validation})"
             )
         if self.task not in TASKS:
             hint = closest(self.task.lower(), TASKS)
@@ -226,12 +226,3 @@ class ResolvedFinetuneSettings(FinetuneSettings):
 
 def _is_freezable(freeze: str) -> bool:
     return freeze in ("encoder", "embeddings") or (freeze.isdecimal() and int(freeze) >= 1)
-
-
-def _number(text: str) -> float | None:
-    """0.1 of ``0.1`` and ``10%``; None if it is no number."""
-    digits = text.removesuffix("%")
-    try:
-        return float(digits) if digits == text else float(digits) / 100
-    except ValueError:
-        return None

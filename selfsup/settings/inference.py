@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePath
 
 from selfsup.errors import UserError
 from selfsup.settings import fields, labelled_data
@@ -14,21 +13,7 @@ from selfsup.settings.fields import argument, check_values, data_flag, flag_name
 # still be given, as they are the same for all commands.
 _OF_A_MODEL = ("null_threshold", "max_answer_length", "batch_size")
 
-# The format that the ending of a predictions file stands for.
-_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-
-data_format = partial(
-    data_flag,
-    "format of --data -; by default jsonl, csv or tsv as its first line looks",
-    choices=("jsonl", "csv", "tsv", "txt", "conll"),
-)
 batch_size = partial(run_flag, "examples in a batch", default=64, metavar="N", at_least=1)
-
-
-def check_data_format(settings: "EvaluateSettings | PredictSettings") -> None:
-    """Raise a ``UserError`` if a file is given with the format of standard input."""
-    if settings.data_format is not None and settings.data != "-":
-        raise UserError("--data-format is for --data -: a file's name tells its format")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +27,8 @@ class EvaluateSettings:
 
     model: str | None = argument("folder of a fine-tuned model", metavar="MODEL", default=None)
     data: str = data_flag(
-        "labelled examples: a file, or a folder of images; - for standard input",
-        metavar="FILE",
-        required=True,
+        "labelled examples: a file, or a folder of images", metavar="FILE", required=True
     )
-    data_format: str | None = data_format()
     predictions: str | None = data_flag(
         "file to write the prediction for each example to (.jsonl, .csv); - for standard output",
         metavar="FILE",
@@ -73,7 +55,6 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
-        check_data_format(self)
         labelled_data.check_label_separator(self.label_separator)
         if (self.model is None) == (self.predictions_file is None):
             raise UserError("give either a MODEL to measure or --predictions-file FILE to score")
@@ -111,7 +92,10 @@ class PredictSettings:
     data: str | None = data_flag(
         "file of texts, or folder of images, to predict for; - for standard input", metavar="FILE"
     )
-    data_format: str | None = data_format()
+    data_format: str | None = data_flag(
+        "format of --data -; by default jsonl, csv or tsv as its first line looks",
+        choices=("jsonl", "csv", "tsv", "txt", "conll"),
+    )
     out: str | None = data_flag(
         "file to write the predictions of --data or - to; by default standard output",
         metavar="FILE",
@@ -148,7 +132,8 @@ class PredictSettings:
 
     def __post_init__(self) -> None:
         check_values(self)
-        check_data_format(self)
+        if self.data_format is not None and self.data != "-":
+            raise UserError("--data-format is for --data -: a file's name tells its format")
         if self.context_file is not None and self.question is None:
             raise UserError("--context-file goes with --question: give both")
         if self.question is not None and (self.text is None) == (self.context_file is None):
@@ -170,11 +155,6 @@ class PredictSettings:
         if not self.has_many and (self.out or self.format) is not None:
             name = "--out" if self.out is not None else "--format"
             raise UserError(f"{name} is for the predictions of --data FILE or -: leave it out")
-        ending = PurePath(self.out or "").suffix.lower()
-        if self.format is not None and _FORMATS.get(ending, self.format) != self.format:
-            raise UserError(
-                f"--format {self.format} and --out {self.out} differ: name it NAME.{self.format}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

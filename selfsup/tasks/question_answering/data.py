@@ -79,11 +79,13 @@ class Questions:
 
     def only(self, indices: Sequence[int], note: str) -> "Questions":
         """A subset, with a note on why the others are left out."""
+        contexts, context_of = np.unique(self.context_of[list(indices)], return_inverse=True)
         return replace(
             self,
             ids=[self.ids[index] for index in indices],
             questions=[self.questions[index] for index in indices],
-            context_of=self.context_of[list(indices)],
+            contexts=[self.contexts[number] for number in contexts],
+            context_of=context_of,
             answers=None if self.answers is None else [self.answers[index] for index in indices],
             notes=(*self.notes, note),
         )
