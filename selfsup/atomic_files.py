@@ -1,15 +1,17 @@
 """Write whole files, and lock folders.
 
 A reader sees either the old file or the new one, complete, even after a loss of power. A folder is
-locked so that no two processes write to it at the same time.
+locked so that no two processes write to it at the same time. A folder may come from somebody else:
+a link in it is replaced or refused, and never leads a write to a file outside.
 """
 
 import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from selfsup.errors import UserError
 
@@ -21,11 +23,13 @@ _FIXES = {
     errno.EPERM: "you may not write there: choose another folder",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
     errno.EEXIST: "a file has the name of the folder that is needed: choose another folder",
+    errno.ELOOP: "a link has this name: remove the link",
 }
 
 _DEVICES = ("/dev", "/dev/fd")  # /dev/stdout may be redirected to a file
 _LONGEST_NAME = 60  # characters, of up to four bytes each
 LOCK = ".lock"
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 
 
 @contextlib.contextmanager
@@ -40,26 +44,32 @@ def writing_to(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, named_by_user: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces ``path`` when the block ends without an error.
 
     The bytes are on the disk before the file is renamed. When the block fails, the temporary file
-    is removed and the file at ``path`` stays. A link at ``path`` stays a link, to the new file; a
-    device or a pipe is written to directly.
+    is removed and the file at ``path`` stays. A link at ``path`` is replaced, not followed.
+
+    Args:
+        path: the file.
+        named_by_user: the user gave this very path, as with ``--out``. Then a link stays a link, to
+            the new file, and a device or a pipe is written to directly.
 
     Raises:
         UserError: the disk is full or read-only, or permission is denied.
     """
-    if path.exists() and (not path.is_file() or str(path.parent) in _DEVICES):
-        with writing_to(path), path.open("wb") as file:
-            yield file
-        return
-    path = Path(os.path.realpath(path))
+    if named_by_user:
+        if path.exists() and (not path.is_file() or str(path.parent) in _DEVICES):
+            with writing_to(path), path.open("wb") as file:
+                yield file
+            return
+        path = Path(os.path.realpath(path))
     # The name of the file itself may already be as long as the system allows.
-    temporary = path.with_name(f".{path.name[-_LONGEST_NAME:]}.tmp")
+    name = f".{path.name[-_LONGEST_NAME:]}.{secrets.token_hex(4)}.tmp"
+    temporary = path.with_name(name)
     with writing_to(path):
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:  # exclusive: an existing file or link is an error
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -70,10 +80,21 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, named_by_user: bool = False) -> None:
     """Write a whole file, as ``replacing`` does."""
-    with replacing(path) as file:
+    with replacing(path, named_by_user=named_by_user) as file:
         file.write(data)
+
+
+def appending(path: Path) -> TextIO:
+    """Open a UTF-8 file to append lines to it, through no link.
+
+    Raises:
+        UserError: a link has its name, or it cannot be written.
+    """
+    with writing_to(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o666)
+    return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123
 
 
 def sync_folder(folder: Path) -> None:
@@ -90,29 +111,58 @@ def sync_folder(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes; make it if it does not exist.
 
-    The system releases the lock when the process ends, however it ends. Where there are no such
-    locks (Windows, some network drives), the folder is not locked.
+    Temporary files of a process that was killed are removed. The system releases the lock when the
+    process ends, however it ends. Where there are no such locks (Windows, some network drives), the
+    folder is not locked.
 
     Raises:
-        UserError: another process has locked the folder, or the folder cannot be written.
+        UserError: another process has locked the folder, it cannot be written, or it holds a link
+            to a folder, through which files elsewhere would be written.
     """
+    path = folder / LOCK
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("w")
-    with lock:
+        lock = _acquire(path)
+    try:
+        for entry in folder.iterdir():
+            if entry.is_symlink() and entry.is_dir():
+                raise UserError(f"{entry}: is a link to a folder elsewhere: remove the link")
+        for left_behind in folder.glob(".*.tmp"):
+            if not left_behind.is_dir():
+                left_behind.unlink(missing_ok=True)
+        yield
+    finally:
+        # Removed while it is locked. A process that has opened it meanwhile sees that it is gone.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(lock)
+
+
+def _acquire(path: Path) -> int:
+    """The descriptor of a lock file that this process has locked and that is still there.
+
+    Raises:
+        UserError: another process has locked it.
+    """
+    while True:
+        if path.is_symlink():
+            path.unlink(missing_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         try:
             import fcntl
 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(lock)
             raise UserError(
-                f"{folder}: another process is at work there: wait until it ends, or choose "
+                f"{path.parent}: another process is at work there: wait until it ends, or choose "
                 "another --out"
             ) from None
         except (ImportError, OSError):
-            pass
+            return lock
         try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                (folder / LOCK).unlink()
+            if os.path.samestat(os.fstat(lock), path.lstat()):
+                return lock
+        except FileNotFoundError:
+            pass  # the process that held the lock has removed the file
+        os.close(lock)

@@ -8,16 +8,51 @@ from subprocess import PIPE
 
 import pytest
 
-from selfsup.atomic_files import locked, replacing, write_bytes
+from selfsup.atomic_files import appending, locked, replacing, write_bytes
 from selfsup.errors import UserError
 
 
-def test_a_symlink_stays_and_its_target_is_replaced(tmp_path):
+def test_a_link_that_the_user_names_stays_and_its_target_is_replaced(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to("file")
-    write_bytes(tmp_path / "link", b"new")
+    write_bytes(tmp_path / "link", b"new", named_by_user=True)
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("planted", ["summary.json", ".summary.json.tmp", ".lock"])
+def test_a_link_in_a_folder_never_leads_a_write_outside(tmp_path, planted):
+    (tmp_path / "outside").write_bytes(b"mine")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / planted).symlink_to(tmp_path / "outside")
+    with locked(folder):
+        write_bytes(folder / "summary.json", b"{}")
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+    assert (folder / "summary.json").read_bytes() == b"{}"
+    assert not (folder / "summary.json").is_symlink()
+
+
+def test_lines_are_not_appended_through_a_link(tmp_path):
+    (tmp_path / "lines").symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match="a link has this name"):
+        appending(tmp_path / "lines")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_link_to_a_folder_elsewhere_is_refused(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="checkpoints: is a link"), locked(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".summary.json.0a1b2c3d.tmp").write_bytes(b"half")
+    with locked(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_named_pipe_is_written_to_and_stays_a_pipe(tmp_path):
@@ -25,7 +60,7 @@ def test_a_named_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
     reader.start()
-    write_bytes(tmp_path / "pipe", b"through")
+    write_bytes(tmp_path / "pipe", b"through", named_by_user=True)
     reader.join(10)
     assert read == [b"through"]
     assert (tmp_path / "pipe").is_fifo()
@@ -54,3 +89,29 @@ def test_two_processes_are_not_at_work_in_one_folder(tmp_path):
     with locked(tmp_path / "run"):
         assert (tmp_path / "run" / ".lock").exists()
     assert list((tmp_path / "run").iterdir()) == []
+
+
+RACE = """
+import os, sys, time
+from pathlib import Path
+from selfsup.atomic_files import locked
+from selfsup.errors import UserError
+folder, inside = Path(sys.argv[1]), Path(sys.argv[2])
+entries = 0
+while entries < 40:
+    try:
+        with locked(folder):
+            # Fails if another process is between this line and the last one of the block.
+            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+            entries += 1
+            inside.unlink()
+    except UserError:
+        time.sleep(0.0002)
+"""
+
+
+def test_a_folder_has_one_holder_at_a_time_while_four_processes_race_for_it(tmp_path):
+    command = [sys.executable, "-c", RACE, str(tmp_path / "run"), str(tmp_path / "inside")]
+    racing = [subprocess.Popen(command, stderr=PIPE) for _ in range(4)]
+    errors = [process.communicate(timeout=60)[1] for process in racing]
+    assert [process.returncode for process in racing] == [0] * 4, errors

@@ -20,6 +20,7 @@ from selfsup import __version__
 from selfsup.cli import help_page
 from selfsup.errors import UserError
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
+from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.fields import closest
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, PredictSettings
@@ -68,6 +69,7 @@ def _imported(module: str, function: str) -> Callable[[Any], Result]:
 
 COMMANDS = {
     "demo": Command(DemoSettings, _demo),
+    "explain": Command(ExplainSettings, _imported("explain.run", "explain")),
     "train-tokenizer": Command(
         TrainTokenizerSettings, _imported("corpus.tokenizer.training", "train_from_corpus")
     ),

@@ -37,6 +37,11 @@ _CELLS: dict[str, Callable[[Result], str]] = {
     "Probability": lambda guess: percent(guess["probability"]),
 }
 
+_MASKING = {"mask": "becomes [MASK]", "random": "becomes a random token", "same": "stays"}
+_OF_PAGES = {
+    "en": "in English; --language ko: in Korean", "ko": "in Korean; --language en: in English",
+}  # fmt: skip
+
 # The input of an example command, for tasks whose input is not one sentence.
 _EXAMPLE_INPUTS = {
     "pair-classification": '"A sentence." --text-pair "Another."',
@@ -78,6 +83,26 @@ def show_demo(result: Result) -> None:
         _print_line("    " + ", ".join(shown))
     _print_line(f"Report: {result['report']}" if result.get("report") else "")
     _print_commands(*(_WITH_OWN_IMAGES if is_image_demo(result) else _WITH_OWN_TEXT))
+
+
+def show_explanation(result: Result) -> None:
+    if "chosen" not in result:
+        return
+    chosen, count = result["chosen"], len(result["tokens"]) - 2
+    _print_line(f"Tokens: {' '.join(result['tokens'])}")
+    _print_line(
+        f"Random seed {result['seed']} chooses {len(chosen)} of {count} tokens "
+        f"({percent(len(chosen) / count)}; by the rule 15 %):"
+    )
+    _print_table(
+        ("Position", "Token", "What happens", "The model reads"),
+        [
+            (str(each["position"]), each["token"], _MASKING[each["action"]], each["reads"])
+            for each in chosen
+        ],
+    )
+    _print_line(f"The model reads: {' '.join(result['reads'])}")
+    _print_line(f"Course page: {result['page']} ({_OF_PAGES[result['language']]})")
 
 
 def show_tokenizer(result: Result) -> None:
@@ -312,6 +337,7 @@ def _console() -> Console:
 
 SHOW: dict[str, Callable[[Result], None]] = {
     "demo": show_demo,
+    "explain": show_explanation,
     "train-tokenizer": show_tokenizer,
     "prepare": show_shards,
     "pretrain": show_pretraining,

@@ -1,19 +1,22 @@
 """What can be wrong with a file of labelled texts."""
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 
 from selfsup.corpus.readers.documents import BadRecord
 from selfsup.doctor import Fact, Finding, Problem, fix_of
 from selfsup.errors import UserError
-from selfsup.tasks.classification.data import (
-    NO_AGREEMENT,
-    hold_several,
-    leaves_some_out,
-    read_label,
+from selfsup.tasks.classification.data import LabelledTexts
+from selfsup.tasks.classification.label_decision import MANY_LABELS, learn_labels
+from selfsup.tasks.classification.label_fields import (
+    missing_labels,
+    names_in,
+    read_labels,
+    without_label,
 )
-from selfsup.tasks.classification.raw_labels import MANY_LABELS
+from selfsup.tasks.classification.label_notes import alike_notes, joined_notes
+from selfsup.tasks.classification.raw_labels import settled_labels
+from selfsup.tasks.labels import Labels
 from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT
 from selfsup.tasks.tables import (
     LABEL_NAMES,
@@ -61,70 +64,48 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     names = [name for name in (columns.text, columns.text_pair) if name]
     texts = [" ".join(str(row.fields.get(name) or "") for name in names) for row in rows]
     texts = [" ".join(text.split()) for text in texts]
-    several = hold_several(rows, columns.label)
-    labels = [_labels(row, file, columns.label, several) for row in rows]
-    if leaves_some_out(label for given in labels for label in given or ()):
-        kept = [index for index, label in enumerate(labels) if label != (NO_AGREEMENT,)]
-        yield Fact("left out, as not agreed upon", len(rows) - len(kept))
-        rows, texts = [rows[index] for index in kept], [texts[index] for index in kept]
-        labels = [labels[index] for index in kept]
-    counts = _counts(labels)
-    yield Fact("examples", len(rows))
-    if not _are_measures(counts) and len(counts) <= MANY_LABELS:
+    labels = read_labels(rows, file, columns.label, errors=[])
+    missing = missing_labels(labels)
+    lacking = without_label(labels, missing)
+    if lacking:
+        says_so = f' or say that there is none ("{min(missing)}")' if missing else ""
+        yield Problem(
+            f"{file}: {len(lacking):,} rows have no label{says_so}; the first is in line "
+            f"{rows[lacking[0]].line}",
+            "label them, or leave them out with --missing-labels drop",
+        )
+    known = [label or () for label in labels]
+    lines = [row.line for row in rows]
+    examples = LabelledTexts(file, lines, texts, None, known).without(lacking)
+    if not len(examples):
+        return
+    decided = problem = None
+    try:
+        decided = learn_labels(examples, None)
+        settled = settled_labels(examples, decided)
+    except UserError as error:
+        settled, problem = examples, Problem.from_error(error)
+    if left_out := len(examples) - len(settled):
+        yield Fact("left out, as not agreed upon", left_out)
+    yield Fact("examples", len(rows) - left_out)
+    if problem is not None:
+        yield problem
+    if decided is not None and decided.kind == "number":
+        numbers = [float(str(label)) for label in settled.labels or []]
+        yield Fact("labels", f"numbers from {min(numbers):g} to {max(numbers):g}")
+    elif decided is not None:
+        yield from _label_problems(settled, decided)
+    yield from _text_problems(settled)
+
+
+def _label_problems(examples: LabelledTexts, labels: Labels) -> Iterator[Finding]:
+    """Odd names, rare labels and frequent ones."""
+    counts = Counter(label for given in examples.labels or [] for label in names_in(given))
+    if len(counts) <= MANY_LABELS:
         yield Fact("labels", dict(counts.most_common()))
-    yield from _label_problems(file, rows, labels, columns.label, several)
-    yield from _text_problems(file, rows, texts, labels)
-
-
-def _labels(row: Row, file: str, column: str, several: bool) -> tuple[str, ...] | None:
-    """The labels of one row; None if it has none that can be read."""
-    try:
-        label = read_label(row, file, column, several=several)
-    except UserError:
-        return None
-    return tuple(sorted(label)) if isinstance(label, tuple) else (label,)
-
-
-def _counts(labels: Iterable[tuple[str, ...] | None]) -> Counter[str]:
-    return Counter(label for several in labels for label in several or ())
-
-
-def _are_measures(labels: Collection[str]) -> bool:
-    return all(map(_is_number, labels)) and any("." in label for label in labels)
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return math.isfinite(float(label))
-    except ValueError:
-        return False
-
-
-def _label_problems(
-    file: str, rows: list[Row], labels: list[tuple[str, ...] | None], column: str, several: bool
-) -> Iterator[Problem]:
-    if lacking := [row.line for row, label in zip(rows, labels, strict=True) if label is None]:
-        yield Problem(
-            f"{file}: {len(lacking):,} rows have no label; the first is in line {lacking[0]}",
-            "label them or remove them",
-        )
-    counts = _counts(labels)
-    if not counts:
-        return
-    if len(counts) == 1 and () not in labels:  # otherwise some rows have the label and others none
-        yield Problem(
-            f'all examples have the label "{next(iter(counts))}": there is nothing to distinguish',
-            "give examples of another label, or name another --label-column",
-        )
-        return
-    if _are_measures(counts):
-        return  # numbers, for regression
-    if len(counts) > max(MANY_LABELS, len(rows) / 2):
-        yield Problem(
-            f'column "{column}" has {len(counts):,} different labels in {len(rows):,} rows',
-            "these are not classes: name another --label-column",
-        )
-        return
+    joined = joined_notes(examples.source, labels.names) if labels.kind == "class" else []
+    for note in (*alike_notes(examples.source, counts), *joined):
+        yield Problem.from_error(UserError(note))
     if rare := {label: count for label, count in counts.items() if count < FEWEST_EXAMPLES}:
         shown = ", ".join(f'"{label}" ({count})' for label, count in list(rare.items())[:5])
         yield Problem(
@@ -132,29 +113,28 @@ def _label_problems(
             "give more examples of them, or merge them with others",
         )
     label, most = counts.most_common(1)[0]
-    if most > MOST_FREQUENT * len(rows):
-        share = most / len(rows)
+    if most > MOST_FREQUENT * len(examples):
+        share = most / len(examples)
         yield Problem(
             f'{share:.0%} of the examples have the label "{label}": always predicting it is right '
             "as often",
             "judge by f1_macro, not by f1"
-            if several
+            if labels.kind == "multi"
             else "judge by f1 or matthews_correlation, not by accuracy",
         )
 
 
-def _text_problems(
-    file: str, rows: list[Row], texts: list[str], labels: list[tuple[str, ...] | None]
-) -> Iterator[Problem]:
-    if empty := [row.line for row, text in zip(rows, texts, strict=True) if not text]:
+def _text_problems(examples: LabelledTexts) -> Iterator[Problem]:
+    texts = examples.first
+    if empty := [line for line, text in zip(examples.lines, texts, strict=True) if not text]:
         yield Problem(
-            f"{file}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
+            f"{examples.source}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
             "remove these rows (finetune leaves them out of training anyway)",
         )
-    labels_of: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
-    for text, label in zip(texts, labels, strict=True):
+    labels_of: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for text, label in zip(texts, examples.labels or [], strict=True):
         if text:
-            labels_of[text].add(label)
+            labels_of[text].add(tuple(sorted(names_in(label))))
     if ambiguous := [text for text, found in labels_of.items() if len(found) > 1]:
         yield Problem(
             f"{len(ambiguous):,} texts occur with different labels, such as {_short(ambiguous[0])}",

@@ -18,7 +18,6 @@ from selfsup.counter_random import permutation
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.base import AugmentedUnits, EncodedExamples, Examples, Reading, Task, Units
 from selfsup.tasks.batches import FeatureBatch
-from selfsup.tasks.held_out import hold_out
 from selfsup.tasks.labels import LabelKind, Labels
 
 _ORDER, _CHUNK_ORDER = 0x4F52444552, 0x4348554E4B
@@ -53,22 +52,13 @@ class TaskData:
 
 
 def read_task_files(
-    task: Task,
-    train: str,
-    validation: str | float,
-    reading: Reading,
-    label_type: LabelKind | None = None,
-    seed: int = 0,
+    task: Task, train: str, validation: str, reading: Reading
 ) -> tuple[Examples, Examples]:
-    """Read both files. Empty texts are left out of training, but not out of a validation file.
-
-    A ``validation`` between 0 and 1 is the share of the training examples to hold out, which
-    ``seed`` and, for labels of the kind ``label_type``, the labels choose.
-    """
-    examples = task.read_examples(train, reading, labelled=True).drop_empty()
-    if isinstance(validation, str):
-        return examples, task.read_examples(validation, reading, labelled=True)
-    return hold_out(task, examples, label_type, validation, seed)
+    """Read both files. Empty texts are left out of training, but not out of validation."""
+    return (
+        task.read_examples(train, reading, labelled=True).drop_empty(),
+        task.read_examples(validation, reading, labelled=True),
+    )
 
 
 def encode_task_data(
@@ -84,6 +74,7 @@ def encode_task_data(
         UserError: the labels cannot be learned, or one in validation does not occur in training.
     """
     labels = task.learn_labels(train, label_type)
+    train, validation = task.settled(train, labels), task.settled(validation, labels)
 
     def encoded(examples: Examples) -> EncodedPart:
         return EncodedPart(examples, task.encode_examples(examples, labels, preparation))

@@ -36,6 +36,7 @@ from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summar
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 from selfsup.tasks.base import Reading, Task, Units, Windows
+from selfsup.tasks.held_out import hold_out
 from selfsup.tasks.labels import LabelKind
 from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
@@ -99,10 +100,14 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
                 f"--validation {settings.validation} is a share of {settings.train}: the file of "
                 f"this name is ./{settings.validation}"
             )
-        train, validation = read_task_files(
-            task, settings.train, share or settings.validation, Reading.of(settings), label_type,
-            settings.seed,
-        )  # fmt: skip
+        reading = Reading.of(settings)
+        if share is None:
+            train, validation = read_task_files(task, settings.train, settings.validation, reading)
+        else:
+            examples = task.read_examples(settings.train, reading, labelled=True).drop_empty()
+            train, validation, label_type = hold_out(
+                task, examples, label_type, share, settings.seed
+            )
         start = find_starting_point(settings, task, train)
         check_layers(
             settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
@@ -135,7 +140,8 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
-            write_predictions(run / VALIDATION_PREDICTIONS, task.records(examples, answers))
+            records = task.records(examples, answers)
+            write_predictions(run / VALIDATION_PREDICTIONS, records, named_by_user=False)
             # After everything else, since a folder with a model is never overwritten.
             save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)

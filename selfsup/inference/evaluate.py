@@ -82,6 +82,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         check_writable(settings.predictions, settings.data, as_answers=task.writes_answers_by_id)
     with display or ProgressDisplay("evaluate") as display:
         examples = task.read_examples(settings.data, Reading.of(settings), labelled=True)
+        examples = task.settled(examples, labels)
         encoded = task.encode_examples(examples, labels, loaded.preparation)
         for note in (*examples.notes, *encoded.notes):
             display.message(note)

@@ -199,7 +199,11 @@ def check_writable(
 
 
 def write_predictions(
-    file: str | Path, predictions: Iterable[dict[str, Any]], form: str | None = None
+    file: str | Path,
+    predictions: Iterable[dict[str, Any]],
+    form: str | None = None,
+    *,
+    named_by_user: bool = True,
 ) -> None:
     """Write the predictions; the file appears under its name when it is complete.
 
@@ -221,10 +225,14 @@ def write_predictions(
     check_writable(file, as_answers=as_answers)
     if as_answers:
         answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
-        write_bytes(path, (json.dumps(answers, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(answers, ensure_ascii=False) + "\n"
+        write_bytes(path, text.encode(), named_by_user=named_by_user)
         return
-    is_stdout = file == STANDARD_OUTPUT
-    with contextlib.nullcontext(sys.stdout.buffer) if is_stdout else replacing(path) as opened:
+    with (
+        contextlib.nullcontext(sys.stdout.buffer)
+        if file == STANDARD_OUTPUT
+        else replacing(path, named_by_user=named_by_user)
+    ) as opened:
         if form == "csv" or (form is None and path.suffix.lower() == ".csv"):
             _write_csv(opened, list(map(_flat, predictions)))
             return

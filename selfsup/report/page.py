@@ -60,7 +60,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> d
         )
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, page(read).encode())
+    write_bytes(file, page(read).encode(), named_by_user=out is not None)
     return {"report": str(file), "runs": [str(run.folder) for run in read]}
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand
@@ -82,10 +82,8 @@ class MetricsFile:
         a half-written last line.
         """
         kept = [line for line, step in _read_lines(path) if step <= keep_until_step]
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(path)
-        self._file = path.open("a", encoding="utf-8")
+        write_bytes(path, "".join(kept).encode())
+        self._file = appending(path)
 
     def write(self, entry: dict) -> None:
         self._file.write(json.dumps(entry) + "\n")

@@ -59,6 +59,7 @@ class FinetuneSettings:
         choices=("class", "multi", "number"),
     )
     label_separator: str | None = labelled_data.label_separator()
+    missing_labels: str | None = labelled_data.missing_labels()
     max_bad_fraction: float = max_bad_fraction("images")
 
     tokenizer: str | None = model_flag(

@@ -40,6 +40,7 @@ class EvaluateSettings:
     text_pair_column: str | None = labelled_data.text_pair_column()
     label_column: str | None = labelled_data.label_column()
     label_separator: str | None = labelled_data.label_separator()
+    missing_labels: str | None = labelled_data.missing_labels()
     max_bad_fraction: float = max_bad_fraction("images")
     max_answer_length: int | None = labelled_data.max_answer_length()
     null_threshold: float | None = labelled_data.null_threshold()

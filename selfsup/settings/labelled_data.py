@@ -32,6 +32,7 @@ _TASKS_OF_FLAG = {
     "label_column": (CLASSIFY, PAIRS, TAG),
     "label_type": (CLASSIFY, PAIRS),
     "label_separator": (CLASSIFY, PAIRS),
+    "missing_labels": (CLASSIFY, PAIRS),
     "long_text": (CLASSIFY, PAIRS),
     "doc_stride": _TEXTS,
     "max_length": _TEXTS,
@@ -83,6 +84,12 @@ label_column = partial(
 )
 label_separator = partial(
     data_flag, "text between several labels of one example, such as a comma", metavar="TEXT"
+)
+missing_labels = partial(
+    data_flag,
+    "what to do with examples without a label, which are refused by default: drop leaves them out, "
+    "also those labelled NaN, NULL, N/A or None; keep makes such a name a class",
+    choices=("drop", "keep"),
 )
 max_answer_length = partial(
     model_flag,

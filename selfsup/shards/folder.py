@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.shards.arrays import map_safetensors
 
@@ -27,7 +27,7 @@ PROGRESS_FILE = "progress.json"
 PROBLEMS_FILE = "problems.jsonl"
 
 # Files that an interrupted call leaves behind, besides finished shards.
-_TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*", ".hashes-*.tmp", ".*.json.tmp")
+_TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*")
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def report_problem(folder: Path, file: str, line: int | None, reason: str) -> No
     """Add an input that could not be read to ``problems.jsonl``."""
     path = folder / PROBLEMS_FILE
     problem = {"file": file, "line": line, "reason": reason}
-    with writing_to(path), path.open("a", encoding="utf-8", errors="backslashreplace") as out:
+    with writing_to(path), appending(path) as out:
         out.write(json.dumps(problem, ensure_ascii=False) + "\n")
 
 

@@ -92,7 +92,8 @@ class ShardWriter:
         self.tokens = 0
         self._token_path = path.with_name(f".{path.name}.tokens")
         with writing_to(path):
-            self._token_file = self._token_path.open("wb", buffering=_COPY_BYTES)
+            self._token_path.unlink(missing_ok=True)  # of a call that was killed
+            self._token_file = self._token_path.open("xb", buffering=_COPY_BYTES)
         self._sentence_lengths: list[np.ndarray] = []
         self._document_lengths: list[np.ndarray] = []
 

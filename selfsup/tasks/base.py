@@ -4,7 +4,9 @@ The data of every task takes the same path, and every command uses all of it or 
 
     file ── read_examples ──► Examples ── learn_labels ──► Labels
                                   │                          │
-                                  └── encode_examples ◄──────┘
+                                  └── settled ◄──────────────┘
+                                           │
+                             encode_examples(examples, labels)
                                            │
                     EncodedExamples: units (to train on), windows (to score)
                                            │ inference.scoring.score(model, encoded.windows)
@@ -23,7 +25,7 @@ Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D widt
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -58,7 +60,8 @@ class Reading:
     def of(cls, settings: FinetuneSettings | EvaluateSettings) -> "Reading":
         """What the flags say."""
         text, label = settings.text_column, settings.label_column
-        columns = Columns(text, label, settings.text_pair_column, settings.label_separator)
+        separator, missing = settings.label_separator, settings.missing_labels
+        columns = Columns(text, label, settings.text_pair_column, separator, missing)
         return cls(columns, settings.max_bad_fraction)
 
 
@@ -141,8 +144,8 @@ class Examples(Protocol):
         """The key of each example: equal for those of the same text, context or image."""
         ...
 
-    def only(self, indices: Sequence[int], note: str) -> "Examples":
-        """A subset, with a note on why the others are left out."""
+    def without(self, indices: Collection[int], *notes: str) -> "Examples":
+        """The others, with notes on why these are left out."""
         ...
 
     def drop_empty(self) -> "Examples":
@@ -245,8 +248,16 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
             UserError: there is nothing to learn in them.
         """
 
+    def settled(self, examples: ExamplesT, labels: Labels) -> ExamplesT:
+        """The examples with their labels under the names in ``labels``, however a file writes them.
+
+        Raises:
+            UserError: a label is not one of ``labels``; the message names file and line.
+        """
+        return examples
+
     def names_of(self, examples: ExamplesT, labels: Labels) -> list[tuple[str, ...]]:
-        """Each example's labels, which must occur in training; by default none."""
+        """The labels of each of the settled examples; by default none."""
         return [()] * len(examples)
 
     @abstractmethod

@@ -22,13 +22,17 @@ _SPLIT = 0x53504C4954
 
 def hold_out(
     task: Task, examples: Examples, label_type: LabelKind | None, share: float, seed: int
-) -> tuple[Examples, Examples]:
+) -> tuple[Examples, Examples, LabelKind]:
     """Divide examples into those to train on and those to validate on, with a note on how.
+
+    Also returns what their labels are, as all of them say.
 
     Raises:
         UserError: there is nothing to learn in them, or no example can be held out.
     """
     labels = task.learn_labels(examples, label_type)
+    if labels.kind != "number":  # numbers keep their notation, and have no names
+        examples = task.settled(examples, labels)
     names, stratified = task.names_of(examples, labels), labels.kind == "class"
     strata = names if stratified else [()] * len(examples)
     chosen = choose_held_out(examples.keys(), strata, names, share, seed)
@@ -44,9 +48,10 @@ def hold_out(
         f"{source}: {100 * count / len(examples):.3g} % ({count:,} of {len(examples):,} examples) "
         f"held out for validation, {how} (seed {seed})"
     )
-    validation: Any = examples.only(np.flatnonzero(chosen).tolist(), note)
+    train = examples.without(np.flatnonzero(chosen).tolist(), note)
+    validation: Any = examples.without(np.flatnonzero(~chosen).tolist())
     validation = replace(validation, source=f"{source} (held out)", notes=())
-    return examples.only(np.flatnonzero(~chosen).tolist(), note), validation
+    return train, validation, labels.kind
 
 
 def choose_held_out(

@@ -1,5 +1,6 @@
 """The labels of a task: the names of a model's scores, and how ``config.json`` holds them."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ _PROBLEM_TYPES: dict[LabelKind, str] = {
     "number": "regression",
 }
 _KIND_OF_PROBLEM: dict[str, LabelKind] = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
-_FITTED = "selfsup_fitted"
+_FITTED, _POSITIONS = "selfsup_fitted", "selfsup_label_positions"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Labels:
         mean, std: during training, of the training numbers; 0 and 1 otherwise.
         fitted: values fitted on the validation examples that turn scores into answers, such as a
             threshold; they are saved in ``config.json``.
+        positions: of kind "multi": whether the files give vectors of 0 and 1, in which a label is
+            named by its position.
     """
 
     kind: LabelKind
@@ -38,9 +41,18 @@ class Labels:
     mean: float = 0.0
     std: float = 1.0
     fitted: Mapping[str, float] = field(default_factory=dict)
+    positions: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def composed(name: str) -> str:
+    """A label without surrounding spaces, in the composed Unicode form (NFC).
+
+    Two labels that look alike are then equal, whatever program wrote them.
+    """
+    return unicodedata.normalize("NFC", name).strip(" \ufeff\u200b").strip()
 
 
 def unknown_label(what: str, names: Sequence[str], fix: str) -> UserError:
@@ -59,6 +71,8 @@ def config_entries(labels: Labels) -> dict[str, Any]:
         entries["label2id"] = {name: number for number, name in enumerate(labels.names)}
     if labels.fitted:
         entries[_FITTED] = dict(labels.fitted)
+    if labels.positions:
+        entries[_POSITIONS] = True
     return entries
 
 
@@ -84,7 +98,7 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[LabelKind, ...], folde
     kind = kinds[0] if len(kinds) == 1 else _kind(raw, names, folder)
     if len(names) < 2 and kind in ("class", "tag"):
         raise UserError(f"{folder}/config.json: id2label must name two or more different labels")
-    return Labels(kind, names, fitted=fitted)
+    return Labels(kind, names, fitted=fitted, positions=raw.get(_POSITIONS) is True)
 
 
 def _names(raw: Mapping[str, Any], folder: Path) -> tuple[str, ...]:

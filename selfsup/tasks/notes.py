@@ -4,6 +4,7 @@ Errors end the reading, or are collected by ``selfsup doctor``, which shows them
 sentences; they compare examples by a key, their text with white space normalized.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,12 @@ _SHOWN = 5
 def key_of(*texts: str) -> tuple[str, ...]:
     """The key by which an example is compared with others."""
     return tuple(" ".join(text.split()) for text in texts)
+
+
+def look(label: str) -> str:
+    """A form that is equal for labels that differ only in case, spaces or width."""
+    wide = unicodedata.normalize("NFKC", label).casefold()
+    return " ".join("".join(c for c in wide if unicodedata.category(c) != "Cf").split())
 
 
 def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]) -> list[str]:

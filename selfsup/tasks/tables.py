@@ -165,12 +165,15 @@ class Columns:
         label: of the label.
         text_pair: of the second text of a pair.
         label_separator: the separator of several labels in one field, if any.
+        missing_labels: what is done with rows without a label: "drop", "keep", or None to refuse
+            them.
     """
 
     text: str | None = None
     label: str | None = None
     text_pair: str | None = None
     label_separator: str | None = None
+    missing_labels: str | None = None
 
 
 def find_columns(

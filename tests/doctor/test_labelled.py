@@ -70,10 +70,48 @@ def test_a_file_without_any_label_is_told_so(tmp_path):
     assert "40 rows have no label" in only_one(found_in(labelled(tmp_path, rows)))
 
 
-def test_numbers_to_be_learned_are_not_counted_as_labels(tmp_path):
-    rows = [(f"{number % 5}.5", text) for number, (_, text) in enumerate(sound_rows())]
+@pytest.mark.parametrize("mark", [".", ","])
+def test_numbers_to_be_learned_are_not_counted_as_labels(tmp_path, mark: str):
+    rows = [(f"{number % 5}{mark}5", text) for number, (_, text) in enumerate(sound_rows())]
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
-    assert result["counts"] == {"examples": 40}
+    assert result["counts"] == {"examples": 40, "labels": "numbers from 0.5 to 4.5"}
+
+
+@pytest.mark.parametrize("written", ["nan", "NULL", "<NA>", "#N/A", "None"])
+def test_rows_that_say_that_they_have_no_label_are_counted_as_such(tmp_path, written: str):
+    rows = [*sound_rows(), (written, "one"), (written, "two"), ("", "three")]
+    result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
+    (problem,) = result["problems"]
+    assert f'3 rows have no label or say that there is none ("{written}")' in problem["what"]
+    assert problem["mend"] == "label them, or leave them out with --missing-labels drop"
+    assert result["counts"] == {"examples": 43, "labels": {"good": 20, "bad": 20}}
+
+
+def test_vectors_of_zeros_and_ones_are_counted_by_position(tmp_path):
+    path = tmp_path / "labelled.jsonl"
+    vectors = ([1, 0, 0], [0, 1, 1])
+    rows = [{"text": f"text {n}", "label": vectors[n % 2]} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = doctor(DoctorSettings(path=str(path)))
+    assert result["problems"] == []
+    assert result["counts"]["labels"] == {"0": 20, "1": 20, "2": 20}
+
+
+def test_numbers_that_are_not_certain_are_a_problem_with_its_fix(tmp_path):
+    rows = [
+        (f"{number % 9 + 1},{number:03}", text) for number, (_, text) in enumerate(sound_rows())
+    ]
+    assert "'1,000' may be several numbers → write all" in only_one(
+        found_in(labelled(tmp_path, rows))
+    )
+
+
+def test_labels_that_look_alike_or_joined_are_problems(tmp_path):
+    labels = ("Good", "good", "bad", "bad|good")
+    rows = [(labels[n % 4], f"text {n}") for n in range(40)]
+    alike, joined = found_in(labelled(tmp_path, rows))
+    assert '"Good" (10) and "good" (10)' in alike
+    assert '"bad|good" → if they are, add' in joined.replace(": if", " → if")
 
 
 def sound_rows() -> list[tuple[str, str]]:
@@ -110,19 +148,21 @@ def test_the_same_text_with_two_labels_is_found(tmp_path):
 
 def test_one_label_alone_is_found(tmp_path):
     rows = [("good", text) for _, text in sound_rows()]
-    assert 'all examples have the label "good"' in only_one(found_in(labelled(tmp_path, rows)))
+    assert "all 40 examples are labelled 'good'" in only_one(found_in(labelled(tmp_path, rows)))
 
 
 def test_one_label_alone_is_found_beside_rows_that_lack_theirs(tmp_path):
     rows = [("good", text) for _, text in sound_rows()]
     lacking, alone = found_in(labelled(tmp_path, [*rows, ("", "one more text")]))
     assert "1 rows have no label" in lacking
-    assert 'all examples have the label "good"' in alone
+    assert "all 40 examples are labelled 'good'" in alone
 
 
 def test_a_column_that_holds_no_classes_is_found(tmp_path):
     rows = [(f"label {number}", text) for number, (_, text) in enumerate(sound_rows() * 3)]
-    assert any("these are not classes" in problem for problem in found_in(labelled(tmp_path, rows)))
+    assert any(
+        "this column holds no classes" in problem for problem in found_in(labelled(tmp_path, rows))
+    )
 
 
 def test_a_labelled_file_in_another_encoding_is_named_with_the_fix(tmp_path):

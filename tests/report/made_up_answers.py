@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.tasks.classification.data import LabelledTexts, RawLabel
+from selfsup.tasks.classification.data import LabelledTexts
+from selfsup.tasks.classification.label_fields import RawLabel
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.question_answering.data import Answer, Questions
 from selfsup.tasks.question_answering.task import QuestionAnswering

@@ -26,7 +26,7 @@ def divided(
 ) -> tuple[Any, Any]:
     reading = Reading(Columns(**columns))
     examples = TASKS[task].read_examples(str(file), reading, labelled=True).drop_empty()
-    return hold_out(TASKS[task], examples, None, share, seed)
+    return hold_out(TASKS[task], examples, None, share, seed)[:2]
 
 
 def write_rows(file: Path, rows: list[dict]) -> Path:

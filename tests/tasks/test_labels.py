@@ -19,6 +19,7 @@ FOLDER = Path("folder")
         Labels("multi", ("one",)),
         Labels("number", ("value",)),
         Labels("class", ("no", "yes"), fitted={"threshold": 0.25}),
+        Labels("multi", ("0", "1"), positions=True),
     ],
 )
 def test_labels_come_back_from_config_json(labels):

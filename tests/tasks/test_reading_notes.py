@@ -1,7 +1,9 @@
 """What is said of labelled files before training, and that nothing is said of sound ones."""
 
+import pytest
+
 from selfsup.tasks.classification.data import LabelledTexts
-from selfsup.tasks.classification.raw_labels import learn_labels
+from selfsup.tasks.classification.label_decision import learn_labels
 from selfsup.tasks.classification.task import Classification
 
 SOUND = [(f"text {number}", ("a", "b")[number % 2]) for number in range(20)]
@@ -13,14 +15,54 @@ def part(name: str, rows) -> LabelledTexts:
     return LabelledTexts(name, list(range(2, 2 + len(rows))), list(texts), None, list(labels))
 
 
-def notes(train, validation=OTHERS) -> list[str]:
-    examples = part("train.tsv", train)
+def all_notes(train, validation=OTHERS) -> list[str]:
+    task = Classification(paired=False)
+    examples, others = part("train.tsv", train), part("dev.tsv", validation)
     labels = learn_labels(examples, None)
-    return Classification(paired=False).reading_notes(examples, part("dev.tsv", validation), labels)
+    return task.reading_notes(task.settled(examples, labels), task.settled(others, labels), labels)
 
 
-def test_nothing_is_said_of_sound_files():
-    assert notes(SOUND) == []
+def notes(train, validation=OTHERS) -> list[str]:
+    """All but the first, which says what the labels are."""
+    return all_notes(train, validation)[1:]
+
+
+def test_of_sound_files_it_is_only_said_what_their_labels_are():
+    assert all_notes(SOUND) == ["train.tsv: the labels are 2 classes: a, b"]
+
+
+def test_of_classes_that_are_numbers_it_is_said_that_they_may_be_numbers():
+    grades = [(f"text {n}", str(n % 3)) for n in range(30)]
+    assert all_notes(grades, grades[:3])[0] == (
+        "train.tsv: the labels are 3 classes: 0, 1, 2; --label-type number makes them numbers"
+    )
+    binary = [(text, {"a": "1", "b": "2"}[label]) for text, label in SOUND]
+    assert all_notes(binary, binary[:2])[0] == "train.tsv: the labels are 2 classes: 1, 2"
+
+
+def test_labels_that_differ_only_in_case_spaces_or_width_are_named():
+    rows = [(f"text {n}", ("Good", "bad", "good", "ｂａｄ", "ba\u200bd")[n % 5]) for n in range(50)]
+    (said,) = notes(rows, rows[:5])[:1]
+    assert said.startswith(
+        'train.tsv: labels that differ only in case or spaces: "Good" (10) and "good" (10), '
+        '"bad" (10) and "ba\u200bd" (10) and "ｂａｄ" (10): most likely they are one'
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|", "/"])
+def test_labels_that_are_other_labels_with_a_separator_between_are_named(separator: str):
+    joined = f"food{separator} price"
+    rows = [(f"text {n}", ("food", "price", joined)[n % 3]) for n in range(30)]
+    (said,) = notes(rows, rows[:3])[:1]
+    assert said == (
+        f'train.tsv: labels that look like several: "{joined}": if they are, add '
+        f"--label-separator {separator!r}"
+    )
+
+
+def test_a_separator_in_names_of_places_is_no_separator():
+    rows = [(f"text {n}", ("Bonn, NRW", "Ulm, BW", "Kiel, SH")[n % 3]) for n in range(30)]
+    assert notes(rows, rows[:3])[0].startswith("dev.tsv: 3 of 3 examples are also")
 
 
 def test_a_label_that_outweighs_the_others_is_named():
@@ -81,19 +123,30 @@ def test_pairs_are_compared_as_pairs():
 
 
 def test_numbers_are_told_by_their_range():
-    said = notes([(f"text {number}", f"{number}.5") for number in range(3)], [("other", "7")])
+    said = all_notes([(f"text {number}", f"{number}.5") for number in range(3)], [("other", "7")])
     assert said == [
-        "train.tsv: the labels are numbers from 0.5 to 2.5, on average 1.5 ± 0.816"
+        "train.tsv: the labels are numbers from 0.5 to 2.5, on average 1.5 ± 0.816; "
+        "--label-type class makes them classes"
     ]  # fmt: skip
 
 
 def test_several_labels_are_told_by_their_number():
-    said = notes([(f"t {n}", ("a", "b") if n % 2 else ()) for n in range(20)], [("o", ("a", "b"))])
-    assert said == ["train.tsv: 1 labels a text, none for 10 texts"]
+    rows = [(f"t {n}", ("a", "b") if n % 2 else ()) for n in range(20)]
+    assert all_notes(rows, [("o", ("a", "b"))]) == [
+        "train.tsv: several labels a text, from lists: a, b; on average 1 a text, none for 10 texts"
+    ]
+
+
+def test_vectors_are_told_to_name_labels_by_position():
+    rows = [(f"t {n}", ("1", "0", "1") if n % 2 else ("0", "1", "0")) for n in range(20)]
+    assert all_notes(rows, rows)[0] == (
+        "train.tsv: several labels a text, from vectors of 0 and 1, named by position: 0, 1, 2; "
+        "on average 1.5 a text, none for 0 texts"
+    )
 
 
 def test_a_label_that_most_of_several_have_is_judged_by_the_mean_over_labels():
-    (_, said) = notes(
+    (said,) = notes(
         [(f"t {n}", ("a", "b") if n % 10 == 0 else ("a",)) for n in range(90)], [("o", ("a", "b"))]
     )
     assert said.endswith(

@@ -1,20 +1,16 @@
 """Read texts or pairs of texts from a table, with their labels as the file writes them."""
 
-import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any
 
 from selfsup.errors import UserError
+from selfsup.tasks.classification.label_fields import (
+    RawLabel,
+    missing_labels,
+    read_labels,
+    without_label,
+)
 from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
-
-# One label, or several of them.
-RawLabel = str | tuple[str, ...]
-
-# The label in SNLI and similar data for examples on which the annotators did not agree.
-NO_AGREEMENT = "-"
-
 
 _MANY_FIRST_TEXTS = 20
 
@@ -28,8 +24,10 @@ class LabelledTexts:
         lines: the line of each.
         first: the texts, or the first text of each pair.
         second: the second text of each pair; None where there are no pairs.
-        labels: their labels as the file writes them, or None where only texts were read.
+        labels: their labels, or None where only texts were read. They are as the file writes them
+            until ``settled_labels`` gives them the model's names.
         notes: sentences for the user on how the file was read.
+        keeps_missing: whether a label such as NaN is the name of a class.
     """
 
     source: str
@@ -38,6 +36,7 @@ class LabelledTexts:
     second: list[str] | None = None
     labels: list[RawLabel] | None = None
     notes: tuple[str, ...] = ()
+    keeps_missing: bool = False
 
     def __len__(self) -> int:
         return len(self.first)
@@ -60,15 +59,20 @@ class LabelledTexts:
         alone = self.second is None or len(set(self.first)) >= _MANY_FIRST_TEXTS
         return [self.parts(index)[: 1 if alone else 2] for index in range(len(self))]
 
-    def only(self, indices: Sequence[int], note: str) -> "LabelledTexts":
-        """A subset, with a note on why the others are left out."""
+    def where(self, index: int) -> str:
+        """The file and the line of the text at an index, for messages."""
+        return f"{self.source}, line {self.lines[index]}"
+
+    def without(self, indices: Collection[int], *notes: str) -> "LabelledTexts":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
         return replace(
             self,
-            lines=[self.lines[index] for index in indices],
-            first=[self.first[index] for index in indices],
-            second=None if self.second is None else [self.second[index] for index in indices],
-            labels=None if self.labels is None else [self.labels[index] for index in indices],
-            notes=(*self.notes, note),
+            lines=[self.lines[index] for index in kept],
+            first=[self.first[index] for index in kept],
+            second=None if self.second is None else [self.second[index] for index in kept],
+            labels=None if self.labels is None else [self.labels[index] for index in kept],
+            notes=(*self.notes, *notes),
         )
 
     def drop_empty(self) -> "LabelledTexts":
@@ -82,10 +86,9 @@ class LabelledTexts:
             return self
         if len(empty) == len(self):
             raise UserError(f"{self.source}: all texts are empty: check --text-column")
-        kept = sorted(set(range(len(self))).difference(empty))
         first = self.lines[empty[0]]
         note = f"{self.source}: {len(empty):,} empty texts left out (the first is in line {first})"
-        return self.only(kept, note)
+        return self.without(empty, note)
 
 
 def read_labelled_texts(
@@ -99,32 +102,50 @@ def read_labelled_texts(
     rows = read_rows(file)
     found, note = find_columns(rows, file, columns, labelled=labelled, paired=paired)
     assert found.text is not None
+    lines = [row.line for row in rows]
     first = [_text(row, file, found.text, "--text-column") for row in rows]
-    second = labels = None
+    second = None
     if found.text_pair is not None:
         second = [_text(row, file, found.text_pair, "--text-pair-column") for row in rows]
-    if found.label is not None:
-        labels = read_labels(rows, file, found.label, columns.label_separator)
-    lines = [row.line for row in rows]
-    examples = LabelledTexts(file, lines, first, second, labels, () if note is None else (note,))
-    return _agreed_upon(examples)
-
-
-def leaves_some_out(labels: Iterable[Hashable]) -> bool:
-    """Whether ``NO_AGREEMENT`` among a file's labels means that an example has no label."""
-    labels = set(labels)
-    return NO_AGREEMENT in labels and "+" not in labels and len(labels) > 1
-
-
-def _agreed_upon(examples: LabelledTexts) -> LabelledTexts:
-    """The examples without those whose label "-" means that they have none."""
-    labels = examples.labels or []
-    if not leaves_some_out(labels):
+    examples = LabelledTexts(file, lines, first, second, None, () if note is None else (note,))
+    if found.label is None:
         return examples
-    kept = [place for place, label in enumerate(labels) if label != NO_AGREEMENT]
-    count = len(examples) - len(kept)
-    note = f'{examples.source}: {count:,} examples with the label "-" (not agreed upon) left out'
-    return examples.only(kept, note)
+    labels = read_labels(rows, file, found.label, columns.label_separator)
+    return _with_labels(examples, labels, found.label, columns.missing_labels)
+
+
+def _with_labels(
+    examples: LabelledTexts,
+    labels: Sequence[RawLabel | None],
+    column: str,
+    missing: str | None,
+) -> LabelledTexts:
+    """The examples with these labels; all must have one, unless ``missing`` is "drop".
+
+    What says that there is no label, such as NaN, counts as one otherwise, since it may be the name
+    of a class.
+    """
+    nothing = missing_labels(labels) if missing == "drop" else set()
+    lacking = without_label(labels, nothing)
+    known = [label or () for label in labels]
+    examples = replace(examples, labels=known, keeps_missing=missing == "keep")
+    if not lacking:
+        return examples
+    if missing != "drop":
+        raise UserError(
+            f'{examples.where(lacking[0])}: "{column}" holds no label: add one, or leave out such '
+            f"rows ({len(lacking):,} in all) with --missing-labels drop (if a text may have "
+            "several labels or none, say --label-separator)"
+        )
+    if len(lacking) == len(examples):
+        raise UserError(
+            f'{examples.source}: no row has a label in "{column}": check --label-column'
+        )
+    note = (
+        f"{examples.source}: {len(lacking):,} of {len(examples):,} rows left out, as they have no "
+        f"label (the first is in line {examples.lines[lacking[0]]})"
+    )
+    return examples.without(lacking, note)
 
 
 def _text(row: Row, file: str, column: str, flag: str) -> str:
@@ -134,81 +155,3 @@ def _text(row: Row, file: str, column: str, flag: str) -> str:
     if not isinstance(value, str | int | float):
         raise UserError(f'{file}, line {row.line}: "{column}" holds no text: choose {flag}')
     return str(value)
-
-
-def read_labels(
-    rows: Sequence[Row], file: str, column: str, separator: str | None
-) -> list[RawLabel]:
-    """The labels of all rows; where labels are lists, an empty field is an empty list.
-
-    Raises:
-        UserError: a row has no label, or an unusable one; the message names its line.
-    """
-    several = separator is not None or hold_several(rows, column)
-    return [read_label(row, file, column, separator, several=several) for row in rows]
-
-
-def hold_several(rows: Sequence[Row], column: str) -> bool:
-    """Whether some row has a list of labels, so that an empty field is an empty list."""
-    return any(isinstance(row.fields.get(column), list) for row in rows)
-
-
-def read_label(
-    row: Row, file: str, column: str, separator: str | None = None, *, several: bool = False
-) -> RawLabel:
-    """The label or labels of one row.
-
-    Raises:
-        UserError: it has no label, or an unusable one.
-    """
-    value = row.fields.get(column)
-    where = f'{file}, line {row.line}: "{column}"'
-    if value is None and several:
-        return ()
-    if isinstance(value, list):
-        return _several(value, where)
-    if separator is not None and isinstance(value, str | int | float):
-        return _several(str(value).split(separator), where)
-    written = _written(value)
-    if written is None and value is not None and not isinstance(value, str | float):
-        raise UserError(
-            f"{where} holds {type(value).__name__}, where a name or a number should stand: write "
-            "it as text"
-        )
-    if written is None:
-        raise UserError(
-            f"{where} holds no label: add one (if a text may have several or none, say "
-            "--label-separator)"
-        )
-    listed = _json_list(written) if written.startswith("[") and written.endswith("]") else None
-    return written if listed is None else _several(listed, where)
-
-
-def _several(values: list[Any], where: str) -> tuple[str, ...]:
-    """Several labels, or none."""
-    labels = [_written(value) for value in values]
-    if any(
-        label is None and value not in ("", None) and not str(value).isspace()
-        for label, value in zip(labels, values, strict=True)
-    ):
-        raise UserError(f"{where} must be a list of labels, not of other things")
-    return tuple(dict.fromkeys(label for label in labels if label is not None))
-
-
-def _written(value: Any) -> str | None:
-    """One label as text, or None if the value is not a label."""
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, str | bool | int | float) and value == value and str(value).strip():
-        return str(value).strip()
-    return None
-
-
-def _json_list(written: str) -> list[Any] | None:
-    try:
-        value = json.loads(written)
-    except ValueError:
-        return None
-    return value if isinstance(value, list) else None

@@ -20,8 +20,7 @@ from sklearn.metrics import (
 from torch.nn import functional as F
 
 from selfsup.tasks.base import EncodedT, ExamplesT, Prediction, Task
-from selfsup.tasks.classification.data import RawLabel
-from selfsup.tasks.classification.raw_labels import spellings
+from selfsup.tasks.classification.label_names import label_number
 from selfsup.tasks.labels import Labels
 
 _SELECTION = {"class": "accuracy", "multi": "f1", "number": "spearman"}
@@ -183,12 +182,11 @@ def logistic(scores: np.ndarray) -> np.ndarray:
     return (1 + np.tanh(scores / 2)) / 2
 
 
-def as_named(label: RawLabel, prediction: Prediction) -> RawLabel:
+def as_named(label: str, prediction: Prediction) -> str:
     """A label of the file under the model's name for it, which the prediction shows."""
-    if isinstance(label, tuple):
-        return tuple(str(as_named(one, prediction)) for one in label)
-    names = prediction["probabilities"]
-    return next((spelling for spelling in spellings(label) if spelling in names), label)
+    names = tuple(prediction["probabilities"])
+    number = label_number(label, names)
+    return label if number is None else names[number]
 
 
 def _decisions(labels: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 Shapes: B texts of a batch, W windows, D width, C labels.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,22 +14,17 @@ from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
-from selfsup.tasks.classification import raw_labels
+from selfsup.tasks.classification import label_decision
 from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
 from selfsup.tasks.classification.encoding import EncodedTexts, TextBatch, encode_texts
-from selfsup.tasks.classification.metrics import LabellingTask, as_named
-from selfsup.tasks.classification.raw_labels import encode_labels, labels_of, numbers_of
+from selfsup.tasks.classification.label_fields import names_in
+from selfsup.tasks.classification.label_notes import label_notes
+from selfsup.tasks.classification.metrics import LabellingTask
+from selfsup.tasks.classification.raw_labels import encode_labels, settled_labels
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
-from selfsup.tasks.notes import (
-    absence_notes,
-    balance_notes,
-    contradiction_notes,
-    key_of,
-    overlap_notes,
-    repetition_notes,
-)
+from selfsup.tasks.notes import contradiction_notes, key_of, overlap_notes, repetition_notes
 
 
 class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
@@ -62,12 +56,16 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
         return LabelledTexts("", lines, list(texts), list(text_pairs))
 
     def learn_labels(self, examples: LabelledTexts, label_type: LabelKind | None) -> Labels:
-        return raw_labels.learn_labels(examples, label_type)
+        return label_decision.learn_labels(examples, label_type)
+
+    def settled(self, examples: LabelledTexts, labels: Labels) -> LabelledTexts:
+        return settled_labels(examples, labels)
 
     def names_of(self, examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
         if labels.kind == "number":
             return super().names_of(examples, labels)
-        return _as_named(examples, labels)
+        given = examples.labels or []
+        return [label if isinstance(label, tuple) else (str(label),) for label in given]
 
     def reading_notes(
         self, train: LabelledTexts, validation: LabelledTexts, labels: Labels
@@ -76,11 +74,11 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
             [key_of(*part.parts(index)) for index in range(len(part))]
             for part in (train, validation)
         ]
-        notes = _label_notes(train, validation, labels)
+        notes = label_notes(train, validation, labels)
         for part, of_part in zip((train, validation), keys, strict=True):
             notes += repetition_notes(part.source, of_part, part.lines)
             if labels.kind != "number":
-                true = [tuple(sorted(label)) for label in _as_named(part, labels)]
+                true = [tuple(sorted(names_in(label))) for label in part.labels or []]
                 notes += contradiction_notes(part.source, of_part, true, part.lines)
         return notes + overlap_notes(
             train.source, keys[0], validation.source, keys[1], validation.lines
@@ -121,9 +119,9 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
             if examples.labels is None:
                 yield {**record, **prediction}
                 continue
-            label = examples.labels[index]
             name = next(key for key in ("label", "labels", "value") if key in prediction)
-            true = float(str(label)) if name == "value" else as_named(label, prediction)
+            label = examples.labels[index]
+            true = float(str(label)) if name == "value" else label
             record |= {name: true, "prediction": prediction[name]}
             if "probabilities" in prediction:
                 record["probabilities"] = prediction["probabilities"]
@@ -135,45 +133,6 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
         return CardExample(
             '"A text." --text-pair "Another."', '{"text": "A text.", "text_pair": "Another."}'
         )
-
-
-def _label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels) -> list[str]:
-    if labels.kind == "number":
-        numbers = numbers_of(train)
-        return [
-            f"{train.source}: the labels are numbers from {numbers.min():g} to {numbers.max():g}, "
-            f"on average {labels.mean:.3g} ± {labels.std:.3g}"
-        ]
-    counts, in_validation = _counts(train, labels), _counts(validation, labels)
-    # With several labels a text, micro-averaged f1 rewards the frequent ones, too.
-    fair_metric = "f1_macro" if labels.kind == "multi" else "f1"
-    notes = balance_notes(train.source, counts, len(train), fair_metric)
-    if labels.kind == "multi":
-        without = sum(not label for label in train.labels or [])
-        notes.insert(
-            0,
-            f"{train.source}: {counts.total() / len(train):.2g} labels a text, none for "
-            f"{without:,} texts",
-        )
-    return notes + absence_notes(validation.source, labels.names, in_validation)
-
-
-def _counts(examples: LabelledTexts, labels: Labels) -> Counter[str]:
-    return Counter(label for several in _as_named(examples, labels) for label in several)
-
-
-def _as_named(examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
-    """The labels of each text under the model's names, however the file spells them."""
-    numbers = raw_labels.label_numbers(labels.names)
-    raw = (
-        labels_of(examples)
-        if labels.kind == "multi"
-        else [(str(label),) for label in examples.labels or []]
-    )
-    return [
-        tuple(labels.names[numbers[label]] if label in numbers else label for label in several)
-        for several in raw
-    ]
 
 
 class SequenceClassifier(TaskModule):

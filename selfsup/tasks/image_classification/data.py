@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +17,7 @@ from selfsup.corpus.readers.documents import BadRecordCounter
 from selfsup.errors import UserError
 from selfsup.images.files import check_name, find_images, find_labelled_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
+from selfsup.tasks.labels import composed
 
 _MOST_THREADS = 16
 
@@ -123,14 +124,15 @@ class LabelledImages:
         """The digest of each image."""
         return [(digest.hex(),) for digest in self.digests]
 
-    def only(self, indices: Sequence[int], note: str) -> "LabelledImages":
-        """A subset, with a note on why the others are left out."""
+    def without(self, indices: Collection[int], *notes: str) -> "LabelledImages":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
         return replace(
             self,
-            files=[self.files[index] for index in indices],
-            digests=[self.digests[index] for index in indices],
-            labels=None if self.labels is None else [self.labels[index] for index in indices],
-            notes=(*self.notes, note),
+            files=[self.files[index] for index in kept],
+            digests=[self.digests[index] for index in kept],
+            labels=None if self.labels is None else [self.labels[index] for index in kept],
+            notes=(*self.notes, *notes),
         )
 
     def drop_empty(self) -> "LabelledImages":
@@ -148,6 +150,7 @@ def read_images(path: str, *, labelled: bool, max_bad_fraction: float) -> Labell
     """
     if labelled:
         files, labels = find_labelled_images(path)
+        labels = [composed(label) for label in labels]
         return _readable(LabelledImages(path, files, [], labels), max_bad_fraction)
     files = find_images(path)
     for file in files:

@@ -16,8 +16,9 @@ from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.vit import VitEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
+from selfsup.tasks.classification.label_names import in_order, label_number
+from selfsup.tasks.classification.label_notes import alike_notes
 from selfsup.tasks.classification.metrics import LabellingTask, as_named
-from selfsup.tasks.classification.raw_labels import in_order, label_numbers
 from selfsup.tasks.encoders import IMAGE_ENCODERS
 from selfsup.tasks.image_classification.data import (
     LabelledImages,
@@ -71,7 +72,9 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def reading_notes(
         self, train: LabelledImages, validation: LabelledImages, labels: Labels
     ) -> list[str]:
-        notes = balance_notes(train.source, Counter(train.labels), len(train))
+        counts = Counter(train.labels)
+        notes = alike_notes(train.source, counts)
+        notes += balance_notes(train.source, counts, len(train))
         notes += absence_notes(validation.source, labels.names, validation.labels or [])
         known = set(train.digests)
         if copies := len(train) - len(known):
@@ -94,13 +97,14 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def encode_examples(
         self, examples: LabelledImages, labels: Labels, preparation: ImagePreparation
     ) -> EncodedImages:
-        numbers, known = np.full(len(examples), IGNORE_INDEX), label_numbers(labels.names)
+        numbers = np.full(len(examples), IGNORE_INDEX)
         for index, label in enumerate(examples.labels or []):
-            if label not in known:
+            number = label_number(label, labels.names)
+            if number is None:
                 what = f"{examples.files[index]}: its class {label!r}"
                 fix = "take the folder away, or train with images of it"
                 raise unknown_label(what, labels.names, fix)
-            numbers[index] = known[label]
+            numbers[index] = number
         return EncodedImages(examples, numbers, preparation)
 
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":

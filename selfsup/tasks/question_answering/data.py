@@ -7,7 +7,7 @@ Shapes: N questions, C different contexts.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -77,17 +77,18 @@ class Questions:
         """The context of each question."""
         return [(self.context(index),) for index in range(len(self))]
 
-    def only(self, indices: Sequence[int], note: str) -> "Questions":
-        """A subset, with a note on why the others are left out."""
-        contexts, context_of = np.unique(self.context_of[list(indices)], return_inverse=True)
+    def without(self, indices: Collection[int], *notes: str) -> "Questions":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
+        contexts, context_of = np.unique(self.context_of[kept], return_inverse=True)
         return replace(
             self,
-            ids=[self.ids[index] for index in indices],
-            questions=[self.questions[index] for index in indices],
+            ids=[self.ids[index] for index in kept],
+            questions=[self.questions[index] for index in kept],
             contexts=[self.contexts[number] for number in contexts],
             context_of=context_of,
-            answers=None if self.answers is None else [self.answers[index] for index in indices],
-            notes=(*self.notes, note),
+            answers=None if self.answers is None else [self.answers[index] for index in kept],
+            notes=(*self.notes, *notes),
         )
 
     def drop_empty(self) -> "Questions":
@@ -99,12 +100,12 @@ class Questions:
             return self
         if not usable.any():
             raise UserError(f"{self.source}: all questions or contexts are empty: add some")
-        kept, empty = np.flatnonzero(usable), np.flatnonzero(~usable)
+        empty = np.flatnonzero(~usable)
         note = (
             f"{self.source}: {len(empty)} questions left out whose text or context is empty "
             f"(the first is {self.ids[empty[0]]})"
         )
-        return self.only(kept.tolist(), note)
+        return self.without(empty.tolist(), note)
 
 
 def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:

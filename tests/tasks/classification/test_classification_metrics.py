@@ -168,10 +168,14 @@ def test_answers_for_a_file_are_summed_up():
     }
 
 
-@pytest.mark.parametrize(
-    ("given", "named"), [("LABEL_1", "LABEL_1"), ("1", "LABEL_1"), ("0.0", "0"), ("x", "x")]
-)
-def test_the_right_label_stands_there_by_the_models_own_name(given, named):
-    answer = {"label": "0", "probability": 0.6, "probabilities": {"0": 0.6, "LABEL_1": 0.4}}
-    (line,) = task.records(LabelledTexts("t", [2], ["one"], None, [given]), [answer])
-    assert (line["label"], line["prediction"]) == (named, "0")
+@pytest.mark.parametrize("given", ["LABEL_1", "1", "1.0"])
+def test_the_right_label_stands_there_by_the_models_own_name(given: str):
+    names = ("LABEL_0", "LABEL_1")
+    answer = {
+        "label": names[0],
+        "probability": 0.6,
+        "probabilities": {names[0]: 0.6, names[1]: 0.4},
+    }
+    examples = LabelledTexts("t", [2], ["one"], None, [given])
+    (line,) = task.records(task.settled(examples, Labels("class", names)), [answer])
+    assert (line["label"], line["prediction"]) == (names[1], names[0])

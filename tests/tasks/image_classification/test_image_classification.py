@@ -88,6 +88,19 @@ def test_folders_that_are_numbers_are_in_their_order(changed):
     assert task.learn_labels(read(changed), None).names == ("2", "9", "10")
 
 
+def test_folders_whose_names_look_alike_are_one_class(changed):
+    for name, new in zip(CLASSES, ("cafe\u0301", "caf\u00e9", "Caf\u00e9"), strict=True):
+        (changed / name).rename(changed / new)
+    images = read(changed)
+    labels = task.learn_labels(images, None)
+    assert labels.names == ("Caf\u00e9", "caf\u00e9")
+    assert task.encode_examples(images, labels, PREPARATION).labels.tolist().count(1) == 8
+    (said,) = [
+        note for note in task.reading_notes(images, images, labels) if "only in case" in note
+    ]
+    assert '"Caf\u00e9" (4) and "caf\u00e9" (8)' in said
+
+
 def test_what_cannot_be_decoded_is_left_out_and_said(changed):
     whole = (changed / "along" / "001.png").read_bytes()
     (changed / "along" / "001.png").write_bytes(whole[: len(whole) // 2])
