@@ -88,8 +88,8 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0: it ended well. 2: the user can fix what is wrong, and one line on standard error says how.
-    130: interrupted with Ctrl-C.
+    0: it ended well. 1: `doctor --strict` found a problem. 2: the user can fix what is wrong, and
+    one line on standard error says how. 130: interrupted with Ctrl-C.
     """
     _prepare_streams()
     try:
@@ -156,7 +156,7 @@ def _run(name: str, arguments: list[str]) -> int:
             from selfsup.cli.results import SHOW
 
             SHOW[name](result)
-    return 0
+    return int(getattr(chosen, "strict", False) and bool(result["problems"]))
 
 
 def _as_json(value: Any) -> Any:

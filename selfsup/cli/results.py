@@ -6,7 +6,6 @@ what the result does not have. Where standard output is not a terminal, it is pl
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -16,8 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from selfsup.report import formatting
-from selfsup.report.demo import demo_task, is_image_demo, verdict, ways_of
-from selfsup.report.formatting import metric_title, percent, read_score, whole, write_score
+from selfsup.report.demo import demo_task, demo_verdict, is_image_demo, ways_of
+from selfsup.report.formatting import (
+    metric_title,
+    percent,
+    read_score,
+    whole,
+    write_score,
+)
+from selfsup.report.verdict import BASELINE, baseline_cells, verdict
 
 Result = dict[str, Any]
 Fact = tuple[str, str, Callable[[Any], str]]
@@ -68,6 +74,7 @@ _WITH_OWN_IMAGES = (
 
 
 def show_demo(result: Result) -> None:
+    _print_verdict(demo_verdict(result))
     _print_line(demo_task(result))
     rows = [
         (name, write_score("accuracy", score), about)
@@ -75,7 +82,6 @@ def show_demo(result: Result) -> None:
         if (score := read_score((result.get(key) or {}).get("accuracy")))
     ]
     _print_table(("Encoder", "Accuracy", ""), rows)
-    _print_line(verdict(result))
     for masked in result.get("fill_mask") or []:
         guesses = masked.get("candidates") or []
         _print_line(masked.get("text", ""))
@@ -147,7 +153,7 @@ def show_pretraining(result: Result) -> None:
         ("images", "Images seen", formatting.count),
         ("tokens_per_second", "Tokens per second", whole),
         ("images_per_second", "Images per second", whole),
-        ("flops_utilization", "Share of the machine's peak", percent),
+        ("flops_utilization", "Hardware utilisation", percent),
         _SECONDS,
         _OUT,
     )
@@ -167,18 +173,15 @@ def show_finetuning(result: Result) -> None:
     if "layers" in result:
         _show_layers(result)
         return
-    kept, metric = None, result.get("selection_metric", "")
+    kept = None
     if epochs := result.get("best_epochs"):
         seed = result["best_seed"]
         kept = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
         kept += f"epoch {epochs[str(seed)]} of {result['epochs']}"
-    failed = ", ".join(map(str, result.get("failed_seeds") or ()))
-    in_metric = partial(formatting.write_metric, metric)
+    _print_verdict(verdict(result))
     _print_metrics(result)
     _print_facts(
-        result | {"kept": kept, "failed": failed or None},
-        ("chance", f"{metric_title(metric)} by one answer for all", in_metric),
-        ("failed", "Seeds that failed to learn", str),
+        result | {"kept": kept},
         ("kept", "Kept", str),
         _SECONDS,
         _OUT,
@@ -201,7 +204,7 @@ def _show_layers(result: Result) -> None:
         : 5 if is_gradual else 4
     ]
     _print_table(head, [row[: len(head)] for row in rows])
-    _print_line(f"{whole(result['learning'])} of {whole(result['size'])} parameters are trained.")
+    _print_line(f"{whole(result['learning'])} of {whole(result['size'])} parameters are trainable.")
 
 
 def show_evaluation(result: Result) -> None:
@@ -247,14 +250,15 @@ def show_filled_masks(result: Result) -> None:
 
 
 def show_diagnosis(result: Result) -> None:
-    """What was looked at, what was counted, and each problem with its fix."""
-    facts = {"Checked": result.get("path"), "Type": result.get("kind")}
+    """What was counted, each problem with its fix, and what was examined."""
+    facts = {"Path": result.get("path"), "Type": result.get("kind")}
     for name, value in (result.get("counts") or {}).items():
         facts[name.replace("_", " ").capitalize()] = _counted(value)
     _print_table((), [(name, value) for name, value in facts.items() if value])
     problems = result.get("problems") or []
-    _print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("mend", "")) for p in problems])
-    _print_line("" if problems else "Nothing is wrong with it.")
+    _print_table(("Problem", "Fix"), [(p.get("what", ""), p.get("fix", "")) for p in problems])
+    examined = ", ".join(result.get("examined") or ["nothing"])
+    _print_line(f"Examined: {examined}.{'' if problems else ' No problem was found in these.'}")
 
 
 def _counted(value: Any) -> str:
@@ -269,13 +273,20 @@ def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     return [(name, whole(number)) for name, number in counts.items()]
 
 
+def _print_verdict(text: str) -> None:
+    if text:
+        _console().print(Text(text, style="bold"), soft_wrap=True)
+        _console().print()
+
+
 def _print_metrics(result: Result) -> None:
-    rows = [
-        (metric_title(name), write_score(name, score))
-        for name, entry in (result.get("metrics") or {}).items()
-        if (score := read_score(entry))
-    ]
-    _print_table(("Metric", "Value"), rows)
+    found = {name: read_score(entry) for name, entry in (result.get("metrics") or {}).items()}
+    scores = {name: score for name, score in found.items() if score}
+    rows = [[metric_title(name), write_score(name, score)] for name, score in scores.items()]
+    levels = baseline_cells(result, scores)
+    for row, level in zip(rows, levels, strict=False):  # there may be none
+        row.append(level)
+    _print_table(("Metric", "Value", *([BASELINE] if levels else [])), rows)
 
 
 def _print_guesses(head: Sequence[str], guesses: Iterable[Result] | None) -> None:

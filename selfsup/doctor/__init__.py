@@ -1,6 +1,6 @@
 """``selfsup doctor``: what is wrong with data or with a run, and how to fix it.
 
-Problems are results, not errors: the exit status is 0 with and without them.
+Problems are results, not errors: the exit status is 0, or 1 with ``--strict``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,30 @@ from selfsup.settings.showing import DoctorSettings
 from selfsup.shards.images import ImageResumeState
 
 _IN_UTF8 = "write the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+
+# What is looked at of each kind of data; of a run ``run.examined`` says it.
+_EXAMINED = {
+    "decoded images": ("checksums of the shards", "images left out"),
+    "token shards": (
+        "checksums", "tokenizer", "sentence and document offsets", "unknown tokens",
+        "records left out", "duplicates", "empty documents", "sentence lengths", "amount of text",
+    ),
+    "questions in SQuAD's form": (
+        "form", "answer offsets", "empty and repeated questions", "context lengths",
+    ),
+    "tagged sentences": (
+        "form", "tag scheme", "entities of each type", "repeated sentences", "sentence lengths",
+    ),
+    "images": ("whether each can be read", "number of images"),
+    "a labelled file": (
+        "rows (the first million)", "labels", "empty, repeated and contradictory texts",
+        "text lengths",
+    ),
+    "text to pre-train on": (
+        "records (the first million)", "encoding", "empty and duplicate documents",
+        "amount of text",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,20 +83,23 @@ def doctor(settings: DoctorSettings) -> dict[str, Any]:
     """Examine the data or the run at a path.
 
     Returns:
-        ``path``, ``kind`` (in words), ``counts`` (by name; empty for a run) and ``problems``,
-        each with ``what`` is wrong and how to fix it (``mend``).
+        ``path``, ``kind`` (in words), ``counts`` (by name; empty for a run), ``examined`` (what was
+        looked at, in words) and ``problems``, each with ``what`` is wrong and its ``fix``.
 
     Raises:
         UserError: there is nothing at the path, or nothing that can be examined.
     """
+    from selfsup.doctor import run  # imported late, as it needs the classes above
+
     kind, found = _diagnosis(settings.path)
     findings = list(collect(found))
     return {
         "path": settings.path,
         "kind": kind,
         "counts": {fact.name: fact.value for fact in findings if isinstance(fact, Fact)},
+        "examined": list(_EXAMINED.get(kind) or run.examined(Path(settings.path))),
         "problems": [
-            {"what": problem.what, "mend": problem.fix}
+            {"what": problem.what, "fix": problem.fix}
             for problem in findings
             if isinstance(problem, Problem)
         ],

@@ -17,7 +17,7 @@ from selfsup.tasks.classification.label_fields import (
 from selfsup.tasks.classification.label_notes import alike_notes, joined_notes
 from selfsup.tasks.classification.raw_labels import settled_labels
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT
+from selfsup.tasks.notes import FEWEST_EXAMPLES, MOST_FREQUENT, counted
 from selfsup.tasks.tables import (
     LABEL_NAMES,
     Columns,
@@ -70,8 +70,8 @@ def labelled_problems(file: str) -> Iterator[Finding]:
     if lacking:
         says_so = f' or say that there is none ("{min(missing)}")' if missing else ""
         yield Problem(
-            f"{file}: {len(lacking):,} rows have no label{says_so}; the first is in line "
-            f"{rows[lacking[0]].line}",
+            f"{file}: {counted(len(lacking), 'row has', 'rows have')} no label{says_so}; the first "
+            f"is in line {rows[lacking[0]].line}",
             "label them, or leave them out with --missing-labels drop",
         )
     known = [label or () for label in labels]
@@ -128,7 +128,8 @@ def _text_problems(examples: LabelledTexts) -> Iterator[Problem]:
     texts = examples.first
     if empty := [line for line, text in zip(examples.lines, texts, strict=True) if not text]:
         yield Problem(
-            f"{examples.source}: {len(empty):,} texts are empty; the first is in line {empty[0]}",
+            f"{examples.source}: {counted(len(empty), 'text is', 'texts are')} empty; the first is "
+            f"in line {empty[0]}",
             "remove these rows (finetune leaves them out of training anyway)",
         )
     labels_of: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
@@ -137,20 +138,21 @@ def _text_problems(examples: LabelledTexts) -> Iterator[Problem]:
             labels_of[text].add(tuple(sorted(names_in(label))))
     if ambiguous := [text for text, found in labels_of.items() if len(found) > 1]:
         yield Problem(
-            f"{len(ambiguous):,} texts occur with different labels, such as {_short(ambiguous[0])}",
+            f"{counted(len(ambiguous), 'text occurs', 'texts occur')} with different labels, such "
+            f"as {_short(ambiguous[0])}",
             "decide on one label for each",
         )
     repeated = len(texts) - len(empty) - len(labels_of)
     if repeated:
         yield Problem(
-            f"{repeated:,} texts are repetitions of others",
+            f"{counted(repeated, 'text repeats', 'texts repeat')} an earlier one",
             "remove them, so that no text is both in training and in validation",
         )
     long = sum(text.count(" ") >= _MAX_WORDS for text in texts)
     if long > _MAX_LONG_SHARE * len(texts):
         yield Problem(
             f"{long:,} of {len(texts):,} texts have more than {_MAX_WORDS} words, and finetune "
-            "cuts them at 128 tokens",
+            "truncates them at 128 tokens",
             "finetune with a larger --max-length",
         )
 

@@ -12,13 +12,21 @@ from selfsup.corpus.readers.documents import BadRecord
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.doctor import Fact, Finding, Problem, collect, fix_of
 from selfsup.errors import UserError
-from selfsup.tasks.notes import DataError, contradiction_notes, repetition_notes
-from selfsup.tasks.question_answering.data import Questions, read_squad
+from selfsup.tasks.json_files import has_rows
+from selfsup.tasks.notes import DataError, contradiction_notes, counted, repetition_notes
+from selfsup.tasks.question_answering.data import Questions
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
 from selfsup.tasks.tables import Columns, Row, is_table, read_records
-from selfsup.tasks.token_classification.files import ROWS, looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification.annotations import read_json_rows
+from selfsup.tasks.token_classification.columns import (
+    looks_like_conll,
+    read_conll,
+    read_lines,
+)
+from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.metrics import count_entities
-from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows, words_of_text
+from selfsup.tasks.token_classification.rows import holds_tags, read_tagged_rows
 from selfsup.tasks.token_classification.tag_scheme import (
     TaggedTexts,
     find_invalid_transitions,
@@ -31,22 +39,29 @@ _SHOWN = 3  # questions, types or tags that a message names
 # question, and in a sentence. Above this share of longer ones there is a problem.
 _MAX_CONTEXT_WORDS, _MAX_SENTENCE_WORDS = 300, 100
 _MAX_LONG_SHARE = 0.1
-# The suffixes of files that contain nothing but columns of words and tags.
-_CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner")
+# The suffixes of files that contain nothing but columns of words and tags, or brat's annotations.
+_CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner", ".ann")
 _SAMPLE = 50  # lines or rows that are read to recognise a file
 _MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
 _MIN_ENTITIES = 8
 
 
 def is_squad(file: str) -> bool:
-    """Whether the file has the suffix .json, which only questions have among the doctor's files.
+    """Whether the file is JSON without tags, or has rows with a question, its context and answers.
 
     Raises:
         UserError: it cannot be opened.
     """
+    if has_rows(file) and is_table(file):
+        rows = (row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
+        return any({"context", "question", "answers"} <= row.fields.keys() for row in rows)
     if format_suffix(file) != ".json":
         return False
     with opening(Input(file, file, ".json")):
+        pass
+    try:
+        return not holds_tags(read_json_rows(file))
+    except UserError:
         return True
 
 
@@ -57,7 +72,8 @@ def question_problems(file: str) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or is not in SQuAD's form.
     """
     mistakes: list[UserError] = []
-    questions = read_squad(file, labelled=True, mistakes=mistakes)
+    rows = _read_rows(file, mistakes) if has_rows(file) else None
+    questions = read_squad(file, labelled=True, mistakes=mistakes, rows=rows)
     answers = questions.answers or []
     yield Fact("questions", len(questions))
     yield Fact("contexts", len(questions.contexts))
@@ -82,7 +98,8 @@ def _repeated_or_empty_questions(questions: Questions) -> Iterator[Problem]:
     ]
     if empty:
         yield Problem(
-            f"{file}: {len(empty):,} questions or their contexts are empty: {_listed(empty)}",
+            f"{file}: questions that are empty or have an empty context: {len(empty):,} "
+            f"({_listed(empty)})",
             "remove them (finetune leaves them out of training anyway)",
         )
     seen: set[tuple[str, int]] = set()
@@ -94,8 +111,8 @@ def _repeated_or_empty_questions(questions: Questions) -> Iterator[Problem]:
         seen.add(key)
     if repeated:
         yield Problem(
-            f"{file}: {len(repeated):,} questions are asked again about the same context: "
-            f"{_listed(repeated)}",
+            f"{file}: {counted(len(repeated), 'question is', 'questions are')} asked again about "
+            f"the same context: {_listed(repeated)}",
             "keep one of each, with all answers that count as right",
         )
 
@@ -130,7 +147,9 @@ def is_tagged(file: str) -> bool:
         UserError: there is nothing to read.
     """
     suffix = format_suffix(file)
-    if suffix in ROWS or file.startswith("hf://"):
+    if suffix == ".json":
+        return holds_tags(read_json_rows(file))
+    if has_rows(file):
         if not is_table(file):  # several files
             return False
         return holds_tags(row for row in read_records(file, _SAMPLE) if isinstance(row, Row))
@@ -148,18 +167,15 @@ def tagged_problems(file: str) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or it is unclear which fields to use.
     """
     mistakes: list[UserError] = []
-    if format_suffix(file) in ROWS or file.startswith("hf://"):
-        records = list(read_records(file, _MAX_ROWS))
-        mistakes += [
-            UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
-            for record in records
-            if isinstance(record, BadRecord)
-        ]
-        rows = [record for record in records if isinstance(record, Row)]
-        found, _ = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
+    is_json = format_suffix(file) == ".json"
+    if is_json or has_rows(file):
+        rows = read_json_rows(file) if is_json else _read_rows(file, mistakes)
+        sentences = read_tagged_rows(rows, file, Columns(), labelled=True, mistakes=mistakes)
     else:
-        found = read_conll(file, labelled=True, mistakes=mistakes)
-    sentences = TaggedTexts(file, found)
+        sentences = read_conll(file, labelled=True, mistakes=mistakes)
+    found = sentences.sentences
+    if sentences.notes:
+        yield Fact("read", "; ".join(note.removeprefix(f"{file}: ") for note in sentences.notes))
     words = sum(len(sentence.spans) for sentence in found)
     yield Fact("sentences", len(found))
     yield Fact("words", words)
@@ -171,6 +187,17 @@ def tagged_problems(file: str) -> Iterator[Finding]:
     yield from collect(_scheme_problems(sentences))
     yield from _entity_problems(sentences)
     yield from _sentence_problems(sentences)
+
+
+def _read_rows(file: str, mistakes: list[UserError]) -> list[Row]:
+    """The rows that can be read; the others become mistakes."""
+    records = list(read_records(file, _MAX_ROWS))
+    mistakes += [
+        UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
+        for record in records
+        if isinstance(record, BadRecord)
+    ]
+    return [record for record in records if isinstance(record, Row)]
 
 
 def _mistake_problems(mistakes: Iterable[UserError], records: str) -> Iterator[Problem]:

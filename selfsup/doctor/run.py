@@ -9,6 +9,7 @@ from selfsup.demo.run import PRETRAIN
 from selfsup.doctor import Problem
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.report.formatting import is_number
+from selfsup.report.verdict import failures
 from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
 from selfsup.training.checkpoint import latest_checkpoint
@@ -20,6 +21,16 @@ _OLD_TOKENIZER = "vocab.txt"
 # A model that uses the context has a loss this far below that of word frequencies, in nats per
 # masked token.
 _MIN_GAIN = 0.3
+# What is looked at where a run has this key.
+_RESULTS = {
+    "loss": "training loss",
+    "train_loss": "training loss",
+    "unigram_loss": "held-out loss",
+    "nsp_accuracy": "next-sentence accuracy",
+    "jigsaw_accuracy": "jigsaw accuracy",
+    "mean_colour_error": "error of missing pixels",
+    "failed_seeds": "each seed beside a constant answer",
+}
 _MAX_RISE = 0.3  # by which the training loss may rise again by chance, in nats
 _MIN_NEXT_SENTENCE_ACCURACY = 0.55
 _MIN_TIMES_CHANCE = 2  # of the jigsaw's accuracy
@@ -29,6 +40,19 @@ def run_kind(folder: Path) -> str:
     """The kind of run, in words."""
     kinds = {"pretrain": "a pre-training run", "finetune": "a fine-tuning run", "demo": "a demo"}
     return kinds.get(read_run(folder).kind, "a run")
+
+
+def examined(folder: Path) -> list[str]:
+    """What ``run_problems`` looks at in this run."""
+    runs = [read_run(part) for part in (folder, *_demo_pretrainings(folder))]
+    logged = {
+        key
+        for run in runs
+        for line in (*run.metrics, run.summary)
+        for key, value in line.items()
+        if value is not None
+    }
+    return ["files of the run", *(name for key, name in _RESULTS.items() if key in logged)]
 
 
 def run_problems(folder: Path) -> Iterator[Problem]:
@@ -53,9 +77,14 @@ def run_problems(folder: Path) -> Iterator[Problem]:
         yield from _pretraining_problems(run)
     elif run.kind == "finetune":
         yield from _finetuning_problems(run)
-    elif run.kind == "demo":  # the demo with images has several pre-trainings
-        for settings in sorted(folder.glob(f"{PRETRAIN}*/run.yaml")):
-            yield from run_problems(settings.parent)
+    elif run.kind == "demo":
+        for pretraining in _demo_pretrainings(folder):
+            yield from run_problems(pretraining)
+
+
+def _demo_pretrainings(folder: Path) -> list[Path]:
+    """The runs inside a demo's folder; the demo with images has several."""
+    return [file.parent for file in sorted(folder.glob(f"{PRETRAIN}*/run.yaml"))]
 
 
 def _unfinished(run: Run) -> Problem:
@@ -172,9 +201,8 @@ def _finetuning_problems(run: Run) -> Iterator[Problem]:
                 "a lower --learning-rate",
             )
             break
-    if failed := run.summary.get("failed_seeds"):
+    if failed := failures(run.summary):
         yield Problem(
-            f"seeds that learned nothing, no better than the most frequent label: "
-            f"{', '.join(map(str, failed))}",
+            failed.removesuffix("."),
             "a lower --learning-rate, more --epochs, or more labelled examples",
         )

@@ -130,12 +130,6 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
             summary = summarize(resolved, task, data, runs)
             if share is not None:
                 summary |= {"validation_share": share, "validation_seed": resolved.seed}
-            if summary["failed_seeds"]:
-                failed = ", ".join(map(str, summary["failed_seeds"]))
-                display.message(
-                    "seeds that failed to learn, no better than the same answer for every "
-                    f"example: {failed}: `selfsup doctor {run}` says more"
-                )
             summary["seconds"] = round(time.perf_counter() - started, 1)
             card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded
@@ -241,7 +235,7 @@ def summarize(
     best = {seed: run.best for seed, run in runs.items() if run.best is not None}
     best_seed = max(best, key=lambda seed: selection_key(best[seed], task))
     examples, encoded = data.validation.examples, data.validation.encoded
-    chance = task.chance(encoded, examples, data.labels)
+    baseline = task.baseline(encoded, examples, data.labels)
     selection = task.selection_metric(data.labels)
     report = best[best_seed]
     return {
@@ -255,7 +249,9 @@ def summarize(
         "failed_seeds": [
             seed
             for seed, run in runs.items()
-            if run.diverged or run.best is None or run.best.validation[selection] <= chance
+            if run.diverged
+            or run.best is None
+            or run.best.validation[selection] <= baseline[selection]
         ],
         "best_seed": best_seed,
         "best_epochs": {str(seed): epoch.epoch for seed, epoch in best.items()},
@@ -263,7 +259,8 @@ def summarize(
         "train_examples": len(data.train),
         "validation_examples": len(data.validation),
         "selection_metric": selection,
-        "chance": chance,
+        "chance": baseline[selection],
+        "baseline": baseline,
         **task.details(report.scores, encoded, examples, report.labels),
     }
 

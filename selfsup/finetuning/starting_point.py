@@ -82,7 +82,10 @@ class StartingPoint:
         return self.weights is not None
 
     def notes(self, task: Task) -> list[str]:
-        """Which weights the folder lacks, and which it has that the task does not use."""
+        """Which weights the folder lacks, and which it has that the task does not use.
+
+        A pooler counts as a head: many tasks have none.
+        """
         if self.weights is None:
             return []
         with torch.device("meta"):  # only the names are needed
@@ -90,12 +93,15 @@ class StartingPoint:
         names = self.family.encoder_names()
         expected = to_hugging_face(encoder.named_parameters(), names).keys()
         missing = sorted(expected - self.weights.keys())
-        unexpected = sorted({*self.left_out, *self.weights} - expected)
+        unexpected = sorted(self.weights.keys() - expected)
+        others = [name for name in unexpected if ".pooler." not in name]
         notes = []
         if missing:
             notes.append(f"{self.name} lacks {_listed(missing)}: drawn at random")
-        if unexpected:
-            notes.append(f"{self.name}: left out {_listed(unexpected)}, of no use for this task")
+        if self.left_out or len(others) < len(unexpected):
+            notes.append(f"{self.name}: heads ignored, as usual")
+        if others:
+            notes.append(f"{self.name}: left out {_listed(others)}, of no use for this task")
         return notes
 
     def build_model(self, task: Task, labels: Labels, seed: int) -> TaskModule:

@@ -12,7 +12,8 @@ from selfsup.progress import ProgressDisplay
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
 from selfsup.tasks.base import Reading
-from selfsup.tasks.question_answering.data import read_answers, read_squad
+from selfsup.tasks.notes import counted
+from selfsup.tasks.question_answering.files import read_answers, read_squad
 from selfsup.tasks.question_answering.squad_metrics import squad_metrics
 
 
@@ -44,7 +45,8 @@ def score_answers(predictions_file: str, data: str, tell: Callable[[str], None])
             f"count as wrong (the first is {missing[0]})"
         )
     if others := len(answers.keys() - set(questions.ids)):
-        tell(f"{predictions_file}: {others:,} answers are to no question of {data}")
+        answers_are = counted(others, "answer is", "answers are")
+        tell(f"{predictions_file}: {answers_are} to no question of {data}")
     return {
         "task": ANSWER,
         "predictions_file": predictions_file,
@@ -64,8 +66,8 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
     """Score the examples, and write the predictions if ``--predictions`` is given.
 
     Returns:
-        ``task``, ``metrics`` by name, ``examples``, the task's details such as ``confusion``,
-        ``seconds``, ``predictions``.
+        ``task``, ``metrics`` and ``baseline`` (of a constant answer) by name, ``examples``, the
+        task's details such as ``confusion``, ``seconds``, ``predictions``.
 
     Raises:
         UserError: the model or the data cannot be used, or a label is unknown to the model.
@@ -96,6 +98,7 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         "model": str(Path(settings.model)),
         "data": settings.data,
         "metrics": task.metrics(scores, encoded, examples, labels),
+        "baseline": task.baseline(encoded, examples, labels),
         "examples": len(encoded),
         **task.details(scores, encoded, examples, labels),
         "predictions": settings.predictions,

@@ -1,6 +1,7 @@
 """Read the examples to predict for from standard input, which commands call ``-``."""
 
 import contextlib
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -73,8 +74,14 @@ def read_examples(task: Task, tell: Callable[[str], None]) -> Examples:
 
 def _format_of(content: bytes, tell: Callable[[str], None]) -> str:
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(b"{"):
-        return "jsonl"
+    if start.startswith((b"{", b"[")):
+        line = start.partition(b"\n")[0].rstrip()
+        try:
+            first = json.loads(line)
+        except ValueError:  # an object over several lines, or a damaged line
+            return "jsonl" if line.endswith(b"}") else "json"
+        is_row = isinstance(first, dict) and not isinstance(first.get("data"), list)
+        return "jsonl" if is_row else "json"
     found = "tsv" if b"\t" in start.partition(b"\n")[0] else "csv"
     tell(f"{_NAME}: read as {found} (--data-format changes it)")
     return found

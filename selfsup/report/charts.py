@@ -5,13 +5,14 @@ The page's style sheet (``page.css``) gives them their colours.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 WIDTH = 460
 _ROW, _BAR, _BARS_TOP, _BARS_BOTTOM = 44, 20, 8, 34
 _WIDEST_NAME = 182.0
 _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 420, 56, 12, 14, 40
+_TICK_WIDTH = 64  # of a tick's text and the room around it
 _MAX_POINTS = 2000  # a page with more would be slow; they are thinned out evenly
 
 Write = Callable[[float], str]
@@ -19,19 +20,23 @@ Write = Callable[[float], str]
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear map from values `low`…`high` to pixels `start`…`end`."""
+    """A linear map from values `low`…`high` to pixels `start`…`end`, with ticks a `step` apart."""
 
     low: float
     high: float
     start: float
     end: float
+    step: float | None = None
 
     def __call__(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self, about: int, write: Write, *, whole: bool = False) -> list[tuple[str, str]]:
-        """(pixel, text) of about this many round values within the scale; whole: whole numbers."""
-        step = round_step((self.high - self.low) / about)
+        """(pixel, text) of round values within the scale, about this many if it has no step.
+
+        whole: only whole numbers.
+        """
+        step = self.step or round_step((self.high - self.low) / about)
         step = math.ceil(step) if whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
@@ -65,6 +70,14 @@ def scale_around(
     return Scale(
         low if keeps_low else low - margin, high if keeps_high else high + margin, start, end
     )
+
+
+def rounded_out(scale: Scale, about: int) -> Scale:
+    """The scale, extended so that both ends are among its ticks."""
+    step = round_step((scale.high - scale.low) / about)
+    low = step * math.floor(scale.low / step + 1e-9)
+    high = step * math.ceil(scale.high / step - 1e-9)
+    return replace(scale, low=low, high=high, step=step)
 
 
 def text_width(text: str) -> float:
@@ -128,6 +141,8 @@ def bar_chart(
 ) -> str:
     """A figure with one bar per row, from 0, with its value at its end.
 
+    The axis reaches from a tick to a tick, and every bar ends between them.
+
     write: formats the value at a bar's end.
     write_tick: formats the axis labels; if not given, as `write`.
     """
@@ -136,13 +151,17 @@ def bar_chart(
         return ""
     left = 14 + max(text_width(bar.name) for bar in bars)
     right = 16 + max(text_width(bar.value(write)) for bar in bars)
-    lowest = min(0.0, *(bar.mean - (bar.std or 0) for bar in bars))
-    highest = max(bar.mean + (bar.std or 0) for bar in bars)
-    highest = max(0.0, highest) * 1.02 or (0.0 if lowest < 0 else 1.0)
-    scale = Scale(lowest, highest, left, WIDTH - right)
+    lowest, highest = (end(0.0, *(bar.mean for bar in bars)) for end in (min, max))
+    if lowest == highest:
+        highest = 1.0
+    about = max(1, round((WIDTH - right - left) / _TICK_WIDTH))
+    scale = rounded_out(Scale(lowest, highest, left, WIDTH - right), about)
+    low = min(scale.low, *(bar.mean - (bar.std or 0) for bar in bars))
+    high = max(scale.high, *(bar.mean + (bar.std or 0) for bar in bars))
+    scale = replace(scale, low=low, high=high)  # deviations may reach beyond the last tick
     base = _BARS_TOP + _ROW * len(bars)
     parts = []
-    for x, text in scale.ticks(4, write_tick or write):
+    for x, text in scale.ticks(about, write_tick or write):
         parts.append(draw_line("grid", x, x, _BARS_TOP, base))
         parts.append(draw_text("tick", x, base + 17, text))
     for row, bar in enumerate(bars):

@@ -10,9 +10,10 @@ from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.report import formatting
 from selfsup.report.charts import Bar, bar_chart
 from selfsup.report.demo import ways_of
+from selfsup.report.finetuning import has_few_epochs
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
-from selfsup.report.markup import best_in_bold, charts, figure, section, table
+from selfsup.report.markup import best_in_bold, charts, figure, paragraph, section, table
 from selfsup.report.model_errors import task_of, view_of
 from selfsup.report.pretraining import pretraining_comparison
 from selfsup.report.training_curves import EPOCHS, NamedRuns
@@ -58,7 +59,14 @@ def _demos(runs: NamedRuns) -> list[str]:
         }
         for run_name, run in runs
     }
-    return _side_by_side(scores)
+    tasks = {repr(run.summary.get("task")) for _, run in runs}
+    return [_unranked(len(tasks)), *_side_by_side(scores, ranked=len(tasks) == 1)]
+
+
+def _unranked(data: int) -> str:
+    """A note where runs were measured on several data sets."""
+    text = "These runs were measured on different data, so they are not ranked."
+    return paragraph(text, "note") if data > 1 else ""
 
 
 def _differing_settings(names: list[str], runs: list[Run]) -> str:
@@ -98,8 +106,26 @@ def _parts(runs: NamedRuns) -> list[str]:
     scores = {name: run.summary.get("metrics") or {} for name, run in runs}
     facts = [["Start", *(_start_of(run) for _, run in runs)]]
     if any(run.summary.get("failed_seeds") for _, run in runs):
-        facts.append(["Failed to learn", *(_failed(run) for _, run in runs)])
-    return [*_side_by_side(scores, facts, _curves(runs)), _labels(runs)]
+        facts.append(["Failed seeds", *(_failed(run) for _, run in runs)])
+    data = {_measured_on(run) for _, run in runs if run.summary}
+    ranked = len(data) < 2
+    if not ranked:
+        validation = (str(run.settings.get("validation", "–")) for _, run in runs)
+        facts.insert(0, ["Validation data", *validation])
+    baselines = [run.summary.get("baseline") or {} for _, run in runs]
+    curves = _curves(runs) if ranked else ""
+    return [
+        _unranked(len(data)),
+        *_side_by_side(scores, facts, curves, baselines, ranked=ranked),
+        _labels(runs) if ranked else "",
+    ]
+
+
+def _measured_on(run: Run) -> tuple[object, ...]:
+    """What tells the validation examples of fine-tuning runs apart."""
+    summary, settings = run.summary, run.settings
+    names = tuple(settings.get(name) for name in ("validation", "label_column", "label_type"))
+    return (*names, summary.get("validation_examples"), summary.get("chance"))
 
 
 def _failed(run: Run) -> str:
@@ -108,7 +134,12 @@ def _failed(run: Run) -> str:
 
 
 def _curves(runs: NamedRuns) -> str:
-    """The metric that selects the best epoch: each run's mean over its seeds."""
+    """The metric that selects the best epoch: each run's mean over its seeds.
+
+    Empty where all runs have few epochs.
+    """
+    if all(has_few_epochs(run) for _, run in runs):
+        return ""
     chosen = {str(run.summary.get("selection_metric")) for _, run in runs if run.summary}
     if len(chosen) != 1:
         return ""
@@ -150,27 +181,46 @@ def _labels(runs: NamedRuns) -> str:
     return figure(f"F1 of each {view_of(runs[0][1]).label}", shown, "of the best seed's model")
 
 
-def _side_by_side(scores: Scores, facts: Sequence[list[str]] = (), curves: str = "") -> list[str]:
-    """Bars of each metric, beside other curves, and a table with other facts above the metrics."""
+def _side_by_side(
+    scores: Scores,
+    facts: Sequence[list[str]] = (),
+    curves: str = "",
+    baselines: Sequence[Mapping[str, Any]] = (),
+    *,
+    ranked: bool,
+) -> list[str]:
+    """Bars of each metric, beside other curves, and a table with other facts above the metrics.
+
+    baselines: each run's metrics of a constant answer.
+    ranked: draw bars, and write the best in bold.
+    """
     figures, rows = [], list(facts)
     for metric in dict.fromkeys(chain.from_iterable(scores.values())):
         kind, title = metric.split(",")[0], metric_title(metric)
         less_is_better = formatting.less_is_better(metric)
         entries = {name: read_score(values.get(metric)) for name, values in scores.items()}
+        bars = [
+            Bar(name, entry.mean, entry.std, colour % 6 + 1)
+            for colour, (name, entry) in enumerate(entries.items())
+            if entry
+        ]
         figures.append(
             bar_chart(
                 title,
-                [
-                    Bar(name, entry.mean, entry.std, colour % 6 + 1)
-                    for colour, (name, entry) in enumerate(entries.items())
-                    if entry
-                ],
+                bars,
                 unit="less is better" if less_is_better else "",
                 write=partial(write_metric, kind),
                 write_tick=formatting.round_percent if kind in SHARES else "{:g}".format,
             )
         )
-        means = [entry.mean if entry else None for entry in entries.values()]
         cells = [write_score(kind, entry) if entry else "–" for entry in entries.values()]
-        rows.append([title, *best_in_bold(cells, means, min if less_is_better else max)])
-    return [charts(*figures, curves), table(["", *scores], rows) if figures else ""]
+        if ranked:
+            means = [entry.mean if entry else None for entry in entries.values()]
+            cells = best_in_bold(cells, means, min if less_is_better else max)
+        rows.append([title, *cells])
+        levels = [values.get(metric) for values in baselines]
+        if any(map(formatting.is_number, levels)):
+            written = [write_metric(kind, x) if formatting.is_number(x) else "–" for x in levels]
+            rows.append([f"{title}, constant answer", *written])
+    shown = charts(*figures, curves) if ranked else ""
+    return [shown, table(["", *scores], rows) if figures else ""]

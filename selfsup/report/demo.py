@@ -12,6 +12,7 @@ from selfsup.runs.reading import Record, Run, parts_of
 # (key in the summary, name, explanation)
 Way = tuple[str, str, str]
 
+_MINUS = "\u2212"
 _FINE_TUNED, _FROZEN = "all layers are trained", "only the new head is trained"
 _SCRATCH = ("scratch", "from scratch", "random weights at the start")
 
@@ -38,30 +39,45 @@ def ways_of(summary: Record) -> tuple[Way, ...]:
     return IMAGE_WAYS if is_image_demo(summary) else TEXT_WAYS
 
 
-def verdict(summary: Record) -> str:
-    """The demo's result in a sentence; empty if there is nothing to compare."""
+def demo_verdict(summary: Record) -> str:
+    """The demo's result in a few sentences; empty if there is nothing to compare."""
     scores = {
         key: score
-        for key, _, about in ways_of(summary)
-        if about != _FROZEN and (score := read_score((summary.get(key) or {}).get("accuracy")))
+        for key, _, _ in ways_of(summary)
+        if (score := read_score((summary.get(key) or {}).get("accuracy")))
     }
-    scratch = scores.pop(_SCRATCH[0], None)
-    if not scores or not scratch:
+    scratch = scores.get(_SCRATCH[0])
+    trained = {key: scores[key] for key in ("pretrained", *_LEARNED) if key in scores}
+    if not trained or not scratch:
         return ""
-    points = {key: 100 * (score.mean - scratch.mean) for key, score in scores.items()}
+    points = {key: 100 * (score.mean - scratch.mean) for key, score in trained.items()}
     from_scratch = formatting.percent(scratch.mean)
     if "pretrained" in points:
         (effect,) = points.values()
-        return (
+        text = (
             f"Pre-training {'adds' if effect >= 0 else 'costs'} {abs(effect):.1f} points: "
-            f"{formatting.percent(scores['pretrained'].mean)} of the examples are right, "
+            f"{formatting.percent(trained['pretrained'].mean)} of the examples are right, "
             f"{from_scratch} with random weights at the start."
         )
-    each = [f"{key} {effect:+.1f} points".replace("-", "\u2212") for key, effect in points.items()]
-    return (
-        f"The effect of pre-training: {', '.join(each)}, compared with random weights at the "
-        f"start, which get {from_scratch} of the examples right."
-    )
+    else:
+        each = ", ".join(f"{key} {effect:+.1f} points" for key, effect in points.items())
+        text = (
+            f"The effect of pre-training: {each.replace('-', _MINUS)}, compared with random "
+            f"weights at the start, which get {from_scratch} of the examples right."
+        )
+    spread = 100 * max(score.std or 0.0 for score in (scratch, *trained.values()))
+    if max(map(abs, points.values())) < spread:
+        text += " Seeds differ by more than that."
+    better = [
+        f"{formatting.percent(frozen.mean)} against {formatting.percent(score.mean)}"
+        + (f" ({key})" if key in _LEARNED else "")
+        for key, score in trained.items()
+        if (frozen := scores.get("frozen" if key == "pretrained" else f"{key}_frozen"))
+        and frozen.mean > score.mean
+    ]
+    if better:
+        text += f" Frozen beats fine-tuned: {', '.join(better)}."
+    return text
 
 
 def demo_sections(run: Run) -> str:
@@ -72,7 +88,7 @@ def demo_sections(run: Run) -> str:
         if score:
             bars.append(Bar(name, score.mean, score.std, colour % 6 + 1))
             each = ", ".join(formatting.percent(value) for value in score.values)
-            rows.append([name, about, write_score("accuracy", score), each or "–"])
+            rows.append([name, write_score("accuracy", score), each or "–", about])
     chart = bar_chart(
         "Accuracy",
         bars,
@@ -80,12 +96,17 @@ def demo_sections(run: Run) -> str:
         write=formatting.percent,
         write_tick=formatting.round_percent,
     )
-    return section(
-        "The effect of pre-training",
-        charts(chart, paragraph(verdict(run.summary), "verdict")),
-        paragraph(demo_task(run.summary)),
-        table(["Encoder", "", "Accuracy", "Each seed"], rows) if rows else "",
-    ) + _pretraining(run)
+    found = demo_verdict(run.summary)
+    return (
+        (paragraph(found, "verdict") if found else "")
+        + section(
+            "The effect of pre-training",
+            charts(chart),
+            paragraph(demo_task(run.summary)),
+            table(["Encoder", "Accuracy", "Each seed", ""], rows) if rows else "",
+        )
+        + _pretraining(run)
+    )
 
 
 def _pretraining(run: Run) -> str:

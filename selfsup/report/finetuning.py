@@ -8,7 +8,11 @@ from selfsup.report.line_chart import Level, Line, line_chart
 from selfsup.report.markup import Strong, charts, paragraph, section, table, tiles
 from selfsup.report.model_errors import error_sections, view_of
 from selfsup.report.training_curves import EPOCHS, values
+from selfsup.report.verdict import BASELINE, baseline_cells, baseline_of, verdict
 from selfsup.runs.reading import Record, Run
+
+# Up to this many epochs are shown in a table, as a curve of so few points shows nothing.
+_FEW_EPOCHS = 3
 
 # Metrics without a chart, because the chart of another metric is nearly the same.
 _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer_f1",
@@ -18,16 +22,15 @@ _LEFT_OUT = {"loss": "mean_squared_error", "has_answer_exact_match": "has_answer
 def learning_curves(run: Run, loss_unit: str) -> list[str]:
     """A chart for each metric on the validation examples, and one of the training loss.
 
-    The metric that selects the best epoch comes first, with the score of a constant answer.
+    The metric that selects the best epoch comes first. Each is drawn with its baseline.
     """
-    chance = run.summary.get("chance")
-    levels = [Level("one answer for all", chance)] if chance else []
+    baseline = baseline_of(run.summary)
     figures = [
         line_chart(
             f"Validation: {metric_title(name)}",
             _of_seeds(run, name, lambda line: line["validation"]),
             percent=name in SHARES,
-            levels=levels if name == run.summary.get("selection_metric") else (),
+            levels=[Level("constant answer", baseline[name])] if name in baseline else (),
             **EPOCHS,
         )
         for name in _metrics(run)
@@ -41,6 +44,33 @@ def learning_curves(run: Run, loss_unit: str) -> list[str]:
         **EPOCHS,
     )
     return [*figures, loss]
+
+
+def has_few_epochs(run: Run) -> bool:
+    """Whether a table shows the run's epochs better than curves."""
+    return max((line.get("epoch", 0) for line in run.epochs), default=0) <= _FEW_EPOCHS
+
+
+def _epochs(run: Run, loss_unit: str) -> list[str]:
+    """A table with a row for each epoch of each seed, then the baseline."""
+    names, kept = _metrics(run), run.summary.get("best_epochs") or {}
+    rows = []
+    for line in run.epochs:
+        seed, epoch = line.get("seed", 0), line.get("epoch")
+        measured = [(name, line["validation"].get(name)) for name in names]
+        cells = [("loss", line.get("train_loss")), *measured]
+        shown = [write_metric(*cell) if formatting.is_number(cell[1]) else "–" for cell in cells]
+        if kept.get(str(seed)) == epoch:
+            shown = [Strong(cell) for cell in shown]
+        rows.append([f"seed {seed}, epoch {epoch}", *shown])
+    if not rows:
+        return []
+    if levels := baseline_cells(run.summary, names):
+        rows.append([BASELINE, "–", *levels])
+    return [
+        paragraph("On the validation examples. The best epoch of each seed is in bold."),
+        table(["", f"Training loss, {loss_unit}", *map(metric_title, names)], rows),
+    ]
 
 
 def _of_seeds(run: Run, key: str, part_of: Callable[[Record], Record]) -> list[Line]:
@@ -66,36 +96,34 @@ def _metrics(run: Run) -> list[str]:
 def finetuning_sections(run: Run) -> str:
     """Tiles, each seed's curves and results, and the errors of the model that was kept."""
     view = view_of(run)
+    found = verdict(run.summary)
+    if has_few_epochs(run):
+        epochs = section("Epochs", *_epochs(run, view.loss_unit))
+    else:
+        epochs = section("Curves", charts(*learning_curves(run, view.loss_unit)))
     return (
-        tiles(_tiles(run))
-        + section("Curves", charts(*learning_curves(run, view.loss_unit)))
-        + section("Seeds", _failed(run), _seeds(run))
+        (paragraph(found, "verdict") if found else "")
+        + tiles(_tiles(run))
+        + epochs
+        + section("Seeds", _seeds(run))
         + error_sections(run, view)
     )
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:
-    entries = []
+    entries, baseline = [], baseline_of(run.summary)
     for name, entry in (run.summary.get("metrics") or {}).items():
         if not (score := read_score(entry)):
             continue
-        about = ""
+        about = []
         if score.std is not None:
-            about = f"± {write_metric(name, score.std)} over {len(score.values)} seeds"
-        entries.append((metric_title(name), write_metric(name, score.mean), about))
+            about.append(f"± {write_metric(name, score.std)} over {len(score.values)} seeds")
+        if name in baseline:
+            about.append(f"baseline {write_metric(name, baseline[name])}")
+        entries.append((metric_title(name), write_metric(name, score.mean), "\n".join(about)))
     if formatting.is_number(seconds := run.summary.get("seconds")):
         entries.append(("Time", formatting.duration(seconds), "of fine-tuning"))
     return entries
-
-
-def _failed(run: Run) -> str:
-    failed = run.summary.get("failed_seeds") or []
-    if not failed:
-        return ""
-    which = f"seed{'s' * (len(failed) > 1)} {', '.join(map(str, failed))}"
-    return paragraph(
-        f"Failed to learn, no better than the same answer for every example: {which}.", "note"
-    )
 
 
 def _seeds(run: Run) -> str:
@@ -122,4 +150,6 @@ def _seeds(run: Run) -> str:
         if seed in (summary.get("failed_seeds") or []):
             marks.append("failed")
         rows.append([str(seed), *row, ", ".join(marks)])
+    if levels := baseline_cells(summary, scores):
+        rows.append([BASELINE, "–", *levels, ""])
     return table(["Seed", "Best epoch", *map(metric_title, scores), ""], rows)

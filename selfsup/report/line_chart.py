@@ -15,6 +15,7 @@ from selfsup.report.charts import (
     draw_line,
     draw_text,
     fitted,
+    rounded_out,
     scale_around,
     text_width,
 )
@@ -24,6 +25,7 @@ LEFT, TOP, BOTTOM = 50, 12, 40
 LABEL_HEIGHT = 15
 _WIDEST_LABEL = 119.0
 _MAX_POINTS = 240
+_Y_TICKS = 5
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,10 @@ def line_chart(
     points = [point for line in lines for point in line.points]
     values = [y for x, y in points if x >= start] or [y for _, y in points]
     values += [level.y for level in levels]
-    y_scale = scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
-    if percent:  # an axis of shares stays between 0 and 1
-        y_scale = replace(y_scale, low=max(0.0, y_scale.low), high=min(1.0, y_scale.high))
+    y_scale = _y_scale(values, from_zero, percent)
+    if y_scale.low > 0:
+        starts = f"axis starts at {write_y(y_scale.low)}"
+        y_label = f"{y_label}; {starts}" if y_label else starts
     parts = [
         *_axes(x_scale, y_scale, x_label, write_x, write_y, whole_x),
         *(_level(level, x_scale, y_scale) for level in levels),
@@ -108,6 +111,22 @@ def line_chart(
     )
     in_words = _in_words(lines, x_label, write_y)
     return chart(title, y_label, HEIGHT, "".join(parts), in_words=in_words, attributes=attributes)
+
+
+def _y_scale(values: list[float], from_zero: bool, percent: bool) -> Scale:
+    """A scale from tick to tick, from 0 where that leaves the curves half of the height.
+
+    Small differences are not enlarged to the full height: the axis is no shorter than a tenth of
+    the largest value, or of 1 for shares, and an axis of shares stays between 0 and 1.
+    """
+    low, high = min(values), max(values)
+    middle, least = (low + high) / 2, 0.05 * (1.0 if percent else max(abs(low), abs(high)))
+    values = [*values, middle - least, middle + least]
+    from_zero = from_zero or 0 <= low < high / 2
+    scale = scale_around(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
+    if percent:
+        scale = replace(scale, low=max(0.0, scale.low), high=min(1.0, scale.high))
+    return rounded_out(scale, _Y_TICKS)
 
 
 def _in_words(lines: Sequence[Line], x_label: str, write_y: Write) -> str:
@@ -170,7 +189,7 @@ def _axes(
         parts.append(draw_line("axis", x, x, base, base + 4))
         parts.append(draw_text("tick", x, base + 17, text))
     parts.append(draw_text("tick", f"{(left + right) / 2:.0f}", HEIGHT - 6, x_label))
-    for y, text in y_scale.ticks(5, write_y):
+    for y, text in y_scale.ticks(_Y_TICKS, write_y):
         parts.append(draw_line("grid", left, right, y, y))
         parts.append(draw_text("tick side", left - 7, y, text))
     return parts

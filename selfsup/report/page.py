@@ -16,6 +16,7 @@ from selfsup.report.demo import demo_sections
 from selfsup.report.finetuning import finetuning_sections
 from selfsup.report.markup import paragraph, section
 from selfsup.report.pretraining import pretraining_sections
+from selfsup.report.verdict import failures
 from selfsup.runs.reading import Run, check_kind, read_run
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.labelled_data import unused_flags
@@ -85,7 +86,8 @@ def page(runs: Sequence[Run]) -> str:
         notes = "".join(
             paragraph(f"{name}: {note}", "note")
             for name, run in zip(names, runs, strict=True)
-            for note in run.notes
+            for note in (*run.notes, failures(run.summary))
+            if note
         )
         body = notes + comparison_sections(list(runs))
     style, script = (
@@ -110,27 +112,30 @@ def _subtitle(run: Run) -> str:
 
 
 def _settings(run: Run, kind: Any) -> str:
-    """All that have an effect on the run, those that are not ``kind``'s defaults in bold."""
+    """All that have an effect on the run; those that are ``kind``'s defaults are folded away."""
     if not run.settings:
         return ""
     defaults = {field.name: field.default for field in fields(kind)}
     unused = _unused_settings(run)
-    items = ""
+    chosen, left = "", []
     for key, value in run.settings.items():
         if key in unused:
             continue
-        given = tuple(value) if isinstance(value, list) else value
-        mark = "" if given == defaults.get(key, MISSING) else ' class="chosen"'
-        items += (
-            f"<div{mark}><dt>{escape(key)}</dt><dd>{escape(formatting.setting(value))}</dd></div>"
-        )
+        item = f"<div><dt>{escape(key)}</dt><dd>{escape(formatting.setting(value))}</dd></div>"
+        if (tuple(value) if isinstance(value, list) else value) == defaults.get(key, MISSING):
+            left.append(item)
+        else:
+            chosen += item
+    about = "Given, or chosen to suit the data and the encoder. run.yaml contains all settings."
+    folded = (
+        f"<details><summary>{len(left)} left at their default</summary>"
+        f'<dl class="settings">{"".join(left)}</dl></details>'
+    )
     return section(
         "Settings",
-        paragraph(
-            "Settings that were given, or chosen to suit the data and the encoder, are in bold; "
-            "run.yaml in the run's folder contains all of them."
-        )
-        + f'<dl class="settings">{items}</dl>',
+        paragraph(about),
+        f'<dl class="settings">{chosen}</dl>',
+        folded if left else "",
     )
 
 

@@ -3,12 +3,20 @@
 Which measurements there are, and how each is shown, ``settings.objectives`` says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from selfsup.report import formatting
 from selfsup.report.line_chart import Level, Line, line_chart, smoothed
-from selfsup.report.markup import best_in_bold, charts, filled_masks, section, table, tiles
+from selfsup.report.markup import (
+    best_in_bold,
+    charts,
+    filled_masks,
+    paragraph,
+    section,
+    table,
+    tiles,
+)
 from selfsup.report.pictures import filled_images, filled_images_comparison
 from selfsup.report.training_curves import (
     NamedRuns,
@@ -23,6 +31,13 @@ from selfsup.report.training_curves import (
 from selfsup.runs.reading import Record, Run
 from selfsup.settings.objectives import IMAGES, TEXT, Measurement
 
+_NOT_RANKED = (
+    "These runs differ in what they were measured on (held-out data, tokenizer or patches), so "
+    "they are not ranked."
+)
+# Figures that are equal in runs measured on the same held-out data with the same tokenizer.
+_OF_THE_DATA = ("unigram_loss", "mean_colour_error", "jigsaw_chance", "held_out_documents",
+                "held_out_images")  # fmt: skip
 _MEASUREMENTS = [number for each in (*TEXT, *IMAGES) for number in each.measurements]
 # Of training, where no objective's own loss is drawn.
 _TOTAL_LOSS = Measurement("loss", name="Loss", unit="nats")
@@ -165,7 +180,21 @@ def _compared(runs: NamedRuns, counted: str) -> list[str]:
         for line in curve(name, run.training, counted, f"{counted}_per_second")
     ]
     figures.append(speed_chart(speeds, counted))
-    return [charts(*figures), _results(runs, counted), *filled_images_comparison(runs)]
+    states = [final_state(run) for _, run in runs]
+    ranked = all(_is_shared(key, states) for key in _OF_THE_DATA)
+    return [
+        "" if ranked else paragraph(_NOT_RANKED, "note"),
+        charts(*figures),
+        _results(runs, counted, ranked=ranked),
+        *filled_images_comparison(runs),
+    ]
+
+
+def _is_shared(key: str, states: Sequence[Record]) -> bool:
+    """Whether a figure is equal, but for rounding, in all runs that have it."""
+    return (
+        len({f"{state[key]:.3g}" for state in states if formatting.is_number(state.get(key))}) < 2
+    )
 
 
 def _overlaid(runs: NamedRuns, x: str, number: Measurement, divide_by: float = 1) -> list[Line]:
@@ -203,8 +232,11 @@ def _time_axis(runs: NamedRuns) -> tuple[dict, float]:
     return {"x_label": unit, "write_x": lambda x: f"{x:.4g}"}, size
 
 
-def _results(runs: NamedRuns, counted: str) -> str:
-    """A row for each measurement, and for the amount of data, the speed and the time."""
+def _results(runs: NamedRuns, counted: str, *, ranked: bool) -> str:
+    """A row for each measurement, and for the amount of data, the speed and the time.
+
+    ranked: write the best in bold.
+    """
     # (key in the final state, name, format, whether the most, the least or none of them is best)
     results: list[tuple[str, str, Callable[[float], str], Callable[..., float] | None]] = []
     for number in _MEASUREMENTS:
@@ -217,7 +249,7 @@ def _results(runs: NamedRuns, counted: str) -> str:
         (counted, f"{counted.capitalize()} seen", formatting.count, None),
         ("steps", "Steps", formatting.whole, None),
         (f"{counted}_per_second", f"{counted.capitalize()} a second", formatting.count, max),
-        ("flops_utilization", "Utilisation", formatting.percent, max),
+        ("flops_utilization", "Hardware utilisation", formatting.percent, max),
         ("seconds", "Time", formatting.duration, None),
     ]
     states = [final_state(run) for _, run in runs]
@@ -228,7 +260,7 @@ def _results(runs: NamedRuns, counted: str) -> str:
         if not known:
             continue
         cells = [write(v) if formatting.is_number(v) else "–" for v in given]
-        if best_of and len(set(known)) > 1:
+        if ranked and best_of and len(set(known)) > 1:
             cells = best_in_bold(cells, given, best_of)
         rows.append([name, *cells])
     return table(["", *(name for name, _ in runs)], rows) if rows else ""

@@ -40,13 +40,13 @@ def throughput_tiles(state: Record, counted: str) -> list[tuple[str, str, str]]:
     entries = []
     if formatting.is_number(seen := state.get(counted)):
         steps = state.get("steps")
-        about = f"in {steps:,} steps" if formatting.is_number(steps) else ""
+        about = f"in {steps:,} step{'s' * (steps != 1)}" if formatting.is_number(steps) else ""
         entries.append((f"{counted.capitalize()} seen", formatting.count(seen), about))
     if formatting.is_number(rate := state.get(f"{counted}_per_second")):
         share = state.get("flops_utilization")
         about = f"{counted} a second"
         if formatting.is_number(share):
-            about += f"; {formatting.percent(share, 0)} of the machine's peak"
+            about += f"; hardware utilisation {formatting.percent(share, 0)}"
         entries.append(("Speed", formatting.count(rate), about))
     if formatting.is_number(seconds := state.get("seconds")):
         entries.append(("Time", formatting.duration(seconds), "of training"))

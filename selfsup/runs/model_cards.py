@@ -84,8 +84,8 @@ tags: [selfsup, {kind}]
 
 {encoder} fine-tuned for {task} with `selfsup finetune`.
 {labels}
-| metric | validation |
-|---|---|
+| metric | validation | constant answer |
+|---|---|---|
 {rows}
 
 Training examples: {examples}; epochs: {epochs}; seeds: {seeds}. These weights are of seed {best}.
@@ -110,10 +110,11 @@ def task_model_card(
 ) -> str:
     """The card of a fine-tuned model: what it is, its scores, and how to use it."""
     rows = [
-        f"| {name.replace('_', ' ')} | {_format_score(score)} |"
+        f"| {name.replace('_', ' ')} | {_format_score(score)} | {summary['baseline'][name]:.4f} |"
         for name, score in summary["metrics"].items()
     ]
-    failed = ", ".join(map(str, summary["failed_seeds"]))
+    failed = summary["failed_seeds"]
+    plural = "s" * (len(failed) > 1)
     example = task.card_example(labels)
     return _TEMPLATE.format(
         title=PurePath(settings.out).name,
@@ -127,7 +128,7 @@ def task_model_card(
         epochs=settings.epochs,
         seeds=", ".join(map(str, summary["seeds"])),
         best=summary["best_seed"],
-        failed=f" Failed to learn: seeds {failed}." if failed else "",
+        failed=f" Failed to learn: seed{plural} {', '.join(map(str, failed))}." if failed else "",
         run=settings.out,
         arguments=example.arguments,
         code=example.code.format(pipeline=task.pipeline, run=settings.out, inputs=example.inputs),

@@ -133,7 +133,7 @@ def _read_lines(file: Path, notes: list[str]) -> list[Record]:
     if broken and not text.endswith("\n"):
         broken -= 1
     if broken:
-        notes.append(f"{broken} lines of {file.name} could not be read and are left out")
+        notes.append(f"{file.name}: lines left out, as they could not be read: {broken}")
     return records
 
 

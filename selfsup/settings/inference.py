@@ -94,8 +94,8 @@ class PredictSettings:
         "file of texts, or folder of images, to predict for; - for standard input", metavar="FILE"
     )
     data_format: str | None = data_flag(
-        "format of --data -; by default jsonl, csv or tsv as its first line looks",
-        choices=("jsonl", "csv", "tsv", "txt", "conll"),
+        "format of --data -; by default json, jsonl, csv or tsv as its first line looks",
+        choices=("json", "jsonl", "csv", "tsv", "txt", "conll"),
     )
     out: str | None = data_flag(
         "file to write the predictions of --data or - to; by default standard output",

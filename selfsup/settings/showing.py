@@ -77,7 +77,7 @@ class DoctorSettings:
     """Say what is wrong with data or a run, and how to fix it.
 
     Labelled tables, questions as in SQuAD and tagged sentences are recognised by their content.
-    The exit status is 0 even if problems are found; with --json, `problems` lists them.
+    With --json, `problems` lists what is found, and `examined` what was looked at.
 
     Examples:
       selfsup doctor my-shards
@@ -88,3 +88,4 @@ class DoctorSettings:
     """
 
     path: str = argument("shards, a run folder, a data file, or images", metavar="PATH")
+    strict: bool = run_flag("exit with status 1 instead of 0 if a problem is found", default=False)

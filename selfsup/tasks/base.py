@@ -288,8 +288,12 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """The metric that selects the best epoch and seed; higher is better."""
 
     @abstractmethod
+    def baseline(self, encoded: EncodedT, examples: ExamplesT, labels: Labels) -> dict[str, float]:
+        """The metrics, without ``loss``, of the best answer that is the same for every example."""
+
     def chance(self, encoded: EncodedT, examples: ExamplesT, labels: Labels) -> float:
-        """The selection metric of the best answer that ignores the input; a run must exceed it."""
+        """The baseline's selection metric, which a run must exceed."""
+        return self.baseline(encoded, examples, labels)[self.selection_metric(labels)]
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels

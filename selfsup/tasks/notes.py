@@ -45,6 +45,11 @@ FEWEST_EXAMPLES = 8
 _SHOWN = 5
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """`1 text is empty`, or `1,234 texts are empty`."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def key_of(*texts: str) -> tuple[str, ...]:
     """The key by which an example is compared with others."""
     return tuple(" ".join(text.split()) for text in texts)
@@ -66,7 +71,8 @@ def repetition_notes(source: str, keys: Sequence[Hashable], lines: Sequence[int]
         seen.add(key)
     return _with_first(
         repeated,
-        f"{source}: {len(repeated):,} of {len(keys):,} examples repeat an earlier one",
+        f"{source}: {len(repeated):,} of {len(keys):,} examples "
+        f"{'repeats' if len(repeated) == 1 else 'repeat'} an earlier one",
     )
 
 
@@ -82,8 +88,8 @@ def contradiction_notes(
     ]
     return _with_first(
         contradictory,
-        f"{source}: {len(contradictory):,} examples have another label than the same text before "
-        "them",
+        f"{source}: {counted(len(contradictory), 'example has', 'examples have')} another label "
+        "than the same text further up",
     )
 
 
@@ -101,7 +107,8 @@ def overlap_notes(
     ]
     return _with_first(
         both,
-        f"{validation}: {len(both):,} of {len(validation_keys):,} examples are also in {train}",
+        f"{validation}: {len(both):,} of {len(validation_keys):,} examples "
+        f"{'is' if len(both) == 1 else 'are'} also in {train}",
         ": the metrics flatter the model; take them out of one",
     )
 

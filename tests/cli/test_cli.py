@@ -122,7 +122,7 @@ def test_json_is_exactly_one_object_on_standard_output(doctor_that, capsys):
 
 
 def test_without_json_the_result_is_printed_for_a_person(doctor_that, capsys):
-    doctor_that(lambda chosen: {"problems": [{"what": "it is broken", "mend": "glue it"}]})
+    doctor_that(lambda chosen: {"problems": [{"what": "it is broken", "fix": "glue it"}]})
     assert cli.main(["doctor", "x"]) == 0
     assert "it is broken  glue it" in capsys.readouterr().out
 

@@ -1,5 +1,7 @@
 """What a command prints for a person when it has ended."""
 
+import re
+
 import pytest
 
 from selfsup.cli import results
@@ -57,18 +59,48 @@ def test_finetuning_says_mean_and_standard_deviation_in_the_metrics_own_unit(cap
     assert "selfsup report runs/task" in text
 
 
-def test_finetuning_says_what_was_kept_what_guessing_gives_and_which_seeds_failed(capsys):
+def test_the_verdict_stands_above_the_metrics_and_their_baselines(capsys):
+    results.show_finetuning(
+        {
+            "selection_metric": "accuracy", "chance": 0.5, "validation_examples": 40, "seeds": [0],
+            "failed_seeds": [0], "best_seed": 0, "best_epochs": {"0": 1}, "epochs": 6,
+            "metrics": {"accuracy": {"mean": 0.475, "std": 0.0, "values": [0.475]}, "f1": 0.4},
+            "baseline": {"accuracy": 0.5},
+        }
+    )  # fmt: skip
+    verdict, *table = [line for line in printed(capsys).splitlines() if line]
+    assert verdict == (
+        "1 of 1 seeds (seed 0) did no better than a constant answer. Accuracy is 47.5 % on 40 "
+        "validation examples; a constant answer gets 50.0 %."
+    )
+    rows = [re.split(r"  +", line.strip()) for line in table[:3]]
+    assert rows == [
+        ["Metric", "Value", "Baseline (constant answer)"],
+        ["Accuracy", "47.5 %", "50.0 %"],
+        ["F1", "40.0 %", "–"],
+    ]
+
+
+def test_a_gain_that_chance_explains_is_said_to_be_none_to_rely_on(capsys):
+    of_run = {"selection_metric": "accuracy", "chance": 0.5, "metrics": {"accuracy": 0.55}}
+    note = "the difference may be chance"
+    results.show_finetuning({**of_run, "validation_examples": 100})
+    assert note in printed(capsys)
+    results.show_finetuning({**of_run, "validation_examples": 1000})
+    assert note not in printed(capsys)
+
+
+def test_finetuning_says_what_was_kept_and_which_seeds_failed(capsys):
     of_run = {"selection_metric": "accuracy", "chance": 0.65, "epochs": 6, "seeds": [0, 1, 2]}
     of_run |= {"best_seed": 2, "best_epochs": {"0": 1, "1": 4, "2": 5}}
     results.show_finetuning({**of_run, "failed_seeds": [0, 1]})
     text = printed(capsys)
-    assert "Accuracy by one answer for all  65.0 %" in text
-    assert "Kept                            seed 2, epoch 5 of 6" in text
-    assert "Seeds that failed to learn      0, 1" in text
+    assert "Kept  seed 2, epoch 5 of 6" in text
+    assert "2 of 3 seeds (seeds 0 and 1) did no better than a constant answer." in text
     results.show_finetuning({**of_run, "seeds": [2], "failed_seeds": []})
     text = printed(capsys)
     assert "  epoch 5 of 6" in text
-    assert "failed" not in text
+    assert "constant answer" not in text
 
 
 def test_a_prediction_comes_with_its_probabilities_the_likeliest_first(capsys):
@@ -151,14 +183,14 @@ def test_prepared_shards_say_what_was_dropped(capsys):
 
 
 def test_the_doctor_says_what_is_wrong_with_the_fix_or_that_nothing_is(capsys):
-    results.show_diagnosis({"problems": [{"what": "a shard is cut off", "mend": "prepare again"}]})
+    results.show_diagnosis({"problems": [{"what": "a shard is cut off", "fix": "prepare again"}]})
     assert "a shard is cut off  prepare again" in printed(capsys)
     counts = {"words": 1234, "tag_scheme": "BIO", "entities": {"PER": 1000, "LOC": 200}}
     results.show_diagnosis({"path": "a.conll", "counts": counts})
     said = " ".join(printed(capsys).split())
     assert "Words 1,234 Tag scheme BIO Entities 1,200 (PER: 1,000; LOC: 200)" in said
-    results.show_diagnosis({"problems": []})
-    assert "Nothing is wrong" in printed(capsys)
+    results.show_diagnosis({"examined": ["rows", "labels"], "problems": []})
+    assert printed(capsys) == "Examined: rows, labels. No problem was found in these.\n"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from selfsup.settings.showing import DoctorSettings
 def found_in(path: Path | str) -> list[str]:
     """Each problem as `what → how to fix it`."""
     result = doctor(DoctorSettings(path=str(path)))
-    assert all(problem["what"] and problem["mend"] for problem in result["problems"])
-    return [f"{problem['what']} → {problem['mend']}" for problem in result["problems"]]
+    assert all(problem["what"] and problem["fix"] for problem in result["problems"])
+    return [f"{problem['what']} → {problem['fix']}" for problem in result["problems"]]
 
 
 def only_one(problems: list[str]) -> str:

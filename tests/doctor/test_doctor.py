@@ -5,7 +5,7 @@ import json
 import pytest
 
 from selfsup import cli
-from selfsup.doctor import Problem, doctor
+from selfsup.doctor import Problem, doctor, unlabelled
 from selfsup.errors import UserError
 from selfsup.settings.showing import DoctorSettings
 from tests.toy_corpus import write_toy_corpus
@@ -41,9 +41,29 @@ def test_problems_are_results_and_the_exit_status_is_0(tmp_path, capsys):
     path = str(write_toy_corpus(tmp_path / "texts.txt"))
     assert cli.main(["doctor", path, "--json"]) == 0
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
-    assert set(problem) == {"what", "mend"}
+    assert set(problem) == {"what", "fix"}
     assert cli.main(["doctor", path]) == 0
     assert LITTLE_TEXT in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_strictly_the_exit_status_is_1_with_problems_and_0_without(more, tmp_path, monkeypatch):
+    path = str(write_toy_corpus(tmp_path / "texts.txt"))
+    assert cli.main(["doctor", path, "--strict", *more]) == 1
+    monkeypatch.setattr(unlabelled, "_MIN_CHARACTERS", 10)
+    assert cli.main(["doctor", path, "--strict", *more]) == 0
+
+
+def test_what_was_examined_is_said_of_data_and_of_each_kind_of_run(tmp_path):
+    path = write_toy_corpus(tmp_path / "texts.txt")
+    assert "encoding" in doctor(DoctorSettings(path=str(path)))["examined"]
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.yaml").write_text("command: pretrain\n")
+    summary = {"jigsaw_accuracy": 0.5, "nsp_accuracy": None}
+    (run / "summary.json").write_text(json.dumps(summary))
+    examined = doctor(DoctorSettings(path=str(run)))["examined"]
+    assert examined == ["files of the run", "jigsaw accuracy"]
 
 
 @pytest.mark.parametrize(

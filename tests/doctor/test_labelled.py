@@ -46,7 +46,7 @@ def test_several_labels_are_the_same_in_any_order_and_judged_by_their_mean(tmp_p
     often, repeated = found_in(path)
     assert "90% of the examples have the label" in often
     assert "judge by f1_macro" in often
-    assert "1 texts are repetitions of others" in repeated
+    assert "1 text repeats an earlier one" in repeated
 
 
 def test_what_was_not_agreed_upon_is_no_label(tmp_path):
@@ -83,7 +83,7 @@ def test_rows_that_say_that_they_have_no_label_are_counted_as_such(tmp_path, wri
     result = doctor(DoctorSettings(path=str(labelled(tmp_path, rows))))
     (problem,) = result["problems"]
     assert f'3 rows have no label or say that there is none ("{written}")' in problem["what"]
-    assert problem["mend"] == "label them, or leave them out with --missing-labels drop"
+    assert problem["fix"] == "label them, or leave them out with --missing-labels drop"
     assert result["counts"] == {"examples": 43, "labels": {"good": 20, "bad": 20}}
 
 
@@ -129,9 +129,9 @@ def labelled(folder: Path, rows: list[tuple[str, str]]) -> Path:
     ("rows", "what"),
     [
         ([("good", "a text\twith a tab")], "1 of 41 rows cannot be read; the first: "),
-        ([("", "unlabelled")], "1 rows have no label; the first is in line 42"),
-        ([("good", "")], "1 texts are empty; the first is in line 42"),
-        ([("good", "text number 0")], "1 texts are repetitions of others"),
+        ([("", "unlabelled")], "1 row has no label; the first is in line 42"),
+        ([("good", "")], "1 text is empty; the first is in line 42"),
+        ([("good", "text number 0")], "1 text repeats an earlier one"),
         ([("rare", "some"), ("rare", "others")], 'fewer than 8 examples: "rare" (2)'),
         ([("good", f"more {n}") for n in range(900)], "98% of the examples have the label"),
         ([("good", "word " * 200 + str(n)) for n in range(20)], "have more than 128 words"),
@@ -154,7 +154,7 @@ def test_one_label_alone_is_found(tmp_path):
 def test_one_label_alone_is_found_beside_rows_that_lack_theirs(tmp_path):
     rows = [("good", text) for _, text in sound_rows()]
     lacking, alone = found_in(labelled(tmp_path, [*rows, ("", "one more text")]))
-    assert "1 rows have no label" in lacking
+    assert "1 row has no label" in lacking
     assert "all 40 examples are labelled 'good'" in alone
 
 
@@ -175,7 +175,7 @@ def test_a_labelled_file_in_another_encoding_is_named_with_the_fix(tmp_path):
 
 def test_the_tasks_own_file_is_sound(tmp_path):
     texts = found_in(write_toy_file(tmp_path / "train.tsv", 60, seed=1))
-    assert all("repetitions of others" in problem for problem in texts)
+    assert all("an earlier one" in problem for problem in texts)
 
 
 def test_pairs_are_compared_as_pairs_and_numbers_are_no_classes(tmp_path):
@@ -184,7 +184,7 @@ def test_pairs_are_compared_as_pairs_and_numbers_are_no_classes(tmp_path):
     path.write_text("\n".join(["score\tsentence1\tsentence2", *rows]) + "\n")
     assert found_in(path) == []
     path.write_text("\n".join(["score\tsentence1\tsentence2", *rows, rows[0]]) + "\n")
-    assert "1 texts are repetitions of others" in only_one(found_in(path))
+    assert "1 text repeats an earlier one" in only_one(found_in(path))
 
 
 @pytest.mark.parametrize("task", ["sst2", "snli", "korsts", "nsmc"])

@@ -71,10 +71,14 @@ def test_sound_questions_are_counted_and_have_no_problems(tmp_path):
             "questions that cannot be used: 1; the first: FILE, question a",
             "write []",
         ),
-        ([asked("a", question=" ")], "1 questions or their contexts are empty: a", "remove them"),
+        (
+            [asked("a", question=" ")],
+            "questions that are empty or have an empty context: 1 (a)",
+            "remove them",
+        ),
         (
             [asked("a"), asked("b", "What  is fine? ")],
-            "1 questions are asked again about the same context: b",
+            "1 question is asked again about the same context: b",
             "keep one of each",
         ),
     ],
@@ -119,6 +123,20 @@ def test_questions_without_any_answer_teach_nothing(tmp_path):
     paragraph = {"context": CONTEXT, "qas": [asked("a", answers=[], is_impossible=True)]}
     path.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
     assert "no question has an answer" in only_one(found_in(path))
+
+
+def test_rows_of_questions_are_read_to_their_end(tmp_path):
+    row = {"context": CONTEXT, **asked("a")}
+    row["answers"] = {"text": ["the film"], "answer_start": [18]}
+    empty = {"text": [], "answer_start": []}
+    rows = [row, {**row, "id": "b", "question": "Who?", "answers": empty}, {**row, "id": "c"}]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{\n")
+    unread, repeated = found_in(path)
+    assert "questions that cannot be used: 1; the first: " in unread
+    assert "line 4" in unread
+    assert "asked again about the same context: c" in repeated
+    assert counts_of(path)["questions_without_answer"] == 1
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_seeds_that_learned_nothing_are_named(tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps({"task": "x", "failed_seeds": [1, 2]}))
     add_model(tmp_path)
     problem = only_one(found_in(tmp_path))
-    assert "no better than the most frequent label: 1, 2" in problem
+    assert "2 of 2 seeds (seeds 1 and 2) did no better than a constant answer" in problem
 
 
 def test_a_fine_tuning_run_that_broke_off_is_to_be_made_again(tmp_path):

@@ -52,7 +52,7 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
         ("Paris\n", "lines of one column: 1; the first: FILE, line 193: one column, 'Paris'", ""),
         (
             "a\tNN\tO\n",
-            "lines with more or fewer columns than those before: 1; the first: FILE, line 193",
+            "lines with more or fewer columns than others: 1; the first: FILE, line 193",
             "give every word the same columns",
         ),
         ("\tO\n", "lines without a word: 1; the first: FILE, line 193", "add it"),
@@ -65,14 +65,14 @@ def test_sound_columns_are_counted_and_have_no_problems(name, tmp_path):
         ),
         ("Anna\tPER\n", "FILE, line 193: tag 'PER' is neither O nor a type with a prefix", "fix"),
         ("Fiat\tB-ORG\n", 'types with fewer than 8 entities: 1, "ORG" (1)', "more examples"),
-        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeat an earlier one", "remove them"),
+        ("Oslo\tB-LOC\n\nOslo\tB-LOC\n", "1 of 26 examples repeats an earlier one", "remove them"),
         ("a\tO\n" * 101 + "\n" + ("b\tO\n" * 102 + "\n") * 2 + "c\tO\n" * 200,
          "4 of 28 sentences have more than 100 words", "end each sentence with a blank line"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp_path):
     path = in_columns(tmp_path, added)
-    problems = [p for p in found_in(path) if "repeat an earlier" not in p or "repeat" in what]
+    problems = [p for p in found_in(path) if "an earlier one" not in p or "repeat" in what]
     said, _, how = only_one(problems).partition(" → ")
     assert what.replace("FILE", str(path)) in said
     assert fix in how
@@ -80,7 +80,7 @@ def test_what_is_wrong_with_columns_is_found_with_its_line(added, what, fix, tmp
 
 def test_the_same_sentence_with_other_tags_is_found(tmp_path):
     problems = found_in(in_columns(tmp_path, "Oslo\tB-LOC\n\nOslo\tB-PER\n"))
-    assert any("1 examples have another label" in p and "line 195" in p for p in problems)
+    assert any("1 example has another label" in p and "line 195" in p for p in problems)
 
 
 def test_words_without_entities_teach_nothing(tmp_path):
@@ -129,6 +129,26 @@ def test_texts_with_entities_are_tagged_and_texts_with_topics_are_not(tmp_path):
     rows = [{"text": f"Anna sings {n}", "labels": ["music", "names"]} for n in range(9)]
     path.write_text("\n".join(map(json.dumps, rows)))
     assert doctor(DoctorSettings(path=str(path)))["kind"] == "a labelled file"
+
+
+def test_what_was_taken_of_a_file_is_told(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("# a comment\n" + "1\tAnna\tb_per\n2\tsings\to\n\n" * 9)
+    counts = diagnosed(path)["counts"]
+    assert counts["entities"] == {"PER": 9}
+    assert "the words are taken from column 2" in counts["read"]
+    assert "b_per as B-PER" in counts["read"]
+
+
+def test_what_tools_export_is_tagged_and_what_is_not_read_is_named(tmp_path):
+    value = {"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}
+    task = {"data": {"text": "Anna sings"}, "annotations": [{"result": [{"value": value}]}]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps([task] * 2))
+    assert diagnosed(path)["counts"]["entities"] == {"PER": 2}
+    path = tmp_path / "text.ann"
+    path.write_text("T1\tPER 0 4\tAnna\n")
+    assert "a file of brat, which is not read" in only_one(found_in(path))
 
 
 def test_text_to_pre_train_on_is_not_taken_for_tags(tmp_path):

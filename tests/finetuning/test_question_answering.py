@@ -141,7 +141,7 @@ def test_missing_answers_count_as_wrong_and_are_told_of(data, tmp_path, capsys):
     assert result["missing"] == 2
     told = " ".join(capsys.readouterr().err.split())
     assert "2 of 40 questions are missing and count as wrong (the first is q0)" in told
-    assert "1 answers are to no question" in told
+    assert "1 answer is to no question" in told
 
 
 @pytest.mark.parametrize(

@@ -200,8 +200,12 @@ def test_a_bad_row_of_a_piped_table_is_named(models, piped):
 
 
 def test_questions_and_tagged_words_may_be_piped_too(models, piped, tmp_path):
+    wrapped = tmp_path / "wrapped.json"
+    questions = write_toy_questions(tmp_path / "q.json", 4, 1)
+    wrapped.write_text(json.dumps(json.loads(questions.read_text()), indent=1))
     for task, file, flags in (
-        ("question-answering", write_toy_questions(tmp_path / "q.json", 4, 1), []),
+        ("question-answering", questions, []),
+        ("question-answering", wrapped, []),
         ("token-classification", write_toy_conll(tmp_path / "t.conll", 4, 1), ["conll"]),
     ):
         flags = ["--data-format", *flags] if flags else []

@@ -110,7 +110,7 @@ def finetuning_run(tmp_path: Path) -> MakeRun:
                 "validation": {"accuracy": accuracy - 0.1 / epoch, "f1": accuracy - 0.2 / epoch},
             }
             for seed, accuracy in enumerate(accuracies)
-            for epoch in (1, 2, 3)
+            for epoch in (1, 2, 3, 4)
         ]
         mean = sum(accuracies) / len(accuracies)
         summary = {

@@ -1,5 +1,6 @@
 """Axes with round ticks, bars, and points of numbers predicted against numbers given."""
 
+import itertools
 import math
 import re
 
@@ -69,6 +70,27 @@ def test_values_below_0_go_to_the_left_of_it(values):
         if value < 0 and others:  # all bars share one end: 0
             assert any(end in (pytest.approx(a, abs=0.2), pytest.approx(b, abs=0.2))
                        for a, b in others)  # fmt: skip
+
+
+TICK = re.compile(r'<text class="tick" x="([-\d.]+)" y="[-\d.]+">([^<]+)')
+
+
+@pytest.mark.parametrize(
+    "values", [(0.446,), (0.81, 0.2), (1.0,), (0.003,), (-0.2, 0.3), (1234.5, 9.0), (0.0,)]
+)
+@pytest.mark.parametrize("name", ["a", "a run with a long name, frozen"])
+def test_ticks_begin_at_or_below_0_and_reach_the_end_of_every_bar(values, name):
+    bars = [Bar(name, value, abs(value) / 9) for value in values]
+    figure = bar_chart("Score", bars, unit="", write="{:.3f}".format, write_tick=repr)
+    places = [float(x) for x, _ in TICK.findall(figure)]
+    texts = [float(text) for _, text in TICK.findall(figure)]
+    assert texts[0] == min(0.0, texts[0])
+    assert max(values) <= texts[-1] or texts[-1] == pytest.approx(max(values))
+    assert min(values) >= texts[0]
+    ends = [(float(x), float(x) + float(width)) for x, width in NUMBER.findall(figure)]
+    assert all(places[0] <= start + 0.1 and end <= places[-1] + 0.1 for start, end in ends)
+    # Not so close that one runs into the next.
+    assert all(after - before > 30 for before, after in itertools.pairwise(places))
 
 
 @pytest.mark.parametrize("name", ["bert-mini-" * 6 + "seed1", "영어와한국어" * 6, "a"])

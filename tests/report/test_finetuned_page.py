@@ -25,11 +25,12 @@ CLASSES = [
 SUMMARY = {
     "task": "sequence-classification",
     "metrics": {
-        "accuracy": {"mean": 0.8, "std": 0.1, "values": [0.7, 0.9]},
+        "accuracy": {"mean": 0.7, "std": 0.2, "values": [0.5, 0.9]},
         "f1": {"mean": 0.6, "std": 0.2, "values": [0.5, 0.7]},
     },
     "selection_metric": "accuracy",
     "chance": 0.55,
+    "baseline": {"accuracy": 0.55, "f1": 0.35},
     "seeds": [4, 5, 6],
     "failed_seeds": [4, 6],
     "best_seed": 5,
@@ -38,8 +39,8 @@ SUMMARY = {
 }
 
 
-def finetuned(folder: Path, summary: dict[str, Any], **changed: Any) -> Path:
-    """A run's folder, with the curves of two epochs of seeds 4 and 5."""
+def finetuned(folder: Path, summary: dict[str, Any], *, epochs: int = 4, **changed: Any) -> Path:
+    """A run's folder, with the epochs of seeds 4 and 5."""
     task = summary["task"]
     values = {"task": task, "encoder": "model", "train": "a", "validation": "b", "out": "c"}
     names = summary["metrics"]
@@ -51,7 +52,7 @@ def finetuned(folder: Path, summary: dict[str, Any], **changed: Any) -> Path:
             "validation": dict.fromkeys((*names, "loss"), 0.1 * seed + 0.1 * epoch),
         }
         for seed in (4, 5)
-        for epoch in (1, 2)
+        for epoch in range(1, epochs + 1)
     ]
     return write_run(folder, FinetuneSettings(**(values | changed)), lines, summary)
 
@@ -67,22 +68,59 @@ def rows_of(page: Outline, head: str) -> list[list[str]]:
 def test_each_seed_is_shown_with_its_best_epoch_and_what_became_of_it(tmp_path):
     page = report_on(finetuned(tmp_path / "run", SUMMARY))
     assert rows_of(page, "Best epoch") == [
-        ["4", "1", "70.0 %", "50.0 %", "failed"],
+        ["4", "1", "50.0 %", "50.0 %", "failed"],
         ["5", "2", "90.0 %", "70.0 %", "kept"],
         ["6", "–", "–", "–", "failed"],
+        ["Baseline (constant answer)", "–", "55.0 %", "35.0 %", ""],
     ]
     shown = page.all_text()
-    assert "no better than the same answer for every example: seeds 4, 6." in shown
     assert "of seed 5 after epoch 2; here are its results on the 1,244" not in shown  # of nothing
 
 
-def test_the_metric_that_is_chosen_by_comes_first_with_what_one_answer_for_all_gives(tmp_path):
+def test_the_verdict_comes_first_on_the_page(tmp_path):
+    page = report_on(finetuned(tmp_path / "run", SUMMARY))
+    first = page.of("p")[2]  # after the kind of page, and what was trained on what
+    assert first.replace("\u00a0", " ") == (
+        "1 of 3 seeds (seed 4) did no better than a constant answer. 1 of 3 seeds (seed 6) "
+        "diverged: the loss became infinite. Accuracy is 70.0 % ± 20.0 % on 1,244 validation "
+        "examples; a constant answer gets 55.0 %."
+    )
+
+
+def test_every_metric_has_its_baseline_beside_it(tmp_path):
+    page = report_on(finetuned(tmp_path / "run", SUMMARY))
+    small = [text.replace("\u00a0", " ") for text in page.of("small")]
+    assert small == [
+        "± 20.0 % over 2 seeds\nbaseline 55.0 %",
+        "± 20.0 % over 2 seeds\nbaseline 35.0 %",
+    ]
+
+
+def test_few_epochs_are_a_table_that_ends_with_the_baseline(tmp_path):
+    page = report_on(finetuned(tmp_path / "run", SUMMARY, epochs=2))
+    assert "Curves" not in page.of("h2")
+    assert rows_of(page, "Training loss, nats an example") == [
+        ["seed 4, epoch 1", "1.000", "50.0 %", "50.0 %", "0.500"],
+        ["seed 4, epoch 2", "0.500", "60.0 %", "60.0 %", "0.600"],
+        ["seed 5, epoch 1", "1.000", "60.0 %", "60.0 %", "0.600"],
+        ["seed 5, epoch 2", "0.500", "70.0 %", "70.0 %", "0.700"],
+        ["Baseline (constant answer)", "–", "55.0 %", "35.0 %", "–"],
+    ]
+
+
+def test_a_run_from_before_there_were_baselines_shows_the_one_it_has(tmp_path):
+    older = {name: value for name, value in SUMMARY.items() if name != "baseline"}
+    page = report_on(finetuned(tmp_path / "run", older, epochs=2))
+    assert rows_of(page, "Training loss, nats an example")[-1][1:] == ["–", "55.0 %", "–", "–"]
+
+
+def test_the_metric_that_is_chosen_by_comes_first_and_each_has_its_baseline(tmp_path):
     page = report_on(finetuned(tmp_path / "run", SUMMARY | {"selection_metric": "f1"}))
     titles = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
     assert titles == [
         "Validation: F1", "Validation: Accuracy", "Validation: Loss", "Training loss",
     ]  # fmt: skip
-    assert page.of("text").count("one answer for all") == 1
+    assert page.of("text").count("constant answer") == 2
     assert page.of("text").count("seed 4") == page.of("text").count("seed 5") == 4
 
 
@@ -171,7 +209,10 @@ def test_answers_that_cannot_be_read_are_left_out_and_counted(tmp_path):
     file = run / "validation_predictions.jsonl"
     file.write_bytes(b"{broken\n" + file.read_bytes())
     page = report_on(run)
-    assert "1 lines of validation_predictions.jsonl could not be read" in page.all_text()
+    assert (
+        "validation_predictions.jsonl: lines left out, as they could not be read: 1"
+        in page.all_text()
+    )
     assert len(rows_of(page, "Of the label")) == 1
 
 
@@ -181,7 +222,7 @@ def test_answers_that_cannot_be_read_are_left_out_and_counted(tmp_path):
 @pytest.fixture
 def side_by_side(tmp_path) -> list[Path]:
     """Runs that start pre-trained, frozen and from scratch, each worse than the one before."""
-    starts = {
+    starts: dict[str, dict[str, Any]] = {
         "pretrained": {"encoder": "runs/mine"},
         "frozen": {"encoder": "runs/mine", "freeze": "encoder"},
         "scratch": {"encoder": "bert-mini"},
@@ -201,10 +242,11 @@ def side_by_side(tmp_path) -> list[Path]:
 
 def test_runs_are_told_apart_by_how_they_start_and_the_best_is_marked(side_by_side, tmp_path):
     page = report_on(*side_by_side, out=tmp_path / "all.html")
-    assert rows_of(page, "scratch")[:4] == [
+    assert rows_of(page, "scratch")[:5] == [
         ["Start", "pre-trained", "pre-trained, frozen", "from scratch"],
-        ["Failed to learn", "0 of 3", "0 of 3", "1 of 3"],
+        ["Failed seeds", "0 of 3", "0 of 3", "1 of 3"],
         ["Accuracy", "80.0 % ± 10.0 %", "70.0 % ± 10.0 %", "60.0 % ± 10.0 %"],
+        ["Accuracy, constant answer", "55.0 %", "55.0 %", "55.0 %"],
         ["Mean squared error", "2.000 ± 0.100", "3.000 ± 0.100", "4.000 ± 0.100"],
     ]
     html = (tmp_path / "all.html").read_text(encoding="utf-8").replace("\u00a0", " ")
@@ -218,6 +260,24 @@ def test_the_curves_of_runs_are_the_means_over_their_seeds(side_by_side, tmp_pat
     curves = [value for _, name, value in page.attributes if name == "data-label"]
     assert curves == ["pretrained", "frozen", "scratch"]
     assert "Validation: Accuracy" in page.of("b")
+
+
+@pytest.mark.parametrize(
+    ("validation", "more"),
+    [("other", {}), ("b", {"validation_examples": 900}), ("b", {"chance": 0.6})],
+)
+def test_runs_on_different_data_are_not_ranked(validation, more, tmp_path):
+    classes = {"classes": CLASSES}
+    better = SUMMARY | {"metrics": {"accuracy": {"mean": 0.9, "std": 0.0, "values": [0.9]}}}
+    runs = [
+        finetuned(tmp_path / "one", SUMMARY | classes),
+        finetuned(tmp_path / "two", better | classes | more, validation=validation),
+    ]
+    page = report_on(*runs, out=tmp_path / "all.html")
+    assert "measured on different data, so they are not ranked" in page.all_text()
+    assert [tag for tag, name, value in page.attributes if (name, value) == ("class", "best")] == []
+    assert [tag for tag, _, _ in page.attributes if tag == "svg"] == []
+    assert rows_of(page, "two")[0] == ["Validation data", "b", validation]
 
 
 def test_runs_of_different_tasks_are_not_measured_against_each_other(tmp_path):

@@ -269,8 +269,8 @@ def test_the_images_that_it_is_surest_of_and_wrong_about_are_shown(tmp_path):
     shown = page.all_text()
     assert "2 of the 3 images are wrong. The surest first." in shown
     assert "dog taken for cat 90.0 % cat taken for dog 60.0 %" in shown
-    assert ["cat", "100.0 %", "75.0 %", "85.7 %", "4"] in page.tables[1]
-    assert page.tables[0] == [["", "cat", "dog"], ["cat", "3", "1"], ["dog", "0", "2"]]
+    assert ["cat", "100.0 %", "75.0 %", "85.7 %", "4"] in page.tables[2]
+    assert page.tables[1] == [["", "cat", "dog"], ["cat", "3", "1"], ["dog", "0", "2"]]
     assert "nats an image" in shown
 
 

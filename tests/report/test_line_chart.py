@@ -163,3 +163,40 @@ def test_the_axis_of_shares_has_none_below_0_or_above_1(values):
     assert shares
     assert min(shares) >= 0
     assert max(shares) <= 100
+
+
+def side_ticks(figure: ElementTree.Element) -> list[str]:
+    return [text.text or "" for text in figure.iter("text") if "side" in (text.get("class") or "")]
+
+
+def said_beside_the_title(figure: ElementTree.Element) -> str:
+    return next(span for span in figure.iter("span") if span.get("class") == "unit").text or ""
+
+
+@pytest.mark.parametrize(
+    ("values", "starts"), [([0.1, 0.7], "0"), ([6.0, 5.0], "4.75"), ([-0.2, 0.4], None)]
+)
+def test_an_axis_that_does_not_start_at_0_says_where(values, starts):
+    figure = chart(Line("a", [0, 1], values), write_y="{:g}".format)
+    note = f"axis starts at {starts}"
+    assert (note in said_beside_the_title(figure)) is (starts not in ("0", None))
+    if starts is not None:
+        assert side_ticks(figure)[0] == starts
+
+
+@pytest.mark.parametrize("percent", [True, False])
+def test_small_differences_are_not_enlarged_to_the_height_of_the_chart(percent: bool):
+    figure = chart(Line("a", [0, 1], [0.692, 0.693]), percent=percent)
+    (_, _, first), (_, _, last) = path_of(figure, "a")
+    assert abs(first - last) < HEIGHT / 20
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.booleans())
+def test_the_vertical_axis_ends_at_ticks(values: list[float], percent: bool):
+    figure = chart(Line("a", list(range(len(values))), values), percent=percent, write_y=repr)
+    svg = next(figure.iter("svg"))
+    low, high, _, _ = map(float, (svg.get("data-y") or "").split())
+    divisor = 100 if percent else 1
+    ticks = [float(text.removesuffix("%")) / divisor for text in side_ticks(figure)]
+    assert ticks[0] == pytest.approx(low, abs=1e-5)
+    assert ticks[-1] == pytest.approx(high, abs=1e-5)

@@ -33,7 +33,7 @@ def test_a_run_that_does_not_name_its_command_is_refused_in_one_line(first_line,
 def test_a_run_that_lost_its_settings_is_read_but_its_kind_is_unknown(finetuning_run):
     folder = finetuning_run()
     (folder / "run.yaml").unlink()
-    assert len(read_run(folder).epochs) == 9
+    assert len(read_run(folder).epochs) == 12
     with pytest.raises(UserError, match=r"run\.yaml is missing"):
         check_kind(read_run(folder))
     (folder / "run.yaml").write_text("a: [b")
@@ -44,7 +44,7 @@ def test_a_run_that_lost_its_settings_is_read_but_its_kind_is_unknown(finetuning
 def test_training_evaluation_and_epoch_lines_are_told_apart(pretraining_run, finetuning_run):
     pretraining, finetuning = read_run(pretraining_run()), read_run(finetuning_run())
     assert (len(pretraining.training), len(pretraining.evaluation)) == (100, 10)
-    assert (len(finetuning.epochs), len(finetuning.training)) == (9, 0)
+    assert (len(finetuning.epochs), len(finetuning.training)) == (12, 0)
 
 
 def test_a_run_without_a_summary_is_read_and_said_not_to_have_ended(pretraining_run):
@@ -67,8 +67,8 @@ def test_an_epoch_without_measurements_is_none(finetuning_run):
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 10, "validation": null}\n' + "[" * 100_000 + "\n")
     run = read_run(folder)
-    assert len(run.epochs) == 9
-    assert run.notes == ("1 lines of metrics.jsonl could not be read and are left out",)
+    assert len(run.epochs) == 12
+    assert run.notes == ("metrics.jsonl: lines left out, as they could not be read: 1",)
 
 
 def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
@@ -77,7 +77,7 @@ def test_a_broken_line_elsewhere_is_left_out_and_counted(pretraining_run):
     file.write_bytes(b"\xff\n[1]\n" + file.read_bytes())
     run = read_run(folder)
     assert len(run.metrics) == 110
-    assert run.notes == ("2 lines of metrics.jsonl could not be read and are left out",)
+    assert run.notes == ("metrics.jsonl: lines left out, as they could not be read: 2",)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_label_is_the_same_however_the_files_spell_it():
     numbers = [(text, {"a": "0", "b": "1"}[label]) for text, label in SOUND]
     others = [("one", "0.0"), ("two", "1.0")]
     assert notes([*numbers, ("text 0", "0.0")], others) == [
-        "train.tsv: 1 of 21 examples repeat an earlier one (the first in line 22)"
+        "train.tsv: 1 of 21 examples repeats an earlier one (the first in line 22)"
     ]
 
 
@@ -96,7 +96,7 @@ def test_repeated_texts_are_counted_white_space_aside():
 def test_texts_with_two_labels_are_counted():
     said = notes([*SOUND, ("text 3", "a")])
     assert said[1] == (
-        "train.tsv: 1 examples have another label than the same text before them "
+        "train.tsv: 1 example has another label than the same text further up "
         "(the first in line 22)"
     )
 
@@ -105,7 +105,7 @@ def test_several_labels_are_the_same_in_any_order():
     several = [(text, (label, "c")) for text, label in SOUND]
     more = [*several, ("text 0", ("c", "a")), ("text 1", ("a", "c"))]
     (said,) = [note for note in notes(more, several[:2]) if "another label" in note]
-    assert said.startswith("train.tsv: 1 examples have another label than the same text before")
+    assert said.startswith("train.tsv: 1 example has another label than the same text")
 
 
 def test_texts_in_both_files_are_counted():

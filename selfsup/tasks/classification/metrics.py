@@ -32,20 +32,28 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
     def selection_metric(self, labels: Labels) -> str:
         return _SELECTION[labels.kind]
 
-    def chance(self, encoded: Any, examples: ExamplesT, labels: Labels) -> float:
-        """The selection metric of the best answer that is the same for every example.
+    def baseline(self, encoded: Any, examples: ExamplesT, labels: Labels) -> dict[str, float]:
+        """The metrics of one answer for all examples, without ``loss``.
 
-        One label: the accuracy of the most frequent one. Several: the best F1 of predicting the
-        most frequent labels for every example. Numbers: a correlation of 0.
+        One label: the most frequent one. Several: the most frequent ones, as many as give the
+        highest F1. Numbers: their mean.
         """
-        if labels.kind == "number":
-            return 0.0
         true = encoded.labels
         if labels.kind == "class":
-            return float(np.bincount(true).max() / len(true))
-        frequencies = np.sort(true.sum(axis=0))[::-1]
-        predicted = np.arange(1, len(frequencies) + 1) * len(true)
-        return float((2 * np.cumsum(frequencies) / (predicted + frequencies.sum())).max())
+            answer = np.bincount(true, minlength=len(labels))
+        elif labels.kind == "multi":
+            counts = true.sum(axis=0)
+            order = np.argsort(-counts, kind="stable")
+            predicted = np.arange(1, len(counts) + 1) * len(true)
+            f1 = 2 * np.cumsum(counts[order]) / (predicted + counts.sum())
+            answer = np.full(len(counts), -1.0)
+            answer[order[: f1.argmax() + 1]] = 1.0
+        else:
+            answer = np.array([true.mean()])
+        scores = np.tile(answer.astype(np.float32), (len(true), 1))
+        found = self.metrics(scores, encoded, examples, labels)
+        del found["loss"]
+        return found
 
     def metrics(
         self, scores: np.ndarray, encoded: Any, examples: ExamplesT, labels: Labels

@@ -34,7 +34,7 @@ from selfsup.tasks.models import (
     TaskModule,
     cross_entropy_loss,
 )
-from selfsup.tasks.notes import absence_notes, balance_notes
+from selfsup.tasks.notes import absence_notes, balance_notes, counted
 from selfsup.tasks.text_windows import IGNORE_INDEX
 
 # The smallest standard deviation, so that features that hardly vary are not amplified.
@@ -83,7 +83,8 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
             )
         if contradictory := _in_two_classes(train):
             notes.append(
-                f"{train.source}: {contradictory:,} images are also in the folder of another class"
+                f"{train.source}: {counted(contradictory, 'image is', 'images are')} also in the "
+                "folder of another class"
             )
         in_both = [index for index, digest in enumerate(validation.digests) if digest in known]
         if in_both:

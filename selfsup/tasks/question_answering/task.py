@@ -21,13 +21,14 @@ from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
 from selfsup.tasks.models import Losses, ScoreLayer, TaskModule
 from selfsup.tasks.notes import key_of
-from selfsup.tasks.question_answering.data import Questions, read_squad, unlabelled_questions
+from selfsup.tasks.question_answering.data import Questions, unlabelled_questions
 from selfsup.tasks.question_answering.decoding import (
     BestSpans,
     best_spans,
     fit_null_threshold,
     is_answered,
 )
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.squad_metrics import question_scores, squad_metrics
 from selfsup.tasks.question_answering.windows import (
     AnswerBatch,
@@ -127,11 +128,14 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
 
-    def chance(self, encoded: EncodedQuestions, examples: Questions, labels: Labels) -> float:
-        """The better F1 of two trivial answers: no answer, and the whole context."""
-        empty = _squad_metrics([""] * len(examples), examples)["f1"]
-        whole = [examples.context(index) for index in range(len(examples))]
-        return max(empty, _squad_metrics(whole, examples)["f1"])
+    def baseline(
+        self, encoded: EncodedQuestions, examples: Questions, labels: Labels
+    ) -> dict[str, float]:
+        """The metrics of no answer, or of the whole context if its F1 is higher."""
+        empty = _squad_metrics([""] * len(examples), examples)
+        contexts = [examples.context(index) for index in range(len(examples))]
+        whole = _squad_metrics(contexts, examples)
+        return max(empty, whole, key=lambda found: found["f1"])
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels

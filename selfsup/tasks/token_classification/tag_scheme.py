@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from selfsup.errors import UserError
-from selfsup.tasks.notes import key_of
+from selfsup.tasks.notes import key_of, listed
+from selfsup.tasks.token_classification.spelling import usual_tags
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ class TaggedTexts:
         source: the file.
         sentences: all with tags, or all without.
         notes: sentences for the user on how the file was read.
+        by_character: whether its words are characters, with spaces only between some of them.
     """
 
     source: str
     sentences: list[TaggedText]
     notes: tuple[str, ...] = ()
+    by_character: bool = False
 
     def __len__(self) -> int:
         return len(self.sentences)
@@ -133,8 +136,25 @@ class InvalidTransition(NamedTuple):
     what: str
 
 
+def with_usual_tags(examples: TaggedTexts) -> TaggedTexts:
+    """The sentences with their tags in the usual spelling, and a note if it is another one."""
+    usual = usual_tags({tag for each in examples.sentences for tag in each.tags or ()})
+    changed = {tag: name for tag, name in usual.items() if tag != name}
+    if not changed:
+        return examples
+    sentences = [
+        replace(each, tags=None if each.tags is None else [usual[tag] for tag in each.tags])
+        for each in examples.sentences
+    ]
+    shown = listed(f"{tag} as {name}" for tag, name in sorted(changed.items()))
+    note = f"{examples.source}: tags in another spelling are read in the usual one: {shown}"
+    return replace(examples, sentences=sentences, notes=(*examples.notes, note))
+
+
 def read_tags(names: Sequence[str]) -> tuple[Tag, ...]:
     """Split a model's tags into prefix and type; tags without a prefix are plain."""
+    usual = usual_tags(names)
+    names = [usual[name] for name in names]
     alone = _are_prefixes_alone(names)
     return tuple(_tag(name, alone) for name in names)
 

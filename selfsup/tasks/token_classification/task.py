@@ -5,6 +5,7 @@ Shapes: T tokens of a batch, R words (rows), D width, C tags.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
+from selfsup.tasks.token_classification.characters import characters_inside, in_characters
 from selfsup.tasks.token_classification.files import of_text, read_tagged_file
 from selfsup.tasks.token_classification.metrics import (
     Entity,
@@ -30,6 +32,7 @@ from selfsup.tasks.token_classification.metrics import (
     find_entities,
     metrics_by_kind,
 )
+from selfsup.tasks.token_classification.spelling import usual_tags
 from selfsup.tasks.token_classification.tag_scheme import (
     TaggedText,
     TaggedTexts,
@@ -44,6 +47,8 @@ from selfsup.tasks.token_classification.windows import EncodedSentences, WordBat
 _MANY_TAGS = 50
 # A type with fewer entities is hardly learned.
 _FEWEST_ENTITIES = 8
+# The entry of ``Labels.fitted`` of a model whose words are characters.
+_BY_CHARACTER = "by_character"
 
 
 class TokenClassification(Task[TaggedTexts, EncodedSentences]):
@@ -76,7 +81,8 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
                 f"{examples.source}: {len(tags):,} different tags of {words:,} words: these are no "
                 "tags; give a file with a word and its tag a line"
             )
-        return Labels("tag", complete_tags(tags, find_scheme(examples.source, examples.sentences)))
+        names = complete_tags(tags, find_scheme(examples.source, examples.sentences))
+        return Labels("tag", names, fitted={_BY_CHARACTER: 1} if examples.by_character else {})
 
     def names_of(self, examples: TaggedTexts, labels: Labels) -> list[tuple[str, ...]]:
         return [tuple(sentence.tags or ()) for sentence in examples.sentences]
@@ -109,6 +115,8 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     def encode_examples(
         self, examples: TaggedTexts, labels: Labels, preparation: TextPreparation
     ) -> EncodedSentences:
+        examples = _in_words_of(labels, examples)
+        inside = [characters_inside(sentence) for sentence in examples.sentences]
         return encode_words(
             preparation.tokenizer,
             [sentence.words for sentence in examples.sentences],
@@ -116,6 +124,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             preparation.limits.max_length,
             preparation.limits.doc_stride,
             examples.source,
+            inside if examples.by_character else None,
         )
 
     def build_model(
@@ -129,8 +138,15 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
 
-    def chance(self, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels) -> float:
-        return 0.0  # the F1 of finding no entities
+    def baseline(
+        self, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+    ) -> dict[str, float]:
+        """The metrics of the most frequent tag for every word, which is O in most files."""
+        true = encoded.windows.labels
+        counts = np.bincount(true, minlength=len(labels)).astype(np.float32)
+        found = self.metrics(np.tile(counts, (len(true), 1)), encoded, examples, labels)
+        del found["loss"]
+        return found
 
     def metrics(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
@@ -176,6 +192,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` count characters of the
             sentence's text; an entity's probability is the mean over its tags.
         """
+        examples, usual = _in_words_of(labels, examples), usual_tags(labels.names)
         best = scores.argmax(axis=1)
         of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
         first_words = np.cumsum(encoded.word_counts) - encoded.word_counts
@@ -187,7 +204,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
                 {
                     "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
                     "words": sentence.words,
-                    "tags": [labels.names[tag] for tag in best[words].tolist()],
+                    "tags": [usual[labels.names[tag]] for tag in best[words].tolist()],
                     "tag_probabilities": of_best[words].tolist(),
                 }
             )
@@ -216,7 +233,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         return {"entities": {kind: counts[kind] for kind in _kinds(labels)}}
 
     def card_example(self, labels: Labels) -> CardExample:
-        if not entities_in_a_pipeline(labels.names):
+        if _BY_CHARACTER in labels.fitted or not entities_in_a_pipeline(labels.names):
             return CardExample()  # the pipeline gives the tag of each token
         return CardExample(inputs='"A text.", aggregation_strategy="first"')
 
@@ -235,6 +252,26 @@ def _kinds(labels: Labels) -> list[str]:
     return sorted({tag.kind for tag in read_tags(labels.names) if tag.prefix != "O"})
 
 
+def _in_words_of(labels: Labels, examples: TaggedTexts) -> TaggedTexts:
+    """Examples whose words are characters if those of the model are, and words otherwise.
+
+    Raises:
+        UserError: they are not, and have tags.
+    """
+    by_character = _BY_CHARACTER in labels.fitted
+    if examples.by_character == by_character:
+        return examples
+    if any(sentence.tags is not None for sentence in examples.sentences):
+        units = "characters and those of the model whole words"
+        if by_character:
+            units = "whole words and those of the model characters"
+        raise UserError(f"{examples.source}: its tags are of {units}: give tags of the same kind")
+    if by_character:
+        return in_characters(examples)
+    whole = [of_text(sentence.text, sentence.line) for sentence in examples.sentences]
+    return replace(examples, sentences=whole, by_character=False)
+
+
 def _answer(sentence: TaggedText, entity: Entity, probabilities: np.ndarray) -> dict[str, Any]:
     start, end = sentence.spans[entity.first][0], sentence.spans[entity.last][1]
     return {
@@ -250,7 +287,8 @@ def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | No
     """The index of each word's tag in ``names``, int64 [R]; None where tags are unknown."""
     if any(sentence.tags is None for sentence in examples.sentences):
         return None
-    known = {name: number for number, name in enumerate(names)}
+    usual = usual_tags(names)
+    known = {usual[name]: number for number, name in enumerate(names)}
     numbers = []
     for sentence in examples.sentences:
         for tag, line in zip(sentence.tags or (), sentence.word_lines, strict=True):

@@ -111,6 +111,7 @@ def encode_words(
     max_length: int,
     overlap: int,
     source: str = "",
+    inside: Sequence[Sequence[bool]] | None = None,
 ) -> EncodedSentences:
     """Turn sentences into windows. A sentence without words gives a window without rows.
 
@@ -121,14 +122,24 @@ def encode_words(
         max_length: most tokens of a window, at least 3.
         overlap: tokens that consecutive windows share.
         source: the file, for the note on long sentences.
+        inside: for characters, whether each continues the word before it; they are encoded as
+            WordPiece spells a word by its characters. None for words.
     """
-    pieces_of = _pieces({word for words in sentences for word in words}, tokenizer)
+    begun = _pieces({word for words in sentences for word in words}, tokenizer)
+    continued = (
+        {word: _continuing(pieces, tokenizer) for word, pieces in begun.items()} if inside else {}
+    )
     begin, end = (np.array([token], np.int32) for token in special_ids(tokenizer))
     input_ids, positions = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     lengths, row_counts, long = [], [], 0
-    for words in sentences:
-        pieces = np.concatenate([np.empty(0, np.int32), *(pieces_of[word] for word in words)])
-        piece_counts = np.array([len(pieces_of[word]) for word in words], np.int64)
+    for number, words in enumerate(sentences):
+        continue_word = [False] * len(words) if inside is None else inside[number]
+        listed = [
+            (continued if continues else begun)[word]
+            for word, continues in zip(words, continue_word, strict=True)
+        ]
+        pieces = np.concatenate([np.empty(0, np.int32), *listed])
+        piece_counts = np.array([len(each) for each in listed], np.int64)
         first_pieces = np.cumsum(piece_counts) - piece_counts
         for start, stop, own in owned_windows(first_pieces, len(pieces), max_length - 2, overlap):
             input_ids += [begin, pieces[start:stop], end]
@@ -193,6 +204,13 @@ def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
         for word, encoding in zip(block, encodings, strict=True):
             found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
     return found
+
+
+def _continuing(pieces: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
+    """The pieces of a word, the first as it stands inside of words if the tokenizer has that."""
+    prefix = getattr(tokenizer.model, "continuing_subword_prefix", None) or ""
+    inside = tokenizer.token_to_id(f"{prefix}{tokenizer.id_to_token(int(pieces[0]))}")
+    return pieces if inside is None else np.array([inside, *pieces[1:]], np.int32)
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int:

@@ -129,6 +129,30 @@ def test_chance_is_the_best_that_an_answer_gets_that_is_the_same_for_all():
     assert task.chance(of_texts(np.ones(3)), NO_EXAMPLES, NUMBER) == 0.0
 
 
+def test_the_baseline_has_every_metric_of_the_best_constant_answer():
+    given = np.array([0, 1, 1, 2, 1])
+    said = np.ones(5, int)
+    assert task.baseline(of_texts(given), NO_EXAMPLES, CLASS) == {
+        "accuracy": 0.6,
+        "f1": peer.f1_score(given, said, average="macro"),
+        "matthews_correlation": 0.0,
+    }
+    numbers = RANDOM.normal(3, 2, 60).astype(np.float32)
+    assert task.baseline(of_texts(numbers), NO_EXAMPLES, NUMBER) == {
+        "spearman": 0.0,
+        "pearson": 0.0,
+        "mean_squared_error": pytest.approx(numbers.var(), rel=1e-5),
+    }
+    several = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [0, 0, 0]], np.float32)
+    never_said: Any = {"zero_division": 0.0}
+    always_a = np.repeat([[1, 0, 0]], 4, axis=0)
+    assert task.baseline(of_texts(several), NO_EXAMPLES, MULTI) == {
+        "f1": peer.f1_score(several, always_a, average="micro"),
+        "f1_macro": peer.f1_score(several, always_a, average="macro", **never_said),
+        "subset_accuracy": 0.25,
+    }
+
+
 # Answers.
 
 

@@ -177,7 +177,7 @@ def test_copies_are_told_of(changed, folder):
     train, validation = read(changed), read(folder)
     notes = "\n".join(task.reading_notes(train, validation, LABELS))
     assert f"{changed}: 2 of 14 images are copies of others" in notes
-    assert f"{changed}: 1 images are also in the folder of another class" in notes
+    assert f"{changed}: 1 image is also in the folder of another class" in notes
     assert f"{folder}: 12 of 12 images are also in {changed}" in notes
     assert 'labels with fewer than 8 examples: "across" (4)' in notes
 

@@ -21,7 +21,8 @@ from selfsup.finetuning.data import FrozenFeatures
 from selfsup.inference.scoring import score
 from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.question_answering.data import Questions, read_squad
+from selfsup.tasks.question_answering.data import Questions
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD, SpanModel, mean_loss
 from selfsup.tasks.question_answering.windows import EncodedQuestions
 from selfsup.tasks.registry import TASKS, load_task_model, save_task_model
@@ -319,6 +320,12 @@ def test_chance_is_the_better_of_saying_nothing_and_saying_everything(questions,
     path = write_toy_questions(tmp_path / "all.json", 4, seed=1)
     answerable = read_squad(str(path), labelled=True)
     assert 0 < task.chance(encode(answerable), answerable, NONE) < 0.5
+
+
+def test_the_baseline_of_questions_without_answers_is_to_give_none(questions):
+    found = task.baseline(encode(questions), questions, NONE)
+    assert found["exact_match"] == found["f1"] == pytest.approx(3 / 9)
+    assert (found["has_answer_f1"], found["no_answer_f1"]) == (0.0, 1.0)
 
 
 # Reading.

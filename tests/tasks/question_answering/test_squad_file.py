@@ -5,10 +5,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.question_answering.data import Answer, read_squad
+from selfsup.tasks.question_answering.data import Answer
+from selfsup.tasks.question_answering.files import read_squad
 
 CONTEXT = "The plot is thin, the film is fine."
 
@@ -79,6 +82,84 @@ def test_a_byte_order_mark_and_compression_are_no_hindrance(tmp_path):
     assert read_squad(str(tmp_path / "dev.json.gz"), labelled=True).ids == ["q1"]
 
 
+ANSWERED = {"text": ["the film"], "answer_start": [18]}
+ROWS = [
+    {"id": "a", "title": "T", "context": CONTEXT, "question": "What is fine?", "answers": ANSWERED},
+    {"id": "b", "title": "T", "context": CONTEXT, "question": "Who made it?",
+     "answers": {"text": [], "answer_start": []}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["rows.jsonl", "rows.parquet", "rows.json", "list.json"])
+def test_rows_as_datasets_writes_them_are_questions(tmp_path, form):
+    path = tmp_path / form
+    if form == "rows.parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    elif form == "rows.jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    else:
+        path.write_text(json.dumps(ROWS if form == "list.json" else {"data": ROWS}))
+    found = read_squad(str(path), labelled=True)
+    assert (found.ids, found.contexts) == (["a", "b"], [CONTEXT])
+    assert found.answers == [(Answer("the film", 18),), ()]
+    assert found.may_be_unanswerable
+    (note,) = found.notes
+    assert 'without "is_impossible": 1 (the first is b)' in note
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            {"id": "a", "question": "What?", "answers": []},
+            'line 1, question a: "context" is missing',
+        ),
+        (
+            {**ROWS[0], "answers": {"text": ["film"], "answer_start": [3]}},
+            "line 1, question a: the",
+        ),
+        (
+            {"id": "a", "context": CONTEXT, "question": "What?"},
+            "line 1, question a: has no answers",
+        ),
+        ({**ROWS[1], "is_impossible": False}, "line 1, question b: has no answers"),
+    ],
+)
+def test_a_mistake_in_a_row_is_named_with_its_line(tmp_path, row, said):
+    (tmp_path / "train.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UserError, match=said):
+        read_squad(str(tmp_path / "train.jsonl"), labelled=True)
+
+
+def test_a_file_of_version_2_without_flags_has_questions_without_answers(tmp_path):
+    found = read(tmp_path, squad(asked("a"), asked("b", answers=[]), version="v2.0"))
+    assert found.answers == [(Answer("the film", 18),), ()]
+    assert "the first is b" in found.notes[0]
+    flagged = squad(asked("a", is_impossible=False), asked("b", answers=[]), version="v2.0")
+    with pytest.raises(UserError, match="question b: has no answers"):
+        read(tmp_path, flagged)
+
+
+def test_ids_may_have_another_name_or_be_missing(tmp_path):
+    questions = [{**asked(), "guid": name} for name in ("x", "y")]
+    for question in questions:
+        del question["id"]
+    found = read(tmp_path, squad(*questions))
+    assert (found.ids, 'from "guid"' in found.notes[0]) == (["x", "y"], True)
+    for question in questions:
+        del question["guid"]
+    found = read(tmp_path, squad(*questions))
+    assert (found.ids, "are numbered from 1" in found.notes[0]) == (["1", "2"], True)
+
+
+@pytest.mark.parametrize(("start", "unit"), [(8, "UTF-16 units"), (13, "bytes of UTF-8")])
+def test_offsets_that_count_something_else_are_said_to(tmp_path, start, unit):
+    question = asked(answers=[{"text": "film", "answer_start": start}])
+    said = f"first occurs at 6, and answer_start counts {unit}, not characters"
+    with pytest.raises(UserError, match=said):
+        read(tmp_path, squad(question, context="😀😀 né film"))
+
+
 def test_questions_about_nothing_teach_nothing(tmp_path):
     paragraphs = [
         {"context": " \n", "qas": [asked("a", answers=[], is_impossible=True)]},
@@ -105,13 +186,15 @@ def test_only_empty_questions_are_refused(tmp_path):
         (b"{'data': 1}", "not JSON"),
         (b'{"data": ["\xff"]}', "byte 12 is not UTF-8"),
         (b"[" * 100_000, "not JSON"),
-        ([1], 'it has no list "data"'),
+        ([1], r'data\[0\]: it has no list "paragraphs"'),
+        ({"data": [{"question": "What?"}]}, 'question 1: "context" is missing'),
         ({"data": {}}, 'it has no list "data"'),
         ({"data": []}, "holds no questions"),
         ({"data": [{"title": "T"}]}, r'data\[0\]: .*no list "paragraphs"'),
         ({"data": [{"paragraphs": [{"context": "x"}]}]}, r'paragraphs\[0\]: .*no list "qas"'),
-        (squad({"question": "What?"}), r'paragraphs\[0\]\.qas\[0\]: the question has no "id"'),
-        (squad("What?"), r'qas\[0\]: the question has no "id"'),  # type: ignore[arg-type]
+        (squad(asked(), {"question": "What?"}), r'\[0\]\.qas\[1\]: the question has no "id"'),
+        (squad({"question": "What?"}), "question 1: has no answers"),
+        (squad("What?"), r"qas\[0\]: this is no question"),  # type: ignore[arg-type]
         (squad(asked(), asked()), "question q1: two questions have this id"),
         (squad(asked(), context=None), 'question q1: "context" is missing'),
         (squad(asked(question=7)), 'question q1: "question" is missing or no text'),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.tasks.question_answering.data import read_squad
+from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.squad_metrics import (
     normalized,
     question_scores,

@@ -5,13 +5,13 @@ import gzip
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.token_classification.files import looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification.columns import looks_like_conll, read_conll, read_lines
 
 
 def read(tmp_path, content: str | bytes, labelled: bool = True):
     path = tmp_path / "train.conll"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_conll(str(path), labelled=labelled)
+    return read_conll(str(path), labelled=labelled).sentences
 
 
 def test_the_first_column_is_the_word_and_the_last_its_tag(tmp_path):
@@ -52,7 +52,7 @@ def test_comments_of_conll_u_hold_no_words(tmp_path):
 
 def test_a_number_sign_with_as_many_columns_as_other_words_is_a_word(tmp_path):
     text = "a x DET\n\n# # SYM\n# some other comment\nb y DET\n\n# # three more\nc z DET\n"
-    with pytest.raises(UserError, match="line 4: 4 columns where the lines before have 3"):
+    with pytest.raises(UserError, match="line 4: 4 columns where most lines have 3"):
         read(tmp_path, text)
     text = text.replace("# some other comment\n", "")
     assert [s.words for s in read(tmp_path, text)] == [["a"], ["#", "b"], ["c"]]
@@ -66,16 +66,16 @@ def test_without_tags_a_column_is_enough(tmp_path):
 def test_a_compressed_file_is_read(tmp_path):
     path = tmp_path / "train.conll.gz"
     path.write_bytes(gzip.compress(b"a O\n"))
-    assert read_conll(str(path), labelled=True)[0].words == ["a"]
+    assert read_conll(str(path), labelled=True).sentences[0].words == ["a"]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("a O\nParis\nb O\n", r"train\.conll, line 2: one column, 'Paris'"),
-        ("a\tO\nb\tNN\tO\n", r"train\.conll, line 2: 3 columns where the lines before have 2"),
-        ("a\tO\n\tO\n", r"train\.conll, line 2: no word in the first column"),
-        ("a\tO\nb\t\n", r"train\.conll, line 2: no tag in the last column"),
+        ("a\tO\nb\tNN\tO\n", r"train\.conll, line 2: 3 columns where most lines have 2"),
+        ("ab\tO\n\tO\n", r"train\.conll, line 2: no word in column 1"),
+        ("a\tO\nb\t\n", r"train\.conll, line 2: no tag in column 2"),
         (b"a O\nM\xfcller B-PER\n", r"train\.conll, line 2: byte 2 is not UTF-8"),
         ("", r"train\.conll: holds no sentences"),
         ("\n\n-DOCSTART- O\n", r"train\.conll: holds no sentences"),
@@ -112,7 +112,7 @@ def test_columns_are_told_from_running_text():
 
 def test_real_files_are_read_whole(shared_data):
     file = str(shared_data / "tasks" / "wnut17" / "train.conll")
-    sentences = read_conll(file, labelled=True)
+    sentences = read_conll(file, labelled=True).sentences
     assert len(sentences) == 3394
     lines = [line for _, line in read_lines(file) if line.strip()]
     words = [word for sentence in sentences for word in sentence.words]

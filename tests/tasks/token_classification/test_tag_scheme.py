@@ -3,7 +3,7 @@
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.tasks.token_classification.files import read_conll
+from selfsup.tasks.token_classification.columns import read_conll
 from selfsup.tasks.token_classification.tag_scheme import (
     OUTSIDE,
     Tag,
@@ -140,4 +140,4 @@ def test_the_tags_of_a_type_are_completed():
 @pytest.mark.parametrize("name", ["train", "dev"])
 def test_real_files_keep_to_their_scheme(shared_data, name):
     file = str(shared_data / "tasks" / "wnut17" / f"{name}.conll")
-    assert scheme_notes(file, read_conll(file, labelled=True)) == []
+    assert scheme_notes(file, read_conll(file, labelled=True).sentences) == []

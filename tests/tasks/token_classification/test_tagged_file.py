@@ -26,11 +26,14 @@ def test_with_tags_any_file_of_text_holds_columns(tmp_path, name):
     assert examples.notes == ()
 
 
-@pytest.mark.parametrize("columns", [Columns("word"), Columns(label="2")])
-def test_columns_without_names_are_not_named(tmp_path, columns):
-    for labelled in (True, False):
-        with pytest.raises(UserError, match=r"-column .*: its columns have no names, the word is"):
-            read(tmp_path, "train.conll", COLUMNS, labelled=labelled, columns=columns)
+@pytest.mark.parametrize("columns", [Columns("word"), Columns(label="3"), Columns(label="0")])
+def test_columns_without_names_are_called_by_their_numbers(tmp_path, columns):
+    with pytest.raises(UserError, match=r"-column .*: its columns have no names: .* from 1 to 2"):
+        read(tmp_path, "train.conll", COLUMNS, columns=columns)
+    with pytest.raises(UserError, match="words and tags in column 2: name another --label-column"):
+        read(tmp_path, "train.conll", COLUMNS, columns=Columns("2"))
+    swapped = read(tmp_path, "train.conll", "B-LOC\tParis\n", columns=Columns("2", "1"))
+    assert (swapped.sentences[0].words, swapped.sentences[0].tags) == (["Paris"], ["B-LOC"])
 
 
 def test_with_tags_json_lines_hold_a_sentence_a_row(tmp_path):

@@ -13,7 +13,8 @@ TEXT = "Angela Merkel lives in Berlin."
 
 def read(*fields: dict[str, Any], columns: Columns = Columns(), labelled: bool = True):  # noqa: B008
     rows = [Row(number, row) for number, row in enumerate(fields, 1)]
-    return read_tagged_rows(rows, "train.jsonl", columns, labelled=labelled)
+    found = read_tagged_rows(rows, "train.jsonl", columns, labelled=labelled)
+    return found.sentences, list(found.notes)
 
 
 def entities(*spans: tuple[int, int, str]) -> list[dict[str, Any]]:
@@ -85,7 +86,7 @@ def test_texts_without_labels_are_read_too():
         ({"text": TEXT, "entities": [[0, 2, "A"], [3, 6, "B"]]}, "2 entities, of which only 1"),
         (
             {"text": TEXT, "entities": [[0, 13, "PER"], [7, 13, "NAME"]]},
-            "line 1: .*'Angela Merkel' and 'Merkel' overlap",
+            "line 1: .*'Angela Merkel' .PER. and 'Merkel' .NAME. overlap",
         ),
     ],
 )  # fmt: skip
@@ -93,6 +94,30 @@ def test_a_mistake_is_named_with_its_line(row, said):
     with pytest.raises(UserError, match=said) as raised:
         read(row)
     assert str(raised.value).startswith("train.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "said"),
+    [
+        ("Then Anna", 0, 4, "the entity 'Anna' does not stand from 0 to 4, where its text has "
+         "'Then': it first occurs at 5; fix"),
+        ("😀 Anna", 3, 7, "it first occurs at 2, and start and end count UTF-16 units, not char"),
+        ("né Anna", 4, 8, "it first occurs at 3, and start and end count bytes of UTF-8, not char"),
+        ("né Anna", 3, 6, "it first occurs at 3, and end is the last character, not the one after"),
+        ("Then Bob", 0, 4, "its text does not hold it at all"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["text", "word", "value"])
+def test_an_entity_whose_text_stands_elsewhere_is_refused(text, start, end, said, name):
+    entity = {"start": start, "end": end, "label": "PER", name: "Anna"}
+    with pytest.raises(UserError, match=f'train.jsonl, line 1: "entities": .*{said}'):
+        read({"text": text, "entities": [entity]})
+
+
+def test_white_space_and_case_of_an_entitys_text_may_differ():
+    entity = {"start": 3, "end": 12, "label": "LOC", "word": "new york"}
+    (sentence,), _ = read({"text": "in New  York", "entities": [entity, entity]})
+    assert sentence.tags == ["O", "B-LOC", "I-LOC"]
 
 
 def test_a_field_that_is_not_there_is_named():

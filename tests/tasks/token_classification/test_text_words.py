@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.tasks.token_classification.rows import words_of_text
+from selfsup.tasks.token_classification.entities import words_of_text
 from tests.toy_tasks import toy_tokenizer
 
 CHARACTERS = "aZé .,'-東京한e\u0301\u200b\u00a0\t\x00😀İß"

@@ -100,8 +100,8 @@ def test_what_is_odd_about_the_files_is_said():
     assert task.reading_notes(train, validation, LABELS) == [
         'f: types with fewer than 8 entities: "BAD" (1), "GOOD" (2)',
         'f: no entity of the type "BAD"',
-        "f: 1 of 3 examples repeat an earlier one (the first in line 2)",
-        "f: 1 of 2 examples are also in f (the first in line 1): "
+        "f: 1 of 3 examples repeats an earlier one (the first in line 2)",
+        "f: 1 of 2 examples is also in f (the first in line 1): "
         "the metrics flatter the model; take them out of one",
     ]
     torn = tagged([(["fine"], ["B-GOOD"]), (["fine"], ["O"])])
@@ -249,6 +249,31 @@ def test_the_metric_to_choose_by_is_no_better_than_chance_without_entities():
     scores = np.zeros((len(encoded.windows.labels), 5), np.float32)
     found = task.metrics(scores, encoded, EXAMPLES, LABELS)
     assert found[task.selection_metric(LABELS)] == task.chance(encoded, EXAMPLES, LABELS) == 0
+
+
+@pytest.mark.parametrize("names", [TAGS, tuple(reversed(TAGS))])
+def test_the_baseline_is_the_most_frequent_tag_for_every_word(names):
+    examples = tagged([(["fine", "film", "and", "dull"], ["B-GOOD", "O", "O", "B-BAD"])])
+    labels = Labels("tag", names)
+    preparation = TextPreparation(toy_tokenizer(), LIMITS)
+    encoded = task.encode_examples(examples, labels, preparation)
+    assert task.baseline(encoded, examples, labels) == {
+        "f1": 0.0,
+        "precision": 0.0,
+        "recall": 0.0,
+        "accuracy": 0.5,
+    }
+
+
+def test_the_baseline_of_tags_without_o_is_that_of_seqeval():
+    examples = tagged([(["fine", "film"], ["B-GOOD", "B-GOOD"]), (["dull"], ["B-BAD"])])
+    labels = Labels("tag", ("B-BAD", "B-GOOD"))
+    preparation = TextPreparation(toy_tokenizer(), LIMITS)
+    encoded = task.encode_examples(examples, labels, preparation)
+    true, said = [["B-GOOD", "B-GOOD"], ["B-BAD"]], [["B-GOOD", "B-GOOD"], ["B-GOOD"]]
+    found = task.baseline(encoded, examples, labels)
+    assert found["f1"] == pytest.approx(peer.f1_score(true, said))
+    assert found["accuracy"] == pytest.approx(2 / 3)
 
 
 # Models that go to transformers, and come from there.
