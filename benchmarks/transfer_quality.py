@@ -126,7 +126,7 @@ def command_of(
     pretrained = getattr(arguments, trial.language)
     return [
         sys.executable,
-        *("-m", "selfsup.cli", "finetune", trial.task),
+        *("-m", "selfsup", "finetune", trial.task),
         *("--encoder", arguments.encoder if way == SCRATCH else str(pretrained)),
         *("--train", str(arguments.data / trial.train)),
         *("--validation", str(arguments.data / trial.validation)),

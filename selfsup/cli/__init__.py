@@ -3,9 +3,11 @@
 Nothing heavy is imported before it is known which command runs, so that `selfsup --help` is fast.
 """
 
+import codecs
 import contextlib
 import dataclasses
 import errno
+import io
 import json
 import math
 import os
@@ -13,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from selfsup import __version__
 from selfsup.cli import help_page
@@ -104,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     0: it ended well. 1: `doctor --strict` found a problem. 2: the user can fix what is wrong, and
     one line on standard error says how. 130: interrupted with Ctrl-C.
     """
+    _prepare_streams()
     try:
         status = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -115,10 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of the output has ended, as in `selfsup … | head`: that is no error.
-        _drop_output()
+        _drop_output(sys.stdout, sys.stderr)
         return 0
     except OSError as error:
-        _drop_output()
+        _drop_output(sys.stdout)
         return _refuse(_explain_os_error(error))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -131,6 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments or [""]
+    if name == "help" and rest:  # `selfsup help predict` is `selfsup predict --help`
+        name, rest = rest[0], ["--help"]
     if name in ("-h", "--help", "help", ""):
         print(help_page.all_commands({name: entry.settings for name, entry in COMMANDS.items()}))
         return 0 if name else 2
@@ -138,7 +143,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"selfsup {__version__}")
         return 0
     if name not in COMMANDS:
-        hint = closest(name, COMMANDS) or ": selfsup --help lists the commands"
+        hint = closest(name.lower(), COMMANDS) or ": selfsup --help lists the commands"
         raise UserError(f"unknown {'flag' if name.startswith('-') else 'command'} {name!r}{hint}")
     return _run(name, rest)
 
@@ -153,15 +158,19 @@ def _run(name: str, arguments: list[str]) -> int:
     from selfsup.cli.parser import parse_command  # imports a YAML library
 
     chosen, as_json = parse_command(name, command.settings, arguments)
+    writes_data = getattr(chosen, "writes_to_stdout", False)
     # A library that prints would spoil the one JSON object on standard output.
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+    only_ours = as_json and not writes_data
+    with contextlib.redirect_stdout(sys.stderr) if only_ours else contextlib.nullcontext():
         result = command.run(chosen)
-    if as_json:
-        print(json.dumps(_as_json(result), ensure_ascii=False, allow_nan=False))
-    else:
-        from selfsup.cli.results import SHOW
+    with contextlib.redirect_stdout(sys.stderr) if writes_data else contextlib.nullcontext():
+        if as_json:
+            is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+            print(json.dumps(_as_json(result), ensure_ascii=not is_utf8, allow_nan=False))
+        else:
+            from selfsup.cli.results import SHOW
 
-        SHOW[name](result)
+            SHOW[name](result)
     return int(getattr(chosen, "strict", False) and bool(result["problems"]))
 
 
@@ -189,15 +198,28 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _drop_output() -> None:
-    """Where standard output cannot be written, drop what is buffered for it.
+def _prepare_streams() -> None:
+    """Let output in any encoding succeed, and give closed streams something to write to.
+
+    Characters that the encoding lacks are written as \\u2013.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output(*streams: TextIO) -> None:
+    """Where a stream cannot be written, drop what is buffered for it.
 
     Otherwise the interpreter tries again as it exits, and prints an error.
     """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _refuse(reason: str) -> int:

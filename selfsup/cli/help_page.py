@@ -22,7 +22,7 @@ def all_commands(commands: dict[str, type]) -> str:
         "",
         *(_entry(name, _summary(settings), indent=20) for name, settings in commands.items()),
         "",
-        "selfsup COMMAND --help shows a command's arguments; selfsup --version shows the version.",
+        "selfsup help COMMAND shows a command's arguments; selfsup --version shows the version.",
     ]
     return "\n".join(lines)
 

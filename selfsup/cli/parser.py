@@ -6,6 +6,8 @@ the flag or the file and says how to fix it.
 """
 
 import dataclasses
+import io
+import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +39,7 @@ def parse_command(
 
     Raises:
         UserError: something is wrong with them.
-        SystemExit: with status 0, after --print_config.
+        SystemExit: with status 0, after --print-config.
     """
     fields = dataclasses.fields(settings_class)  # pyright: ignore[reportArgumentType]
     given, config_files = _read_words(command, settings_class, arguments)
@@ -51,7 +53,9 @@ def parse_command(
         defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
         known = defaults | values
         in_order = {field.name: known[field.name] for field in fields if field.name in known}
-        print(values_to_yaml(in_order), end="")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as --config reads it
+        print(values_to_yaml(in_order), end="", flush=True)
         raise SystemExit(0)
     required = [field for field in fields if field.default is dataclasses.MISSING]
     for field in sorted(required, key=lambda field: not field.metadata.get("positional")):
@@ -68,7 +72,8 @@ def _read_words(
     fields = dataclasses.fields(settings_class)
     flags = {flag_name(field): field for field in fields if not field.metadata.get("positional")}
     # Flags without a value: the name and the value of what they set.
-    switches = {"--json": ("json", True), "--print_config": ("print_config", True)}
+    switches = {"--json": ("json", True), "--print-config": ("print_config", True)}
+    switches["--print_config"] = switches["--print-config"]  # its older name
     for flag, field in flags.items():
         if hints[field.name] is bool:
             switches[flag] = (field.name, True)

@@ -98,10 +98,7 @@ def take_course(settings: ExplainSettings) -> Course:
     sequence = text_steps.as_sequence(own, hider.special, longest)
     special_tokens = hider.special_tokens(sequence)
     if "" not in special_tokens:
-        reason = "it is one word of more than 100 characters, which tokenizers do not cut"
-        if of_text:
-            reason = "the vocabulary of --model has none of its words"
-        raise UserError(f"TEXT is [UNK] to the tokenizer: {reason}: give another text")
+        raise UserError("TEXT is [UNK] to the tokenizer of --model: give another text")
     hidden = hider.first_that_hides(sequence, settings.seed)
     others = [hider.hide(sequence, hidden.seed + more) for more in range(1, 1 + _OTHER_SEEDS)]
     guesses = []

@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -35,6 +36,7 @@ from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summar
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 from selfsup.tasks.base import Reading, Task, Units, Windows
+from selfsup.tasks.held_out import hold_out
 from selfsup.tasks.labels import LabelKind
 from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
@@ -92,14 +94,24 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
-        train, validation = read_task_files(
-            task, settings.train, settings.validation, Reading.of(settings)
-        )
+        share, label_type = settings.validation_share, cast(LabelKind | None, settings.label_type)
+        if share is not None and Path(settings.validation).exists():
+            display.message(
+                f"--validation {settings.validation} is a share of {settings.train}: the file of "
+                f"this name is ./{settings.validation}"
+            )
+        reading = Reading.of(settings)
+        if share is None:
+            train, validation = read_task_files(task, settings.train, settings.validation, reading)
+        else:
+            examples = task.read_examples(settings.train, reading, labelled=True).drop_empty()
+            train, validation, label_type = hold_out(
+                task, examples, label_type, share, settings.seed
+            )
         start = find_starting_point(settings, task, train)
         check_layers(
             settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
         )
-        label_type = cast(LabelKind | None, settings.label_type)
         data = encode_task_data(task, train, validation, label_type, start.preparation)
         resolved = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
@@ -116,6 +128,8 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
                 log = FinetuneLog(metrics, display, seeds)
                 runs, model, best = train_seeds(seeds, resolved, task, start, data, compute, log)
             summary = summarize(resolved, task, data, runs)
+            if share is not None:
+                summary |= {"validation_share": share, "validation_seed": resolved.seed}
             summary["seconds"] = round(time.perf_counter() - started, 1)
             card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded

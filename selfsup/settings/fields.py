@@ -20,7 +20,7 @@ from selfsup.errors import UserError
 # Flags that every command takes beside its settings.
 COMMON_FLAGS = {
     "--config FILE": "read settings from this YAML file; flags override them",
-    "--print_config": "print the settings as YAML, and do nothing else",
+    "--print-config": "print the settings as YAML that --config reads, and do nothing else",
     "--json": "print one JSON object to standard output instead of the summary",
     "--help": "print this page",
 }

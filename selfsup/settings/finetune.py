@@ -8,6 +8,7 @@ from selfsup.settings import fields, labelled_data
 from selfsup.settings.corpus import max_bad_fraction
 from selfsup.settings.fields import (
     argument,
+    closest,
     data_flag,
     model_flag,
     optimisation_flag,
@@ -41,7 +42,12 @@ class FinetuneSettings(ReadingFlags):
         metavar="FILE",
         required=True,
     )
-    validation: str = data_flag("labelled examples for validation", metavar="FILE", required=True)
+    validation: str = data_flag(
+        "labelled examples for validation, or a share of those to train on, such as 0.1: chosen by "
+        "--seed and stratified by label; the same text or context is never on both sides",
+        metavar="FILE|SHARE",
+        required=True,
+    )
     out: str = run_flag("run folder to write to", metavar="RUN", required=True)
 
     text_column: str | None = labelled_data.text_column()
@@ -163,10 +169,24 @@ class FinetuneSettings(ReadingFlags):
     precision: str = fields.precision()
     threads: int | None = fields.threads()
 
+    @property
+    def validation_share(self) -> float | None:
+        """The share of the training examples to validate on; None if --validation is a file."""
+        try:
+            return float(self.validation)
+        except ValueError:
+            return None
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.validation_share is not None and not 0 < self.validation_share <= 0.5:
+            raise UserError(
+                f"--validation {self.validation}: a share must be above 0 and at most 0.5 (a file "
+                f"of this name is ./{self.validation})"
+            )
         if self.task not in TASKS:
-            raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}")
+            hint = closest(self.task.lower(), TASKS)
+            raise UserError(f"TASK must be {' or '.join(TASKS)}, not {self.task!r}{hint}")
         labelled_data.refuse_unused(self, self.task)
         may_truncate = "long_text" not in labelled_data.unused_flags(self.task)
         if may_truncate and self.doc_stride is not None and self.long_text != "window":

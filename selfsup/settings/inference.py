@@ -31,7 +31,8 @@ class EvaluateSettings(ReadingFlags):
         "labelled examples: a file, or a folder of images", metavar="FILE", required=True
     )
     predictions: str | None = data_flag(
-        "file to write the prediction for each example to", metavar="FILE"
+        "file to write the prediction for each example to (.jsonl, .csv); - for standard output",
+        metavar="FILE",
     )
     predictions_file: str | None = data_flag(
         'answers to score instead of a model: {"id": "answer"}, as for SQuAD', metavar="FILE"
@@ -48,6 +49,11 @@ class EvaluateSettings(ReadingFlags):
     device: str = fields.device()
     precision: str = fields.precision()
     threads: int | None = fields.threads()
+
+    @property
+    def writes_to_stdout(self) -> bool:
+        """Whether standard output is for the predictions alone."""
+        return self.predictions == "-"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,21 +73,39 @@ class EvaluateSettings(ReadingFlags):
 class PredictSettings(ReadingFlags):
     """Predict with a fine-tuned model, for one text or image or for many.
 
+    A TEXT of - reads standard input. Each line is a text, a pair with a tab between its texts, a
+    question with a tab before its context, or the path of an image. --data - reads a table.
+    Predictions are in UTF-8, on standard output as in a file.
+
     Examples:
       selfsup predict runs/task "A film to see twice."
       selfsup predict runs/pairs "It rains." --text-pair "The street is wet."
       selfsup predict runs/answers "The bridge opened in 1883." --question "When did it open?"
-      selfsup predict runs/task --data new.tsv --out answers.jsonl
+      selfsup predict runs/task --data new.tsv --out answers.csv
+      selfsup predict runs/task -
     """
 
     model: str = argument("folder of a fine-tuned model", metavar="MODEL")
     text: str | None = argument(
-        "a text, or an image file, to predict for", metavar="TEXT", default=None
+        "a text, or an image file, to predict for; - for one in each line of standard input",
+        metavar="TEXT",
+        default=None,
     )
     data: str | None = data_flag(
-        "file of texts, or folder of images, to predict for", metavar="FILE"
+        "file of texts, or folder of images, to predict for; - for standard input", metavar="FILE"
     )
-    out: str | None = data_flag("file to write the predictions of --data to", metavar="FILE")
+    data_format: str | None = data_flag(
+        "format of --data -; by default json, jsonl, csv or tsv as its first line looks",
+        choices=("json", "jsonl", "csv", "tsv", "txt", "conll"),
+    )
+    out: str | None = data_flag(
+        "file to write the predictions of --data or - to; by default standard output",
+        metavar="FILE",
+    )
+    format: str | None = data_flag(
+        "format of these predictions; by default csv if --out ends in .csv, and else jsonl",
+        choices=("jsonl", "csv"),
+    )
     text_pair: str | None = data_flag("second text of a pair", metavar="TEXT")
     question: str | None = data_flag(
         "question to answer from TEXT or --context-file", metavar="QUESTION"
@@ -98,8 +122,20 @@ class PredictSettings(ReadingFlags):
     precision: str = fields.precision()
     threads: int | None = fields.threads()
 
+    @property
+    def has_many(self) -> bool:
+        """Whether the predictions are for a file or for each line of standard input."""
+        return self.data is not None or (self.text == "-" and self.question is None)
+
+    @property
+    def writes_to_stdout(self) -> bool:
+        """Whether standard output is for the predictions alone."""
+        return self.has_many and self.out in (None, "-")
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.data_format is not None and self.data != "-":
+            raise UserError("--data-format is for --data -: a file's name tells its format")
         if self.context_file is not None and self.question is None:
             raise UserError("--context-file goes with --question: give both")
         if self.question is not None and (self.text is None) == (self.context_file is None):
@@ -109,15 +145,18 @@ class PredictSettings(ReadingFlags):
         if self.question is not None and self.data is not None:
             raise UserError("give either --question or --data, whose file holds questions")
         if (self.text is None and self.context_file is None) == (self.data is None):
-            raise UserError("give either a TEXT or --data FILE --out FILE to predict for")
+            raise UserError("give either a TEXT or --data FILE to predict for")
         if self.text_pair is not None and self.text is None:
             raise UserError("--text-pair goes with a TEXT: give both")
         for name, column in (("--text-column", self.text_column),
                              ("--text-pair-column", self.text_pair_column)):  # fmt: skip
             if self.data is None and column is not None:
                 raise UserError(f"{name} goes with --data FILE: leave it out")
-        if (self.data is None) != (self.out is None):
-            raise UserError("--data FILE and --out FILE go together: give both, or a TEXT")
+        if self.text == "-" and self.text_pair is not None:
+            raise UserError("--text-pair goes with one TEXT: in lines, put a tab between the two")
+        if not self.has_many and (self.out or self.format) is not None:
+            name = "--out" if self.out is not None else "--format"
+            raise UserError(f"{name} is for the predictions of --data FILE or -: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

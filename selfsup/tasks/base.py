@@ -25,7 +25,7 @@ Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D widt
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -142,6 +142,14 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The key of each example: equal for those of the same text, context or image."""
+        ...
+
+    def without(self, indices: Collection[int], *notes: str) -> "Examples":
+        """The others, with notes on why these are left out."""
+        ...
+
     def drop_empty(self) -> "Examples":
         """A copy without the examples that are empty, with a note on how many there were."""
         ...
@@ -249,6 +257,10 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
             UserError: a label is not one of ``labels``; the message names file and line.
         """
         return examples
+
+    def names_of(self, examples: ExamplesT, labels: Labels) -> list[tuple[str, ...]]:
+        """The labels of each of the settled examples; by default none."""
+        return [()] * len(examples)
 
     @abstractmethod
     def reading_notes(self, train: ExamplesT, validation: ExamplesT, labels: Labels) -> list[str]:

@@ -1,6 +1,7 @@
 """The command line from outside: exit statuses, what goes to which stream, how soon it answers."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ from selfsup.errors import UserError
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfsup.cli", *arguments]
+    command = [sys.executable, "-m", "selfsup", *arguments]
     return subprocess.run(
         command, check=False, text=True, encoding="utf-8", **{"capture_output": True, **options}
     )
@@ -202,3 +203,72 @@ def test_a_text_that_looks_like_a_flag_is_taken_after_two_dashes(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "predict", command)
     assert cli.main(["predict", "model", "--", "--help"]) == 0
     assert seen == ["--help"]
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_characters_that_the_encoding_of_the_output_lacks_are_written_otherwise(
+    doctor_that, monkeypatch, encoding: str, name: str
+):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding=encoding))
+    text = "é – 좋다 😀 \udcff"
+
+    def answer(chosen):
+        print(text, file=sys.stderr)
+        return {"path": text, "kind": "data"}
+
+    doctor_that(answer)
+    assert cli.main(["doctor", "x"]) == 0
+    getattr(sys, name).flush()
+    shown = written.getvalue().decode(encoding)
+    assert ("좋다" if encoding in ("cp949", "utf-8") else "\\uc88b\\ub2e4") in shown
+    assert "\\udcff" in shown
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "ascii", "latin-1", "utf-8"])
+def test_json_is_json_in_any_encoding(doctor_that, monkeypatch, encoding: str):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    doctor_that(lambda chosen: {"path": "é – 좋다 😀"})
+    assert cli.main(["doctor", "x", "--json"]) == 0
+    assert json.loads(written.getvalue().decode(encoding)) == {"path": "é – 좋다 😀"}
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(doctor_that, monkeypatch, name: str):
+    monkeypatch.setattr(sys, name, None)
+    doctor_that(lambda chosen: print("hm", file=sys.stderr) or {"path": "x", "kind": "data"})
+    assert cli.main(["doctor", "x"]) == 0
+    assert cli.main(["--help"]) == 0
+    assert cli.main(["nonsense"]) == 2
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_help_and_the_flag_for_it_print_the_same(command: str, capsys):
+    words = [command] if command else []
+    assert cli.main(["help", *words]) == 0
+    helped = capsys.readouterr().out
+    assert cli.main([*words, "--help"]) == 0
+    assert helped == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["help", "predcit"], "unknown command 'predcit': did you mean predict?"),
+        (["Finetune"], "unknown command 'Finetune': did you mean finetune?"),
+        (["fine-tune"], "did you mean finetune?"),
+        (["predict", "m", "--devise", "cpu"], "unknown flag --devise: did you mean --device?"),
+        (["predict", "m", "--print-confg"], "did you mean --print-config?"),
+        (["finetune", "sequence-clasification", "--encoder", "bert-tiny", "--train", "a",
+          "--validation", "b", "--out", "c"], "did you mean sequence-classification?"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_name_is_answered_with_the_nearest(arguments: list[str], hint: str, capsys):
+    assert cli.main(arguments) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_types_are_marked_as_part_of_the_package():
+    assert Path(selfsup.__file__).with_name("py.typed").is_file()

@@ -1,6 +1,8 @@
 """From the command line, and from YAML, to a settings dataclass."""
 
 import dataclasses
+import io
+import sys
 import typing
 from pathlib import Path
 
@@ -121,13 +123,25 @@ def test_yaml_also_gives_what_stands_without_a_flag(tmp_path: Path):
     assert (chosen.model, chosen.data) == ("m", "d")
 
 
-def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, capsys):
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "ascii"])
+def test_print_config_prints_yaml_that_config_reads(tmp_path: Path, monkeypatch, encoding: str):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
     with pytest.raises(SystemExit) as end:
-        pretrain("a", "--out", "run", "--learning-rate", "1e-5", "--print_config")
+        pretrain("말뭉치–1", "--out", "run", "--learning-rate", "1e-5", "--print-config")
     assert end.value.code == 0
     file = tmp_path / "run.yaml"
-    file.write_text(capsys.readouterr().out)
-    assert pretrain("--config", str(file)) == pretrain("a", "--out", "run", "--learning-rate=1e-5")
+    file.write_bytes(written.getvalue())
+    expected = pretrain("말뭉치–1", "--out", "run", "--learning-rate=1e-5")
+    assert pretrain("--config", str(file)) == expected
+
+
+def test_print_config_needs_no_more_than_there_is(capsys):
+    with pytest.raises(SystemExit):
+        pretrain("--max-length", "64", "--print_config")  # its older name
+    printed = capsys.readouterr().out
+    assert "max_length: 64\n" in printed
+    assert "\nout:" not in printed
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)

@@ -64,6 +64,7 @@ def test_what_is_read_is_not_written_over(tmp_path):
         ("gold.jsonl", '{"text": "a", "label": "1"}\n'),
         ("numbers.jsonl", '{"text": "a", "value": 2.0}\n'),
         ("names.jsonl", '{"text": "a", "entities": []}\n'),
+        ("gold.csv", "text,label\na,1\n"),
         ("config.json", '{"hidden_size": 24}'),
         ("squad.json", '{"data": []}'),
         ("package.json", '{"name": "a", "version": "1"}'),
@@ -96,6 +97,15 @@ def test_older_predictions_are_written_over(tmp_path, record):
     assert len(path.read_text().splitlines()) == 2
 
 
+def test_older_predictions_in_csv_are_written_over_too(tmp_path):
+    for name in ("answers.csv", "answers.CSV"):
+        record = {"text": "a, b", "probabilities": {"1": 0.25, "2": 0.75}}
+        for _ in range(2):
+            write_predictions(tmp_path / name, [record])
+        written = '"text","probabilities.1","probabilities.2"\n"a, b",0.25,0.75\n'
+        assert (tmp_path / name).read_text() == written
+
+
 @pytest.mark.parametrize("name", ["answers.json", "answers.JSON"])
 def test_answers_in_squads_form_are_written_over_too(tmp_path, name):
     for answer in ("one", "two"):
@@ -103,9 +113,9 @@ def test_answers_in_squads_form_are_written_over_too(tmp_path, name):
     assert json.loads((tmp_path / name).read_text()) == {"7": "two"}
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.parquet", "a.jsonl.gz"])
+@pytest.mark.parametrize("name", ["a.TSV", "a.parquet", "a.jsonl.gz"])
 def test_json_lines_do_not_go_by_the_name_of_a_table_or_an_archive(tmp_path, name):
-    with pytest.raises(UserError, match=r"are JSON lines: name it NAME\.jsonl"):
+    with pytest.raises(UserError, match=r"are JSON lines or CSV: name it NAME\.jsonl"):
         check_writable(tmp_path / name)
 
 

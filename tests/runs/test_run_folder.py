@@ -16,7 +16,7 @@ SETTINGS = FinetuneSettings(
 
 def test_the_settings_of_a_run_can_be_read_back(tmp_path):
     run = begin_run(tmp_path / "runs" / "first", "finetune", SETTINGS)
-    assert (run / "run.yaml").read_text().startswith("command: finetune\ntask: ")
+    assert (run / "run.yaml").read_text().startswith("command: finetune\n")
     assert from_yaml(FinetuneSettings, run / "run.yaml", "finetune") == SETTINGS
 
 

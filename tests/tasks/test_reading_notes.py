@@ -184,7 +184,7 @@ def test_decomposed_text_is_noted_where_the_tokenizer_reads_it_otherwise():
 
 def test_a_text_in_two_forms_is_one_text():
     (said,) = notes([*SOUND, ("é", "a"), ("e\u0301", "a")])
-    assert said == "train.tsv: 1 of 22 examples repeat an earlier one (the first in line 23)"
+    assert said == "train.tsv: 1 of 22 examples repeats an earlier one (the first in line 23)"
 
 
 def test_characters_that_the_tokenizer_lacks_are_counted_with_what_helps():

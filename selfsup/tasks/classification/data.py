@@ -12,6 +12,8 @@ from selfsup.tasks.classification.label_fields import (
 )
 from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
 
+_MANY_FIRST_TEXTS = 20
+
 
 @dataclass(frozen=True)
 class LabelledTexts:
@@ -48,6 +50,14 @@ class LabelledTexts:
         if self.second is None:
             return (self.first[index],)
         return self.first[index], self.second[index]
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """The text; for pairs the first text, if it is not one of a few that come again and again.
+
+        Pairs often share one, such as the premise of several hypotheses.
+        """
+        alone = self.second is None or len(set(self.first)) >= _MANY_FIRST_TEXTS
+        return [self.parts(index)[: 1 if alone else 2] for index in range(len(self))]
 
     def where(self, index: int) -> str:
         """The file and the line of the text at an index, for messages."""

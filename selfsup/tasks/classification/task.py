@@ -61,6 +61,12 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     def settled(self, examples: LabelledTexts, labels: Labels) -> LabelledTexts:
         return settled_labels(examples, labels)
 
+    def names_of(self, examples: LabelledTexts, labels: Labels) -> list[tuple[str, ...]]:
+        if labels.kind == "number":
+            return super().names_of(examples, labels)
+        given = examples.labels or []
+        return [label if isinstance(label, tuple) else (str(label),) for label in given]
+
     def reading_notes(
         self, train: LabelledTexts, validation: LabelledTexts, labels: Labels
     ) -> list[str]:

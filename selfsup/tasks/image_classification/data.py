@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -120,6 +120,21 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.files)
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The digest of each image."""
+        return [(digest.hex(),) for digest in self.digests]
+
+    def without(self, indices: Collection[int], *notes: str) -> "LabelledImages":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
+        return replace(
+            self,
+            files=[self.files[index] for index in kept],
+            digests=[self.digests[index] for index in kept],
+            labels=None if self.labels is None else [self.labels[index] for index in kept],
+            notes=(*self.notes, *notes),
+        )
+
     def drop_empty(self) -> "LabelledImages":
         """The images themselves: unreadable ones were left out when the folder was read."""
         return self
@@ -157,10 +172,12 @@ def images_from_paths(paths: Sequence[str]) -> LabelledImages:
             raise UserError(f"{file}: a folder: give it with --data, or name one image")
         if not file.is_file():
             raise UserError(f"{file}: no such file: this model takes an image")
-    images = _readable(LabelledImages(", ".join(paths), files, []), max_bad_fraction=1)
-    if images.notes:
-        raise UserError(images.notes[0])
-    return images
+    results = list(threads().map(_test, files))
+    for file, result in zip(files, results, strict=True):
+        if isinstance(result, str):
+            raise UserError(f"{file}: {result}")
+    digests = [result for result in results if isinstance(result, bytes)]
+    return LabelledImages(", ".join(paths), files, digests)
 
 
 def _readable(images: LabelledImages, max_bad_fraction: float) -> LabelledImages:

@@ -66,6 +66,9 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
             )
         return Labels("class", in_order(counts))
 
+    def names_of(self, examples: LabelledImages, labels: Labels) -> list[tuple[str, ...]]:
+        return [(label,) for label in examples.labels or []]
+
     def reading_notes(
         self, train: LabelledImages, validation: LabelledImages, labels: Labels
     ) -> list[str]:

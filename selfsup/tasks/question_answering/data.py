@@ -3,7 +3,7 @@
 Shapes: N questions, C different contexts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -66,6 +66,24 @@ class Questions:
         """All texts: the contexts, then the questions."""
         return self.contexts + self.questions
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """The context of each question."""
+        return [(self.context(index),) for index in range(len(self))]
+
+    def without(self, indices: Collection[int], *notes: str) -> "Questions":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
+        contexts, context_of = np.unique(self.context_of[kept], return_inverse=True)
+        return replace(
+            self,
+            ids=[self.ids[index] for index in kept],
+            questions=[self.questions[index] for index in kept],
+            contexts=[self.contexts[number] for number in contexts],
+            context_of=context_of,
+            answers=None if self.answers is None else [self.answers[index] for index in kept],
+            notes=(*self.notes, *notes),
+        )
+
     def drop_empty(self) -> "Questions":
         """A copy without questions whose text or context is empty."""
         has_text = np.asarray([bool(context.strip()) for context in self.contexts])
@@ -75,19 +93,12 @@ class Questions:
             return self
         if not usable.any():
             raise UserError(f"{self.source}: all questions or contexts are empty: add some")
-        kept, empty = np.flatnonzero(usable), np.flatnonzero(~usable)
+        empty = np.flatnonzero(~usable)
         note = (
             f"{self.source}: {len(empty)} questions left out whose text or context is empty "
             f"(the first is {self.ids[empty[0]]})"
         )
-        return replace(
-            self,
-            ids=[self.ids[place] for place in kept],
-            questions=[self.questions[place] for place in kept],
-            context_of=self.context_of[kept],
-            answers=None if self.answers is None else [self.answers[place] for place in kept],
-            notes=(*self.notes, note),
-        )
+        return self.without(empty.tolist(), note)
 
 
 def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:

@@ -12,7 +12,7 @@ A tag is a prefix and a type, ``B-PER``, or ``O`` outside of entities.
 | plain | X | X X X: neighbours with the same tag are one entity |
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -83,17 +83,22 @@ class TaggedTexts:
         """The sentences as texts."""
         return [sentence.text for sentence in self.sentences]
 
+    def without(self, indices: Collection[int], *notes: str) -> "TaggedTexts":
+        """The others, with notes on why these are left out."""
+        kept = sorted(set(range(len(self))).difference(indices))
+        sentences = [self.sentences[index] for index in kept]
+        return replace(self, sentences=sentences, notes=(*self.notes, *notes))
+
     def drop_empty(self) -> "TaggedTexts":
         """A copy without sentences that have no words."""
-        kept = [sentence for sentence in self.sentences if sentence.spans]
-        if len(kept) == len(self):
+        empty = [index for index, sentence in enumerate(self.sentences) if not sentence.spans]
+        if not empty:
             return self
-        first = next(sentence.line for sentence in self.sentences if not sentence.spans)
         note = (
-            f"{self.source}: sentences without words left out: {len(self) - len(kept):,} "
-            f"(the first in line {first})"
+            f"{self.source}: sentences without words left out: {len(empty):,} "
+            f"(the first in line {self.sentences[empty[0]].line})"
         )
-        return replace(self, sentences=kept, notes=(*self.notes, note))
+        return self.without(empty, note)
 
 
 # Each prefix as a prefix of BIOES: all tags are read as BIOES.

@@ -84,6 +84,9 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         names = complete_tags(tags, find_scheme(examples.source, examples.sentences))
         return Labels("tag", names, fitted={_BY_CHARACTER: 1} if examples.by_character else {})
 
+    def names_of(self, examples: TaggedTexts, labels: Labels) -> list[tuple[str, ...]]:
+        return [tuple(sentence.tags or ()) for sentence in examples.sentences]
+
     def reading_notes(
         self, train: TaggedTexts, validation: TaggedTexts, labels: Labels
     ) -> list[str]:
