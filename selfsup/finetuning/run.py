@@ -116,7 +116,7 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         resolved = with_defaults(settings, start, data)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
         notes += notes_on_unfreezing(resolved, start.config.num_hidden_layers)
-        for note in notes:
+        for note in dict.fromkeys(notes):  # the two files may be one
             display.message(note)
         if resolved.print_layers:
             return layer_table(resolved, start.build_model(task, data.labels, resolved.seed))

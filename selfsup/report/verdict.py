@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from selfsup.report import formatting
 from selfsup.report.formatting import metric_title, read_score, write_metric, write_score
 from selfsup.runs.reading import Record
+from selfsup.tasks.notes import counted
 
 BASELINE = "Baseline (constant answer)"
 
@@ -48,7 +49,9 @@ def verdict(summary: Record) -> str:
     score = read_score((summary.get("metrics") or {}).get(metric))
     if score and formatting.is_number(chance):
         examples = summary.get("validation_examples")
-        on = f" on {examples:,} validation examples" if formatting.is_number(examples) else ""
+        on = ""
+        if formatting.is_number(examples):
+            on = f" on {counted(examples, 'validation example', 'validation examples')}"
         sentences.append(
             f"{metric_title(metric)} is {write_score(metric, score)}{on}; a constant answer gets "
             f"{write_metric(metric, chance)}."

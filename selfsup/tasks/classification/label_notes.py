@@ -8,7 +8,7 @@ import numpy as np
 from selfsup.tasks.classification.data import LabelledTexts
 from selfsup.tasks.classification.label_fields import names_in
 from selfsup.tasks.labels import Labels
-from selfsup.tasks.notes import absence_notes, balance_notes, listed, look
+from selfsup.tasks.notes import absence_notes, balance_notes, counted, listed, look
 
 _SEPARATORS = (",", ";", "|", "/", "+", "&", "\t")
 
@@ -26,10 +26,10 @@ def label_notes(train: LabelledTexts, validation: LabelledTexts, labels: Labels)
     names = listed(labels.names)
     if labels.kind == "multi":
         how = "vectors of 0 and 1, named by position" if labels.positions else "lists"
-        without = sum(not label for label in train.labels or [])
+        without = counted(sum(not label for label in train.labels or []), "text", "texts")
         notes = [
             f"{train.source}: several labels a text, from {how}: {names}; on average "
-            f"{counts.total() / len(train):.2g} a text, none for {without:,} texts"
+            f"{counts.total() / len(train):.2g} a text, none for {without}"
         ]
     else:
         are_grades = len(labels) > 2 and all(re.fullmatch(r"-?\d+", name) for name in labels.names)
