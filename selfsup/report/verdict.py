@@ -51,7 +51,7 @@ def verdict(summary: Record) -> str:
         examples = summary.get("validation_examples")
         on = ""
         if formatting.is_number(examples):
-            on = f" on {counted(examples, 'validation example', 'validation examples')}"
+            on = f" on {counted(int(examples), 'validation example', 'validation examples')}"
         sentences.append(
             f"{metric_title(metric)} is {write_score(metric, score)}{on}; a constant answer gets "
             f"{write_metric(metric, chance)}."
