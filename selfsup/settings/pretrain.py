@@ -49,7 +49,7 @@ class PretrainSettings(ReadingFlags):
     data: tuple[str, ...] = argument(
         "a folder of shards that `selfsup prepare` wrote, or "
         + corpus.SOURCES
-        + "; or images: folders of .jpg, .png, .webp, .bmp, .gif and .tif files",
+        + "; or folders of images (JPEG, PNG, WebP and others, known by their content)",
         metavar="DATA",
     )
     out: str = run_flag("run folder to write to", metavar="RUN", required=True)

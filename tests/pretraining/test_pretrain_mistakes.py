@@ -211,7 +211,7 @@ def test_records_that_could_not_be_read_are_told_of(prepared, tmp_path, capsys):
     words += ["--max-bad-fraction", "0.1", "--out", str(tmp_path / "run"), *TINY, *QUICK]
     assert cli.main(["pretrain", *words]) == 0
     said = capsys.readouterr().err
-    assert "1 records could not be read and are left out" in said
+    assert "records that could not be read and are left out: 1: " in said
     assert (tmp_path / "run" / "shards" / "problems.jsonl").exists()
 
 

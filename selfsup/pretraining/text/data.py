@@ -118,8 +118,8 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
     )
     if bad := manifest["bad_records"]:
         print(
-            f"{bad:,} records could not be read and are left out: {folder / PROBLEMS_FILE} names "
-            "them",
+            f"records that could not be read and are left out: {bad:,}: {folder / PROBLEMS_FILE} "
+            "names them",
             file=sys.stderr,
         )
     return open_shards(folder)
