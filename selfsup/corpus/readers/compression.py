@@ -4,7 +4,6 @@ import bz2
 import gzip
 import io
 import lzma
-import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,6 +11,9 @@ from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, cast
 
 import zstandard
+
+from selfsup.corpus.readers import bounds
+from selfsup.errors import UserError
 
 BUFFER_BYTES = 1 << 20
 # Read few bytes at a time: each can decompress to 32 kB, all at once.
@@ -57,11 +59,48 @@ def _zstandard_pieces(file: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("the file ends before its last Zstandard frame does")
 
 
-_DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-    ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
-    ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115
-    ".zst": lambda file: cast(IO[bytes], PieceReader(_zstandard_pieces(file))),
-    ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
+def _xz_pieces(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Decompress xz streams; unlike the library's reader, bound the memory that a file asks for.
+
+    Raises:
+        EOFError: the file ends within a stream.
+        UserError: unpacking takes more than ``bounds.MOST_XZ_BYTES``.
+    """
+    stream, compressed, streams = None, b"", 0
+    while compressed := compressed or file.read(BUFFER_BYTES):
+        if stream is None:
+            compressed = compressed.lstrip(b"\0") if streams else compressed  # between streams
+            if not compressed:
+                continue
+            stream = lzma.LZMADecompressor(memlimit=bounds.MOST_XZ_BYTES)
+            streams += 1
+        try:
+            piece = stream.decompress(compressed, BUFFER_BYTES)
+            while piece or not (stream.eof or stream.needs_input):
+                yield piece
+                piece = b"" if stream.eof else stream.decompress(b"", BUFFER_BYTES)
+        except lzma.LZMAError as error:
+            if "Memory usage limit" in str(error):
+                raise UserError(
+                    f"{name}: unpacking it takes more than "
+                    f"{bounds.shown_size(bounds.MOST_XZ_BYTES)} of memory: compress it with xz -9 "
+                    "at most"
+                ) from None
+            if streams > 1:  # something that is no stream follows, which xz passes over
+                return
+            raise
+        compressed = stream.unused_data
+        if stream.eof:
+            stream = None
+    if stream is not None:
+        raise EOFError("the file ends before its last xz stream does")
+
+
+_DECOMPRESSORS: dict[str, Callable[[IO[bytes], str], IO[bytes]]] = {
+    ".gz": lambda file, name: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
+    ".xz": lambda file, name: cast(IO[bytes], PieceReader(_xz_pieces(file, name))),
+    ".zst": lambda file, name: cast(IO[bytes], PieceReader(_zstandard_pieces(file))),
+    ".bz2": lambda file, name: cast(IO[bytes], bz2.BZ2File(file)),
 }
 
 # What these libraries raise on damaged or truncated data.
@@ -90,11 +129,23 @@ def _path(name: str) -> PurePosixPath:
 
 
 def seekable(file: IO[bytes], name: str) -> IO[bytes]:
-    """The file itself or, if it is compressed, a temporary file with its contents."""
+    """The file itself or, if it is compressed, a temporary file with its contents.
+
+    Raises:
+        UserError: the contents are longer than ``bounds.MOST_UNPACKED_BYTES``.
+    """
     if not is_compressed(name):
         return file
     whole = tempfile.TemporaryFile()  # noqa: SIM115 - removed when it is closed
-    shutil.copyfileobj(decompressed(file, name), whole)
+    reader = decompressed(file, name)
+    while piece := reader.read(BUFFER_BYTES):
+        whole.write(piece)
+        if whole.tell() > bounds.MOST_UNPACKED_BYTES:
+            whole.close()
+            raise UserError(
+                f"{name}: unpacks to more than {bounds.shown_size(bounds.MOST_UNPACKED_BYTES)}, "
+                "which would fill the disk: if it is not damaged, unpack it and give what you get"
+            )
     whole.seek(0)
     return whole
 
@@ -102,5 +153,5 @@ def seekable(file: IO[bytes], name: str) -> IO[bytes]:
 def decompressed(file: IO[bytes], name: str) -> BinaryIO:
     """A buffered reader of a file's contents, decompressed as the suffix of its name says."""
     decompressor = _DECOMPRESSORS.get(_path(name).suffix)
-    raw = decompressor(file) if decompressor else file
+    raw = decompressor(file, name) if decompressor else file
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, raw), BUFFER_BYTES))
