@@ -23,6 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from selfsup.corpus.blocks import EncodedBlock, encode_block
+from selfsup.corpus.readers.bounds import no_memory_bound
 from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
 from selfsup.shards.tokens import token_dtype
@@ -176,14 +177,15 @@ class WorkerPool:
     def _worker_of_this_thread(self) -> "subprocess.Popen[bytes]":
         """This thread's worker, which is started on the first call."""
         if not hasattr(self._of_thread, "process"):
-            process = subprocess.Popen(
-                # -P: a stray json.py in the current folder must not be imported as the library's.
-                [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # One worker per core: more threads in each would only slow the others down.
-                env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
-            )
+            with no_memory_bound():
+                process = subprocess.Popen(
+                    # -P: a stray json.py in the current folder must not be imported as the library.
+                    [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    # One worker per core: more threads in each would only slow the others down.
+                    env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
+                )
             self._processes.append(process)
             self._of_thread.process = process
             send_frame(cast(BinaryIO, process.stdin), self._first_frame)

@@ -25,6 +25,7 @@ from selfsup.tasks.tables import (
     column_names,
     find_columns,
     first_columns,
+    held,
     holds_pairs,
     is_table,
     read_records,
@@ -54,7 +55,7 @@ def labelled_problems(file: str, asked: Columns) -> Iterator[Finding]:
         UserError: the file cannot be read at all, or has no text or no label column.
     """
     notes: list[str] = []
-    records = list(read_records(file, asked, _MAX_ROWS, notes.append))
+    records = list(held(read_records(file, asked, _MAX_ROWS, notes.append), file))
     if notes:
         yield Fact("notes", "; ".join(notes))
     rows = [record for record in records if isinstance(record, Row)]

@@ -5,7 +5,6 @@ First come questions in SQuAD's form, then sentences in CoNLL columns or in rows
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.documents import BadRecord
@@ -17,12 +16,12 @@ from selfsup.tasks.notes import DataError, contradiction_notes, counted, repetit
 from selfsup.tasks.question_answering.data import Questions
 from selfsup.tasks.question_answering.files import read_squad
 from selfsup.tasks.question_answering.task import QuestionAnswering
-from selfsup.tasks.tables import Columns, Row, is_table, read_records
+from selfsup.tasks.tables import Columns, Row, held, is_table, read_records
 from selfsup.tasks.token_classification.annotations import read_json_rows
 from selfsup.tasks.token_classification.columns import (
+    first_lines,
     looks_like_conll,
     read_conll,
-    read_lines,
 )
 from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.metrics import count_entities
@@ -41,7 +40,7 @@ _MAX_CONTEXT_WORDS, _MAX_SENTENCE_WORDS = 300, 100
 _MAX_LONG_SHARE = 0.1
 # The suffixes of files that contain nothing but columns of words and tags, or brat's annotations.
 _CONLL_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".ner", ".ann")
-_SAMPLE = 50  # lines or rows that are read to recognise a file
+_SAMPLE = 50  # rows that are read to recognise a file
 _MAX_ROWS = 1_000_000  # later rows are not read, to limit the memory
 _MIN_ENTITIES = 8
 
@@ -159,7 +158,7 @@ def is_tagged(file: str, asked: Columns) -> bool:
         except UserError:  # whatever reads it as another kind of file reports the error
             return False
     try:
-        lines = [line for _, line in islice(read_lines(file, asked.file_format.encoding), _SAMPLE)]
+        lines = first_lines(file, asked.file_format.encoding)
     except UserError:  # whatever reads it as another kind of file reports the error
         return False
     return suffix in _CONLL_SUFFIXES or looks_like_conll(lines, share=0.5)
@@ -197,7 +196,7 @@ def tagged_problems(file: str, asked: Columns) -> Iterator[Finding]:
 
 def _read_rows(file: str, asked: Columns, mistakes: list[UserError]) -> list[Row]:
     """The rows that can be read; the others become mistakes."""
-    records = list(read_records(file, asked, _MAX_ROWS))
+    records = list(held(read_records(file, asked, _MAX_ROWS), file))
     mistakes += [
         UserError(f"{record}: {fix_of(record, 'fix or remove the row')}")
         for record in records

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfsup.corpus.readers import compression
+from selfsup.corpus.readers import bounds, compression
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
@@ -28,19 +28,26 @@ def read_json(file: str, form: str, encoding: str | None = None) -> Any:
         encoding: of the file; None for UTF-8.
 
     Raises:
-        UserError: the file cannot be read, is empty, or is not JSON in UTF-8.
+        UserError: the file cannot be read, is empty or too large, or is not JSON in UTF-8.
     """
+    most = bounds.MOST_JSON_BYTES
     with opening(Input(file, file, ".json")) as raw:
         try:
-            content = utf8_text(raw, file, encoding).read()
+            content = utf8_text(raw, file, encoding).read(most + 1)
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
         except OSError as error:
             raise UserError(f"{file}: cannot be read ({error.strerror or error})") from None
-    if not content.strip():
+    if len(content) > most:
+        raise UserError(
+            f"{file}: longer than {bounds.shown_size(most)}, and a file that is one JSON value is "
+            "read whole: cut it into several, or give JSON lines"
+        )
+    if not content or content.isspace():
         raise UserError(f"{file}: the file is empty: give {form}")
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        with bounds.memory_bound(file, "cut it into several files", bounds.MOST_HELD_BYTES):
+            return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start + 1} is not UTF-8: save the file in that encoding"

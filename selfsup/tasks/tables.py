@@ -6,12 +6,15 @@ names, or are found by their usual names.
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from itertools import islice
-from typing import IO, Any, NamedTuple
+from sys import getsizeof
+from typing import Any, NamedTuple
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.bounds import HeldMemory, memory_of
 from selfsup.corpus.readers.documents import (
     BadRecord,
     composed,
@@ -22,12 +25,20 @@ from selfsup.corpus.readers.documents import (
 )
 from selfsup.corpus.readers.inputs import find_inputs, opening
 from selfsup.corpus.readers.table_format import LABEL_NAMES, PAIR_NAMES, TEXT_NAMES
-from selfsup.corpus.readers.tables import JSON_LINES, WITH_HEADER, hub_rows, named_rows
+from selfsup.corpus.readers.tables import (
+    JSON_LINES,
+    WITH_HEADER,
+    hub_rows,
+    named_rows,
+    parquet_rows,
+)
 from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
 
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), .xlsx or hf://NAME"
 _ROWS_LOOKED_AT = 1000  # many, since a stray quotation mark may damage several rows
+_ROW_BYTES = 150  # of a row itself and its place in a list
+_LONGEST_USUAL_NAME = 100
 
 _log = logging.getLogger(__name__)
 
@@ -82,10 +93,10 @@ def read_rows(
     ``tell`` takes sentences for the user on how the file is read.
 
     Raises:
-        UserError: the file is missing, empty, of another kind, or one of its rows is damaged (the
-            message names its line).
+        UserError: the file is missing, empty, of another kind, too large to be held, or one of its
+            rows is damaged (the message names its line).
     """
-    rows = [_checked(record) for record in read_records(file, asked, tell=tell)]
+    rows = [_checked(record) for record in held(read_records(file, asked, tell=tell), file)]
     if not rows:
         raise UserError(f"{file}: holds no rows: give a file with at least one example")
     return rows
@@ -125,7 +136,8 @@ def read_records(
     with opening(found) as raw:
         try:
             if found.suffix == ".parquet":
-                records = _parquet_rows(compression.seekable(raw, found.name), file)
+                whole = compression.seekable(raw, found.name)
+                records = parquet_rows(whole, file, partial(_all_columns, file))
             else:
                 records = named_rows(raw, found, asked.file_format, known, tell)
             for record in islice(records, at_most):
@@ -134,13 +146,30 @@ def read_records(
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
 
 
+def held(records: Iterable[Row | BadRecord], file: str) -> Iterator[Row | BadRecord]:
+    """The records of a file, for a reader that keeps all of them.
+
+    Raises:
+        UserError: together they take more than ``bounds.MOST_HELD_BYTES``.
+    """
+    memory = HeldMemory(file)
+    for record in records:
+        if isinstance(record, Row):
+            fields = record.fields
+            size = _ROW_BYTES + getsizeof(fields) + sum(map(memory_of, fields.values()))
+        else:
+            size = _ROW_BYTES + getsizeof(record.reason)
+        memory.add(size, record.line or 0)
+        yield record
+
+
 def first_columns(file: str, asked: Columns = Columns()) -> list[str]:
     """The column names in the first rows of a table.
 
     Raises:
         UserError: as ``read_records``.
     """
-    records = read_records(file, asked, _ROWS_LOOKED_AT, tell=lambda note: None)
+    records = held(read_records(file, asked, _ROWS_LOOKED_AT, tell=lambda note: None), file)
     return column_names([record for record in records if isinstance(record, Row)])
 
 
@@ -154,8 +183,20 @@ def _row(record: tuple[int, dict[str, Any]], file: str) -> Row | BadRecord:
     line, fields = record
     broken = next((name for name, value in fields.items() if not _is_whole(value)), None)
     if broken is None:
-        return Row(line, {composed(name): value for name, value in with_paths(fields).items()})
+        if any(isinstance(value, dict) for value in fields.values()):
+            fields = with_paths(fields)
+        return Row(line, {_name(name): value for name, value in fields.items()})
     return BadRecord(file, line, f'"{broken}" holds half a character (a lone surrogate)')
+
+
+def _name(name: str) -> str:
+    """A column's name in composed form, as one object for all rows."""
+    return _usual_name(name) if len(name) <= _LONGEST_USUAL_NAME else composed(name)
+
+
+@lru_cache(4096)
+def _usual_name(name: str) -> str:
+    return composed(name)
 
 
 def _is_whole(value: Any) -> bool:
@@ -173,18 +214,8 @@ def _checked(record: Row | BadRecord) -> Row:
     return record
 
 
-def _parquet_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow  # takes a tenth of a second, so only when needed
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(file)
-        refuse_repeated_names(table.schema_arrow.names, name)
-        fields = [fields for batch in table.iter_batches() for fields in batch.to_pylist()]
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{name}: cannot be read as Parquet: {reason}") from None
-    yield from enumerate(fields, 1)
+def _all_columns(file: str, schema: Any) -> None:
+    refuse_repeated_names(schema.names, file)
 
 
 # How many rows decide whether a column holds running text.

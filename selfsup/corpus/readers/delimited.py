@@ -6,8 +6,10 @@ import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, time
+from functools import partial
 from typing import IO, Any, BinaryIO, TextIO, cast
 
+from selfsup.corpus.readers.bounds import memory_bound
 from selfsup.corpus.readers.documents import (
     LONGEST_RECORD_BYTES,
     TOO_LONG,
@@ -21,6 +23,10 @@ from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
 
 _SAMPLE_BYTES = 1 << 16
+# A row may have several fields of LONGEST_RECORD_BYTES.
+_LONGEST_ROW = 4 * LONGEST_RECORD_BYTES
+# Sheets are read so many rows at a time. Excel's have at most this many rows.
+_SHEET_ROWS_AT_ONCE, _MOST_SHEET_ROWS = 64, 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +102,7 @@ def delimited_rows(
     left_out = _LeftOut(header)
     while True:
         line = reader.line_num + 1
-        lines.one_was_too_long = False
+        lines.begin_row()
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -143,19 +149,33 @@ class _BoundedLines:
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
-        self.one_was_too_long = False
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        """Forget the lines of the row before."""
+        self.one_was_too_long, self._characters = False, 0
 
     def __iter__(self) -> Iterator[str]:
-        while line := self._text.readline(LONGEST_RECORD_BYTES):
-            if len(line) == LONGEST_RECORD_BYTES and not line.endswith(("\n", "\r")):
-                self.one_was_too_long = True
-                marks = line.count('"')
-                while rest := self._text.readline(LONGEST_RECORD_BYTES):
-                    marks += rest.count('"')
-                    if rest.endswith(("\n", "\r")):
-                        break
-                line = '"\n' if marks % 2 else "\n"
-            yield line
+        return self
+
+    def __next__(self) -> str:
+        """The next line; raises ``csv.Error`` where a row of many lines becomes too long."""
+        line = self._text.readline(LONGEST_RECORD_BYTES)
+        if not line:
+            raise StopIteration
+        self._characters += len(line)
+        if self._characters > _LONGEST_ROW:  # of several long fields, each over several lines
+            self.one_was_too_long = True
+            raise csv.Error(TOO_LONG)
+        if len(line) < LONGEST_RECORD_BYTES or line.endswith(("\n", "\r")):
+            return line
+        self.one_was_too_long = True
+        marks = line.count('"')
+        while rest := self._text.readline(LONGEST_RECORD_BYTES):
+            marks += rest.count('"')
+            if rest.endswith(("\n", "\r")):
+                break
+        return '"\n' if marks % 2 else "\n"
 
 
 def _is_never_closed(error: csv.Error, has_several_lines: bool) -> bool:
@@ -232,16 +252,31 @@ def _sheet(
             f"{source}: reading it needs the library openpyxl: pip install 'selfsup[excel]', or "
             "save it as CSV UTF-8"
         ) from None
+    bounded = partial(memory_bound, source, "save it as CSV UTF-8, or in several files")
     try:
-        values = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        formulas = openpyxl.load_workbook(file, read_only=True)
+        with bounded():
+            values = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            formulas = openpyxl.load_workbook(file, read_only=True)
         if len(values.sheetnames) > 1:
             tell(
                 f'{source}: of its {len(values.sheetnames)} sheets "{values.sheetnames[0]}" is read'
             )
         sheets = (book.worksheets[0].iter_rows(values_only=True) for book in (values, formulas))
-        for number, cells in enumerate(zip(*sheets, strict=True), 1):
-            yield number, [_cell(value, formula) for value, formula in zip(*cells, strict=True)]
+        rows = enumerate(zip(*sheets, strict=True), 1)
+        while True:
+            with bounded():
+                some = [
+                    (number, list(map(_cell, *cells)))
+                    for number, cells in itertools.islice(rows, _SHEET_ROWS_AT_ONCE)
+                ]
+            yield from some
+            if not some:
+                return
+            if some[-1][0] > _MOST_SHEET_ROWS:
+                raise UserError(
+                    f"{source}: more than {_MOST_SHEET_ROWS:,} rows, which no sheet of Excel has: "
+                    "save it as CSV UTF-8"
+                )
     except UserError:
         raise
     except Exception as error:  # openpyxl raises a wide range of them

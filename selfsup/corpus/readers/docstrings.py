@@ -16,6 +16,7 @@ from pathlib import Path
 from selfsup.corpus.readers.documents import BadRecord, Document, Record, is_encodable
 
 _SHORTEST = 80
+_LONGEST_MODULE = 8 << 20  # bytes; what is parsed takes about a hundred times as much memory
 # Tests document nothing, and vendored packages are also installed under their own names.
 _SKIPPED_FOLDERS = re.compile(
     r"tests?|testing|_?testdata|idlelib|lib2to3|site-packages|dist-packages|__pycache__"
@@ -62,6 +63,9 @@ def read_docstrings(name: str, path: Path) -> Iterator[Record]:
         path: the module's file.
     """
     try:
+        if path.stat().st_size > _LONGEST_MODULE:
+            yield BadRecord(str(path), None, f"longer than {_LONGEST_MODULE >> 20} MiB")
+            return
         source = path.read_bytes()
     except OSError as error:
         yield BadRecord(str(path), None, f"cannot be read ({error.strerror})")

@@ -6,10 +6,12 @@ Also counts bad records, and finds the text in records with named fields.
 import itertools
 import logging
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from selfsup.corpus.readers.bounds import memory_of
 from selfsup.errors import UserError
 
 # Longer records are bad records, so that memory is bounded.
@@ -100,9 +102,11 @@ class BadRecordCounter:
 
 DEFAULT_TEXT_FIELD = "text"
 
-# The text field is guessed from this many good records, found among the first 1,000 records.
+# The text field is guessed from this many good records, found among the first 1,000 records, or
+# from fewer where they are this large.
 _SAMPLES = 20
 _SAMPLED_FROM = 1000
+_SAMPLED_BYTES = 64 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -124,11 +128,13 @@ def documents_from_fields(
     records = iter(records)
     first: list[Fields | BadRecord] = []
     samples: list[dict[str, Any]] = []
+    size = 0
     for record in itertools.islice(records, _SAMPLED_FROM):
         first.append(record)
         if not isinstance(record, BadRecord):
             samples.append(record[1])
-        if len(samples) == _SAMPLES:
+            size += memory_of(record[1])
+        if len(samples) == _SAMPLES or size > _SAMPLED_BYTES:
             break
     is_nested = any(isinstance(value, dict) for fields in samples for value in fields.values())
     if samples and not any(text_field in fields for fields in samples):
@@ -136,7 +142,8 @@ def documents_from_fields(
             samples = list(map(with_paths, samples))
         names = {composed(name): name for fields in samples for name in fields}
         text_field = names.get(composed(text_field)) or _guess(samples, source, text_field)
-    for record in itertools.chain(first, records):
+    del samples
+    for record in itertools.chain(_taken_from(first), records):
         if isinstance(record, BadRecord):
             yield record
             continue
@@ -144,6 +151,13 @@ def documents_from_fields(
         if is_nested and text_field not in fields:
             fields = with_paths(fields)
         yield _document((line, fields), source, text_field)
+
+
+def _taken_from(records: list[Fields | BadRecord]) -> Iterator[Fields | BadRecord]:
+    """The records in order; the list does not keep those that were yielded."""
+    records.reverse()
+    while records:
+        yield records.pop()
 
 
 _DEEPEST = 8  # objects within each other that have paths
@@ -193,7 +207,8 @@ def is_encodable(text: str) -> bool:
 
 def refuse_repeated_names(names: Sequence[str], where: str) -> None:
     """Raise a ``UserError`` if two columns have the same name: a row would lose one of them."""
-    twice = next((name for name in names if name and names.count(name) > 1), None)
+    counts = Counter(names)
+    twice = next((name for name in names if name and counts[name] > 1), None)
     if twice is not None:
         raise UserError(f'{where}: two columns are called "{twice}": rename one')
 

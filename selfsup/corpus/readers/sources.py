@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, Literal, cast
+from typing import IO, Literal
 
 from selfsup.corpus.readers import compression, docstrings
 from selfsup.corpus.readers.documents import (
@@ -18,7 +19,13 @@ from selfsup.corpus.readers.documents import (
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, find_inputs, opening
 from selfsup.corpus.readers.plain_text import read_plain_text
-from selfsup.corpus.readers.tables import WITH_HEADER, hub_rows, named_rows, parquet_rows
+from selfsup.corpus.readers.tables import (
+    WITH_HEADER,
+    hub_rows,
+    named_rows,
+    parquet_rows,
+    text_columns,
+)
 from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
 
@@ -117,8 +124,9 @@ class RecordStream:
     def _read_file(self, raw: IO[bytes], found: Input) -> Iterator[Record]:
         try:
             if found.suffix == ".parquet":
-                whole = cast(BinaryIO, compression.seekable(raw, found.name))
-                rows = parquet_rows(whole, found.name, self._text_field)
+                whole = compression.seekable(raw, found.name)
+                columns = partial(text_columns, text_field=self._text_field, source=found.name)
+                rows = parquet_rows(whole, found.name, columns)
             elif found.suffix == ".txt":
                 file = utf8_text(raw, found.name, self._format.encoding)
                 yield from read_plain_text(file, found.name, self._text_documents)

@@ -8,10 +8,12 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import IO, Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.bounds import memory_bound
 from selfsup.corpus.readers.delimited import delimited_rows, sheet_rows
 from selfsup.corpus.readers.documents import (
     LONGEST_RECORD_BYTES,
@@ -26,7 +28,9 @@ from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
 
 WITH_HEADER, JSON_LINES = (".csv", ".tsv", ".xlsx"), (".jsonl", ".ndjson")
-_ROWS_AT_ONCE = 64
+# As many rows of a Parquet file are read at once as make up this much, on average.
+_BATCH_BYTES = 32 << 20
+_MOST_ROWS_AT_ONCE = 256
 
 _log = logging.getLogger(__name__)
 
@@ -81,27 +85,48 @@ def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
             yield (number, value) if is_object else BadRecord(source, number, "not a JSON object")
 
 
-def parquet_rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Fields | BadRecord]:
-    """Yield each row's number, from 1, and its columns ``id`` and ``text_field``.
+def parquet_rows(
+    file: IO[bytes],
+    source: str,
+    columns: Callable[[Any], list[str] | None],
+) -> Iterator[Fields | BadRecord]:
+    """Yield each row's number, from 1, and its fields.
+
+    Args:
+        file: opened at its start, seekable.
+        source: its name.
+        columns: takes the schema, and returns the columns to read; None for all.
 
     Raises:
-        UserError: the file is not a Parquet file, or lacks the column.
+        UserError: the file is not a Parquet file, or takes too much memory to read.
     """
     import pyarrow  # Takes a tenth of a second and 40 MB.
     import pyarrow.parquet
 
+    bounded = partial(
+        memory_bound, source, "write it again with smaller pages (data_page_size), or shorter texts"
+    )
+    number = 0
     try:
-        # Read buffered pages, not whole row groups: these can be of any size.
-        parquet = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
-        number = 0
-        if not parquet.metadata.num_rows:  # an empty table may have columns without a type
-            return
-        columns = _columns(parquet.schema_arrow, text_field, source)
-        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
-            values = {name: _values(batch.column(name)) for name in batch.schema.names}
-            for row in range(batch.num_rows):
+        with bounded():
+            # Read buffered pages, not whole row groups: these can be of any size.
+            parquet = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+            if not parquet.metadata.num_rows:  # an empty table may have columns without a type
+                return
+            rows = min(_MOST_ROWS_AT_ONCE, _rows_within(_BATCH_BYTES, parquet.metadata))
+            batches = parquet.iter_batches(
+                rows, columns=columns(parquet.schema_arrow), use_threads=False
+            )
+        while True:
+            with bounded():
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                names = batch.schema.names
+                values = [_values(batch.column(name)) for name in names]
+            for row in zip(*values, strict=True):
                 number += 1
-                fields = {name: column[row] for name, column in values.items()}
+                fields = dict(zip(names, row, strict=True))
                 undecodable = next((n for n, v in fields.items() if v is _UNDECODABLE), None)
                 if undecodable:
                     yield BadRecord(source, number, f'column "{undecodable}" is not UTF-8')
@@ -112,7 +137,14 @@ def parquet_rows(file: BinaryIO, source: str, text_field: str) -> Iterator[Field
         raise UserError(f"{source}: cannot be read as Parquet ({reason})") from None
 
 
-def _columns(schema: Any, text_field: str, source: str) -> list[str]:
+def _rows_within(size: int, metadata: Any) -> int:
+    """How many rows take at most this many bytes in every row group, on average; at least one."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=1)
+    return max(1, size // max(1, longest))
+
+
+def text_columns(schema: Any, text_field: str, source: str) -> list[str]:
     """The columns to read: text and id, or every string column if the text field must be guessed.
 
     Raises:

@@ -7,8 +7,12 @@ the last one, or in the first of several last ones that hold tags.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
 
 from selfsup.corpus.readers import compression
+from selfsup.corpus.readers.bounds import HeldMemory, shown_size
+from selfsup.corpus.readers.documents import LONGEST_RECORD_BYTES
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
@@ -36,6 +40,10 @@ _CHUNKS = {"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LS
 # How the files of other tools begin.
 _OTHER_TOOL = re.compile(r"(?P<brat>T\d+\t\S+ \d+ \d+)|#FORMAT=(?P<WebAnno>WebAnno)")
 _NEARLY_ALL = 0.9
+# How many lines decide whether a file holds columns, and how long all of them may be.
+_LOOKED_AT, _LOOKED_AT_CHARACTERS = 50, 1 << 20
+# About what a line takes in memory until it is part of a sentence, and each of its columns.
+_LINE_BYTES, _COLUMN_BYTES = 400, 70
 
 _Row = tuple[int, list[str]]  # a line's number and its columns
 
@@ -44,11 +52,18 @@ def read_lines(file: str, encoding: str | None = None) -> Iterator[tuple[int, st
     """The lines of a text file with their numbers from 1, also of a compressed one.
 
     Raises:
-        UserError: the file cannot be read, or is not UTF-8; the message names the line.
+        UserError: the file cannot be read, is not UTF-8, or has an endless line; the message names
+            the line.
     """
     with opening(Input(file, file, "")) as raw:
         try:
-            for number, line in enumerate(utf8_text(raw, file, encoding), 1):
+            read = partial(utf8_text(raw, file, encoding).readline, LONGEST_RECORD_BYTES)
+            for number, line in enumerate(iter(read, b""), 1):
+                if len(line) == LONGEST_RECORD_BYTES and not line.endswith(b"\n"):
+                    raise UserError(
+                        f"{file}, line {number}: longer than {shown_size(LONGEST_RECORD_BYTES)}: "
+                        "give a file with a line break after each example"
+                    )
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 try:
@@ -86,7 +101,7 @@ def read_conll(
         UserError: there is no sentence in it, or a line has other columns than it should.
     """
     asked.file_format.refuse_for(file)
-    sentences = _sentences(list(read_lines(file, asked.file_format.encoding)))
+    sentences = _sentences(read_lines(file, asked.file_format.encoding), file)
     rows = [columns for sentence in sentences for _, columns in sentence]
     if rows and (tool := _OTHER_TOOL.match("\t".join(rows[0]))):
         raise UserError(
@@ -128,9 +143,24 @@ def read_conll(
     return with_usual_tags(TaggedTexts(file, found, tuple(notes), by_character))
 
 
+def first_lines(file: str, encoding: str | None) -> list[str]:
+    """The lines that tell whether a file holds columns: 50, or fewer where they are long.
+
+    Raises:
+        UserError: as ``read_lines``.
+    """
+    taken, size = [], 0
+    for _, line in islice(read_lines(file, encoding), _LOOKED_AT):
+        taken.append(line)
+        size += len(line)
+        if size > _LOOKED_AT_CHARACTERS:
+            break
+    return taken
+
+
 def looks_like_conll(lines: Iterable[str], share: float = 1.0) -> bool:
     """Whether at least this share of the lines that hold a word end in a tag."""
-    rows = [columns for each in _sentences(list(enumerate(lines))) for _, columns in each]
+    rows = [columns for each in _sentences(enumerate(lines)) for _, columns in each]
     tags = [columns[-1] for columns in rows if len(columns) > 1 and may_be_tag(columns[-1])]
     return any(tag == "O" or is_with_prefix(tag) for tag in tags) and len(tags) >= share * len(rows)
 
@@ -146,9 +176,17 @@ def _width(rows: list[list[str]]) -> int:
     return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
 
 
-def _sentences(lines: list[tuple[int, str]]) -> list[list[_Row]]:
-    """The rows of each sentence, without comments."""
-    rows = [(number, line, _columns(line)) for number, line in lines]
+def _sentences(lines: Iterable[tuple[int, str]], file: str = "") -> list[list[_Row]]:
+    """The rows of each sentence, without comments.
+
+    Raises:
+        UserError: together they take more than ``bounds.MOST_HELD_BYTES``.
+    """
+    memory, rows = HeldMemory(file), []
+    for number, line in lines:
+        columns = _columns(line)
+        memory.add(_LINE_BYTES + 2 * len(line) + _COLUMN_BYTES * len(columns), number)
+        rows.append((number, line, columns))
     words = [columns for _, line, columns in rows if line.strip() and line[0] != "#"]
     width, tags = _width(words), {columns[-1] for columns in words}
     sentences: list[list[_Row]] = [[]]

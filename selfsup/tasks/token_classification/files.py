@@ -1,21 +1,26 @@
 """Read tagged sentences from a file of CoNLL columns, of rows, or of running text."""
 
 from dataclasses import replace
-from itertools import islice
 
+from selfsup.corpus.readers.bounds import HeldMemory
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.errors import UserError
 from selfsup.tasks.json_files import has_rows
 from selfsup.tasks.tables import Columns, Row, read_rows
 from selfsup.tasks.token_classification.annotations import read_json_rows
-from selfsup.tasks.token_classification.columns import looks_like_conll, read_conll, read_lines
+from selfsup.tasks.token_classification.columns import (
+    first_lines,
+    looks_like_conll,
+    read_conll,
+    read_lines,
+)
 from selfsup.tasks.token_classification.entities import words_of_text
 from selfsup.tasks.token_classification.rows import read_tagged_rows
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, scheme_notes
 
+# About what a text takes in memory, and each of its words.
+_TEXT_BYTES, _WORD_BYTES = 300, 140
 _NOT_ONLY_COLUMNS = (".txt", ".csv", ".tsv")
-# How many lines decide whether a text file holds columns.
-_LOOKED_AT = 50
 
 
 def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTexts:
@@ -41,7 +46,7 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
         found = read_conll(file, columns, labelled=labelled)
         of_scheme = scheme_notes(file, found.sentences) if labelled else []
         return replace(found, notes=(*found.notes, *of_scheme))
-    if looks_like_conll(line for _, line in islice(read_lines(file, encoding), _LOOKED_AT)):
+    if looks_like_conll(first_lines(file, encoding)):
         found = read_conll(file, columns, labelled=False)
         note = f"{file}: its lines end in tags, so it is read as columns of words and tags"
         return replace(found, notes=(note, *found.notes))
@@ -69,9 +74,11 @@ def _of_rows(
 
 
 def _running_text(file: str, encoding: str | None) -> list[TaggedText]:
-    sentences = [
-        of_text(line, number) for number, line in read_lines(file, encoding) if line.strip()
-    ]
+    sentences, memory = [], HeldMemory(file)
+    for number, line in read_lines(file, encoding):
+        if line.strip():
+            sentences.append(of_text(line, number))
+            memory.add(_TEXT_BYTES + _WORD_BYTES * len(sentences[-1].spans) + len(line), number)
     if not sentences:
         raise UserError(f"{file}: holds no text: give a file with a sentence a line")
     return sentences
