@@ -3,14 +3,19 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from selfsup.atomic_files import refuse_address
 from selfsup.corpus.readers.documents import is_encodable
-from selfsup.corpus.readers.folders import refuse_unreadable, walk
+from selfsup.corpus.readers.folders import (
+    refuse_special,
+    refuse_unreadable,
+    special_kind,
+    walk,
+)
 from selfsup.errors import UserError
 from selfsup.images.formats import is_image
 from selfsup.images.pixels import BadImage, image_size
@@ -35,12 +40,14 @@ class FoundImages:
         files: the images, sorted by name, also those of formats that are not decoded.
         others: the other files, sorted; junk and hidden files are not among them.
         empty: the folder's own subfolders without any file, sorted.
+        special: pipes, devices and sockets, and links to such, sorted; they are not read.
     """
 
     path: Path
     files: list[Path]
     others: list[Path]
     empty: list[str]
+    special: list[Path] = field(default_factory=list)
 
     def labels(self) -> list[str]:
         """The class of each image: the subfolder that it is in, in Unicode's form NFC.
@@ -81,6 +88,9 @@ class FoundImages:
             notes.append(f"{self.path}: passed over files that are no images: {what}")
         if self.empty:
             notes.append(f"{self.path}: passed over folders without files: {listed(self.empty)}")
+        if self.special:
+            names = listed([str(file.relative_to(self.path)) for file in self.special])
+            notes.append(f"{self.path}: passed over pipes, devices and sockets: {names}")
         return tuple(notes)
 
 
@@ -127,9 +137,10 @@ def search_images(path: str | Path) -> FoundImages:
         if not _is_image(path):
             raise UserError(f"{path}: no image, by its name or by its content")
         return FoundImages(path, [path], [], [])
+    refuse_special(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder: check the path")
-    found, others, runs, folders = [], [], [], []
+    found, others, special, runs, folders = [], [], [], [], []
     for folder, subfolders, names in walk(str(path)):
         if "run.yaml" in names and Path(folder) != path:
             runs.append(Path(folder, "run.yaml"))
@@ -138,12 +149,16 @@ def search_images(path: str | Path) -> FoundImages:
         subfolders[:] = [name for name in subfolders if not _is_junk(name)]
         folders = folders or subfolders[:]
         for file in (Path(folder, name) for name in names if not _is_junk(name)):
-            (found if _is_image(file) else others).append(file)
+            if special_kind(file):
+                special.append(file)
+            else:
+                (found if _is_image(file) else others).append(file)
     if not found:
         held = f" (it holds {by_suffix(others)})" if others else " (it holds no file)"
         raise UserError(f"{path}: no image in it{held}: name a folder with images")
-    empty = sorted({*folders} - {*_tops(path, [*found, *others, *runs])})
-    return FoundImages(path, sorted(found, key=_parts), sorted(others, key=_parts), empty)
+    empty = sorted({*folders} - {*_tops(path, [*found, *others, *special, *runs])})
+    files, others, special = (sorted(each, key=_parts) for each in (found, others, special))
+    return FoundImages(path, files, others, empty, special)
 
 
 def _parts(file: Path) -> list[str]:

@@ -17,15 +17,24 @@ from typing import Protocol
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
+from selfsup.corpus.readers.folders import special_kind
 from selfsup.counter_random import hash64, uniform
 from selfsup.images.formats import DECODED, why_not_decoded
 
 MOST_PIXELS = 100_000_000
 SMALLEST_SIDE = 8
 _MOST_ELONGATED = 4
-# Larger images are decoded one at a time, so that memory is bounded for any number of threads.
+# These are decoded by libraries that take more memory for each pixel, up to 25 bytes. So no image
+# takes more than about a gigabyte.
+MOST_PIXELS_OF = {"JPEG2000": 40_000_000, "AVIF": 80_000_000, "WEBP": 60_000_000}
+# Larger files are no images of this many pixels: they hold something else besides.
+MOST_FILE_BYTES = 1 << 30
+# Of larger files one is read at a time, as what is not pixels may fill the memory too.
+_LARGE_FILE = 64 << 20
+# Larger images are decoded at a reduced size if they can be.
 _LARGE_PIXELS = 16_000_000
-_one_large = threading.Lock()
+# Larger ones are turned to RGB so many rows at a time.
+_WHOLE_PIXELS, _ROWS_AT_ONCE = 4_000_000, 256
 
 _Turn = Image.Transpose
 # How to turn an image with this EXIF orientation upright (EXIF 2.32, §4.6.4 A).
@@ -49,6 +58,31 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 # stays a limit, as a few bytes can decompress to any number.
 _MOST_METADATA = 64 << 20
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _MOST_METADATA
+
+
+class _PixelBudget:
+    """Bounds the pixels that all threads decode at once: to as many as one image may have."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taking(self, pixels: int) -> Iterator[None]:
+        """Wait until this many are free, or all, and take them for the block."""
+        pixels = min(pixels, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+_budget = _PixelBudget(MOST_PIXELS)
 
 
 class BadImage(Exception):
@@ -102,22 +136,29 @@ def decode(file: Path, resize: Resize, *, smallest: int = SMALLEST_SIDE) -> np.n
 
     Raises:
         BadImage: it cannot be read or decoded, a side is too small, or it has more than 100 million
-            pixels (checked before decoding).
+            pixels, or fewer in ``MOST_PIXELS_OF`` (checked before decoding).
     """
     with _opened(file) as image:
         width, height = image.size
         if min(width, height) < smallest:
             raise BadImage(f"{width} × {height} pixels, a side must have at least {smallest}")
-        is_large = width * height > _LARGE_PIXELS
-        with _one_large if is_large else contextlib.nullcontext():
-            return _pixels(image, resize)
+        size = resize.size(width, height)
+        if isinstance(resize, ResizeShorterSide) or width * height > _LARGE_PIXELS:
+            # Decoding a JPEG at a half, a quarter or an eighth of its size is faster.
+            image.draft(None, size)
+        # A progressive JPEG is held whole all the same.
+        is_whole = "progressive" in image.info
+        pixels = width * height if is_whole else image.width * image.height
+        pixels = pixels * MOST_PIXELS // _most_pixels(image)
+        with _budget.taking(0 if _is_large_file(file) else pixels):
+            return _pixels(image, size)
 
 
 def image_size(file: Path) -> tuple[int, int]:
     """The (width, height) in pixels from an image's header, before turning it as EXIF says.
 
     Raises:
-        BadImage: it cannot be read, or has more than 100 million pixels.
+        BadImage: it cannot be read, or has too many pixels.
     """
     with _opened(file) as image:
         return image.size
@@ -126,31 +167,45 @@ def image_size(file: Path) -> tuple[int, int]:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     """Open an image file; whatever goes wrong until it is closed becomes a ``BadImage``."""
-    most = f"more than {MOST_PIXELS // 1_000_000} million pixels"
     try:
+        if kind := special_kind(file):
+            raise BadImage(f"a {kind}, not a file")
+        if file.stat().st_size > MOST_FILE_BYTES:
+            raise BadImage(f"too large (more than {MOST_FILE_BYTES >> 20:,} MiB)")
         if why := why_not_decoded(file):
             raise BadImage(why)
-        with Image.open(file, formats=DECODED) as image:
+        with (
+            _budget.taking(MOST_PIXELS if _is_large_file(file) else 0),
+            Image.open(file, formats=DECODED) as image,
+        ):
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise BadImage(f"too large ({width} × {height}, {most})")
+            most = _most_pixels(image)
+            if width * height > most:
+                many = f"more than {most // 1_000_000} million pixels"
+                raise BadImage(f"too large ({width} × {height}, {many})")
             yield image
     except BadImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadImage(f"too large ({most})") from None
+        raise BadImage(f"too large (more than {MOST_PIXELS // 1_000_000} million pixels)") from None
     except Exception as error:  # Each of Pillow's readers raises its own kinds on damaged files.
         raise BadImage(_reason(error)) from None
 
 
-def _pixels(image: Image.Image, resize: Resize) -> np.ndarray:
-    size = resize.size(*image.size)
-    if isinstance(resize, ResizeShorterSide):
-        # Decoding a JPEG at a half, a quarter or an eighth of its size is faster.
-        image.draft(None, size)
+def _most_pixels(image: Image.Image) -> int:
+    return MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
+
+
+def _is_large_file(file: Path) -> bool:
+    return file.stat().st_size > _LARGE_FILE
+
+
+def _pixels(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of an opened image, scaled to a (width, height) before it is turned upright."""
     image.load()
     orientation = _orientation(image)
-    upright = _as_rgb(image)
+    is_whole = image.width * image.height <= _WHOLE_PIXELS
+    upright = _as_rgb(image) if is_whole else _as_rgb_in_parts(image)
     if orientation in _TURNS:
         upright = upright.transpose(_TURNS[orientation])
     if orientation in _ON_ITS_SIDE:
@@ -165,6 +220,17 @@ def _orientation(image: Image.Image) -> int:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # The EXIF data are damaged; the pixels are not.
         return 1
+
+
+def _as_rgb_in_parts(image: Image.Image) -> Image.Image:
+    """The same as ``_as_rgb``, with no copy of the whole image but the one returned."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    whole = Image.new("RGB", image.size)
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        bottom = min(top + _ROWS_AT_ONCE, image.height)
+        whole.paste(_as_rgb(image.crop((0, top, image.width, bottom))), (0, top))
+    return whole
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -59,7 +59,7 @@ def error_sections(run: Run, view: View) -> str:
         _groups(view),
     ]
     errs = section("Where it errs", _kept(run), *parts) if any(parts) else ""
-    return errs + (_mistakes(view.mistakes) if view.mistakes else "")
+    return errs + (_mistakes(view.mistakes, _image_folders(run)) if view.mistakes else "")
 
 
 def _kept(run: Run) -> str:
@@ -127,15 +127,32 @@ def _groups(view: View) -> str:
     return figure(view.group_title, table(view.group_head, rows)) if rows else ""
 
 
-def _mistakes(mistakes: Mistakes) -> str:
+def _image_folders(run: Run) -> list[Path]:
+    """The folders of the run's images, without links."""
+    named = [run.settings.get(name) for name in ("validation", "train")]
+    folders = [Path(name) for name in named if isinstance(name, str)]
+    return [folder.resolve() for folder in folders if folder.is_dir()]
+
+
+def _read_image(file: Path, folders: list[Path]) -> Picture | None:
+    """An image of the data; None for any other file, as predictions may come from others."""
+    real = file.resolve()
+    is_data = any(real.is_relative_to(folder) for folder in folders)
+    return read_picture(real, _IMAGE_SIDE) if is_data else None
+
+
+def _mistakes(mistakes: Mistakes, folders: list[Path]) -> str:
     if not mistakes.on_images:
         rows = [map(passages, row) for row in mistakes.rows]
         shown = example_table(mistakes.head, rows) if rows else ""
         return section(mistakes.title, paragraph(mistakes.about), shown)
-    pictures = [read_picture(Path(file), _IMAGE_SIDE) for file, *_ in mistakes.rows]
+    pictures = [_read_image(Path(file), folders) for file, *_ in mistakes.rows]
     about = mistakes.about
     if lost := pictures.count(None):
-        about += f" {lost} of these could not be read: the file name is shown instead."
+        about += (
+            f" {lost} of these could not be read from the run's folders of images: the file name "
+            "is shown instead."
+        )
     cards = [_card(*pair) for pair in zip(pictures, mistakes.rows, strict=True)]
     return section(mistakes.title, paragraph(about), gallery(cards))
 

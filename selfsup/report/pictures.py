@@ -21,6 +21,7 @@ from selfsup.runs.reading import Record, Run
 
 _FOLDER, _CONTENTS = "pictures", "pictures.json"
 _LONGEST = 256
+_LARGEST_BYTES = 16 << 20  # of a picture, or of their list
 _MOST_COMPARED = 4  # images
 _ABOUT_INPAINTING = (
     "Inpainting sees what is left visible and fills in the rest. The numbers are mean squared "
@@ -102,7 +103,7 @@ def _comparison(
 
     def pixels(run: Run, records: list[Record]) -> list[bytes | None]:
         files = [_file(run, record, key) for record in records for _, key, _ in given]
-        return [file.read_bytes() if file and file.is_file() else None for file in files]
+        return [_content(file) if file else None for file in files]
 
     of_first = pixels(*listed[0][1:]) if listed else []
     listed = [entry for entry in listed if pixels(*entry[1:]) == of_first]
@@ -121,8 +122,8 @@ def _comparison(
 def _listed(run: Run) -> list[Record]:
     """The entries of ``pictures.json``; none if it is missing or broken."""
     try:
-        records = json.loads((run.folder / _FOLDER / _CONTENTS).read_bytes())
-    except (OSError, ValueError):
+        records = json.loads(_content(run.folder / _FOLDER / _CONTENTS) or b"")
+    except (ValueError, RecursionError):
         return []
     return [each for each in records if isinstance(each, dict)] if isinstance(records, list) else []
 
@@ -130,8 +131,20 @@ def _listed(run: Run) -> list[Record]:
 def _file(run: Run, record: Record, key: str) -> Path | None:
     """The file of one of an image's pictures; None if it has no such picture."""
     name = record.get(key)
-    # The name alone, so that the list cannot refer to a file in another folder.
-    return run.folder / _FOLDER / Path(name).name if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    # The name alone, so that the list cannot refer to a file in another folder; nor can a link.
+    file = run.folder / _FOLDER / Path(name).name
+    return file if file.resolve().is_relative_to(run.folder.resolve()) else None
+
+
+def _content(file: Path) -> bytes | None:
+    """What a file holds; None if it is none that a run writes here."""
+    try:
+        is_usual = file.is_file() and file.stat().st_size <= _LARGEST_BYTES
+        return file.read_bytes() if is_usual else None
+    except OSError:
+        return None
 
 
 def _picture(

@@ -236,7 +236,11 @@ def classified(folder: Path, *records: tuple[str, str, str, float]) -> Path:
         "classes": [{"label": "cat", "precision": 1.0, "recall": 0.75, "f1": 0.857, "examples": 4}],
     }
     chosen = FinetuneSettings(
-        task="image-classification", encoder="m", train="a", validation="b", out="c"
+        task="image-classification",
+        encoder="m",
+        train="a",
+        validation=str(folder.parent),
+        out="c",
     )
     lines = [{"seed": 0, "epoch": 1, "train_loss": 1.0, "validation": {"accuracy": 0.5}}]
     answers = [

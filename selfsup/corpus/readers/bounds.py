@@ -26,7 +26,7 @@ MOST_UNPACKED_BYTES = 4 << 30
 # The most that unpacking .xz may take beside the text: `xz -9` makes files that need 65 MiB.
 MOST_XZ_BYTES = 256 << 20
 
-_LESS_TEXT = "labelled files are read whole: give fewer rows or columns (text without labels is for pretrain)"
+_LESS_TEXT = "labelled files are read whole: give fewer rows or columns"
 
 
 def shown_size(size: int) -> str:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -15,13 +16,15 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from selfsup.corpus.readers import compression, docstrings
-from selfsup.corpus.readers.folders import walk
+from selfsup.corpus.readers.folders import refuse_special, special_kind, walk
 from selfsup.errors import UserError
 
 DOCS_INSTALLED = "docs://installed"
 
 _FORMATS = (".txt", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _ENDINGS = f"{', '.join(_FORMATS)} (also with .gz, .xz, .zst, .bz2) or .xlsx"
+
+_log = logging.getLogger(__name__)
 
 _GLOB_CHARACTERS = r"[*?[]"
 
@@ -96,6 +99,7 @@ def _find(source: str) -> list[Input]:
             found = [
                 _input(filesystem, name, f"{folder}{name[len(path) :]}", source)
                 for name in _texts_of_the_user(names, path.rstrip("/"), known.__contains__)
+                if not _is_passed_over(filesystem, name)
             ]
         elif re.search(_GLOB_CHARACTERS, source):
             names = sorted(cast(list[str], filesystem.glob(path)))
@@ -103,9 +107,11 @@ def _find(source: str) -> list[Input]:
             found = [
                 _input(filesystem, name, name, source)
                 for name in _texts_of_the_user(names, folder, filesystem.exists)
-                if filesystem.isfile(name)
+                if not _is_passed_over(filesystem, name) and filesystem.isfile(name)
             ]
         else:
+            if isinstance(filesystem, LocalFileSystem):
+                refuse_special(path)
             with suppress(FileNotFoundError):
                 filesystem.info(path)  # raises what is wrong, such as a host that is not there
             raise UserError(f"{source}: no such file or folder: check the path")
@@ -114,6 +120,19 @@ def _find(source: str) -> list[Input]:
         hint = "" if is_local else "; images are read from local folders only"
         raise UserError(f"{source}: holds no file whose name ends in {_ENDINGS}{hint}")
     return found
+
+
+def _is_passed_over(filesystem: fsspec.AbstractFileSystem, name: str) -> bool:
+    """Whether a name among others is not of a file, such as a link to a device; it is told once."""
+    kind = special_kind(name) if isinstance(filesystem, LocalFileSystem) else None
+    if kind:
+        _tell_once(f"{name}: passed over, as it is a {kind} and not a file")
+    return kind is not None
+
+
+@lru_cache(1000)
+def _tell_once(note: str) -> None:
+    _log.warning("%s", note)
 
 
 def _find_files(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterable[str]:
@@ -205,10 +224,12 @@ def opening(found: Input) -> Iterator[IO[bytes]]:
     """Open a file as it is stored.
 
     Raises:
-        UserError: it cannot be opened.
+        UserError: it cannot be opened, or is a pipe, a device or a socket.
     """
     with _opening_errors(found.name):
         filesystem, path = found.location or _filesystem(found.url)
+        if isinstance(filesystem, LocalFileSystem):
+            refuse_special(path)
         file = filesystem.open(path, "rb")
     with closing(file):
         is_local = isinstance(filesystem, LocalFileSystem)

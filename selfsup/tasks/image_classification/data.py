@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.corpus.readers.documents import BadRecordCounter
+from selfsup.corpus.readers.folders import refuse_special
 from selfsup.errors import UserError
 from selfsup.images.files import check_name, refuse_remote, search_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
@@ -170,6 +171,7 @@ def images_from_paths(paths: Sequence[str]) -> LabelledImages:
         refuse_remote(path)
         if file.is_dir():
             raise UserError(f"{file}: a folder: give it with --data, or name one image")
+        refuse_special(file)
         if not file.is_file():
             raise UserError(f"{file}: no such file: this model takes an image")
     results = list(threads().map(_test, files))
