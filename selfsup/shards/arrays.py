@@ -10,12 +10,13 @@ import struct
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
+from selfsup.structured_files import Count, check, parse_json
 
 _DTYPES = {
     "U8": np.dtype("u1"),
@@ -24,6 +25,15 @@ _DTYPES = {
     "U64": np.dtype("<u8"),
     "I64": np.dtype("<i8"),
 }
+
+
+class _ArrayEntry(TypedDict):
+    """What the header says of an array."""
+
+    dtype: Literal["U8", "U16", "U32", "U64", "I64"]
+    data_offsets: tuple[Count, Count]
+
+
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -84,14 +94,17 @@ def map_safetensors(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         (header_bytes,) = struct.unpack("<Q", mapped[:8])
-        header = json.loads(mapped[8 : 8 + header_bytes])
+        header = parse_json(mapped[8 : 8 + header_bytes])
         body = np.frombuffer(mapped, np.uint8)[8 + header_bytes :]
-        return {
-            name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        header.pop("__metadata__", None)
+        arrays = {}
+        for name, entry in check(header, dict[str, _ArrayEntry], path).items():
+            start, end = entry["data_offsets"]
+            if end > len(body):
+                raise ValueError(f"{name} reaches beyond its end")
+            arrays[name] = body[start:end].view(_DTYPES[entry["dtype"]])
+        return arrays
+    except (OSError, ValueError, AttributeError, struct.error, UserError) as error:
         raise UserError(f"{path}: damaged ({error}): make it again") from None
 
 

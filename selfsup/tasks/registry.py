@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folder
+from selfsup.encoder.huggingface.folder import check_sizes, load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
@@ -109,9 +109,13 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
             f"{named}; make one with selfsup finetune"
         )
     labels = labels_of_config(raw, task.label_kinds, folder)
-    encoder = family.build_encoder(config, pooled=task.pooled)
-    model = task.build_model(encoder, labels, _head_dropout(config, raw))
     weights, names = family.read_weights(folder), task.parameter_names()
+
+    def build_encoder() -> Any:
+        return family.build_encoder(config, pooled=task.pooled)
+
+    check_sizes(build_encoder, weights, family.encoder_names(), folder)
+    model = task.build_model(build_encoder(), labels, _head_dropout(config, raw))
     missing = load_weights(model, weights, names, config.initializer_range, 0, folder)
     if missing:
         first, *others = missing
