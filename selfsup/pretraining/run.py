@@ -32,7 +32,8 @@ from selfsup.settings.pretrain import (
     seconds_in,
 )
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from selfsup.structured_files import check
+from selfsup.training.checkpoint import START_AGAIN, latest_checkpoint, load_checkpoint, save_checkpoint
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import (
     Extent,
@@ -141,7 +142,8 @@ def _run(
     optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState(data_sha256=pretraining.data_sha256)
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, model, optimizer))
+        saved = load_checkpoint(checkpoint, model, optimizer)
+        state = check(saved, RunState, checkpoint / "state.json", START_AGAIN)
         if state.data_sha256 != pretraining.data_sha256:
             raise UserError(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
@@ -199,12 +201,13 @@ def _run(
         except KeyboardInterrupt:
             log.display.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
             raise
+    seconds = max(state.seconds, 1e-9)
     summary = {
         "steps": state.step,
         pretraining.unit: state.tokens,
         "seconds": round(state.seconds, 3),
-        f"{pretraining.unit}_per_second": round(state.tokens / state.seconds, 1),
-        "flops_utilization": round(state.flops / state.seconds / log.peak_flops, 4),
+        f"{pretraining.unit}_per_second": round(state.tokens / seconds, 1),
+        "flops_utilization": round(state.flops / seconds / log.peak_flops, 4),
         **result,
         **pretraining.facts(),
         "out": str(run),

@@ -2,14 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand
 from selfsup.settings.yaml_file import to_yaml
+from selfsup.structured_files import Count, decode_json
 from selfsup.training.checkpoint import latest_checkpoint
+
+
+class _Step(TypedDict):
+    """What is needed of a line of ``metrics.jsonl``."""
+
+    step: Count
 
 
 def check_free(out: str | Path) -> Path:
@@ -98,7 +105,7 @@ def _read_lines(path: Path) -> list[tuple[str, int]]:
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
-                lines.append((line, int(json.loads(line)["step"])))
-            except (ValueError, KeyError, TypeError):
+                lines.append((line, decode_json(line.encode(), _Step, path)["step"]))
+            except UserError:
                 break
     return lines

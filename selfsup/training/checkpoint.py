@@ -8,6 +8,7 @@ checkpoint removed.
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +16,10 @@ from torch import nn
 from selfsup.atomic_files import sync_folder, writing_to
 from selfsup.encoder.huggingface.weights import read_tensors, sync_file, write_tensors
 from selfsup.errors import UserError
+from selfsup.structured_files import read_json
 
 _PREFIX = "step-"
+START_AGAIN = "start the run again"
 
 
 def save_checkpoint(
@@ -75,14 +78,7 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     Raises:
         UserError: a file is missing or damaged, or belongs to another model or optimizer.
     """
-    try:
-        state = json.loads((checkpoint / "state.json").read_text())
-        if not isinstance(state, dict):
-            raise ValueError("state.json holds no object")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{checkpoint}: the checkpoint cannot be read ({error}): start the run again"
-        ) from error
+    state = read_json(checkpoint / "state.json", dict[str, Any], START_AGAIN)
     if state.pop("optimizer", type(optimizer).__name__) != type(optimizer).__name__:
         raise UserError(f"{checkpoint}: the checkpoint is of another optimizer than run.yaml says")
     model_state = read_tensors(checkpoint / "model.safetensors")

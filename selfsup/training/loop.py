@@ -11,14 +11,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from selfsup.counter_random import hash64
+from selfsup.structured_files import Count
 from selfsup.training.compute import Compute
 from selfsup.training.optimizers import rate_multiplier, set_learning_rate
+
+
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 
 
 class Batch(Protocol):
@@ -95,12 +100,12 @@ class RunState:
         data_sha256: hash of the training data; empty if it is not checked.
     """
 
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    wall_seconds: float = 0.0
-    flops: float = 0.0
-    batches_taken: list[int] = field(default_factory=list)
+    step: Count = 0
+    tokens: Count = 0
+    seconds: Seconds = 0.0
+    wall_seconds: Seconds = 0.0
+    flops: Annotated[float, Meta(ge=0, le=1e40)] = 0.0
+    batches_taken: list[Annotated[int, Meta(ge=0, le=2**40)]] = field(default_factory=list)
     data_sha256: str = ""
 
 
