@@ -4,6 +4,7 @@ A type says what a file holds: a ``TypedDict``, a dataclass, ``dict[str, float]`
 ``msgspec`` checks them. It stands beside the code that uses the values.
 """
 
+import codecs
 import json
 import re
 from pathlib import Path
@@ -35,16 +36,17 @@ _WORDS = {
 _BOUNDS = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
 
 
-def parse_json(data: bytes, largest: int = LARGEST) -> Any:
-    """The value of a JSON text in UTF-8; also with NaN, as Python writes it.
+def parse_json(data: bytes | str, largest: int = LARGEST) -> Any:
+    """The value of a JSON text; also with NaN, as Python writes it.
 
     Raises:
         ValueError: it is no JSON, not in UTF-8, too large or nested too deeply.
     """
+    data = data.encode() if isinstance(data, str) else data
     if len(data) > largest:
         raise ValueError(f"{len(data):,} bytes are too many")
     try:
-        value = json.loads(data.decode("utf-8-sig"))
+        value = json.loads(data.removeprefix(codecs.BOM_UTF8).decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     # Most texts have fewer brackets than may be nested.

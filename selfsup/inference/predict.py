@@ -24,6 +24,7 @@ from selfsup.inference.standard_input import STANDARD_INPUT, data_file, read_exa
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
+from selfsup.structured_files import parse_json
 from selfsup.tasks.base import Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD
@@ -284,8 +285,8 @@ def _holds_predictions(path: Path, as_answers: bool) -> bool:
             columns = next(csv.reader([first.decode("utf-8", errors="replace")]), [])
             if any(name.partition(".")[0] in _MARKS for name in columns):
                 return True
-            record = json.loads(first)
-    except (OSError, ValueError, RecursionError, csv.Error):
+            record = parse_json(first)
+    except (OSError, ValueError, csv.Error):
         return False
     if not isinstance(record, dict):
         return False

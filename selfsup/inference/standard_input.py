@@ -1,7 +1,6 @@
 """Read the examples to predict for from standard input, which commands call ``-``."""
 
 import contextlib
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from selfsup.errors import UserError
 from selfsup.settings.labelled_data import ANSWER, IMAGES
+from selfsup.structured_files import parse_json
 from selfsup.tasks.base import Examples, Task
 from selfsup.tasks.token_classification.columns import read_lines
 
@@ -77,7 +77,7 @@ def _format_of(content: bytes, tell: Callable[[str], None]) -> str:
     if start.startswith((b"{", b"[")):
         line = start.partition(b"\n")[0].rstrip()
         try:
-            first = json.loads(line)
+            first = parse_json(line)
         except ValueError:  # an object over several lines, or a damaged line
             return "jsonl" if line.endswith(b"}") else "json"
         is_row = isinstance(first, dict) and not isinstance(first.get("data"), list)

@@ -33,7 +33,12 @@ from selfsup.settings.pretrain import (
 )
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.structured_files import check
-from selfsup.training.checkpoint import START_AGAIN, latest_checkpoint, load_checkpoint, save_checkpoint
+from selfsup.training.checkpoint import (
+    START_AGAIN,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import (
     Extent,

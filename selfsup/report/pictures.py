@@ -3,11 +3,11 @@
 A run writes these pictures, and a list of them, ``pictures.json``, to the folder ``pictures``.
 """
 
-import json
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from selfsup.errors import UserError
 from selfsup.report import formatting
 from selfsup.report.markup import (
     figure,
@@ -18,6 +18,7 @@ from selfsup.report.markup import (
 )
 from selfsup.report.training_curves import NamedRuns
 from selfsup.runs.reading import Record, Run
+from selfsup.structured_files import read_json
 
 _FOLDER, _CONTENTS = "pictures", "pictures.json"
 _LONGEST = 256
@@ -121,10 +122,9 @@ def _comparison(
 def _listed(run: Run) -> list[Record]:
     """The entries of ``pictures.json``; none if it is missing or broken."""
     try:
-        records = json.loads((run.folder / _FOLDER / _CONTENTS).read_bytes())
-    except (OSError, ValueError):
+        return read_json(run.folder / _FOLDER / _CONTENTS, list[Record])
+    except UserError:
         return []
-    return [each for each in records if isinstance(each, dict)] if isinstance(records, list) else []
 
 
 def _file(run: Run, record: Record, key: str) -> Path | None:

@@ -34,7 +34,7 @@ class _MetricsLine(TypedDict, total=False):
     epoch: Count
     seed: WholeNumber
     seconds: _Seconds
-    validation: dict[str, _Number]
+    validation: dict[str, _Number] | None
 
 
 class _Settings(TypedDict, total=False):

@@ -34,7 +34,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise yaml.MarkedYAMLError(problem="& and * are not read", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="& and * are not read", problem_mark=event.start_mark
+            )
         if getattr(event, "tag", None) is not None:
             raise yaml.MarkedYAMLError(problem="tags are not read", problem_mark=event.start_mark)
         if self._depth > DEEPEST:

@@ -1,6 +1,5 @@
 """Read a file that is one JSON value, and find what else than characters its offsets count."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,9 @@ from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
+from selfsup.structured_files import parse_json
 
+_LARGEST = 1 << 30  # bytes
 # The encoding in which each unit has a fixed number of bytes.
 _UNITS = {"UTF-16 units": ("utf-16-le", 2), "bytes of UTF-8": ("utf-8", 1)}
 
@@ -32,7 +33,7 @@ def read_json(file: str, form: str, encoding: str | None = None) -> Any:
     """
     with opening(Input(file, file, ".json")) as raw:
         try:
-            content = utf8_text(raw, file, encoding).read()
+            content = utf8_text(raw, file, encoding).read(_LARGEST + 1)
         except compression.DAMAGED as error:
             raise UserError(f"{file}: damaged or cut short ({error}): copy it again") from None
         except OSError as error:
@@ -40,12 +41,12 @@ def read_json(file: str, form: str, encoding: str | None = None) -> Any:
     if not content.strip():
         raise UserError(f"{file}: the file is empty: give {form}")
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return parse_json(content, _LARGEST)
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start + 1} is not UTF-8: save the file in that encoding"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = str(error).partition("\n")[0]
         fix = f"give {form}"
         if ".jsonl" in file:

@@ -22,7 +22,6 @@ from selfsup.structured_files import Count
 from selfsup.training.compute import Compute
 from selfsup.training.optimizers import rate_multiplier, set_learning_rate
 
-
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 
 

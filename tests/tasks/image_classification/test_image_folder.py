@@ -145,9 +145,9 @@ def test_a_model_that_transformers_saved_gives_equal_probabilities(tmp_path, fil
         ({"do_center_crop": True}, "do_center_crop is True; only False"),
         ({"size": {"height": 32, "width": 24}}, "size is .* takes 24 × 24 pixels"),
         ({"rescale_factor": 1.0}, "rescale_factor is 1.0; only 1/255"),
-        ({"image_std": [0.0, 1.0, 1.0]}, "image_std must be three numbers"),
+        ({"image_std": [0.0, 1.0, 1.0]}, r"image_std\[0\] must be above 0\.0, not 0\.0"),
         ("no JSON", "cannot be read as JSON"),
-        ([], "says nothing of images"),
+        ([], "it must be a JSON object"),
     ],
 )
 def test_a_processor_that_does_something_else_is_refused(tmp_path, changed, said):
