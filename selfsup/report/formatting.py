@@ -69,8 +69,9 @@ def setting(value: object) -> str:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether the value is a number that can be drawn; the loss of a run that diverged is not."""
-    is_any = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_any and abs(value) <= _LARGEST  # not so of NaN
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= _LARGEST  # not so of NaN
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,15 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
+        problem = ""
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise yaml.MarkedYAMLError(
-                problem="& and * are not read", problem_mark=event.start_mark
-            )
-        if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem="tags are not read", problem_mark=event.start_mark)
-        if self._depth > DEEPEST:
-            raise yaml.MarkedYAMLError(
-                problem="it is nested too deeply", problem_mark=event.start_mark
-            )
+            problem = "& and * are not read: write each value out, and texts in quotes"
+        elif getattr(event, "tag", None) is not None:
+            problem = "tags are not read: write texts that begin with ! in quotes"
+        elif self._depth > DEEPEST:
+            problem = "it is nested too deeply"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

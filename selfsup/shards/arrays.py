@@ -10,9 +10,10 @@ import struct
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
@@ -25,6 +26,14 @@ _DTYPES = {
     "U64": np.dtype("<u8"),
     "I64": np.dtype("<i8"),
 }
+
+
+class ShardEntry(TypedDict):
+    """What a manifest says of a shard; each kind of shards has further counts."""
+
+    file: Annotated[str, Meta(pattern=r"^shard-[0-9]+\.safetensors$")]
+    bytes: Count
+    sha256: str
 
 
 class _ArrayEntry(TypedDict):
@@ -42,7 +51,7 @@ def write_safetensors(
     arrays: dict[str, np.ndarray],
     last: tuple[str, np.dtype, int],
     chunks: Iterable[bytes],
-) -> dict[str, Any]:
+) -> ShardEntry:
     """Write flat arrays; the last one is streamed, so that it need not fit in memory.
 
     Args:

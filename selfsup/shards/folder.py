@@ -20,8 +20,8 @@ from msgspec import Meta
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
-from selfsup.shards.arrays import map_safetensors
-from selfsup.structured_files import Count, check, read_json, shown
+from selfsup.shards.arrays import ShardEntry, map_safetensors
+from selfsup.structured_files import check, read_json, shown
 
 FORMAT_VERSION = 1  # of both kinds of shards
 MANIFEST_FILE = "manifest.json"
@@ -30,14 +30,6 @@ PROBLEMS_FILE = "problems.jsonl"
 
 # Files that an interrupted call leaves behind, besides finished shards.
 _TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*")
-
-
-class ShardEntry(TypedDict):
-    """What a manifest says of a shard; each kind of shards has further counts."""
-
-    file: Annotated[str, Meta(pattern=r"^shard-[0-9]+\.safetensors$")]
-    bytes: Count
-    sha256: str
 
 
 class Manifest(TypedDict):
@@ -265,9 +257,8 @@ def open_folder(
     for entry in manifest["shards"]:
         arrays = map_safetensors(folder / entry["file"])
         if lacking := form.arrays - arrays.keys():
-            raise UserError(
-                f"{folder / entry['file']}: lacks {min(lacking)}: {form.repair.format(folder=folder)}"
-            )
+            repair = form.repair.format(folder=folder)
+            raise UserError(f"{folder / entry['file']}: lacks {min(lacking)}: {repair}")
         shards.append({name: arrays[name] for name in form.arrays})
     return manifest, shards
 

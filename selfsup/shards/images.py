@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.shards.arrays import write_safetensors
-from selfsup.shards.folder import Manifest, ResumeState, ShardEntry, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, write_safetensors
+from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
 from selfsup.structured_files import Count
 
 
@@ -152,7 +152,7 @@ class ImageResumeState(ResumeState):
 
 def write_image_shard(
     path: Path, images: Sequence[np.ndarray], digests: Sequence[int], names: Sequence[str]
-) -> dict[str, Any]:
+) -> ImageShardEntry:
     """Write one shard and return the manifest's entry: file, bytes, sha256, images.
 
     Args:

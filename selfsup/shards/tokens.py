@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Meta
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.shards.arrays import write_safetensors
-from selfsup.shards.folder import Manifest, ResumeState, ShardEntry, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, write_safetensors
+from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
 from selfsup.structured_files import Count
 
 
@@ -145,7 +145,7 @@ class ShardWriter:
         self._sentence_lengths.append(sentence_lengths.astype(np.int32))
         self._document_lengths.append(document_lengths.astype(np.int32))
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> TokenShardEntry:
         """Write the shard under its final name, and return the manifest's entry.
 
         Raises:
@@ -161,8 +161,12 @@ class ShardWriter:
             tokens = ("tokens", self.dtype, self.tokens)
             entry = write_safetensors(self.path, offsets, tokens, chunks)
         self._token_path.unlink()
-        counts = {"sentences": len(sentences) - 1, "documents": len(documents) - 1}
-        return {**entry, "tokens": self.tokens, **counts}
+        return {
+            **entry,
+            "tokens": self.tokens,
+            "sentences": len(sentences) - 1,
+            "documents": len(documents) - 1,
+        }
 
     def abandon(self) -> None:
         """Remove what was written so far; harmless after ``finish``."""

@@ -35,9 +35,8 @@ def view(summary: Record, records: Sequence[Record]) -> View:
 def _is_consistent(record: Record) -> bool:
     """Whether the words are in the text, and all lists are of the same length."""
     lists = (record[name] for name in ("words", "tags", "prediction", "tag_probabilities"))
-    return (
-        len(set(map(len, lists))) == 1 and _word_spans(record["text"], record["words"]) is not None
-    )
+    spans = _word_spans(record["text"], record["words"])
+    return len(set(map(len, lists))) == 1 and spans is not None
 
 
 def _mistakes(records: Sequence[Record]) -> Mistakes:
@@ -101,7 +100,7 @@ def _overlap(a: Entity, b: Entity) -> bool:
 
 
 def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]] | None:
-    """The start and end, in characters, of the text's words; None if they are not there in order."""
+    """The start and end, in characters, of the text's words; None if one is not there."""
     spans, start = [], 0
     for word in words:
         start = text.find(word, start)
