@@ -24,6 +24,7 @@ _FIXES = {
     errno.EPERM: "you may not write there: choose another folder",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
     errno.EEXIST: "a file has the name of the folder that is needed: choose another folder",
+    errno.EISDIR: "a folder has the name of a file that is needed: remove it",
     errno.ELOOP: "a link has this name: remove the link",
 }
 

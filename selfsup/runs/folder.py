@@ -88,7 +88,8 @@ class MetricsFile:
         A resumed run repeats the steps after its last checkpoint, so their lines are dropped, as is
         a half-written last line.
         """
-        kept = [line for line, step in _read_lines(path) if step <= keep_until_step]
+        with writing_to(path):
+            kept = [line for line, step in _read_lines(path) if step <= keep_until_step]
         write_bytes(path, "".join(kept).encode())
         self._file = appending(path)
 
