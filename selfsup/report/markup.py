@@ -58,7 +58,7 @@ def read_picture(file: Path, longest: int) -> Picture | None:
     """
     try:
         pixels = decode(file, ResizeShorterSide(longest), smallest=1)
-    except (BadImage, OSError):
+    except (BadImage, OSError, ValueError):  # ValueError: no file can have such a name
         return None
     image = Image.fromarray(pixels)
     image.thumbnail((longest, longest))

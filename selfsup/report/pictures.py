@@ -103,7 +103,7 @@ def _comparison(
 
     def pixels(run: Run, records: list[Record]) -> list[bytes | None]:
         files = [_file(run, record, key) for record in records for _, key, _ in given]
-        return [file.read_bytes() if file and file.is_file() else None for file in files]
+        return [_bytes_of(file) if file else None for file in files]
 
     of_first = pixels(*listed[0][1:]) if listed else []
     listed = [entry for entry in listed if pixels(*entry[1:]) == of_first]
@@ -132,6 +132,13 @@ def _file(run: Run, record: Record, key: str) -> Path | None:
     name = record.get(key)
     # The name alone, so that the list cannot refer to a file in another folder.
     return run.folder / _FOLDER / Path(name).name if isinstance(name, str) else None
+
+
+def _bytes_of(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError):  # ValueError: no file can have such a name
+        return None
 
 
 def _picture(
