@@ -83,7 +83,9 @@ def test_what_is_no_json_is_refused_in_one_line(data, said, tmp_path):
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\): copy or make it again"):
+    with pytest.raises(
+        UserError, match=r"cannot be read \(Is a directory\): copy or make it again"
+    ):
         read_json(tmp_path, Sizes)
 
 

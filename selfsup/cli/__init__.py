@@ -9,7 +9,6 @@ import dataclasses
 import errno
 import io
 import json
-import math
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple, TextIO
 from selfsup import __version__
 from selfsup.cli import help_page
 from selfsup.errors import UserError
+from selfsup.runs import with_nulls
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
 from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.fields import closest
@@ -166,21 +166,12 @@ def _run(name: str, arguments: list[str]) -> int:
     with contextlib.redirect_stdout(sys.stderr) if writes_data else contextlib.nullcontext():
         if as_json:
             is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-            print(json.dumps(_as_json(result), ensure_ascii=not is_utf8, allow_nan=False))
+            print(json.dumps(with_nulls(result), ensure_ascii=not is_utf8, allow_nan=False))
         else:
             from selfsup.cli.results import SHOW
 
             SHOW[name](result)
     return int(getattr(chosen, "strict", False) and bool(result["problems"]))
-
-
-def _as_json(value: Any) -> Any:
-    """The value, with null for NaN and infinity (a diverged loss), which JSON does not have."""
-    if isinstance(value, dict):
-        return {str(key): _as_json(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -1,7 +1,6 @@
 """What can be wrong with a run: it has not ended, a file is missing, or it has learned nothing."""
 
 import itertools
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -182,9 +181,7 @@ def _shards_of(run: Run) -> Shards | None:
 
 def _training_loss_problems(run: Run) -> Iterator[Problem]:
     losses = [(line.get("step"), line.get("loss")) for line in run.training]
-    bad = next(
-        (step for step, loss in losses if isinstance(loss, float) and not math.isfinite(loss)), None
-    )
+    bad = next((step for step, loss in losses if loss is None or not is_number(loss)), None)
     if bad is not None:
         yield Problem(
             f"the loss is not a number from step {bad} on",
@@ -212,8 +209,7 @@ def _training_loss_problems(run: Run) -> Iterator[Problem]:
 
 def _finetuning_problems(run: Run) -> Iterator[Problem]:
     for line in run.epochs:
-        loss = line.get("train_loss")
-        if isinstance(loss, float) and not math.isfinite(loss):
+        if "train_loss" in line and not is_number(line["train_loss"]):
             yield Problem(
                 f"the loss of seed {line.get('seed')} is not a number in epoch {line.get('epoch')}",
                 "a lower --learning-rate",

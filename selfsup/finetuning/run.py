@@ -28,7 +28,7 @@ from selfsup.finetuning.training_run import (
     selection_key,
     train_with_seed,
 )
-from selfsup.inference.predict import write_predictions
+from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
 from selfsup.progress import ProgressDisplay
 from selfsup.runs import METRICS, VALIDATION_PREDICTIONS

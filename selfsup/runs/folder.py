@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand
+from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand, with_nulls
 from selfsup.settings.yaml_file import to_yaml
 from selfsup.structured_files import Count, decode_json
 from selfsup.training.checkpoint import latest_checkpoint
@@ -75,7 +75,7 @@ def run_yaml(command: RunCommand, settings: Any) -> str:
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write ``summary.json``, which says that the run has ended."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(with_nulls(summary), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(folder / SUMMARY, (text + "\n").encode())
 
 
@@ -94,7 +94,8 @@ class MetricsFile:
         self._file = appending(path)
 
     def write(self, entry: dict) -> None:
-        self._file.write(json.dumps(entry) + "\n")
+        """Append a line, with null for what is no number, such as the loss of a run that diverged."""
+        self._file.write(json.dumps(with_nulls(entry), allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:

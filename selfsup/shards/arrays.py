@@ -88,7 +88,7 @@ def _header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
         end = position + dtype.itemsize * length
         entries[name] = {"dtype": _NAMES[dtype], "shape": [length], "data_offsets": [position, end]}
         position = end
-    header = json.dumps(entries, separators=(",", ":")).encode()
+    header = json.dumps(entries, separators=(",", ":"), allow_nan=False).encode()
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header
 

@@ -205,7 +205,7 @@ def report_problem(folder: Path, file: str, line: int | None, reason: str) -> No
     path = folder / PROBLEMS_FILE
     problem = {"file": file, "line": line, "reason": reason}
     with writing_to(path), appending(path) as out:
-        out.write(json.dumps(problem, ensure_ascii=False) + "\n")
+        out.write(json.dumps(problem, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _keep_first_problems(folder: Path, count: int) -> None:
@@ -307,4 +307,4 @@ def _refuse_other(
 
 
 def _to_json(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2) + "\n").encode()
+    return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()

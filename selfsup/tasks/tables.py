@@ -6,10 +6,10 @@ names, or are found by their usual names.
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.documents import (
@@ -29,7 +29,12 @@ from selfsup.settings.reading import FileFormat
 ENDINGS = ".csv, .tsv, .jsonl or .parquet (also with .gz, .xz, .zst, .bz2), .xlsx or hf://NAME"
 _ROWS_LOOKED_AT = 1000  # many, since a stray quotation mark may damage several rows
 
+# A block of examples ends before it has this many characters more than its last example.
+_CHARACTERS_IN_BLOCK = 1 << 22
+
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -77,7 +82,18 @@ def read_rows(
     asked: Columns = Columns(),
     tell: Callable[[str], None] = _log.warning,
 ) -> list[Row]:
-    """Read a whole table. No row with a mistake is skipped, since labelled files are small.
+    """Read a whole table; see ``read_row_blocks``."""
+    (rows,) = read_row_blocks(file, asked, tell)
+    return rows
+
+
+def read_row_blocks(
+    file: str,
+    asked: Columns = Columns(),
+    tell: Callable[[str], None] = _log.warning,
+    size: int | None = None,
+) -> Iterator[list[Row]]:
+    """Read a table in blocks of at most ``size`` rows, or as one. No row with a mistake is skipped.
 
     ``tell`` takes sentences for the user on how the file is read.
 
@@ -85,10 +101,41 @@ def read_rows(
         UserError: the file is missing, empty, of another kind, or one of its rows is damaged (the
             message names its line).
     """
-    rows = [_checked(record) for record in read_records(file, asked, tell=tell)]
-    if not rows:
+    is_empty = True
+    records = map(_checked, read_records(file, asked, tell=tell))
+    for rows in in_blocks(records, size, lambda row: sum(map(_characters, row.fields.values()))):
+        is_empty = False
+        yield rows
+    if is_empty:
         raise UserError(f"{file}: holds no rows: give a file with at least one example")
-    return rows
+
+
+def in_blocks(
+    items: Iterable[T], size: int | None, characters_of: Callable[[T], int]
+) -> Iterator[list[T]]:
+    """Yield the items in lists of at most ``size``, and fewer where they are long; all if None."""
+    if size is None:
+        if whole := list(items):
+            yield whole
+        return
+    block, characters = [], 0
+    for item in items:
+        block.append(item)
+        characters += characters_of(item)
+        if len(block) == size or characters >= _CHARACTERS_IN_BLOCK:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _characters(value: Any) -> int:
+    """About how long a field is."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list | dict):
+        return sum(map(_characters, value.values() if isinstance(value, dict) else value))
+    return 1
 
 
 def is_table(file: str) -> bool:
@@ -173,18 +220,22 @@ def _checked(record: Row | BadRecord) -> Row:
     return record
 
 
+_PARQUET_ROWS_AT_ONCE = 1024
+
+
 def _parquet_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow  # takes a tenth of a second, so only when needed
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(file)
+        # Read buffered pages, not whole row groups: these can be of any size.
+        table = pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
         refuse_repeated_names(table.schema_arrow.names, name)
-        fields = [fields for batch in table.iter_batches() for fields in batch.to_pylist()]
+        batches = table.iter_batches(_PARQUET_ROWS_AT_ONCE)
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{name}: cannot be read as Parquet: {reason}") from None
-    yield from enumerate(fields, 1)
 
 
 # How many rows decide whether a column holds running text.

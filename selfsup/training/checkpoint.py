@@ -52,7 +52,7 @@ def save_checkpoint(
             write_tensors(temporary / "model.safetensors", _unshared_state(model))
             write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer))
             about = {"step": step, "optimizer": type(optimizer).__name__, **state}
-            (temporary / "state.json").write_text(json.dumps(about))
+            (temporary / "state.json").write_text(json.dumps(about, allow_nan=False))
             sync_file(temporary / "state.json")
             sync_folder(temporary)
     except BaseException:

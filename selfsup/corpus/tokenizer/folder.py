@@ -107,7 +107,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
     }
     tokens = _tokens_in_order(tokenizer)
     write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())
-    write_bytes(folder / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    write_bytes(folder / _CONFIG, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
     write_bytes(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
 
 
@@ -165,7 +165,7 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     if (completed.get("model_max_length") or 0) > longest:
         completed["model_max_length"] = longest
     if completed != config:
-        path.write_bytes((json.dumps(completed, indent=2) + "\n").encode())
+        path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:

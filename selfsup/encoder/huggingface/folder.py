@@ -96,7 +96,7 @@ def write_model_folder(
         try:
             write_companions(staging)
             (staging / "README.md").write_text(model_card, encoding="utf-8")
-            text = json.dumps(config, indent=2) + "\n"
+            text = json.dumps(config, indent=2, allow_nan=False) + "\n"
             (staging / "config.json").write_text(text, encoding="utf-8")
             write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
             _move_files(staging, folder)

@@ -196,7 +196,7 @@ def save_vit(
     }
 
     def write_preprocessor(destination: Path) -> None:
-        text = json.dumps(preprocessor, indent=2) + "\n"
+        text = json.dumps(preprocessor, indent=2, allow_nan=False) + "\n"
         (destination / _PREPROCESSOR).write_text(text, encoding="utf-8")
 
     write_model_folder(Path(folder), state, config, write_preprocessor, model_card)

@@ -272,7 +272,8 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     extended, report = extend_tokenizer(tokenizer, word_counts, wanted)
     print(_effect_of_extension(report, wanted), file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / EXTENSION_REPORT, (json.dumps(dataclasses.asdict(report)) + "\n").encode())
+    text = json.dumps(dataclasses.asdict(report), allow_nan=False) + "\n"
+    write_bytes(folder / EXTENSION_REPORT, text.encode())
     save_tokenizer(extended, folder)
 
 

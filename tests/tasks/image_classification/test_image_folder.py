@@ -45,7 +45,7 @@ def our_scores(loaded: TaskModel, files: list[str]):
     examples = loaded.task.examples_of(files, None)
     encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
-    return scores, loaded.task.decode(scores, encoded, examples, loaded.labels)
+    return scores, list(loaded.task.decode(scores, encoded, examples, loaded.labels))
 
 
 def assert_equal_to_the_pipeline(folder: Path, files: list[str]) -> None:
