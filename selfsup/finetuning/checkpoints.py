@@ -8,7 +8,7 @@ holds the results and, in ``kept.safetensors``, the weights and scores of the be
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far a fine-tuning run is: its epochs, the seed that is being trained, the seeds that ended."""
+"""How far a fine-tuning run is: the seed that is being trained, and those that have ended."""
 
 from dataclasses import dataclass, field
 

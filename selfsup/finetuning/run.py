@@ -6,7 +6,6 @@ Defaults for epochs and learning rates are those that work on few labels.
 import dataclasses
 import math
 import shutil
-import statistics
 import time
 from contextlib import closing
 from pathlib import Path
@@ -22,9 +21,10 @@ from selfsup.finetuning.checkpoints import FinetuneCheckpoints
 from selfsup.finetuning.compact_embedding import compact_word_embeddings
 from selfsup.finetuning.data import FrozenFeatures, TaskData, encode_task_data, read_task_files
 from selfsup.finetuning.layer_rules import check_layers, layer_table, notes_on_unfreezing
-from selfsup.finetuning.progress import EndedSeeds, SeedRun, selection_key
+from selfsup.finetuning.progress import EndedSeeds
 from selfsup.finetuning.setup import reinitialize_top
 from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
+from selfsup.finetuning.summary import summarize
 from selfsup.finetuning.training_run import FinetuneLog, train_with_seed
 from selfsup.inference.predict import write_predictions
 from selfsup.inference.scoring import map_batches
@@ -263,49 +263,3 @@ def with_features(
     """Units or windows whose batches hold the encoder's output for them instead of tokens."""
     features = map_batches(model, model.features, windows, compute)
     return FrozenFeatures(units, features, np.asarray(windows.row_counts))
-
-
-def summarize(
-    settings: ResolvedFinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
-) -> dict[str, Any]:
-    """The run's results: each metric's mean, standard deviation and values over the seeds.
-
-    A seed has failed if its loss diverged, or if it is no better than the best constant answer.
-    """
-    best = {seed: run.best for seed, run in runs.items() if run.best is not None}
-    best_seed = max(best, key=lambda seed: selection_key(best[seed], task))
-    examples, encoded = data.validation.examples, data.validation.encoded
-    baseline = task.baseline(encoded, examples, data.labels)
-    selection = task.selection_metric(data.labels)
-    report = best[best_seed]
-    return {
-        "task": task.name,
-        "metrics": {
-            name: mean_and_std([epoch.validation[name] for epoch in best.values()])
-            for name in report.validation
-            if name != "loss"
-        },
-        "seeds": list(runs),
-        "failed_seeds": [
-            seed
-            for seed, run in runs.items()
-            if run.diverged
-            or run.best is None
-            or run.best.validation[selection] <= baseline[selection]
-        ],
-        "best_seed": best_seed,
-        "best_epochs": {str(seed): epoch.epoch for seed, epoch in best.items()},
-        "epochs": settings.epochs,
-        "train_examples": len(data.train),
-        "validation_examples": len(data.validation),
-        "selection_metric": selection,
-        "chance": baseline[selection],
-        "baseline": baseline,
-        **task.details(report.scores, encoded, examples, report.labels),
-    }
-
-
-def mean_and_std(values: list[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (0 for a single value), and the values."""
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "std": std, "values": values}

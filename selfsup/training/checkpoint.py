@@ -1,8 +1,8 @@
 """Checkpoints: all that is needed to resume a run.
 
 A checkpoint is a folder with ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``,
-and further tensors where the run has some. It is written under a temporary name, flushed to the disk and renamed; only then is the previous
-checkpoint removed.
+and further tensors where the run has some. It is written under a temporary name, flushed to the
+disk and renamed; only then is the previous checkpoint removed.
 """
 
 import json
@@ -50,7 +50,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: dict,
-    others: Mapping[str, Mapping[str, torch.Tensor]] = {},  # noqa: B006 - not changed
+    others: Mapping[str, Mapping[str, torch.Tensor]] = {},
 ) -> Path:
     """Write the checkpoint of a step into ``folder`` and remove older ones.
 

@@ -14,8 +14,9 @@ import transformers
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.errors import UserError
 from selfsup.finetuning import training_run
-from selfsup.finetuning.run import finetune, mean_and_std
-from selfsup.finetuning.training_run import EpochReport, selection_key
+from selfsup.finetuning.progress import EpochReport, selection_key
+from selfsup.finetuning.run import finetune
+from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings.finetune import FinetuneSettings

@@ -80,7 +80,7 @@ def test_the_number_of_workers_leaves_no_trace(folder, tmp_path):
 
 
 def test_an_interrupted_call_goes_on_and_the_interruption_leaves_no_trace(
-    folder, tmp_path, monkeypatch
+    folder, tmp_path, monkeypatch, capsys
 ):
     for number in (0, 20, 39):
         find_images(folder)[number].write_bytes(b"")
