@@ -59,7 +59,7 @@ def test_a_value_of_another_type_is_named_with_its_place(value, said):
 
 
 def test_what_a_dataclass_says_of_its_values_is_passed_on():
-    with pytest.raises(UserError, match="^a: second must not be negative: take its opposite$"):
+    with pytest.raises(UserError, match=r"^a: second must not be negative: take its opposite$"):
         check({"first": 1, "second": -1}, Pair, "a")
 
 

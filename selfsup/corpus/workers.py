@@ -25,6 +25,7 @@ from tokenizers import Tokenizer
 from selfsup.corpus.blocks import EncodedBlock, encode_block
 from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
+from selfsup.interruption import SIGNALS, signals_blocked
 from selfsup.shards.tokens import token_dtype
 
 
@@ -63,8 +64,16 @@ def main() -> None:
     The first frame holds the settings as JSON and the tokenizer's JSON. Every later one holds the
     texts' lengths in bytes, int64 [R], and the texts in UTF-8 one after another.
     """
-    # Ctrl-C reaches the whole process group; the parent ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They may reach the whole process group, and the parent ends its workers.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        _answer_frames()
+    except (EOFError, BrokenPipeError):  # the parent was killed in the middle of a frame
+        os._exit(1)
+
+
+def _answer_frames() -> None:
     first = receive_frame(sys.stdin.buffer)
     if first is None:
         return
@@ -176,14 +185,15 @@ class WorkerPool:
     def _worker_of_this_thread(self) -> "subprocess.Popen[bytes]":
         """This thread's worker, which is started on the first call."""
         if not hasattr(self._of_thread, "process"):
-            process = subprocess.Popen(
-                # -P: a stray json.py in the current folder must not be imported as the library's.
-                [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # One worker per core: more threads in each would only slow the others down.
-                env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
-            )
+            with signals_blocked():  # a signal while it starts would give a traceback
+                process = subprocess.Popen(
+                    # -P: a stray json.py in the current folder must not be imported instead.
+                    [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    # One worker per core: more threads in each would only slow the others down.
+                    env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
+                )
             self._processes.append(process)
             self._of_thread.process = process
             send_frame(cast(BinaryIO, process.stdin), self._first_frame)

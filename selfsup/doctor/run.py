@@ -95,12 +95,6 @@ def _demo_pretrainings(folder: Path) -> list[Path]:
 def _unfinished(run: Run) -> Problem:
     if run.kind == "demo":
         return Problem(f"{run.folder}: this demo {_NOT_ENDED}", "run selfsup demo again")
-    if run.kind == "finetune":
-        has_model = (run.folder / MODEL_IN_RUN).exists()
-        return Problem(
-            f"{run.folder}: this run {_NOT_ENDED}",
-            "run the same finetune command again" + (" with another --out" if has_model else ""),
-        )
     checkpoint = latest_checkpoint(run.folder / CHECKPOINTS)
     if checkpoint is None:
         return Problem(

@@ -190,6 +190,23 @@ def check_kind(run: Run) -> None:
     raise UserError(f"{run.folder}: {reason}: put it back as it was")
 
 
+def kind_to_resume(folder: Path) -> RunKind:
+    """The kind of a run that ``selfsup resume`` is to go on with: "pretrain" or "finetune".
+
+    Raises:
+        UserError: there is no run, nothing says how it was made, or it is a demo.
+    """
+    if not (folder / SETTINGS).exists():
+        raise UserError(f"{folder}: no run that can be resumed (it has no {SETTINGS})")
+    run = read_run(folder)
+    check_kind(run)
+    if run.kind == "demo":
+        raise UserError(
+            f"{folder}: a demo cannot be resumed, only pre-training and fine-tuning: run it again"
+        )
+    return run.kind
+
+
 def parts_of(run: Run) -> list[Run]:
     """The runs in this run's subfolders, such as a demo's pre-training."""
     return [read_run(entry) for entry in sorted(run.folder.iterdir()) if _holds_run(entry)]

@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
+from selfsup.interruption import saying_how_to_go_on
 from selfsup.shards.arrays import ShardEntry, map_safetensors
 from selfsup.structured_files import check, read_json, shown
 
@@ -168,13 +169,15 @@ def begin_or_resume(
 
 
 @contextlib.contextmanager
-def saying_how_to_resume(state: ResumeState, say: Callable[[str], None]) -> Iterator[None]:
-    """On Ctrl-C, say that the same command resumes."""
-    try:
+def saying_how_to_resume(state: ResumeState) -> Iterator[None]:
+    """An interruption says that the same command resumes."""
+
+    def how() -> str:
+        done = len(state.shards)
+        return f"interrupted after {done} shard{'s' * (done != 1)}: the same command goes on"
+
+    with saying_how_to_go_on(how):
         yield
-    except KeyboardInterrupt:
-        say(f"interrupted after {len(state.shards)} shards; the same command goes on")
-        raise
 
 
 def finish(

@@ -18,6 +18,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from selfsup.counter_random import hash64
+from selfsup.interruption import SIGNALS, Interrupted, end_at_next_signal
 from selfsup.structured_files import Count
 from selfsup.training.compute import Compute
 from selfsup.training.optimizers import rate_multiplier, set_learning_rate
@@ -142,16 +143,17 @@ class StepReport:
 
 
 class StopOnSignal:
-    """A context in which the first SIGINT or SIGTERM sets ``requested`` and a second interrupts.
+    """A context in which the first SIGINT or SIGTERM sets ``requested``; a second ends the process.
 
     So a run is saved between two steps, never within one.
     """
 
     requested = False
+    _number = signal.SIGINT
 
     def __enter__(self) -> "StopOnSignal":
         in_main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+        numbers = SIGNALS if in_main else ()
         self._previous = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
@@ -160,9 +162,12 @@ class StopOnSignal:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        end_at_next_signal()
+        self.requested, self._number = True, signal.Signals(number)
+
+    def interruption(self, message: str) -> Interrupted:
+        """What to raise when the run is saved; the message says how to go on."""
+        return Interrupted(message, self._number)
 
 
 class NotFinite(ArithmeticError):

@@ -133,7 +133,7 @@ def test_control_c_ends_with_status_130_and_one_line(doctor_that, capsys):
 
     doctor_that(interrupt)
     assert cli.main(["doctor", "x"]) == 130
-    assert capsys.readouterr().err == "selfsup: interrupted\n"
+    assert capsys.readouterr().err == "selfsup: interrupted: the same command begins again\n"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(name, targets, tmp_path):
         deadline=None,
         database=None,
         derandomize="SELFSUP_FUZZ_INPUTS" not in os.environ,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     def try_many(data: bytes | None) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

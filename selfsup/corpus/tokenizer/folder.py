@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
-from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import replacing_together
 from selfsup.corpus.tokenizer.wordpiece import (
     SPECIAL_TOKENS,
     before_compose_and_cut,
@@ -84,14 +84,11 @@ class _TokenizerConfig(_ModelConfig, total=False):
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
-    """Write the three files of a tokenizer folder, each atomically.
+    """Write the three files of a tokenizer folder, all of them or none.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
-    folder = Path(folder)
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     parts = json.loads(tokenizer.to_str())
     as_berts = before_compose_and_cut(parts)
     # Another normaliser of several parts is described by tokenizer.json only.
@@ -106,9 +103,11 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     tokens = _tokens_in_order(tokenizer)
-    write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())
-    write_bytes(folder / _CONFIG, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
-    write_bytes(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+    with replacing_together(Path(folder), last="tokenizer.json") as saving:
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+        (saving / "vocab.txt").write_bytes("".join(f"{token}\n" for token in tokens).encode())
+        (saving / _CONFIG).write_bytes(text.encode())
+        (saving / "tokenizer.json").write_bytes(tokenizer.to_str(pretty=True).encode())
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:

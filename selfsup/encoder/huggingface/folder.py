@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from selfsup.atomic_files import refuse_address, sync_folder, writing_to
+from selfsup.atomic_files import refuse_address, replacing_together
 from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
@@ -26,7 +26,7 @@ from selfsup.encoder.huggingface.names import (
     to_hugging_face,
     with_present_names,
 )
-from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, sync_file, write_tensors
+from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, write_tensors
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 
@@ -89,28 +89,12 @@ def write_model_folder(
         UserError: the disk is full or read-only, or write permission is missing.
     """
     weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
-    staging = folder / ".saving"
-    with writing_to(folder):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            write_companions(staging)
-            (staging / "README.md").write_text(model_card, encoding="utf-8")
-            text = json.dumps(config, indent=2, allow_nan=False) + "\n"
-            (staging / "config.json").write_text(text, encoding="utf-8")
-            write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
-            _move_files(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _move_files(source: Path, destination: Path) -> None:
-    paths = sorted(source.iterdir(), key=lambda path: (path.name == "config.json", path.name))
-    for path in paths:
-        sync_file(path)
-    for path in paths:
-        path.replace(destination / path.name)
-    sync_folder(destination)
+    with replacing_together(folder, last="config.json") as saving:
+        write_companions(saving)
+        (saving / "README.md").write_text(model_card, encoding="utf-8")
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+        (saving / "config.json").write_text(text, encoding="utf-8")
+        write_tensors(saving / WEIGHTS, weights, {"format": "pt"})
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from selfsup.atomic_files import sync_file
 from selfsup.errors import UserError
 from selfsup.structured_files import read_json
 
@@ -72,12 +73,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def read_weight_files(folder: Path) -> dict[str, Tensor]:
