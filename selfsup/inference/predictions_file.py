@@ -96,9 +96,11 @@ def predictions_file(
         writing = _writing_csv
     else:
         writing = _writing_lines
-    opened: AbstractContextManager[IO[bytes]] = contextlib.nullcontext(sys.stdout.buffer)
-    if file != STANDARD_OUTPUT:
-        opened = replacing(path, named_by_user=named_by_user)
+    opened: AbstractContextManager[IO[bytes]] = (
+        contextlib.nullcontext(sys.stdout.buffer)
+        if file == STANDARD_OUTPUT
+        else replacing(path, named_by_user=named_by_user)
+    )
     with opened as out, writing(out) as write:
         yield write
 

@@ -156,7 +156,7 @@ def test_a_run_that_diverged_with_one_seed_goes_on_with_the_next(files, tmp_path
             if seed == 1 and report.state.step == 6:
                 raise loop.NotFinite("the gradient is not finite at step 6")
 
-        loop.train(*arguments[:7], fail, *arguments[8:], **named)
+        loop.train(*arguments[:7], fail, *arguments[8:], **named)  # pyright: ignore[reportCallIssue]
 
     monkeypatch.setattr(training_run, "train", diverging)
     finetune(given(tmp_path / "whole"))
