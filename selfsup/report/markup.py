@@ -169,10 +169,10 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
     for number, (label, counts) in enumerate(zip(labels, matrix, strict=False)):
         total = sum(counts) or 1
         cells = ""
-        for column, value in enumerate(counts):
+        for column, (predicted, value) in enumerate(zip(labels, counts, strict=False)):
             share = value / total
             kind = "right" if column == number else "wrong"
-            title = f"{label} taken for {labels[column]}: {value:g} ({share:.0%})"
+            title = f"{label} taken for {predicted}: {value:g} ({share:.0%})"
             cells += (
                 f'<td class="{kind}{"" if value else " zero"}" style="--share:{share:.3f}" '
                 f'title="{escape(title)}">{value:g}</td>'
