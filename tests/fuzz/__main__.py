@@ -1,0 +1,134 @@
+"""Run every fuzzing target of this folder in a process of its own, and count what they read.
+
+    python -m tests.fuzz [--inputs 20000] [--seed N] [--only WORDS] [--json FILE]
+
+prints a line for each target as it ends: inputs, the slowest of them, the peak memory of the
+process, and whether it failed. A process that dies counts as a failure, and what it read last is
+shown. The inputs are shared out equally; slow targets take fewer. The exit status is 1 if a target
+failed.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+# Of a process, in bytes of addresses. What the libraries map is in it, so it is far above what
+# ``conftest.py`` allows an input; it protects the machine.
+MOST_MEMORY = 6 << 30
+MINUTES = 30  # for a target
+_OPTIONS = ("-q", "-s", "-p", "no:cacheprovider", "--no-header")
+
+
+def main() -> int:
+    """Run the targets; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--inputs", type=int, default=20_000, help="in all (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--only", default="", help="targets whose name holds this, as pytest's -k")
+    parser.add_argument("--json", type=Path, help="write what was measured to this file")
+    asked = parser.parse_args()
+    targets = _collect(asked.only)
+    share = -(-asked.inputs // max(len(targets), 1))
+    print(f"{len(targets)} targets, about {share:,} inputs each, seed {asked.seed}", flush=True)
+    print(f"{'inputs':>8} {'slowest':>9} {'peak':>9}  target", flush=True)
+    results = []
+    for target in targets:
+        results.append(_run(target, share, asked.seed))
+        _show(results[-1])
+    failed = [result["target"] for result in results if result["failed"]]
+    summary = {
+        "seed": asked.seed,
+        "inputs": sum(result["inputs"] for result in results),
+        "failures": len(failed),
+        "slowest_seconds": max((result["slowest_seconds"] for result in results), default=0),
+        "peak_mebibytes": max((result["peak_mebibytes"] for result in results), default=0),
+        "targets": results,
+    }
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"{summary['inputs']:,} inputs to {len(targets)} targets, {len(failed)} of them failed; "
+        f"slowest input {summary['slowest_seconds']:.1f} s, peak {summary['peak_mebibytes']:,} MiB"
+    )
+    for target in failed:
+        print(f"failed: {target}")
+    return int(bool(failed) or not targets)
+
+
+def _collect(only: str) -> list[str]:
+    """The targets' names, as pytest takes them."""
+    words = [sys.executable, "-m", "pytest", "--collect-only", *_OPTIONS, "-k", only, str(HERE)]
+    listed = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
+    if listed.returncode not in (0, 5):  # 5: there is none
+        sys.exit(listed.stdout)
+    return [line for line in listed.stdout.splitlines() if "::" in line]
+
+
+def _run(target: str, inputs: int, seed: int) -> dict[str, Any]:
+    """Run one target in a process; what it measured, and the end of its output if it failed."""
+    words = [sys.executable, "-m", "pytest", *_OPTIONS, f"--hypothesis-seed={seed}", target]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="selfsup-fuzz-") as folder:
+        record = Path(folder, "record.jsonl")
+        environment = os.environ | {
+            "SELFSUP_FUZZ_INPUTS": str(inputs),
+            "SELFSUP_FUZZ_RECORD": str(record),
+            "OMP_NUM_THREADS": "1",
+            "TMPDIR": folder,
+        }
+        with Path(folder, "output").open("w+", errors="replace") as output:
+            process = subprocess.Popen(
+                words, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=_limit_memory,
+            )  # fmt: skip
+            try:
+                status = process.wait(60 * MINUTES)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+            output.seek(0)
+            said = output.read()
+        measured = {"inputs": 0, "slowest_seconds": 0.0, "peak_mebibytes": 0}
+        if record.exists():
+            measured = json.loads(record.read_text(encoding="utf-8").splitlines()[-1])
+        elif (last := Path(f"{record}.input")).exists():  # the process died
+            said += f"\nthe last input was number {last.read_text(errors='replace')}"
+    return {
+        **measured,
+        "target": target,
+        "failed": status not in (0, 5) or not measured["inputs"],
+        "status": status,
+        "seconds": round(time.monotonic() - started, 1),
+        **({"output": said[-8000:]} if status else {}),
+    }
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+def _show(result: dict[str, Any]) -> None:
+    if result["failed"]:
+        print(result.get("output", ""))
+    print(
+        f"{result['inputs']:8,} {result['slowest_seconds']:7.2f} s {result['peak_mebibytes']:5,} MiB  "
+        f"{result['target']}{'  FAILED' if result['failed'] else ''}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
