@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TextIO
 
 from selfsup import __version__
 from selfsup.cli import help_page
-from selfsup.errors import UserError
+from selfsup.errors import UserError, shortened
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
 from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.fields import closest
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         _drop_output(sys.stdout)
-        return _refuse(_explain_os_error(error))
+        return _refuse(shortened(_explain_os_error(error)))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

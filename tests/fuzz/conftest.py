@@ -98,7 +98,7 @@ def _start_timer() -> None:
         signal.signal(signal.SIGALRM, _hang)
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
     # For C code that never returns to Python: print where it is, and end the process.
-    faulthandler.dump_traceback_later(3 * SECONDS, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(3 * SECONDS, exit=True, file=sys.__stderr__ or 2)
 
 
 def _stop_timer() -> None:
@@ -113,7 +113,7 @@ def _hang(*_: Any) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):
     """Put the bounds around each input of a target."""
-    function = getattr(item, "obj", None)
+    function: Any = getattr(item, "obj", None)
     if not is_hypothesis_test(function):
         return (yield)
     watch, test = Watch(item.nodeid), function.hypothesis.inner_test

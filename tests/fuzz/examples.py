@@ -6,6 +6,7 @@ import json
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl.worksheet.worksheet import Worksheet
 
 from tests.fuzz.mutations import json_lines
 
@@ -18,8 +19,10 @@ def parquet(table: pa.Table, **options) -> bytes:
 
 def sheet(rows: list[list]) -> bytes:
     book, out = openpyxl.Workbook(), io.BytesIO()
+    lines = book.active
+    assert isinstance(lines, Worksheet)
     for row in rows:
-        book.active.append(row)
+        lines.append(row)
     book.save(out)
     return out.getvalue()
 
@@ -120,7 +123,10 @@ ANSWERS = [json.dumps({"q1": "thin", "q2": ""}).encode(), b'{"q1": "the plot", "
 COLUMNS = [
     b"Anna B-PER\nwent O\nto O\nRome B-LOC\n\nNothing O\nhere O\n",
     b"-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\nrejects VBZ I-VP O\n\n",
-    "## klue-ner-v1_dev_00000\t<안나:PS>가 갔다\n안\tB-PS\n나\tI-PS\n가\tO\n \tO\n갔\tO\n다\tO\n".encode(),
+    (
+        "## klue-ner-v1_dev_00000\t<안나:PS>가 갔다\n"
+        "안\tB-PS\n나\tI-PS\n가\tO\n \tO\n갔\tO\n다\tO\n"
+    ).encode(),
     b"# sent_id = 1\n1\tAnna\tAnna\tPROPN\t_\t_\t0\t_\t_\t_\n1-2\tx\t_\t_\t_\t_\t_\t_\t_\t_\n\n",
     b"1\tAnna\tB-PER\n2\twent\tO\n\n1\tRome\tS-LOC\n",
 ]

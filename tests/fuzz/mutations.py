@@ -19,10 +19,11 @@ _LONGEST_SHOWN = 400
 
 STRANGE = (
     b"", b"\0", b"\0" * 300, b"\r", b"\n\n\n", b"\x1b[2J", b"\x85", b"\xe2\x80\xa8", b"\xff",
-    b"\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf",
-    b"\xea\xb0\x80", b"\xe1\x84\x80\xe1\x85\xa1", b"e\xcc\x81", b"\xef\xbf\xbd", b"\xe2\x80\xae",
-    b'"', b'""', b"'", b"\\", b"\\ud800", b"\\u0000", b",", b";", b"\t", b"|", b"{", b"}", b"[", b"]",
-    b"#", b"-", b"O", b"B-", b"I-PER", b"-DOCSTART-", b"=1+1", b"../..", b"%s%n", b"{0}",
+    b"\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
+    b"\xc0\xaf", b"\xea\xb0\x80", b"\xe1\x84\x80\xe1\x85\xa1", b"e\xcc\x81", b"\xef\xbf\xbd",
+    b"\xe2\x80\xae", b'"', b'""', b"'", b"\\", b"\\ud800", b"\\u0000", b",", b";", b"\t", b"|",
+    b"{", b"}", b"[", b"]", b"#", b"-", b"O", b"B-", b"I-PER", b"-DOCSTART-", b"=1+1", b"../..",
+    b"%s%n", b"{0}",
 )  # fmt: skip
 VALUES = (
     b"", b"0", b"-1", b"-0.0", b"1e999", b"-1e999", b"NaN", b"Infinity", b"nan", b"null", b"None",
@@ -228,7 +229,9 @@ def mutated_text(examples: Sequence[bytes]) -> st.SearchStrategy[bytes]:
 _json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     | st.sampled_from((10**400, -1, 2**63, "", "NaN", "\ud800", "\0", "a" * 70000)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What the targets share: how many inputs they read, and the rule that a reader keeps.
 
-A target is a hypothesis test with the settings ``FUZZED`` that hands damaged input to a real reader:
+A target is a hypothesis test with the settings ``FUZZED`` that gives damaged input to a reader:
 
     @FUZZED
     @given(mutated_text(EXAMPLES))
@@ -27,7 +27,7 @@ from selfsup import cli
 from selfsup.errors import UserError
 
 INPUTS = int(os.environ.get("SELFSUP_FUZZ_INPUTS", "25"))
-# The file in which `make fuzz` collects what was measured; without it the inputs are always the same.
+# Where `make fuzz` collects what it measures; without it the inputs are always the same.
 RECORD = os.environ.get("SELFSUP_FUZZ_RECORD")
 _LONGEST_MESSAGE = 3000
 
@@ -37,7 +37,7 @@ FUZZED = settings(
     derandomize=RECORD is None,
     database=None,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
 )
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfsup.corpus.tokenizer.folder import save_tokenizer
+from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
 from selfsup.encoder.layers import initialize
-from selfsup.tasks.encoders import Limits
+from selfsup.tasks.encoders import Limits, TextPreparation
 from selfsup.tasks.image_classification.encoding import ImagePreparation
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import TASKS, save_task_model
@@ -27,7 +27,6 @@ from tests.fuzz.examples import (
 from tests.fuzz.mutations import mutated, mutated_json, mutated_text
 from tests.fuzz.target import few, run_command
 from tests.fuzz.test_images import ALL
-from tests.tokenizer_folder import text_preparation
 from tests.toy_tasks import CONFIG, VIT_CONFIG, toy_tokenizer
 
 LABELS = {
@@ -45,6 +44,7 @@ TEXT_FILES = {
     ".txt": PLAIN, ".jsonl": JSON_LINES, ".csv": TABLES, ".tsv": TABLES, ".conll": COLUMNS,
     ".json": [*SQUAD, *TAGGED_ROWS],
 }  # fmt: skip
+_LONGEST = 5000  # bytes to predict for
 OTHER_FILES = {".parquet": PARQUET, ".xlsx": SHEETS, ".png": ALL}
 
 
@@ -59,7 +59,8 @@ def models(tmp_path_factory) -> dict[str, str]:
         else:
             save_tokenizer(toy_tokenizer(), model_folder)
             config = CONFIG
-            preparation = text_preparation(model_folder, Limits(32, 0))
+            tokenizer = load_tokenizer(model_folder)
+            preparation = TextPreparation(tokenizer, Limits(32, 0), model_folder)
         encoder = task.family.build_encoder(config, pooled=task.pooled)
         model = task.build_model(encoder, labels, 0.1)
         initialize(model, 0.3, seed=3)
@@ -72,7 +73,7 @@ def models(tmp_path_factory) -> dict[str, str]:
 @few(4)
 @given(content=mutated_text(LINES))
 def test_lines_on_standard_input(models, task: str, content: bytes):
-    lines = content[:50_000]
+    lines = content[:_LONGEST]
     names = ("standard input",) if task != "image-classification" else ()
     run_command("predict", models[task], "-", "--device", "cpu", standard_input=lines, names=names)
 
@@ -83,7 +84,7 @@ def test_lines_on_standard_input(models, task: str, content: bytes):
 @given(data=st.data())
 def test_data_on_standard_input(models, task: str, data):
     examples = [*TABLES, *JSON_LINES, *PAIRS, *SQUAD, *COLUMNS]
-    content = data.draw(mutated_text(examples))[:50_000]
+    content = data.draw(mutated_text(examples))[:_LONGEST]
     form = data.draw(st.sampled_from((None, None, "json", "jsonl", "csv", "tsv", "conll", "txt")))
     flags = ["--data-format", form] if form else []
     run_command("predict", models[task], "--data", "-", "--device", "cpu", *flags,

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.sources import read_documents
+from selfsup.corpus.tokenizer.folder import save_tokenizer
 from tests.fuzz.examples import JSON_ROWS, PARQUET, READERS, SHEETS
 from tests.fuzz.mutations import json_lines, mutated, mutated_json, mutated_text
 from tests.fuzz.target import FUZZED, few, reads_or_refuses, refusal_of
-from tests.tokenizer_folder import write_tokenizer
+from tests.toy_tasks import toy_tokenizer
 
 COMPRESSORS = {
     ".gz": gzip.compress,
@@ -71,7 +72,9 @@ def test_compressed_files(folder, compression: str, data):
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory) -> Path:
-    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    parent = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(toy_tokenizer(), parent)
+    return parent
 
 
 @few(4)

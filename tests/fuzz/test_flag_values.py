@@ -15,17 +15,17 @@ from tests.fuzz.target import FUZZED, few, run_command
 from tests.toy_tasks import write_toy_file, write_toy_model
 
 NUMBERS = (
-    "-1", "0", "-0.0", "1", "2", "3", "7", "8", "16", "0.1", "0.5", "1.0", "1e-320", "1e-9", "1e308",
-    "1e999", "-1e999", "nan", "NaN", "inf", "-inf", "Infinity", "1_000", "0x10", "1e3", "٣", "²",
-    "１２", "2147483648", "9223372036854775807", "9223372036854775808", "9" * 400, "9" * 5000, "1,5",
-    " 4 ", "+4", "4.", "null", "true",
+    "-1", "0", "-0.0", "1", "2", "3", "7", "8", "16", "0.1", "0.5", "1.0", "1e-320", "1e-9",
+    "1e308", "1e999", "-1e999", "nan", "NaN", "inf", "-inf", "Infinity", "1_000", "0x10", "1e3",
+    "٣", "²", "１２", "2147483648", "9223372036854775807", "9223372036854775808", "9" * 400,
+    "9" * 5000, "1,5", " 4 ", "+4", "4.", "null", "true",
 )  # fmt: skip
 WORDS = (
     "", " ", "-", "--", "a", "encoder", "embeddings", "auto", "class", "number", "window", "drop",
     "cpu", "cuda", "mps", "float32", "bf16", "utf-16", "base64", "rot13", "tab", "\\t", "\t", "\n",
-    ",", ",,", "a,a", "\0", "a\0b", "\x1b[2J", "\udcff", "\ud800", "가", "a" * 300, "a" * 5000, "..",
-    "/", "/dev/null", "~", "*", "[", "s3://a/b", "hf://", "file://", "a::b", "http://", "docs://x",
-    "bert-tiny", "vit-tiny", "2h", "5m", "-5m", "1e9h", "en", "xx",
+    ",", ",,", "a,a", "\0", "a\0b", "\x1b[2J", "\udcff", "\ud800", "가", "a" * 300, "a" * 5000,
+    "..", "/", "/dev/null", "~", "*", "[", "s3://a/b", "hf://", "file://", "a::b", "http://",
+    "docs://x", "bert-tiny", "vit-tiny", "2h", "5m", "-5m", "1e9h", "en", "xx",
 )  # fmt: skip
 VALUES = st.sampled_from((*NUMBERS, *WORDS)) | st.text(max_size=12) | st.integers().map(str)
 _NEEDED = {

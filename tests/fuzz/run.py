@@ -1,6 +1,6 @@
 """Run every fuzzing target of this folder in a process of its own, and count what they read.
 
-    python -m tests.fuzz [--inputs 20000] [--seed N] [--only WORDS] [--json FILE]
+    python -m tests.fuzz.run [--inputs 20000] [--seed N] [--only WORDS] [--json FILE]
 
 prints a line for each target as it ends: inputs, the slowest of them, the peak memory of the
 process, and whether it failed. A process that dies counts as a failure, and what it read last is
@@ -10,6 +10,7 @@ failed.
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -20,25 +21,32 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 # Of a process, in bytes of addresses. What the libraries map is in it, so it is far above what
 # ``conftest.py`` allows an input; it protects the machine.
 MOST_MEMORY = 6 << 30
 MINUTES = 30  # for a target
+# Children of a process that has imported these begin at once.
+_IMPORTED = ("selfsup.tasks.registry", "selfsup.corpus.prepare", "pyarrow.parquet", "openpyxl")
+_processes = multiprocessing.get_context("forkserver")
 _OPTIONS = ("-q", "-s", "-p", "no:cacheprovider", "--no-header")
 
 
 def main() -> int:
     """Run the targets; the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz", description=__doc__.split("\n")[0]
+        prog="python -m tests.fuzz.run", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--inputs", type=int, default=20_000, help="in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--only", default="", help="targets whose name holds this, as pytest's -k")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     asked = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _processes.set_forkserver_preload(list(_IMPORTED))
     targets = _collect(asked.only)
     share = -(-asked.inputs // max(len(targets), 1))
     print(f"{len(targets)} targets, about {share:,} inputs each, seed {asked.seed}", flush=True)
@@ -79,33 +87,28 @@ def _collect(only: str) -> list[str]:
 
 def _run(target: str, inputs: int, seed: int) -> dict[str, Any]:
     """Run one target in a process; what it measured, and the end of its output if it failed."""
-    words = [sys.executable, "-m", "pytest", *_OPTIONS, f"--hypothesis-seed={seed}", target]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="selfsup-fuzz-") as folder:
-        record = Path(folder, "record.jsonl")
-        environment = os.environ | {
+        record, output = Path(folder, "record.jsonl"), Path(folder, "output")
+        environment = {
             "SELFSUP_FUZZ_INPUTS": str(inputs),
             "SELFSUP_FUZZ_RECORD": str(record),
-            "OMP_NUM_THREADS": "1",
             "TMPDIR": folder,
         }
-        with Path(folder, "output").open("w+", errors="replace") as output:
-            process = subprocess.Popen(
-                words, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT,
-                preexec_fn=_limit_memory,
-            )  # fmt: skip
-            try:
-                status = process.wait(60 * MINUTES)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                status = process.wait()
-            output.seek(0)
-            said = output.read()
+        words = [*_OPTIONS, f"--hypothesis-seed={seed}", target]
+        process = _processes.Process(target=_pytest, args=(words, environment, str(output)))
+        process.start()
+        process.join(60 * MINUTES)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        said = output.read_text(errors="replace") if output.exists() else ""
         measured = {"inputs": 0, "slowest_seconds": 0.0, "peak_mebibytes": 0}
         if record.exists():
             measured = json.loads(record.read_text(encoding="utf-8").splitlines()[-1])
         elif (last := Path(f"{record}.input")).exists():  # the process died
             said += f"\nthe last input was number {last.read_text(errors='replace')}"
+    status = process.exitcode
     return {
         **measured,
         "target": target,
@@ -116,18 +119,23 @@ def _run(target: str, inputs: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _limit_memory() -> None:
+def _pytest(words: list[str], environment: dict[str, str], output: str) -> None:
+    """Run pytest in this process, which is a child, with its output in a file."""
+    with Path(output).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    os.chdir(PROJECT)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    sys.exit(pytest.main(words))
 
 
 def _show(result: dict[str, Any]) -> None:
     if result["failed"]:
         print(result.get("output", ""))
-    print(
-        f"{result['inputs']:8,} {result['slowest_seconds']:7.2f} s {result['peak_mebibytes']:5,} MiB  "
-        f"{result['target']}{'  FAILED' if result['failed'] else ''}",
-        flush=True,
-    )
+    measured = f"{result['inputs']:8,} {result['slowest_seconds']:7.2f} s"
+    measured += f" {result['peak_mebibytes']:5,} MiB"
+    print(f"{measured}  {result['target']}{'  FAILED' if result['failed'] else ''}", flush=True)
 
 
 if __name__ == "__main__":
