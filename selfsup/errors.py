@@ -1,6 +1,6 @@
 """The exception for mistakes that the user can fix."""
 
-_LONGEST_START, _LONGEST_END = 1500, 500
+_LONGEST_START, _LONGEST_END = 1400, 400
 
 
 class UserError(Exception):
@@ -16,7 +16,7 @@ class UserError(Exception):
 
 
 def shortened(message: str) -> str:
-    """A message of over 2,000 characters without its middle.
+    """A message of over 1,800 characters without its middle.
 
     Files may hold names of any number and length, which messages list. What is wrong stands first
     in a message, and how to fix it last.

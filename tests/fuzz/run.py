@@ -1,11 +1,11 @@
-"""Run every fuzzing target of this folder in a process of its own, and count what they read.
+"""Run every fuzzing target of this folder, and count what they read.
 
     python -m tests.fuzz.run [--inputs 20000] [--seed N] [--only WORDS] [--json FILE]
 
-prints a line for each target as it ends: inputs, the slowest of them, the peak memory of the
-process, and whether it failed. A process that dies counts as a failure, and what it read last is
-shown. The inputs are shared out equally; slow targets take fewer. The exit status is 1 if a target
-failed.
+prints a line for each target: inputs, the slowest of them, the peak memory of the process, and
+whether it failed. The inputs are shared out equally; slow targets take fewer. The targets of a file
+run in a process of their own. A target that ends its process counts as failed, and what it read
+last is shown. The exit status is 1 if a target failed.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ PROJECT = HERE.parents[1]
 # Of a process, in bytes of addresses. What the libraries map is in it, so it is far above what
 # ``conftest.py`` allows an input; it protects the machine.
 MOST_MEMORY = 6 << 30
-MINUTES = 30  # for a target
+MINUTES = 60  # for a file's targets
 # Children of a process that has imported these begin at once.
 _IMPORTED = ("selfsup.tasks.registry", "selfsup.corpus.prepare", "pyarrow.parquet", "openpyxl")
 _processes = multiprocessing.get_context("forkserver")
@@ -52,9 +53,13 @@ def main() -> int:
     print(f"{len(targets)} targets, about {share:,} inputs each, seed {asked.seed}", flush=True)
     print(f"{'inputs':>8} {'slowest':>9} {'peak':>9}  target", flush=True)
     results = []
-    for target in targets:
-        results.append(_run(target, share, asked.seed))
-        _show(results[-1])
+    for file in dict.fromkeys(target.partition("::")[0] for target in targets):
+        waiting = [target for target in targets if target.startswith(f"{file}::")]
+        while waiting:
+            for result in _run(waiting, share, asked.seed):
+                _show(result)
+                results.append(result)
+                waiting = waiting[1:]
     failed = [result["target"] for result in results if result["failed"]]
     summary = {
         "seed": asked.seed,
@@ -85,9 +90,8 @@ def _collect(only: str) -> list[str]:
     return [line for line in listed.stdout.splitlines() if "::" in line]
 
 
-def _run(target: str, inputs: int, seed: int) -> dict[str, Any]:
-    """Run one target in a process; what it measured, and the end of its output if it failed."""
-    started = time.monotonic()
+def _run(targets: list[str], inputs: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Run targets in a process. What each measured, up to the one that ends the process, if any."""
     with tempfile.TemporaryDirectory(prefix="selfsup-fuzz-") as folder:
         record, output = Path(folder, "record.jsonl"), Path(folder, "output")
         environment = {
@@ -95,28 +99,30 @@ def _run(target: str, inputs: int, seed: int) -> dict[str, Any]:
             "SELFSUP_FUZZ_RECORD": str(record),
             "TMPDIR": folder,
         }
-        words = [*_OPTIONS, f"--hypothesis-seed={seed}", target]
+        words = [*_OPTIONS, f"--hypothesis-seed={seed}", *targets]
         process = _processes.Process(target=_pytest, args=(words, environment, str(output)))
         process.start()
-        process.join(60 * MINUTES)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        said = output.read_text(errors="replace") if output.exists() else ""
-        measured = {"inputs": 0, "slowest_seconds": 0.0, "peak_mebibytes": 0}
-        if record.exists():
-            measured = json.loads(record.read_text(encoding="utf-8").splitlines()[-1])
-        elif (last := Path(f"{record}.input")).exists():  # the process died
-            said += f"\nthe last input was number {last.read_text(errors='replace')}"
-    status = process.exitcode
-    return {
-        **measured,
-        "target": target,
-        "failed": status not in (0, 5) or not measured["inputs"],
-        "status": status,
-        "seconds": round(time.monotonic() - started, 1),
-        **({"output": said[-8000:]} if status else {}),
-    }
+        count, until = 0, time.monotonic() + 60 * MINUTES
+        while process.is_alive() and time.monotonic() < until:
+            process.join(1)
+            for line in _lines(record)[count:]:
+                count += 1
+                yield json.loads(line)
+        process.kill()
+        process.join()
+        if count < len(targets):
+            last = Path(f"{record}.input")
+            said = [f"the process ended with status {process.exitcode}"]
+            said += [path.read_text(errors="replace") for path in (output, last) if path.exists()]
+            nothing = {"inputs": 0, "slowest_seconds": 0.0, "peak_mebibytes": 0}
+            shown = "\n".join(said)[-8000:]
+            yield {"target": targets[count], **nothing, "failed": True, "output": shown}
+
+
+def _lines(record: Path) -> list[str]:
+    """The whole lines of the record so far."""
+    written = record.read_text(encoding="utf-8") if record.exists() else ""
+    return written.split("\n")[:-1]
 
 
 def _pytest(words: list[str], environment: dict[str, str], output: str) -> None:

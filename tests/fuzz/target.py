@@ -29,7 +29,7 @@ from selfsup.errors import UserError
 INPUTS = int(os.environ.get("SELFSUP_FUZZ_INPUTS", "25"))
 # Where `make fuzz` collects what it measures; without it the inputs are always the same.
 RECORD = os.environ.get("SELFSUP_FUZZ_RECORD")
-_LONGEST_MESSAGE = 3000
+_LONGEST_MESSAGE = 2000
 
 FUZZED = settings(
     max_examples=INPUTS,
