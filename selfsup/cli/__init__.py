@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TextIO
 
 from selfsup import __version__
 from selfsup.cli import help_page
-from selfsup.errors import UserError
+from selfsup.errors import UserError, shortened
 from selfsup.interruption import end_at_next_signal, exit_status, signals_raised
 from selfsup.runs import with_nulls
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
@@ -147,7 +147,7 @@ def _status(arguments: list[str]) -> int:
         return 0
     except OSError as error:
         _drop_output(sys.stdout)
-        return _refuse(_explain_os_error(error))
+        return _refuse(shortened(_explain_os_error(error)))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 
 from selfsup.errors import UserError
 from selfsup.pretraining import run as run_module
-from tests.fuzz.mutations import mutations
 from tests.fuzz.sound_files import TARGETS, Target, make_targets
+from tests.fuzz.structured_mutations import mutations
 
 INPUTS = int(os.environ.get("SELFSUP_FUZZ_INPUTS", 25))
 MOST_SECONDS, MOST_MEMORY = 30, 2 << 30
