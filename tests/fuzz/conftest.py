@@ -154,6 +154,16 @@ def pytest_runtest_call(item: pytest.Item):
         function.hypothesis.inner_test = test
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Keep what was logged as text that can be sent: a file's name may hold half a character."""
+    report = yield
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Record a target when it has ended."""
     watch = _watches.setdefault(report.nodeid, Watch(report.nodeid))
