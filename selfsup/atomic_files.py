@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TextIO
@@ -24,12 +25,16 @@ _FIXES = {
     errno.EPERM: "you may not write there: choose another folder",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
     errno.EEXIST: "a file has the name of the folder that is needed: choose another folder",
+    errno.EISDIR: "a folder has the name of a file that is needed: remove it",
     errno.ELOOP: "a link has this name: remove the link",
+    errno.EFBIG: "a file may not grow so large there (ulimit -f): raise the limit and run the "
+    "command again",
 }
 
 _DEVICES = ("/dev", "/dev/fd")  # /dev/stdout may be redirected to a file
 _LONGEST_NAME = 60  # characters, of up to four bytes each
 LOCK = ".lock"
+_SAVING = ".saving"  # holds files that replace others together
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 
 
@@ -119,6 +124,46 @@ def appending(path: Path) -> TextIO:
     with writing_to(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o666)
     return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123
+
+
+@contextlib.contextmanager
+def replacing_together(folder: Path, last: str) -> Iterator[Path]:
+    """Write files that belong together into a folder; other files in it stay.
+
+    The block gets a temporary folder to write them to. When it ends without an error, the files are
+    flushed to the disk and moved, the one called ``last`` at the end. If it fails, the old files
+    are as they were. ``is_half_written`` tells of a process that was killed in between.
+
+    Raises:
+        UserError: the disk is full or read-only, or permission is denied.
+    """
+    saving = folder / _SAVING
+    with writing_to(folder):
+        shutil.rmtree(saving, ignore_errors=True)
+        saving.mkdir(parents=True)
+        try:
+            yield saving
+            paths = sorted(saving.iterdir(), key=lambda path: (path.name == last, path.name))
+            for path in paths:
+                sync_file(path)
+        except BaseException:
+            shutil.rmtree(saving, ignore_errors=True)
+            raise
+        for path in paths:
+            path.replace(folder / path.name)
+        sync_folder(folder)
+        shutil.rmtree(saving, ignore_errors=True)
+
+
+def is_half_written(folder: Path) -> bool:
+    """Whether a process was killed in ``replacing_together``: some files may be moved already."""
+    return (folder / _SAVING).exists()
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,17 +9,19 @@ import dataclasses
 import errno
 import io
 import json
-import math
 import os
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from selfsup import __version__
 from selfsup.cli import help_page
-from selfsup.errors import UserError
+from selfsup.errors import UserError, shortened
+from selfsup.interruption import end_at_next_signal, exit_status, signals_raised
+from selfsup.runs import with_nulls
 from selfsup.settings.corpus import PrepareSettings, TrainTokenizerSettings
 from selfsup.settings.explain import ExplainSettings
 from selfsup.settings.fields import closest
@@ -61,6 +63,19 @@ def _prepare(chosen: PrepareSettings) -> Result:
     return prepare(list(corpus), tokenizer, out, **options) | {"out": out}
 
 
+def _resume(chosen: ResumeSettings) -> Result:
+    started = time.monotonic()
+    from selfsup.runs.reading import kind_to_resume
+
+    if kind_to_resume(Path(chosen.run)) == "finetune":
+        from selfsup.finetuning.run import resume
+
+        return resume(chosen)
+    from selfsup.pretraining.run import resume
+
+    return resume(chosen, started)
+
+
 def _report(chosen: ReportSettings) -> Result:
     from selfsup.report.page import write_report
 
@@ -90,7 +105,7 @@ COMMANDS = {
     ),
     "prepare": Command(PrepareSettings, _prepare),
     "pretrain": Command(PretrainSettings, _timed("pretraining.run", "pretrain")),
-    "resume": Command(ResumeSettings, _timed("pretraining.run", "resume")),
+    "resume": Command(ResumeSettings, _resume),
     "finetune": Command(FinetuneSettings, _imported("finetuning.run", "finetune")),
     "evaluate": Command(EvaluateSettings, _imported("inference.evaluate", "evaluate")),
     "predict": Command(PredictSettings, _imported("inference.predict", "predict")),
@@ -104,25 +119,35 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: it ended well. 1: `doctor --strict` found a problem. 2: the user can fix what is wrong, and
-    one line on standard error says how. 130: interrupted with Ctrl-C.
+    one line on standard error says how. 130 and 143: interrupted with Ctrl-C or SIGTERM.
     """
     _prepare_streams()
+    with signals_raised():
+        status = _status(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # The interpreter ends: a signal would give a traceback.
+        end_at_next_signal()
+    return status
+
+
+def _status(arguments: list[str]) -> int:
+    """Run one command, and say in one line what went wrong."""
     try:
-        status = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        status = _dispatch(arguments)
         sys.stdout.flush()
         return status
     except UserError as error:
         return _refuse(str(error))
-    except KeyboardInterrupt:
-        print("selfsup: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interruption:
+        how = str(interruption) or "interrupted: the same command begins again"
+        print(f"selfsup: {how}", file=sys.stderr)
+        return exit_status(interruption)
     except BrokenPipeError:
         # The reader of the output has ended, as in `selfsup … | head`: that is no error.
         _drop_output(sys.stdout, sys.stderr)
         return 0
     except OSError as error:
         _drop_output(sys.stdout)
-        return _refuse(_explain_os_error(error))
+        return _refuse(shortened(_explain_os_error(error)))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -166,21 +191,12 @@ def _run(name: str, arguments: list[str]) -> int:
     with contextlib.redirect_stdout(sys.stderr) if writes_data else contextlib.nullcontext():
         if as_json:
             is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-            print(json.dumps(_as_json(result), ensure_ascii=not is_utf8, allow_nan=False))
+            print(json.dumps(with_nulls(result), ensure_ascii=not is_utf8, allow_nan=False))
         else:
             from selfsup.cli.results import SHOW
 
             SHOW[name](result)
     return int(getattr(chosen, "strict", False) and bool(result["problems"]))
-
-
-def _as_json(value: Any) -> Any:
-    """The value, with null for NaN and infinity (a diverged loss), which JSON does not have."""
-    if isinstance(value, dict):
-        return {str(key): _as_json(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -352,7 +352,7 @@ SHOW: dict[str, Callable[[Result], None]] = {
     "train-tokenizer": show_tokenizer,
     "prepare": show_shards,
     "pretrain": show_pretraining,
-    "resume": show_pretraining,
+    "resume": lambda result: SHOW["finetune" if "task" in result else "pretrain"](result),
     "finetune": show_finetuning,
     "evaluate": show_evaluation,
     "predict": show_prediction,

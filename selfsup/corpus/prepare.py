@@ -128,7 +128,7 @@ def prepare(
         stored_bytes = sum(found.size for found in inputs)  # 0 where unknown
         bytes_before = state.counts.bytes_read
         with (
-            saying_how_to_resume(state, say),
+            saying_how_to_resume(state),
             contextlib.closing(writer),
             WorkerPool(workers or default_workers(), tokenizer, language) as pool,
         ):

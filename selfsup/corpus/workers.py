@@ -26,6 +26,7 @@ from selfsup.corpus.blocks import EncodedBlock, encode_block
 from selfsup.corpus.readers.bounds import no_memory_bound
 from selfsup.corpus.tokenizer.wordpiece import WordPieceEncoder, vocabulary_size
 from selfsup.errors import UserError
+from selfsup.interruption import SIGNALS, signals_blocked
 from selfsup.shards.tokens import token_dtype
 
 
@@ -64,8 +65,16 @@ def main() -> None:
     The first frame holds the settings as JSON and the tokenizer's JSON. Every later one holds the
     texts' lengths in bytes, int64 [R], and the texts in UTF-8 one after another.
     """
-    # Ctrl-C reaches the whole process group; the parent ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They may reach the whole process group, and the parent ends its workers.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        _answer_frames()
+    except (EOFError, BrokenPipeError):  # the parent was killed in the middle of a frame
+        os._exit(1)
+
+
+def _answer_frames() -> None:
     first = receive_frame(sys.stdin.buffer)
     if first is None:
         return
@@ -177,9 +186,10 @@ class WorkerPool:
     def _worker_of_this_thread(self) -> "subprocess.Popen[bytes]":
         """This thread's worker, which is started on the first call."""
         if not hasattr(self._of_thread, "process"):
-            with no_memory_bound():
+            # A signal while it starts would give a traceback.
+            with no_memory_bound(), signals_blocked():
                 process = subprocess.Popen(
-                    # -P: a stray json.py in the current folder must not be imported as the library.
+                    # -P: a stray json.py in the current folder must not be imported instead.
                     [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

@@ -4,23 +4,21 @@ A ``Recipe`` says what is learned from, and runs the stages in the demo's folder
 """
 
 import contextlib
-import os
 import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from selfsup.atomic_files import LOCK, locked, writing_to
 from selfsup.corpus.workers import default_workers
+from selfsup.demo.processes import map_in_processes
 from selfsup.errors import UserError
-from selfsup.finetuning.run import finetune, mean_and_std
+from selfsup.finetuning.run import finetune
+from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.progress import ProgressDisplay
 from selfsup.report.demo import IMAGE_WAYS, TEXT_WAYS, Way
@@ -47,9 +45,6 @@ DIGIT = "digit-{:04}.png"
 _DATA_FILES = ("pretraining.jsonl", *(f"{part}.tsv" for part in (TRAIN, VALIDATION, TEST)))
 _SUBFOLDERS_OF_A_RUN = ("model", "checkpoints", "tokenizer", "shards", "images", "pictures")
 _MAX_PROCESSES = 4  # a process takes up to a gigabyte of memory
-
-Item = TypeVar("Item")
-Output = TypeVar("Output")
 
 
 class Recipe(ABC):
@@ -264,40 +259,3 @@ def _accuracy(trial: Trial) -> float:
     display = ProgressDisplay(trial.name, keeps_messages=False)
     finetune(trial.finetuning, display)
     return evaluate(trial.evaluation, display)["metrics"]["accuracy"]
-
-
-def map_in_processes(
-    function: Callable[[Item], Output], items: Sequence[Item], processes: int, chunk: int = 1
-) -> Iterator[Output]:
-    """Apply a function to each item in other processes; yields the results in the items' order.
-
-    Args:
-        function: defined at the top of a module, so that another process can import it.
-        items: its arguments.
-        processes: how many run at a time.
-        chunk: how many items a process takes at a time.
-
-    Raises:
-        UserError: a process was killed; or whatever the function raises.
-    """
-    # Not forked: a fork of a process in which torch has started threads may hang.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_silence)
-    try:
-        yield from pool.map(function, items, chunksize=chunk)
-    except BrokenProcessPool:
-        raise UserError(
-            "a process of the demo was killed, probably because memory ran out: with --threads 1 "
-            "--workers 1 only one runs at a time"
-        ) from None
-    except BaseException:
-        # After Ctrl-C or an error, do not wait for the other processes to finish.
-        for process in active_children():
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _silence() -> None:
-    """Discard what a process prints, which would mix with the others'; errors are raised."""
-    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process lives

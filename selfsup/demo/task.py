@@ -23,7 +23,8 @@ from selfsup.corpus.readers.documents import (
 from selfsup.corpus.readers.inputs import DOCS_INSTALLED, Input, find_inputs
 from selfsup.corpus.workers import default_workers
 from selfsup.counter_random import permutation
-from selfsup.demo.run import TEST, TRAIN, VALIDATION, map_in_processes
+from selfsup.demo.processes import map_in_processes
+from selfsup.demo.run import TEST, TRAIN, VALIDATION
 from selfsup.errors import UserError
 
 # Every installation has these: selfsup's dependencies, and the libraries that these need. Other

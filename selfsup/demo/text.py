@@ -111,7 +111,7 @@ def _write_data(folder: Path, division: Division) -> None:
     with replacing(folder / "pretraining.jsonl") as file:
         for document in division.pretraining:
             line = {"id": document.id, "text": document.text}
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
     for part, examples in division.examples.items():
         with replacing(folder / f"{part}.tsv") as file:
             for row in [("label", "text", "name"), *((e.label, e.text, e.name) for e in examples)]:

@@ -1,7 +1,6 @@
 """What can be wrong with a run: it has not ended, a file is missing, or it has learned nothing."""
 
 import itertools
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -96,12 +95,6 @@ def _demo_pretrainings(folder: Path) -> list[Path]:
 def _unfinished(run: Run) -> Problem:
     if run.kind == "demo":
         return Problem(f"{run.folder}: this demo {_NOT_ENDED}", "run selfsup demo again")
-    if run.kind == "finetune":
-        has_model = (run.folder / MODEL_IN_RUN).exists()
-        return Problem(
-            f"{run.folder}: this run {_NOT_ENDED}",
-            "run the same finetune command again" + (" with another --out" if has_model else ""),
-        )
     checkpoint = latest_checkpoint(run.folder / CHECKPOINTS)
     if checkpoint is None:
         return Problem(
@@ -182,9 +175,7 @@ def _shards_of(run: Run) -> Shards | None:
 
 def _training_loss_problems(run: Run) -> Iterator[Problem]:
     losses = [(line.get("step"), line.get("loss")) for line in run.training]
-    bad = next(
-        (step for step, loss in losses if isinstance(loss, float) and not math.isfinite(loss)), None
-    )
+    bad = next((step for step, loss in losses if loss is None or not is_number(loss)), None)
     if bad is not None:
         yield Problem(
             f"the loss is not a number from step {bad} on",
@@ -212,8 +203,7 @@ def _training_loss_problems(run: Run) -> Iterator[Problem]:
 
 def _finetuning_problems(run: Run) -> Iterator[Problem]:
     for line in run.epochs:
-        loss = line.get("train_loss")
-        if isinstance(loss, float) and not math.isfinite(loss):
+        if "train_loss" in line and not is_number(line["train_loss"]):
             yield Problem(
                 f"the loss of seed {line.get('seed')} is not a number in epoch {line.get('epoch')}",
                 "a lower --learning-rate",

@@ -139,14 +139,37 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
     )
 
 
+# More than any model that is known has; a file with a larger number is damaged.
+_LARGEST = {
+    "vocab_size": 1 << 23,
+    "hidden_size": 1 << 15,
+    "num_hidden_layers": 1000,
+    "num_attention_heads": 1 << 10,
+    "intermediate_size": 1 << 18,
+    "max_position_embeddings": 1 << 20,
+    "type_vocab_size": 1 << 16,
+    "image_size": 1 << 14,
+    "patch_size": 1 << 12,
+    "initializer_range": 1000,
+    "layer_norm_eps": 1,
+}
+_FROM_ZERO = ("pad_token_id", "initializer_range", "layer_norm_eps")
+
+
 def _check_sizes(config: EncoderConfig | VitConfig) -> None:
     for field in fields(config):
-        value = getattr(config, field.name)
-        if field.type is int and field.name != "pad_token_id" and value < 1:
-            raise UserError(f"{field.name} must be at least 1, not {value}")
+        value, most = getattr(config, field.name), _LARGEST.get(field.name)
+        least = 0 if field.name in _FROM_ZERO else 1
+        # Written so that NaN is refused too.
+        if field.type is int and not value >= least:
+            raise UserError(f"{field.name} must be at least {least}, not {value}")
+        if most is not None and not 0 <= value <= most:
+            raise UserError(f"{field.name} must be between {least} and {most:,}, not {value}")
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if not 0 <= getattr(config, name) < 1:
             raise UserError(f"{name} must be in [0, 1), not {getattr(config, name)}")
+    if getattr(config, "pad_token_id", 0) >= getattr(config, "vocab_size", 1):
+        raise UserError("pad_token_id must be below vocab_size")
     if config.hidden_size % config.num_attention_heads:
         raise UserError(
             f"hidden_size {config.hidden_size} is not a multiple of "

@@ -43,9 +43,10 @@ class CompactEmbedding(nn.Module):
         self.weight.requires_grad_(embedding.weight.requires_grad)
         position = torch.full((len(table),), -1, dtype=torch.int64, device=table.device)
         position[rows] = torch.arange(len(rows), device=table.device)
-        self.register_buffer("_table", table.clone(), persistent=False)  # [V, D]
-        self.register_buffer("_rows", rows, persistent=False)
-        self.register_buffer("_position", position, persistent=False)  # [V], index into ``weight``
+        # No buffers: a checkpoint needs none of them, and the table is larger than all the rest.
+        self._table = table.clone()  # [V, D]
+        self._rows = rows
+        self._position = position  # [V], index into ``weight``
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids, int64 of any shape […] → […, D]."""

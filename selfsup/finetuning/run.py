@@ -3,8 +3,9 @@
 Defaults for epochs and learning rates are those that work on few labels.
 """
 
+import dataclasses
 import math
-import statistics
+import shutil
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,25 +17,32 @@ from selfsup.atomic_files import locked
 from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.finetuning.checkpoints import FinetuneCheckpoints
 from selfsup.finetuning.compact_embedding import compact_word_embeddings
 from selfsup.finetuning.data import FrozenFeatures, TaskData, encode_task_data, read_task_files
 from selfsup.finetuning.layer_rules import check_layers, layer_table, notes_on_unfreezing
+from selfsup.finetuning.progress import EndedSeeds
 from selfsup.finetuning.setup import reinitialize_top
 from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
-from selfsup.finetuning.training_run import (
-    EpochReport,
-    FinetuneLog,
-    SeedRun,
-    selection_key,
-    train_with_seed,
-)
-from selfsup.inference.predict import write_predictions
+from selfsup.finetuning.summary import summarize
+from selfsup.finetuning.training_run import FinetuneLog, train_with_seed
+from selfsup.inference.predictions_file import write_predictions
 from selfsup.inference.scoring import map_batches
+from selfsup.interruption import saying_how_to_go_on
 from selfsup.progress import ProgressDisplay
-from selfsup.runs import METRICS, VALIDATION_PREDICTIONS
-from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
+from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS, VALIDATION_PREDICTIONS
+from selfsup.runs.folder import (
+    MetricsFile,
+    begin_run,
+    check_free,
+    check_stopped,
+    how_to_go_on,
+    write_summary,
+)
 from selfsup.runs.model_cards import task_model_card
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
+from selfsup.settings.pretrain import ResumeSettings
+from selfsup.settings.yaml_file import from_yaml
 from selfsup.tasks.base import Reading, Task, Units, Windows
 from selfsup.tasks.held_out import hold_out
 from selfsup.tasks.labels import LabelKind
@@ -88,9 +96,31 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         UserError: the data, the model or a flag is wrong (nothing is written then), or every seed
             diverged.
     """
-    started = time.perf_counter()
     if not settings.print_layers:
         check_free(settings.out)
+    with saying_how_to_go_on(lambda: how_to_go_on(settings.out)):
+        return _run(settings, display, is_resumed=False)
+
+
+def resume(settings: ResumeSettings) -> dict[str, Any]:
+    """Continue a run from its last checkpoint, as its ``run.yaml`` says; returns the summary.
+
+    Raises:
+        UserError: it has ended, its ``run.yaml`` lacks a line, or its data have changed.
+    """
+    run = Path(settings.run)
+    check_stopped(run)
+    written = from_yaml(ResolvedFinetuneSettings, run / SETTINGS, "finetune")
+    written = dataclasses.replace(written, out=str(run))  # it may have been moved
+    with saying_how_to_go_on(lambda: how_to_go_on(run)):
+        return _run(written, None, is_resumed=True)
+
+
+def _run(
+    settings: FinetuneSettings, display: ProgressDisplay | None, is_resumed: bool
+) -> dict[str, Any]:
+    """Read the data and the encoder, train, and write the results."""
+    started = time.perf_counter()
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     task = TASKS[settings.task]
     with display or ProgressDisplay("finetune") as display:
@@ -121,24 +151,34 @@ def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None)
         if resolved.print_layers:
             return layer_table(resolved, start.build_model(task, data.labels, resolved.seed))
 
-        with locked(check_free(resolved.out)):
-            run = begin_run(resolved.out, "finetune", resolved)
-            with closing(MetricsFile(run / METRICS)) as metrics:
+        run = Path(resolved.out) if is_resumed else check_free(resolved.out)
+        with locked(run):
+            if is_resumed:
+                check_stopped(run)
+            else:
+                begin_run(run, "finetune", resolved)
+            checkpoints = FinetuneCheckpoints(run, resolved, task, start, data, started)
+            if checkpoints.place:
+                display.message(f"Going on from {checkpoints.place} of {run}")
+            with closing(MetricsFile(run / METRICS, checkpoints.is_logged)) as metrics:
                 seeds = range(resolved.seed, resolved.seed + resolved.seeds)
-                log = FinetuneLog(metrics, display, seeds)
-                runs, model, best = train_seeds(seeds, resolved, task, start, data, compute, log)
-            summary = summarize(resolved, task, data, runs)
+                log = FinetuneLog(metrics, display, seeds, checkpoints.seconds_before)
+                ended = train_seeds(seeds, resolved, task, start, data, compute, log, checkpoints)
+            assert ended.kept is not None
+            model, best = ended.kept
+            summary = summarize(resolved, task, data, ended.runs)
             if share is not None:
                 summary |= {"validation_share": share, "validation_seed": resolved.seed}
-            summary["seconds"] = round(time.perf_counter() - started, 1)
+            seconds = checkpoints.seconds_before + time.perf_counter() - started
+            summary["seconds"] = round(seconds, 1)
             card = task_model_card(resolved, task, start.name, best.labels, summary)
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             records = task.records(examples, answers)
             write_predictions(run / VALIDATION_PREDICTIONS, records, named_by_user=False)
-            # After everything else, since a folder with a model is never overwritten.
             save_task_model(run / MODEL_IN_RUN, task, model, best.labels, start.preparation, card)
             write_summary(run, summary)
+            shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
     return {**summary, "out": str(run)}
 
 
@@ -178,43 +218,43 @@ def train_seeds(
     data: TaskData,
     compute: Compute,
     log: FinetuneLog,
-) -> tuple[dict[int, SeedRun], TaskModule, EpochReport]:
-    """Train once for each seed.
+    checkpoints: FinetuneCheckpoints,
+) -> EndedSeeds:
+    """Train once for each seed that has not ended before the run was stopped.
 
     Returns:
-        the run of each seed, the best model, and its best epoch.
+        the run of each seed, and the best model.
 
     Raises:
         UserError: every seed diverged.
     """
-    runs: dict[int, SeedRun] = {}
-    best: tuple[TaskModule, EpochReport] | None = None
+    ended, has_features = checkpoints.ended, False
     units: Units = data.train.encoded.units
     windows: Windows = data.validation.encoded.windows
     for seed in seeds:
+        if seed in ended.runs:
+            continue
         model = start.build_model(task, data.labels, seed)
         if settings.reinit_layers:
             reinitialize_top(model.encoder, settings.reinit_layers, seed)
         model.to(compute.device)
         # The output of a frozen pre-trained encoder is the same for every seed.
-        if settings.freeze == "encoder" and (seed == seeds[0] or not start.is_pretrained):
+        if settings.freeze == "encoder" and not (has_features and start.is_pretrained):
             train, validation = data.train.encoded, data.validation.encoded
             units = with_features(model, train.units, train.windows, compute)
             windows = with_features(model, validation.windows, validation.windows, compute)
+            has_features = True
         with compact_word_embeddings(settings, task, model, units):
-            run = runs[seed] = train_with_seed(
-                settings, task, model, data, units, windows, seed, compute, log
+            run = train_with_seed(
+                settings, task, model, data, units, windows, seed, compute, log, checkpoints
             )
-        if run.best is not None and (
-            best is None or selection_key(run.best, task) > selection_key(best[1], task)
-        ):
-            best = model, run.best
-    if best is None:
+        ended.add(seed, run, model, task)
+    if ended.kept is None:
         raise UserError(
             f"the loss grew past all numbers: give a lower --learning-rate than "
             f"{settings.learning_rate:.2g}"
         )
-    return runs, *best
+    return ended
 
 
 def with_features(
@@ -223,49 +263,3 @@ def with_features(
     """Units or windows whose batches hold the encoder's output for them instead of tokens."""
     features = map_batches(model, model.features, windows, compute)
     return FrozenFeatures(units, features, np.asarray(windows.row_counts))
-
-
-def summarize(
-    settings: ResolvedFinetuneSettings, task: Task, data: TaskData, runs: dict[int, SeedRun]
-) -> dict[str, Any]:
-    """The run's results: each metric's mean, standard deviation and values over the seeds.
-
-    A seed has failed if its loss diverged, or if it is no better than the best constant answer.
-    """
-    best = {seed: run.best for seed, run in runs.items() if run.best is not None}
-    best_seed = max(best, key=lambda seed: selection_key(best[seed], task))
-    examples, encoded = data.validation.examples, data.validation.encoded
-    baseline = task.baseline(encoded, examples, data.labels)
-    selection = task.selection_metric(data.labels)
-    report = best[best_seed]
-    return {
-        "task": task.name,
-        "metrics": {
-            name: mean_and_std([epoch.validation[name] for epoch in best.values()])
-            for name in report.validation
-            if name != "loss"
-        },
-        "seeds": list(runs),
-        "failed_seeds": [
-            seed
-            for seed, run in runs.items()
-            if run.diverged
-            or run.best is None
-            or run.best.validation[selection] <= baseline[selection]
-        ],
-        "best_seed": best_seed,
-        "best_epochs": {str(seed): epoch.epoch for seed, epoch in best.items()},
-        "epochs": settings.epochs,
-        "train_examples": len(data.train),
-        "validation_examples": len(data.validation),
-        "selection_metric": selection,
-        "chance": baseline[selection],
-        "baseline": baseline,
-        **task.details(report.scores, encoded, examples, report.labels),
-    }
-
-
-def mean_and_std(values: list[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (0 for a single value), and the values."""
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "std": std, "values": values}

@@ -18,6 +18,7 @@ from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig, VitConfig, bert_config, vit_config
 from selfsup.encoder.huggingface.config import read_config, read_vit_config
 from selfsup.encoder.huggingface.folder import (
+    check_sizes,
     load_weights,
     read_weights,
     resolve_model_folder,
@@ -148,6 +149,12 @@ def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> S
     else:
         load = _load_bert if of_text else _load_vit
         config, preparation, weights = load(settings, task, folder)
+        check_sizes(
+            lambda: wanted.build_encoder(config, pooled=task.pooled),
+            weights,
+            wanted.encoder_names(),
+            folder,
+        )
         encoder = {key: value for key, value in weights.items() if key.startswith(wanted.prefix)}
         left_out = tuple(sorted(weights.keys() - encoder.keys()))
         name = str(folder)

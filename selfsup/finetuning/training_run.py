@@ -2,67 +2,44 @@
 
 import statistics
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from selfsup.finetuning.checkpoints import FinetuneCheckpoints
 from selfsup.finetuning.data import EpochBatches, FrozenFeatures, TaskData
+from selfsup.finetuning.progress import EpochReport, SeedRun, selection_key
 from selfsup.finetuning.setup import prepare_finetuning
 from selfsup.inference.scoring import score
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs.folder import MetricsFile
 from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.tasks.base import Task, Units, Windows
-from selfsup.tasks.labels import Labels
 from selfsup.tasks.models import TaskModule
 from selfsup.training.compute import Compute
 from selfsup.training.loop import (
     Extent,
     NotFinite,
-    RunState,
     Stage,
     StepReport,
     StepSettings,
+    StopOnSignal,
     train,
 )
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """The result of an epoch (counted from 1).
-
-    Attributes:
-        step: steps taken so far.
-        train_loss: mean over the epoch's steps.
-        validation: metrics.
-        scores: of the validation examples' windows, float32 [R, C].
-        labels: with what was fitted on the validation examples.
-    """
-
-    epoch: int
-    step: int
-    train_loss: float
-    validation: dict[str, float]
-    scores: np.ndarray
-    labels: Labels
-
-
-@dataclass(frozen=True)
-class SeedRun:
-    """The best epoch, None if not even the first was completed, and whether the loss diverged."""
-
-    best: EpochReport | None
-    diverged: bool
 
 
 class FinetuneLog:
     """Writes ``metrics.jsonl``, a line an epoch, and shows the progress over all seeds."""
 
-    def __init__(self, metrics: MetricsFile, display: ProgressDisplay, seeds: range) -> None:
+    def __init__(
+        self,
+        metrics: MetricsFile,
+        display: ProgressDisplay,
+        seeds: range,
+        seconds_before: float = 0.0,
+    ) -> None:
         self._metrics, self._display, self._seeds = metrics, display, seeds
-        self._started = time.perf_counter()
+        self._started = time.perf_counter() - seconds_before
 
     def after_step(self, seed: int, report: StepReport) -> None:
         """Show how far the run is."""
@@ -100,8 +77,11 @@ def train_with_seed(
     seed: int,
     compute: Compute,
     log: FinetuneLog,
+    checkpoints: FinetuneCheckpoints,
 ) -> SeedRun:
     """Train, validate after each epoch, and leave the model with the weights of the best epoch.
+
+    If a checkpoint was saved with this seed, go on from there.
 
     Args:
         settings: how to train, with defaults filled in.
@@ -111,55 +91,74 @@ def train_with_seed(
         seed: determines batches and dropout.
         compute: device and precision.
         log: takes the result of each step and each epoch.
+        checkpoints: of the run.
+
+    Raises:
+        Interrupted: a signal came; the run is saved.
     """
     features = units.features if isinstance(units, FrozenFeatures) else None
-    learner, optimizer, begin_epoch = prepare_finetuning(settings, model, features)
+    setup = prepare_finetuning(settings, model, features)
+    learner, optimizer, begin_epoch = setup
     batches = EpochBatches(units, settings.batch_size, seed)
-    best: EpochReport | None = None
-    best_weights: dict[str, Tensor] = {}
-    losses: list[float] = []
+    steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
+    progress = checkpoints.restore(seed, setup, per_epoch, settings.epochs, data.labels)
+    steps_before = (seed - settings.seed) * steps
 
     def end_of_step(step: StepReport) -> None:
-        nonlocal best
-        losses.append(sum(step.losses.values()))
+        progress.losses.append(sum(step.losses.values()))
         log.after_step(seed, step)
-        epoch, rest = divmod(step.state.step, batches.steps_per_epoch)
-        if rest:
-            return
+        epoch, rest = divmod(step.state.step, per_epoch)
+        if not rest:
+            end_of_epoch(epoch, step.state.step)
+        if steps_before + step.state.step < settings.seeds * steps:
+            checkpoints.save_if_due(seed, steps_before + step.state.step, setup, progress)
+
+    def end_of_epoch(epoch: int, step: int) -> None:
         scores = score(learner, windows, compute)
         if not np.isfinite(scores).all():  # the last step may diverge without a later loss
             raise NotFinite
         encoded, examples = data.validation.encoded, data.validation.examples
         labels = task.fit(scores, encoded, examples, data.labels)
         metrics = task.metrics(scores, encoded, examples, labels)
-        loss = statistics.fmean(losses)
-        losses.clear()
-        report = EpochReport(epoch, step.state.step, loss, metrics, scores, labels)
+        loss = statistics.fmean(progress.losses)
+        progress.losses.clear()
+        report = EpochReport(epoch, step, loss, metrics, scores, labels)
+        best = progress.best
         if best is None or selection_key(report, task) > selection_key(best, task):
-            best = report
+            progress.best = report
             # Copies of all: a parameter that is frozen now may learn in a later epoch.
             for name, weights in learner.named_parameters():
-                best_weights[name] = weights.detach().clone()
+                progress.best_weights[name] = weights.detach().clone()
         log.after_epoch(seed, report)
         if epoch < settings.epochs:
             begin_epoch(epoch + 1)
 
-    extent = Extent(steps=settings.epochs * batches.steps_per_epoch)
+    extent = Extent(steps=steps)
     how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed)
     stages = [Stage(1.0, batches, {})]
-    diverged = False
-    try:
-        train(learner, optimizer, stages, extent, how, compute, RunState(), end_of_step)
-    except NotFinite:
-        diverged = True
-    if best_weights:
+    state, diverged = progress.state, False
+    with StopOnSignal() as stop:
+
+        def should_stop() -> bool:
+            return stop.requested
+
+        try:
+            train(
+                learner, optimizer, stages, extent, how, compute, state, end_of_step,
+                should_stop=should_stop,
+            )  # fmt: skip
+        except NotFinite:
+            diverged = True
+        if stop.requested and not diverged:
+            checkpoints.save(seed, steps_before + state.step, setup, progress)
+            raise stop.interruption(
+                f"stopped at step {state.step} of seed {seed}. To go on: selfsup resume "
+                f"{checkpoints.run}"
+            )
+    if stop.requested:
+        raise stop.interruption("")
+    if progress.best_weights:
         with torch.no_grad():
             for name, weights in learner.named_parameters():
-                weights.copy_(best_weights[name])
-    return SeedRun(best, diverged)
-
-
-def selection_key(report: EpochReport, task: Task) -> tuple[float, float]:
-    """Larger is better: first the task's selection metric, then the lower loss."""
-    metrics = report.validation
-    return metrics[task.selection_metric(report.labels)], -metrics.get("loss", 0.0)
+                weights.copy_(progress.best_weights[name])
+    return SeedRun(progress.best, diverged)

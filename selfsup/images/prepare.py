@@ -103,7 +103,7 @@ def prepare_images(
             what="images",
         )
         writer = ImageWriter(out, state, shard_bytes)
-        with saying_how_to_resume(state, say):
+        with saying_how_to_resume(state):
             for number, image in enumerate(_decoded(files[first:], resize, workers), first):
                 state.files_read = number + 1
                 if isinstance(image, BadImage):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.errors import UserError
-from selfsup.inference.predict import check_writable, load_model, showing_share, write_predictions
-from selfsup.inference.scoring import score
+from selfsup.inference.predict import load_model, showing_share
+from selfsup.inference.predictions_file import check_writable, write_predictions
+from selfsup.inference.scoring import finite_scores
 from selfsup.progress import ProgressDisplay
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.labelled_data import ANSWER, refuse_unused
@@ -94,10 +95,14 @@ def evaluate(settings: EvaluateSettings, display: ProgressDisplay | None = None)
         for note in (*examples.notes, *encoded.notes):
             display.message(note)
         model = loaded.model.to(compute.device)
-        scores = score(model, encoded.windows, compute, settings.batch_size, showing_share(display))
+        show = showing_share(display)
+        scores = finite_scores(
+            model, encoded.windows, compute, settings.batch_size, show, source=loaded.folder
+        )
     if settings.predictions is not None:
-        answers = task.decode(scores, encoded, examples, labels)
-        write_predictions(settings.predictions, task.records(examples, answers))
+        records = task.records(examples, task.decode(scores, encoded, examples, labels))
+        by_id = task.writes_answers_by_id
+        write_predictions(settings.predictions, records, as_answers=by_id)
     return {
         "task": task.name,
         "model": str(Path(settings.model)),

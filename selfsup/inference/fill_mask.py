@@ -11,6 +11,7 @@ from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
+from selfsup.inference.scoring import not_finite
 from selfsup.pretraining.text.model import load_pretraining
 from selfsup.settings.inference import FillMaskSettings
 from selfsup.training.compute import Compute, choose_compute
@@ -43,7 +44,8 @@ def fill_mask(
         first; ``sequence`` is the text with this mask filled in.
 
     Raises:
-        UserError: the text has no mask or is too long, or the model has no masked-LM head.
+        UserError: the text has no mask or is too long, the model has no masked-LM head, or its
+            scores are not finite.
     """
     compute = compute or choose_compute("auto", "float32", None)
     folder = resolve_model_folder(model_folder)
@@ -89,8 +91,10 @@ def _probabilities(
             Packing.from_lengths(torch.tensor([len(ids)])).to(compute.device),
         )
         rows = torch.tensor(masked, device=compute.device)
-        scores = head(encoded.last_hidden_state.index_select(0, rows))
-    return scores.float().softmax(-1).cpu().numpy()
+        scores = head(encoded.last_hidden_state.index_select(0, rows)).float()
+    if not scores.isfinite().all():
+        raise not_finite(folder, "", compute)
+    return scores.softmax(-1).cpu().numpy()
 
 
 def _candidates(

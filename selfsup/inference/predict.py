@@ -1,42 +1,35 @@
 """``selfsup predict``: predictions for one text or image, or for a file of them.
 
-A predictions file holds a JSON line or a row of CSV for each example, in the order of the data.
+A file is read, predicted and written in blocks, so that memory does not grow with it.
 """
 
-import codecs
 import contextlib
-import csv
-import errno
-import json
-import os
+import itertools
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from selfsup.atomic_files import replacing, write_bytes, writing_to
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.errors import UserError
+from selfsup.inference.predictions_file import STANDARD_OUTPUT, check_writable, predictions_file
 from selfsup.inference.predictor import Predictor
-from selfsup.inference.standard_input import STANDARD_INPUT, data_file, read_examples
+from selfsup.inference.standard_input import STANDARD_INPUT, data_file, line_blocks
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
-from selfsup.tasks.base import Reading
+from selfsup.tasks.base import Examples, Prediction, Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
 from selfsup.training.compute import Compute, choose_compute
 
-STANDARD_OUTPUT = "-"
-# Endings of tables and compressed files, which a predictions file must not have.
-_OTHER_ENDINGS = (".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst")
-# Each of our predictions has one of these keys, and no training file has. The exception are
-# predicted numbers without known labels, which look like a training file.
-_MARKS = {"prediction", "probabilities", "tag_probabilities", "n_best"}
+# Most examples of a block. Within one, texts of similar length share a batch.
+BLOCK_SIZE = 8192
 
 
 def predict(settings: PredictSettings) -> dict[str, Any]:
@@ -63,7 +56,7 @@ def predict(settings: PredictSettings) -> dict[str, Any]:
 
 
 def _predict_many(settings: PredictSettings) -> dict[str, Any]:
-    """Predict for a file, or for the lines of standard input."""
+    """Predict for a file, or for the lines of standard input, block by block."""
     started = time.perf_counter()
     out = settings.out or STANDARD_OUTPUT
     columns = Columns(
@@ -78,23 +71,82 @@ def _predict_many(settings: PredictSettings) -> dict[str, Any]:
         # A file may tell which task the model of another program is for.
         predictor = Predictor(*load_model(replace(settings, data=file, data_format=None)))
         task = predictor.task
-        check_writable(out, file, as_answers=task.writes_answers_by_id)
+        as_answers = task.writes_answers_by_id
+        check_writable(out, file, as_answers=as_answers)
         if file is None:
-            examples = read_examples(task, tell, settings.encoding)
+            blocks = line_blocks(task, tell, BLOCK_SIZE, settings.encoding)
         else:
-            examples = task.read_examples(file, Reading(columns), labelled=False)
-        for note in examples.notes:
-            tell(note)
-        answers = predictor.predict_examples(
-            examples, settings.batch_size, showing_share(display), tell
-        )
-    write_predictions(out, task.records(examples, answers), settings.format)
+            blocks = task.read_blocks(file, Reading(columns), tell, BLOCK_SIZE)
+        # What is wrong with the file as a whole is found before the output is begun.
+        blocks = itertools.chain([next(blocks)], blocks)
+        with predictions_file(out, settings.format, as_answers=as_answers) as write:
+            written = _Written(predictor, settings.batch_size, write, display, tell)
+            counts = task.count_predictions(written.predictions(blocks), predictor.labels)
     return {
-        "examples": len(answers),
-        **task.count_predictions(answers, predictor.labels),
+        "examples": written.count,
+        **counts,
         "out": None if out == STANDARD_OUTPUT else out,
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+@dataclass
+class _Written:
+    """Predicts for blocks of examples, and writes each block before the next is predicted.
+
+    Attributes:
+        predictor, batch_size: what predicts, and the most windows in a batch.
+        write: takes the records.
+        display: shows how many examples are done, and the share once the end is known.
+        tell: takes notes. One of a kind is enough: later blocks are alike.
+        count: how many examples are written.
+    """
+
+    predictor: Predictor
+    batch_size: int
+    write: Callable[[dict[str, Any]], None]
+    display: ProgressDisplay
+    tell: Callable[[str], None]
+    count: int = 0
+
+    def predictions(self, blocks: Iterable[Examples]) -> Iterator[Prediction]:
+        """Yield each prediction when it is written."""
+        told: set[str] = set()
+        started = time.perf_counter()
+        for examples, is_last in _with_last(blocks):
+            of_part = "" if is_last and not self.count else _range(self.count, len(examples))
+
+            def tell(note: str, of_part: str = of_part) -> None:
+                kind = re.sub(r"\d[\d,.]*", "", note)
+                if kind not in told:
+                    told.add(kind)
+                    self.tell(note + of_part)
+
+            def show(share: float, size: int = len(examples), is_last: bool = is_last) -> None:
+                done = self.count + share * size
+                of_all = done / (self.count + size) if is_last else None
+                left = seconds_left(time.perf_counter() - started, of_all)
+                self.display.update(of_all, left, {"examples": f"{done:,.0f}"})
+
+            answers = self.predictor.predict_examples(examples, self.batch_size, show, tell)
+            for record in self.predictor.task.records(examples, answers):
+                self.write(record)
+            self.count += len(examples)
+            yield from answers
+
+
+def _with_last(blocks: Iterable[Examples]) -> Iterator[tuple[Examples, bool]]:
+    """Each block, and whether it is the last."""
+    blocks = iter(blocks)
+    block = next(blocks, None)
+    while block is not None:
+        following = next(blocks, None)
+        yield block, following is None
+        block = following
+
+
+def _range(before: int, count: int) -> str:
+    return f" (in examples {before + 1:,} to {before + count:,})"
 
 
 def _texts_of(settings: PredictSettings) -> tuple[list[str], list[str] | None]:
@@ -168,127 +220,3 @@ def showing_share(display: ProgressDisplay) -> Callable[[float], None]:
         display.update(share, seconds_left(spent, share), {})
 
     return show
-
-
-def check_writable(
-    file: str | Path, reads: str | Path | None = None, *, as_answers: bool = False
-) -> None:
-    """Create the file's folder, and check that the file can be written, before hours of work.
-
-    Args:
-        file: where predictions will be written.
-        reads: the file that they are predictions for.
-        as_answers: whether a .json file holds ``{"id": "answer"}``.
-
-    Raises:
-        UserError: it cannot be written, or it would overwrite the data or a file that does not hold
-            predictions.
-    """
-    if file == STANDARD_OUTPUT:
-        return
-    path = Path(file)
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: this is a folder: name a file")
-    if reads is not None and path.exists() and Path(reads).exists() and path.samefile(reads):
-        raise UserError(f"cannot write {path}: it is the file to predict for: name another")
-    if path.suffix.lower() in _OTHER_ENDINGS:
-        raise UserError(
-            f"cannot write {path}: predictions are JSON lines or CSV: name it NAME.jsonl or "
-            "NAME.csv"
-        )
-    if path.is_file() and not _holds_predictions(path, as_answers):
-        raise UserError(
-            f"cannot write {path}: it is there already and does not look like predictions: name "
-            "another file, or delete it"
-        )
-    with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def write_predictions(
-    file: str | Path,
-    predictions: Iterable[dict[str, Any]],
-    form: str | None = None,
-    *,
-    named_by_user: bool = True,
-) -> None:
-    """Write the predictions; the file appears under its name when it is complete.
-
-    A .json file of answers to questions holds ``{"id": "answer"}``, which SQuAD's own script
-    scores.
-
-    Args:
-        file: where to; ``-`` for standard output.
-        predictions: a record for each example.
-        form: "jsonl" or "csv"; by default as the file's name says.
-
-    Raises:
-        UserError: the disk is full, read-only or not writable.
-    """
-    path, as_answers = Path(file), False
-    if path.suffix.lower() == ".json":
-        predictions = list(predictions)
-        as_answers = all({"id", "answer"} <= prediction.keys() for prediction in predictions)
-    check_writable(file, as_answers=as_answers)
-    if as_answers:
-        answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
-        text = json.dumps(answers, ensure_ascii=False) + "\n"
-        write_bytes(path, text.encode(), named_by_user=named_by_user)
-        return
-    with (
-        contextlib.nullcontext(sys.stdout.buffer)
-        if file == STANDARD_OUTPUT
-        else replacing(path, named_by_user=named_by_user)
-    ) as opened:
-        if form == "csv" or (form is None and path.suffix.lower() == ".csv"):
-            _write_csv(opened, list(map(_flat, predictions)))
-            return
-        for prediction in predictions:
-            opened.write((json.dumps(prediction, ensure_ascii=False) + "\n").encode())
-
-
-def _write_csv(file: IO[bytes], rows: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    # All texts are in quotes: the writer puts none around a carriage return otherwise.
-    writer = csv.DictWriter(
-        codecs.getwriter("utf-8")(file), columns, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record for CSV: ``{"probabilities": {"a": 1}}`` becomes a column ``probabilities.a``.
-
-    Lists are written as JSON.
-    """
-    flat = {}
-    for name, value in record.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": entry for key, entry in value.items()}
-        else:
-            is_list = isinstance(value, list)
-            flat[name] = json.dumps(value, ensure_ascii=False) if is_list else value
-    return flat
-
-
-def _holds_predictions(path: Path, as_answers: bool) -> bool:
-    """Whether a file is empty, or holds what ``write_predictions`` writes."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline()
-            if not first:
-                return True
-            columns = next(csv.reader([first.decode("utf-8", errors="replace")]), [])
-            if any(name.partition(".")[0] in _MARKS for name in columns):
-                return True
-            record = json.loads(first)
-    except (OSError, ValueError, RecursionError, csv.Error):
-        return False
-    if not isinstance(record, dict):
-        return False
-    if as_answers and path.suffix.lower() == ".json":
-        return all(isinstance(answer, str) for answer in record.values())
-    return bool(_MARKS & record.keys())

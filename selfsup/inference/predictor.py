@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from selfsup.inference.scoring import score
+from selfsup.inference.scoring import finite_scores
 from selfsup.tasks.base import Examples, Task
 from selfsup.tasks.labels import Labels
 from selfsup.tasks.registry import TaskModel, load_task_model
@@ -83,7 +83,8 @@ class Predictor:
             TypeError: a single text, a whole table or a dict instead of texts, or one of the texts
                 is missing (None, NaN) or a number; the message says where, and what to give.
             ValueError: not as many second texts as first ones.
-            UserError: the task needs second texts and there are none, or the other way round.
+            UserError: the task needs second texts and there are none, or the other way round; or
+                the model's scores are not finite.
         """
         firsts = _list_of_texts(texts, "texts")
         seconds = None if text_pairs is None else _list_of_texts(text_pairs, "text_pairs")
@@ -108,8 +109,11 @@ class Predictor:
         encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
         for note in encoded.notes:
             tell(note)
-        scores = score(loaded.model, encoded.windows, self._compute, batch_size, after_batch)
-        return loaded.task.decode(scores, encoded, examples, loaded.labels)
+        scores = finite_scores(
+            loaded.model, encoded.windows, self._compute, batch_size, after_batch,
+            source=loaded.folder,
+        )  # fmt: skip
+        return list(loaded.task.decode(scores, encoded, examples, loaded.labels))
 
 
 def _list_of_texts(given: Iterable[Any], name: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -99,6 +100,37 @@ def score(
 ) -> np.ndarray:
     """Score all windows, float32 [R, C]; see ``map_batches``."""
     return map_batches(model, model.scores, windows, compute, max_windows, after_batch).numpy()
+
+
+def finite_scores(
+    model: Scorer,
+    windows: Windows,
+    compute: Compute,
+    max_windows: int,
+    after_batch: Callable[[float], None],
+    *,
+    source: str | Path,
+) -> np.ndarray:
+    """As ``score``; scores that are NaN or infinite are refused, since no answer follows from them.
+
+    Raises:
+        UserError: some scores are not finite; the message names ``source``, the model's folder.
+    """
+    scores = score(model, windows, compute, max_windows, after_batch)
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))).sum())
+        raise not_finite(source, f" ({bad:,} of {len(scores):,} rows of them)", compute)
+    return scores
+
+
+def not_finite(source: str | Path, how_many: str, compute: Compute) -> UserError:
+    """The error for a model whose scores are not numbers."""
+    fix = "train it again with a lower --learning-rate, or take another model"
+    if compute.dtype != torch.float32:
+        fix = f"try --precision float32; if that does not help, {fix}"
+    return UserError(
+        f"{source}: the model's scores are not numbers, but NaN or infinite{how_many}: {fix}"
+    )
 
 
 @torch.inference_mode()

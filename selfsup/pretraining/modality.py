@@ -5,7 +5,6 @@ and its log ask of ``TextPretraining`` and ``ImagePretraining``.
 """
 
 import dataclasses
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from selfsup.settings.pretrain import (
 from selfsup.shards.folder import MANIFEST_FILE, PROGRESS_FILE
 from selfsup.shards.images import IMAGE_SHARDS
 from selfsup.shards.tokens import TOKEN_SHARDS, TokenResumeState
+from selfsup.structured_files import read_json
 from selfsup.training.loop import Stage
 
 Modality = Literal["text", "images"]
@@ -188,8 +188,8 @@ def is_token_shards(folder: Path) -> bool:
 def _format_of(folder: Path) -> str | None:
     """The format that the manifest in a folder names; None if no manifest can be read."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
+        manifest = read_json(folder / MANIFEST_FILE, Any)
+    except UserError:
         return None
     return str(manifest.get("format", "")) if isinstance(manifest, dict) else ""
 

@@ -17,14 +17,22 @@ import torch
 from selfsup.atomic_files import locked
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
+from selfsup.interruption import saying_how_to_go_on
 from selfsup.pretraining.images.pretraining import ImagePretraining
 from selfsup.pretraining.modality import Pretraining, choose_modality, modality_of_objectives
 from selfsup.pretraining.text.pretraining import TextPretraining
 from selfsup.pretraining.wall_clock import WallClock
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS
-from selfsup.runs.folder import MetricsFile, begin_run, check_free, write_summary
-from selfsup.runs.reading import check_kind, read_run
+from selfsup.runs.folder import (
+    MetricsFile,
+    begin_run,
+    check_free,
+    check_stopped,
+    how_to_go_on,
+    write_summary,
+)
+from selfsup.runs.reading import kind_to_resume
 from selfsup.settings.pretrain import (
     PretrainSettings,
     ResolvedPretrainSettings,
@@ -32,7 +40,14 @@ from selfsup.settings.pretrain import (
     seconds_in,
 )
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from selfsup.structured_files import check
+from selfsup.training.checkpoint import (
+    START_AGAIN,
+    CheckpointClock,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from selfsup.training.compute import Compute, choose_compute
 from selfsup.training.loop import (
     Extent,
@@ -46,7 +61,6 @@ from selfsup.training.loop import (
 from selfsup.training.optimizers import build_optimizer
 
 _EVALUATIONS = 10  # in a run, unless the user says how often
-_CHECKPOINT_SECONDS = 300.0  # between checkpoints, unless the user says how often
 _LOG_SECONDS = 1.0  # at most one training line in metrics.jsonl a second
 _RATE_STEPS = 20  # speed is shown as a mean over this many steps
 _PRETRAININGS: dict[str, type[Pretraining]] = {"text": TextPretraining, "images": ImagePretraining}
@@ -74,7 +88,7 @@ def pretrain(settings: PretrainSettings, started: float | None = None) -> dict[s
     compute = choose_compute(settings.device, settings.precision, settings.threads)
     check_free(settings.out)
     _class_for(resolved).check_data(resolved)
-    with locked(check_free(settings.out)):
+    with saying_how_to_go_on(lambda: how_to_go_on(settings.out)), locked(check_free(settings.out)):
         run = begin_run(settings.out, "pretrain", resolved)
         if resolved.budget != settings.budget:
             print(
@@ -99,13 +113,7 @@ def resume(settings: ResumeSettings, started: float | None = None) -> dict[str, 
     """
     started = time.monotonic() if started is None else started
     run = Path(settings.run)
-    if not (run / SETTINGS).exists():
-        raise UserError(f"{run}: no run that can be resumed (it has no {SETTINGS})")
-    described = read_run(run)
-    check_kind(described)
-    if described.kind in ("finetune", "demo"):
-        what = "fine-tuning" if described.kind == "finetune" else "a demo"
-        raise UserError(f"{run}: {what} cannot be resumed, only pre-training: run it again")
+    kind_to_resume(run)
     written = from_yaml(PretrainSettings, run / SETTINGS, "pretrain")
     written = dataclasses.replace(written, out=str(run))  # it may have been moved
     settings_class = _class_for(written).resolved_class
@@ -113,9 +121,8 @@ def resume(settings: ResumeSettings, started: float | None = None) -> dict[str, 
         raise UserError(f"{run / SETTINGS}: {name} has no value: put it back as it was")
     original = settings_class.complete(written)
     compute = choose_compute(original.device, original.precision, original.threads)
-    with locked(run):
-        if latest_checkpoint(run / CHECKPOINTS) is None and (run / MODEL_IN_RUN).exists():
-            raise UserError(f"{run}: this run has ended; its model is in {run / MODEL_IN_RUN}")
+    with saying_how_to_go_on(lambda: how_to_go_on(run)), locked(run):
+        check_stopped(run)
         # If it was stopped while it read the data, nobody knows any more who chose several.
         by_default = len(original.objectives) > 1
         return _run(original, run, compute, started, True, by_default)
@@ -141,7 +148,8 @@ def _run(
     optimizer = build_optimizer(model, settings, compute.dtype)
     state = RunState(data_sha256=pretraining.data_sha256)
     if checkpoint is not None:
-        state = RunState(**load_checkpoint(checkpoint, model, optimizer))
+        saved = load_checkpoint(checkpoint, model, optimizer)
+        state = check(saved, RunState, checkpoint / "state.json", START_AGAIN)
         if state.data_sha256 != pretraining.data_sha256:
             raise UserError(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
@@ -191,20 +199,17 @@ def _run(
                 ) from error
             has_ended = extent.progress(state) >= 1.0
             log.save_checkpoint()
-        try:
-            if not has_ended:
-                raise KeyboardInterrupt
-            log.display.message(f"Measuring on the held-out {pretraining.held_out_unit}")
-            result = pretraining.measure(None)
-        except KeyboardInterrupt:
-            log.display.message(f"Stopped at step {state.step}. To go on: selfsup resume {run}")
-            raise
+        if not has_ended or stop.requested:
+            raise stop.interruption(f"stopped at step {state.step}. To go on: selfsup resume {run}")
+        log.display.message(f"Measuring on the held-out {pretraining.held_out_unit}")
+        result = pretraining.measure(None)
+    seconds = max(state.seconds, 1e-9)
     summary = {
         "steps": state.step,
         pretraining.unit: state.tokens,
         "seconds": round(state.seconds, 3),
-        f"{pretraining.unit}_per_second": round(state.tokens / state.seconds, 1),
-        "flops_utilization": round(state.flops / state.seconds / log.peak_flops, 4),
+        f"{pretraining.unit}_per_second": round(state.tokens / seconds, 1),
+        "flops_utilization": round(state.flops / seconds / log.peak_flops, 4),
         **result,
         **pretraining.facts(),
         "out": str(run),
@@ -232,14 +237,15 @@ class PretrainingLog:
         self._clock = clock
         self._measure_peak = compute.matmul_peak
         self.peak_flops = compute.matmul_peak()
-        self.metrics = MetricsFile(run / METRICS, keep_until_step=state.step)
+        self.metrics = MetricsFile(run / METRICS, lambda line: line["step"] <= state.step)
         self.display = ProgressDisplay(
             f"pretrain {Path(settings.init or settings.encoder or '').name}"
         )
         self._settings, self._pretraining, self._optimizer = settings, pretraining, optimizer
         self._checkpoints, self._extent, self._state = run / CHECKPOINTS, extent, state
         self._evaluations_done = int(extent.progress(state) * _EVALUATIONS)
-        self._last_checkpoint = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        self._checkpoint_clock = CheckpointClock(settings.checkpoint_every)
         self._recent: deque[StepReport] = deque(maxlen=_RATE_STEPS)
         self._held_out: dict[str, float | None] = {}
 
@@ -255,7 +261,7 @@ class PretrainingLog:
         self._show(report, progress)
         if self._is_time_to_evaluate(progress) and not is_last:
             self._evaluate()
-        if self._is_time_to_save(now) and not is_last:
+        if self._checkpoint_clock.is_due(self._state.step) and not is_last:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:
@@ -270,9 +276,10 @@ class PretrainingLog:
             self._optimizer,
             dataclasses.asdict(self._state),
         )
-        self._last_checkpoint = time.monotonic()
+        seconds = time.monotonic() - begun
+        self._checkpoint_clock.saved(seconds)
         if self._clock is not None:
-            self._clock.time_saving(self._last_checkpoint - begun)
+            self._clock.time_saving(seconds)
 
     def _is_time_to_evaluate(self, progress: float) -> bool:
         if self._settings.evaluate_every is not None:
@@ -281,11 +288,6 @@ class PretrainingLog:
         is_time = done > self._evaluations_done
         self._evaluations_done = done
         return is_time
-
-    def _is_time_to_save(self, now: float) -> bool:
-        if self._settings.checkpoint_every is not None:
-            return self._state.step % self._settings.checkpoint_every == 0
-        return now - self._last_checkpoint >= _CHECKPOINT_SECONDS
 
     def _evaluate(self) -> None:
         limit = self._pretraining.quick_size

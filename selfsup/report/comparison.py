@@ -9,7 +9,7 @@ from typing import Any
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES
 from selfsup.report import formatting
 from selfsup.report.charts import Bar, bar_chart
-from selfsup.report.demo import ways_of
+from selfsup.report.demo import accuracy_of, ways_of
 from selfsup.report.finetuning import has_few_epochs
 from selfsup.report.formatting import SHARES, metric_title, read_score, write_metric, write_score
 from selfsup.report.line_chart import Line, line_chart
@@ -54,7 +54,7 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
 def _demos(runs: NamedRuns) -> list[str]:
     scores = {
         run_name: {
-            f"accuracy, {name}": (run.summary.get(key) or {}).get("accuracy")
+            f"accuracy, {name}": accuracy_of(run.summary, key)
             for key, name, _ in ways_of(run.summary)
         }
         for run_name, run in runs

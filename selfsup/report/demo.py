@@ -39,12 +39,18 @@ def ways_of(summary: Record) -> tuple[Way, ...]:
     return IMAGE_WAYS if is_image_demo(summary) else TEXT_WAYS
 
 
+def accuracy_of(summary: Record, way: str) -> object:
+    """The accuracy that a way to learn the task has reached, as the summary has it."""
+    found = summary.get(way)
+    return found.get("accuracy") if isinstance(found, dict) else None
+
+
 def demo_verdict(summary: Record) -> str:
     """The demo's result in a few sentences; empty if there is nothing to compare."""
     scores = {
         key: score
         for key, _, _ in ways_of(summary)
-        if (score := read_score((summary.get(key) or {}).get("accuracy")))
+        if (score := read_score(accuracy_of(summary, key)))
     }
     scratch = scores.get(_SCRATCH[0])
     trained = {key: scores[key] for key in ("pretrained", *_LEARNED) if key in scores}
@@ -84,7 +90,7 @@ def demo_sections(run: Run) -> str:
     """The accuracy of each way to learn the task, then the pre-training."""
     bars, rows = [], []
     for colour, (key, name, about) in enumerate(ways_of(run.summary)):
-        score = read_score((run.summary.get(key) or {}).get("accuracy"))
+        score = read_score(accuracy_of(run.summary, key))
         if score:
             bars.append(Bar(name, score.mean, score.std, colour % 6 + 1))
             each = ", ".join(formatting.percent(value) for value in score.values)
@@ -132,7 +138,8 @@ def _heading(title: str) -> str:
 
 def demo_task(summary: Record) -> str:
     """The demo's task in words; empty if the summary does not describe it."""
-    task = summary.get("task") or {}
+    task = summary.get("task")
+    task = task if isinstance(task, dict) else {}
     labels = task.get("labels") or []
     sizes = [task.get(f"{part}_examples") for part in ("train", "test")]
     if not labels or not all(map(formatting.is_number, sizes)):

@@ -1,9 +1,9 @@
 """Numbers and metrics as a person reads them."""
 
-import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
+_LARGEST = 1e100
 # Metrics that are shares, written in per cent; correlations are not.
 _ANSWERS = ("exact_match", "f1", "has_answer_exact_match", "has_answer_f1",
             "no_answer_exact_match", "no_answer_f1")  # fmt: skip
@@ -68,8 +68,10 @@ def setting(value: object) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether the value is a finite number; the loss of a run that diverged is not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether the value is a number that can be drawn; the loss of a run that diverged is not."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= _LARGEST  # not so of NaN
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def read_score(entry: object) -> Score | None:
         return Score(float(entry))
     if not isinstance(entry, dict) or not is_number(entry.get("mean")):
         return None
-    values = tuple(float(value) for value in entry.get("values", []) if is_number(value))
+    listed = entry.get("values")
+    values = tuple(map(float, filter(is_number, listed if isinstance(listed, list) else ())))
     several = is_number(entry.get("std")) and len(values) != 1
     return Score(float(entry["mean"]), float(entry["std"]) if several else None, values)
 

@@ -58,7 +58,7 @@ def read_picture(file: Path, longest: int) -> Picture | None:
     """
     try:
         pixels = decode(file, ResizeShorterSide(longest), smallest=1)
-    except (BadImage, OSError):
+    except (BadImage, OSError, ValueError):  # ValueError: no file can have such a name
         return None
     image = Image.fromarray(pixels)
     image.thumbnail((longest, longest))
@@ -169,10 +169,10 @@ def confusion_matrix(labels: Sequence[Any], matrix: Sequence[Sequence[float]], a
     for number, (label, counts) in enumerate(zip(labels, matrix, strict=False)):
         total = sum(counts) or 1
         cells = ""
-        for column, value in enumerate(counts):
+        for column, (predicted, value) in enumerate(zip(labels, counts, strict=False)):
             share = value / total
             kind = "right" if column == number else "wrong"
-            title = f"{label} taken for {labels[column]}: {value:g} ({share:.0%})"
+            title = f"{label} taken for {predicted}: {value:g} ({share:.0%})"
             cells += (
                 f'<td class="{kind}{"" if value else " zero"}" style="--share:{share:.3f}" '
                 f'title="{escape(title)}">{value:g}</td>'

@@ -3,11 +3,11 @@
 A run writes these pictures, and a list of them, ``pictures.json``, to the folder ``pictures``.
 """
 
-import json
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from selfsup.errors import UserError
 from selfsup.report import formatting
 from selfsup.report.markup import (
     figure,
@@ -18,6 +18,7 @@ from selfsup.report.markup import (
 )
 from selfsup.report.training_curves import NamedRuns
 from selfsup.runs.reading import Record, Run
+from selfsup.structured_files import decode_json
 
 _FOLDER, _CONTENTS = "pictures", "pictures.json"
 _LONGEST = 256
@@ -122,10 +123,10 @@ def _comparison(
 def _listed(run: Run) -> list[Record]:
     """The entries of ``pictures.json``; none if it is missing or broken."""
     try:
-        records = json.loads(_content(run.folder / _FOLDER / _CONTENTS) or b"")
-    except (ValueError, RecursionError):
+        content = _content(run.folder / _FOLDER / _CONTENTS) or b""
+        return decode_json(content, list[Record], _CONTENTS)
+    except UserError:
         return []
-    return [each for each in records if isinstance(each, dict)] if isinstance(records, list) else []
 
 
 def _file(run: Run, record: Record, key: str) -> Path | None:
@@ -144,6 +145,13 @@ def _content(file: Path) -> bytes | None:
         is_usual = file.is_file() and file.stat().st_size <= _LARGEST_BYTES
         return file.read_bytes() if is_usual else None
     except OSError:
+        return None
+
+
+def _bytes_of(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return None
 
 

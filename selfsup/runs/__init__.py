@@ -7,7 +7,8 @@ fine-tuning run writes `validation_predictions.jsonl`: the validation examples w
 of the best seed predicts for each.
 """
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 SETTINGS = "run.yaml"
 METRICS = "metrics.jsonl"
@@ -17,3 +18,12 @@ VALIDATION_PREDICTIONS = "validation_predictions.jsonl"
 
 RunCommand = Literal["pretrain", "finetune", "demo"]
 """The commands that make a run."""
+
+
+def with_nulls(value: Any) -> Any:
+    """A value for JSON, with null for NaN and infinity (a diverged loss), which JSON lacks."""
+    if isinstance(value, dict):
+        return {str(key): with_nulls(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_nulls(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

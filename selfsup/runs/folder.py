@@ -1,21 +1,32 @@
 """Write a run's folder: settings at the start, metrics on the way, the summary at the end."""
 
+import contextlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
-from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand
+from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand, with_nulls
 from selfsup.settings.yaml_file import to_yaml
+from selfsup.structured_files import Count, decode_json
 from selfsup.training.checkpoint import latest_checkpoint
+
+
+class _Step(TypedDict):
+    """What is needed of a line of ``metrics.jsonl``."""
+
+    step: Count
 
 
 def check_free(out: str | Path) -> Path:
     """Refuse a folder that holds the results of a run, or files that are not a run's.
 
-    The folder of a run that stopped before its first checkpoint may be used again.
+    A run has ended when it has a summary. The folder of one that stopped before its first
+    checkpoint may be used again.
 
     Raises:
         UserError: the folder holds results, a run that can be resumed, or other files, or the
@@ -30,7 +41,7 @@ def check_free(out: str | Path) -> Path:
             f"--out {folder}: holds a run that stopped: go on with `selfsup resume {folder}`, or "
             "choose another --out"
         )
-    if has_ended or (folder / MODEL_IN_RUN).exists():
+    if has_ended:
         raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
     others = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
     if others and SETTINGS not in others:
@@ -40,8 +51,26 @@ def check_free(out: str | Path) -> Path:
     return folder
 
 
+def check_stopped(folder: Path) -> None:
+    """Refuse a run that has ended; checkpoints that it was killed before removing are removed.
+
+    Raises:
+        UserError: it has ended.
+    """
+    if (folder / SUMMARY).exists():
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        raise UserError(f"{folder}: this run has ended; its model is in {folder / MODEL_IN_RUN}")
+
+
+def how_to_go_on(folder: str | Path) -> str:
+    """What to tell the user of a run that has just been interrupted."""
+    if latest_checkpoint(Path(folder) / CHECKPOINTS) is None:
+        return "interrupted before anything was saved: the same command begins again"
+    return f"interrupted. To go on: selfsup resume {folder}"
+
+
 def begin_run(out: str | Path, command: RunCommand, settings: Any) -> Path:
-    """Make a run's folder and write ``run.yaml``.
+    """Make a run's folder and write ``run.yaml``; a model of a run that has not ended is removed.
 
     Args:
         out: the folder.
@@ -57,6 +86,7 @@ def begin_run(out: str | Path, command: RunCommand, settings: Any) -> Path:
     folder = check_free(out)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / MODEL_IN_RUN, ignore_errors=True)
     write_bytes(folder / SETTINGS, run_yaml(command, settings).encode())
     return folder
 
@@ -68,37 +98,42 @@ def run_yaml(command: RunCommand, settings: Any) -> str:
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write ``summary.json``, which says that the run has ended."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(with_nulls(summary), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(folder / SUMMARY, (text + "\n").encode())
 
 
 class MetricsFile:
     """Appends lines to a run's ``metrics.jsonl``."""
 
-    def __init__(self, path: Path, keep_until_step: int = -1) -> None:
-        """Open the file; of what it holds, keep the lines of steps up to ``keep_until_step``.
+    def __init__(self, path: Path, is_kept: Callable[[dict], bool] = lambda line: False) -> None:
+        """Open the file; of what it holds, keep some of the lines.
 
         A resumed run repeats the steps after its last checkpoint, so their lines are dropped, as is
         a half-written last line.
         """
-        kept = [line for line, step in _read_lines(path) if step <= keep_until_step]
+        with writing_to(path):
+            kept = [text for text, line in _read_lines(path) if is_kept(line)]
         write_bytes(path, "".join(kept).encode())
-        self._file = appending(path)
+        self._path, self._file = path, appending(path)
 
     def write(self, entry: dict) -> None:
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+        """Append a line, with null for what is no number, such as the loss of a diverged run."""
+        with writing_to(self._path):
+            self._file.write(json.dumps(with_nulls(entry), allow_nan=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk had no room for is lost anyway
+            self._file.close()
 
 
-def _read_lines(path: Path) -> list[tuple[str, int]]:
+def _read_lines(path: Path) -> list[tuple[str, dict]]:
+    """The lines up to the first that is broken, as text and as what they hold."""
     lines = []
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
-                lines.append((line, int(json.loads(line)["step"])))
-            except (ValueError, KeyError, TypeError):
+                lines.append((line, decode_json(line.encode(), _Step, path)))
+            except UserError:
                 break
     return lines

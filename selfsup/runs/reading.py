@@ -1,13 +1,15 @@
 """Read a run's folder, whether or not the run has ended. No torch is needed."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypedDict, get_args
+
+from msgspec import Meta
 
 from selfsup.errors import UserError
 from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, RunCommand
 from selfsup.settings.yaml_file import read_yaml
+from selfsup.structured_files import Count, WholeNumber, check, decode_json, read_json
 
 RunKind = RunCommand | Literal["unknown"]
 Record = dict[str, Any]
@@ -17,6 +19,100 @@ _NO_COMMAND = (
     "run.yaml does not say which command made the run (older versions did not write it): add "
     "the first line `command: pretrain`, `command: finetune` or `command: demo`"
 )
+
+
+_Number = float | None
+_Seconds = Annotated[float, Meta(ge=0, le=1e10)] | None
+# A line of metrics.jsonl; what else is known of it, _MetricsLine says.
+_NUMBERS = dict[str, _Number | dict[str, _Number]]
+
+
+class _MetricsLine(TypedDict, total=False):
+    """The entries of a line of metrics.jsonl that a report does not look at one by one."""
+
+    step: Count
+    epoch: Count
+    seed: WholeNumber
+    seconds: _Seconds
+    validation: dict[str, _Number] | None
+
+
+class _Settings(TypedDict, total=False):
+    """The settings in run.yaml that a report or a diagnosis looks at; all others are shown."""
+
+    task: str | None
+    encoder: str | None
+    objectives: list[str] | None
+    data: list[str] | str | None
+    train: str | None
+    image_size: WholeNumber | None
+
+
+class _Several(TypedDict, total=False):
+    """A metric over several seeds."""
+
+    mean: _Number
+    std: _Number
+    values: list[float] | None
+
+
+class _Confusion(TypedDict):
+    """How often each label was taken for each."""
+
+    labels: list[str | WholeNumber]
+    matrix: list[list[Count]]
+
+
+class _Class(TypedDict):
+    """The scores of a label."""
+
+    label: str | WholeNumber
+    precision: float
+    recall: float
+    f1: float
+    examples: Count
+
+
+class _Candidate(TypedDict):
+    """A token for a mask."""
+
+    token: str
+    probability: Annotated[float, Meta(ge=0, le=1)]
+
+
+class _FilledMask(TypedDict, total=False):
+    """A text with a mask, and the tokens for it."""
+
+    text: str
+    candidates: list[_Candidate]
+
+
+class _DemoTask(TypedDict, total=False):
+    """The task of a demo."""
+
+    labels: list[str | WholeNumber]
+    train_examples: Count
+    test_examples: Count
+
+
+class _Summary(TypedDict, total=False):
+    """What summary.json may hold, of any command; other entries are looked at one by one."""
+
+    task: str | _DemoTask
+    metrics: dict[str, float | _Several | None] | None
+    baseline: dict[str, _Number] | None
+    chance: _Number
+    selection_metric: str | None
+    seeds: list[WholeNumber] | None
+    failed_seeds: list[WholeNumber] | None
+    best_seed: WholeNumber | None
+    best_epochs: dict[str, Count] | None
+    validation_examples: Count | None
+    confusion: _Confusion | None
+    classes: list[_Class] | None
+    fill_mask: list[_FilledMask] | None
+    steps: Count | None
+    seconds: _Seconds
 
 
 @dataclass(frozen=True)
@@ -72,8 +168,8 @@ def read_run(folder: str | Path) -> Run:
         folder=folder,
         kind=command if command in get_args(RunCommand) else "unknown",
         settings=settings,
-        metrics=_read_lines(folder / METRICS, notes),
-        predictions=_read_lines(folder / VALIDATION_PREDICTIONS, notes),
+        metrics=_read_lines(folder / METRICS, notes, _NUMBERS, _MetricsLine),
+        predictions=_read_lines(folder / VALIDATION_PREDICTIONS, notes, Record),
         summary=_read_summary(folder / SUMMARY, notes),
         notes=tuple(notes),
     )
@@ -94,6 +190,23 @@ def check_kind(run: Run) -> None:
     raise UserError(f"{run.folder}: {reason}: put it back as it was")
 
 
+def kind_to_resume(folder: Path) -> RunKind:
+    """The kind of a run that ``selfsup resume`` is to go on with: "pretrain" or "finetune".
+
+    Raises:
+        UserError: there is no run, nothing says how it was made, or it is a demo.
+    """
+    if not (folder / SETTINGS).exists():
+        raise UserError(f"{folder}: no run that can be resumed (it has no {SETTINGS})")
+    run = read_run(folder)
+    check_kind(run)
+    if run.kind == "demo":
+        raise UserError(
+            f"{folder}: a demo cannot be resumed, only pre-training and fine-tuning: run it again"
+        )
+    return run.kind
+
+
 def parts_of(run: Run) -> list[Run]:
     """The runs in this run's subfolders, such as a demo's pre-training."""
     return [read_run(entry) for entry in sorted(run.folder.iterdir()) if _holds_run(entry)]
@@ -107,30 +220,30 @@ def _read_settings(file: Path, notes: list[str]) -> Record:
     if not file.exists():
         return {}
     try:
-        return read_yaml(file)
+        return check(read_yaml(file), _Settings, file, "put it back as it was")
     except UserError as error:
         notes.append(f"{SETTINGS} could not be read: {error}")
         return {}
 
 
-def _read_lines(file: Path, notes: list[str]) -> list[Record]:
+def _read_lines(file: Path, notes: list[str], *kinds: Any) -> list[Record]:
+    """The lines that are of these types; a note counts the others."""
     if not file.is_file():
         return []
-    text = file.read_bytes().decode("utf-8", errors="replace")
+    text = file.read_bytes()
     records, broken = [], 0
-    for line in text.split("\n"):
+    for line in text.split(b"\n"):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if isinstance(record, dict):
+            record = decode_json(line, kinds[0], file.name)
+            for kind in kinds[1:]:
+                check(record, kind, file.name)
             records.append(record)
-        else:
+        except UserError:
             broken += 1
     # A run that was killed as it wrote leaves half a line at the end, which is not worth a note.
-    if broken and not text.endswith("\n"):
+    if broken and not text.endswith(b"\n"):
         broken -= 1
     if broken:
         notes.append(f"{file.name}: lines left out, as they could not be read: {broken}")
@@ -138,11 +251,11 @@ def _read_lines(file: Path, notes: list[str]) -> list[Record]:
 
 
 def _read_summary(file: Path, notes: list[str]) -> Record:
-    summary = None
-    try:
-        summary = json.loads(file.read_bytes())
-    except FileNotFoundError:
+    if not file.exists():
         notes.append("This run has not ended: what follows is what it had logged so far.")
-    except (ValueError, RecursionError):
-        notes.append("summary.json is broken: what follows is what the run logged.")
-    return summary if isinstance(summary, dict) else {}
+        return {}
+    try:
+        return read_json(file, _Summary, "what follows is what the run logged")
+    except UserError as error:
+        notes.append(f"{SUMMARY} is broken: {error}.")
+        return {}

@@ -216,12 +216,15 @@ def closest(word: str, known: Iterable[str]) -> str:
 _BOUNDS = {
     "at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt,
 }  # fmt: skip
+_LARGEST_INT = 2**63 - 1  # of the libraries that compute with it
 
 
 def _check_range(field: dataclasses.Field, value: float) -> None:
     bounds = {word: field.metadata.get(word.replace(" ", "_")) for word in _BOUNDS}
     bounds = {word: bound for word, bound in bounds.items() if bound is not None}
-    if math.isfinite(value) and all(_BOUNDS[word](value, bounds[word]) for word in bounds):
+    if isinstance(value, int) and abs(value) > _LARGEST_INT:  # may also be no float
+        bounds.setdefault("at most", _LARGEST_INT)
+    elif math.isfinite(value) and all(_BOUNDS[word](value, bounds[word]) for word in bounds):
         return
     if "at least" in bounds and "at most" in bounds:
         allowed = f"between {bounds['at least']:,} and {bounds['at most']:,}"

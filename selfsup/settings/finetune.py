@@ -164,6 +164,9 @@ class FinetuneSettings(ReadingFlags):
         at_least=1,
         at_most=100,
     )
+    checkpoint_every: int | None = run_flag(
+        "steps between checkpoints; by default one every few minutes", metavar="STEPS", at_least=1
+    )
     seed: int = fields.seed()
     device: str = fields.device()
     precision: str = fields.precision()

@@ -220,7 +220,7 @@ class PretrainSettings(ReadingFlags):
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings:
-    """Continue a pre-training run from its last checkpoint.
+    """Continue a pre-training or fine-tuning run from its last checkpoint.
 
     The settings are those of the run's run.yaml.
 
@@ -228,7 +228,7 @@ class ResumeSettings:
       selfsup resume runs/mine
     """
 
-    run: str = argument("run folder of a pre-training run that stopped", metavar="RUN")
+    run: str = argument("run folder of a run that stopped", metavar="RUN")
 
     def __post_init__(self) -> None:
         check_values(self)

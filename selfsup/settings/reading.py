@@ -64,7 +64,7 @@ class ReadingFlags:
         try:
             # A text codec, and not one such as base64.
             "".encode(self.encoding or "utf-8")
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):  # also of a name with a null character
             raise UserError(
                 f"--encoding {self.encoding}: unknown: give a name such as cp949, shift_jis, "
                 "gb18030, cp1252 or utf-16"

@@ -11,16 +11,41 @@ import yaml
 
 from selfsup.errors import UserError
 from selfsup.settings.fields import closest, convert, holds_many, is_optional
+from selfsup.structured_files import DEEPEST, WholeNumber, check
 
 Settings = TypeVar("Settings")
 
 _FLOAT, _TIMESTAMP = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
 # Keys that a file may have beside the settings.
 _COMMAND, _JSON = "command", "json"
+_LARGEST = 1 << 20  # bytes
+_Value = WholeNumber | float | bool | str | None
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as a number, which YAML 1.1 reads as text, and a date as text."""
+    """Reads 1e-3 as a number, which YAML 1.1 reads as text, and a date as text.
+
+    Aliases are refused: a few lines of them stand for more values than fit into memory. So are tags
+    such as ``!!set``, which no file of settings needs.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        problem = ""
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            problem = "& and * are not read: write each value out, and texts in quotes"
+        elif getattr(event, "tag", None) is not None:
+            problem = "tags are not read: write texts that begin with ! in quotes"
+        elif self._depth > DEEPEST:
+            problem = "it is nested too deeply"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -131,7 +156,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         UserError: the file is missing, or is no YAML of names and values.
     """
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        with file.open("rb") as opened:
+            text = opened.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise UserError(f"{file} is too large for a file of settings: name another one")
+        values = yaml.load(text.decode(), _Loader)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -143,4 +172,4 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise UserError(f"{where}: not valid YAML: {reason}") from error
     if not isinstance(values, dict):
         raise UserError(f"{file} holds no settings: write lines such as `seed: 1`")
-    return values
+    return check(values, dict[str, _Value | list[_Value]], file, "write it so")

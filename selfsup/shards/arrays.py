@@ -10,12 +10,14 @@ import struct
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
+from selfsup.structured_files import Count, check, parse_json
 
 _DTYPES = {
     "U8": np.dtype("u1"),
@@ -24,6 +26,23 @@ _DTYPES = {
     "U64": np.dtype("<u8"),
     "I64": np.dtype("<i8"),
 }
+
+
+class ShardEntry(TypedDict):
+    """What a manifest says of a shard; each kind of shards has further counts."""
+
+    file: Annotated[str, Meta(pattern=r"^shard-[0-9]+\.safetensors$")]
+    bytes: Count
+    sha256: str
+
+
+class _ArrayEntry(TypedDict):
+    """What the header says of an array."""
+
+    dtype: Literal["U8", "U16", "U32", "U64", "I64"]
+    data_offsets: tuple[Count, Count]
+
+
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -32,7 +51,7 @@ def write_safetensors(
     arrays: dict[str, np.ndarray],
     last: tuple[str, np.dtype, int],
     chunks: Iterable[bytes],
-) -> dict[str, Any]:
+) -> ShardEntry:
     """Write flat arrays; the last one is streamed, so that it need not fit in memory.
 
     Args:
@@ -69,7 +88,7 @@ def _header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
         end = position + dtype.itemsize * length
         entries[name] = {"dtype": _NAMES[dtype], "shape": [length], "data_offsets": [position, end]}
         position = end
-    header = json.dumps(entries, separators=(",", ":")).encode()
+    header = json.dumps(entries, separators=(",", ":"), allow_nan=False).encode()
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header
 
@@ -84,14 +103,17 @@ def map_safetensors(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         (header_bytes,) = struct.unpack("<Q", mapped[:8])
-        header = json.loads(mapped[8 : 8 + header_bytes])
+        header = parse_json(mapped[8 : 8 + header_bytes])
         body = np.frombuffer(mapped, np.uint8)[8 + header_bytes :]
-        return {
-            name: body[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]])
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        header.pop("__metadata__", None)
+        arrays = {}
+        for name, entry in check(header, dict[str, _ArrayEntry], path).items():
+            start, end = entry["data_offsets"]
+            if end > len(body):
+                raise ValueError(f"{name} reaches beyond its end")
+            arrays[name] = body[start:end].view(_DTYPES[entry["dtype"]])
+        return arrays
+    except (OSError, ValueError, AttributeError, struct.error, UserError) as error:
         raise UserError(f"{path}: damaged ({error}): make it again") from None
 
 

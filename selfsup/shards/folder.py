@@ -11,15 +11,18 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypedDict, TypeVar
 
 import numpy as np
+from msgspec import Meta
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
-from selfsup.shards.arrays import map_safetensors
+from selfsup.interruption import saying_how_to_go_on
+from selfsup.shards.arrays import ShardEntry, map_safetensors
+from selfsup.structured_files import check, read_json, shown
 
 FORMAT_VERSION = 1  # of both kinds of shards
 MANIFEST_FILE = "manifest.json"
@@ -30,12 +33,20 @@ PROBLEMS_FILE = "problems.jsonl"
 _TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*")
 
 
+class Manifest(TypedDict):
+    """What every manifest holds; each kind of shards has further counts."""
+
+    shards: Annotated[list[ShardEntry], Meta(min_length=1)]
+
+
 @dataclass(frozen=True)
 class ShardFormat:
     """A kind of shards: its name in manifests, and the words that messages use for it.
 
     Attributes:
         name: the manifest's ``format``.
+        manifest: the type of its content.
+        arrays: the arrays that a shard must hold.
         unit: what is counted; the manifest has the total under this key.
         content: what the shards are, such as "token shards".
         inputs: what they are made from, such as "corpus files".
@@ -48,6 +59,8 @@ class ShardFormat:
     """
 
     name: str
+    manifest: type
+    arrays: frozenset[str]
     unit: str
     content: str
     inputs: str
@@ -71,7 +84,7 @@ class ResumeState(ABC):
     """
 
     identity: dict[str, Any]
-    shards: list[dict[str, Any]] = field(default_factory=list)
+    shards: list[ShardEntry] = field(default_factory=list)
 
     @property
     @abstractmethod
@@ -84,16 +97,13 @@ class ResumeState(ABC):
         """How many inputs could not be read so far."""
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Build the state from the values in ``progress.json``."""
-        return cls(**values)
-
-    @classmethod
     def load(cls, folder: Path) -> Self | None:
         """Read ``progress.json``; None if there is none of this kind, or it cannot be read."""
         try:
-            return cls.from_json(json.loads((folder / PROGRESS_FILE).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
+            values = read_json(folder / PROGRESS_FILE, dict[str, Any])
+            is_of_this_kind = values.keys() <= {each.name for each in fields(cls)}
+            return check(values, cls, PROGRESS_FILE) if is_of_this_kind else None
+        except UserError:
             return None
 
     def save(self, folder: Path) -> None:
@@ -159,13 +169,15 @@ def begin_or_resume(
 
 
 @contextlib.contextmanager
-def saying_how_to_resume(state: ResumeState, say: Callable[[str], None]) -> Iterator[None]:
-    """On Ctrl-C, say that the same command resumes."""
-    try:
+def saying_how_to_resume(state: ResumeState) -> Iterator[None]:
+    """An interruption says that the same command resumes."""
+
+    def how() -> str:
+        done = len(state.shards)
+        return f"interrupted after {done} shard{'s' * (done != 1)}: the same command goes on"
+
+    with saying_how_to_go_on(how):
         yield
-    except KeyboardInterrupt:
-        say(f"interrupted after {len(state.shards)} shards; the same command goes on")
-        raise
 
 
 def finish(
@@ -196,7 +208,7 @@ def report_problem(folder: Path, file: str, line: int | None, reason: str) -> No
     path = folder / PROBLEMS_FILE
     problem = {"file": file, "line": line, "reason": reason}
     with writing_to(path), appending(path) as out:
-        out.write(json.dumps(problem, ensure_ascii=False) + "\n")
+        out.write(json.dumps(problem, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _keep_first_problems(folder: Path, count: int) -> None:
@@ -215,26 +227,21 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
         UserError: there is none, it cannot be read, or it is of another format or version.
     """
     path = folder / MANIFEST_FILE
-    try:
-        manifest = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         if not folder.exists():
-            raise UserError(f"{folder}: {form.no_folder}") from None
+            raise UserError(f"{folder}: {form.no_folder}")
         is_unfinished = (folder / PROGRESS_FILE).exists()
-        reason = form.interrupted if is_unfinished else form.no_manifest
-        raise UserError(f"{folder}: {reason}") from None
-    except (ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}): delete {folder} and {form.remake} again"
-        ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != form.name:
+        raise UserError(f"{folder}: {form.interrupted if is_unfinished else form.no_manifest}")
+    fix = f"delete {folder} and {form.remake} again"
+    manifest = read_json(path, dict[str, Any], fix)
+    if manifest.get("format") != form.name:
         raise UserError(f"{path}: not a manifest of {form.content}: name another folder")
     if manifest.get("format_version") != FORMAT_VERSION:
         raise UserError(
-            f"{path}: format version {manifest.get('format_version')}, this selfsup reads "
+            f"{path}: format version {shown(manifest.get('format_version'))}, this selfsup reads "
             f"{FORMAT_VERSION}: {form.remake} again into another folder"
         )
-    return manifest
+    return check(manifest, form.manifest, path, fix)
 
 
 def open_folder(
@@ -249,10 +256,17 @@ def open_folder(
     for entry in manifest["shards"]:
         if damage := damage_of(folder, entry, verify=False):
             raise UserError(f"{damage}: {form.repair.format(folder=folder)}")
-    return manifest, [map_safetensors(folder / entry["file"]) for entry in manifest["shards"]]
+    shards = []
+    for entry in manifest["shards"]:
+        arrays = map_safetensors(folder / entry["file"])
+        if lacking := form.arrays - arrays.keys():
+            repair = form.repair.format(folder=folder)
+            raise UserError(f"{folder / entry['file']}: lacks {min(lacking)}: {repair}")
+        shards.append({name: arrays[name] for name in form.arrays})
+    return manifest, shards
 
 
-def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | None:
+def damage_of(folder: Path, entry: ShardEntry, *, verify: bool) -> str | None:
     """Say what is wrong with the shard of a manifest's entry, or None.
 
     To ``verify``, the checksum is compared too, which reads the whole file.
@@ -271,7 +285,7 @@ def damage_of(folder: Path, entry: dict[str, Any], *, verify: bool) -> str | Non
     return None
 
 
-def first_damage(folder: Path, entries: Sequence[dict[str, Any]]) -> str | None:
+def first_damage(folder: Path, entries: Sequence[ShardEntry]) -> str | None:
     """Say what is wrong with the first damaged shard, or None; compares checksums."""
     damages = (damage_of(folder, entry, verify=True) for entry in entries)
     return next(filter(None, damages), None)
@@ -296,4 +310,4 @@ def _refuse_other(
 
 
 def _to_json(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2) + "\n").encode()
+    return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()

@@ -5,7 +5,7 @@ Letters in shapes: ``n`` images of a shard, ``H`` height, ``W`` width, in pixels
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -13,11 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.shards.arrays import write_safetensors
-from selfsup.shards.folder import ResumeState, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, write_safetensors
+from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
+from selfsup.structured_files import Count
+
+
+class ImageShardEntry(ShardEntry):
+    """What a manifest says of an image shard."""
+
+    images: Count
+
+
+class ImageManifest(Manifest):
+    """The counts in a manifest of images."""
+
+    images: Count
+    bad_images: Count
+    duplicate_images: Count
+
 
 IMAGE_SHARDS = ShardFormat(
     name="selfsup-images",
+    manifest=ImageManifest,
+    arrays=frozenset(("pixels", "offsets", "sizes")),
     unit="images",
     content="images",
     inputs="files",
@@ -117,9 +135,10 @@ class ImageResumeState(ResumeState):
         first_bad: the first problem, in words; empty if there is none.
     """
 
-    files_read: int = 0
-    bad_images: int = 0
-    duplicate_images: int = 0
+    shards: list[ImageShardEntry] = field(default_factory=list)
+    files_read: Count = 0
+    bad_images: Count = 0
+    duplicate_images: Count = 0
     first_bad: str = ""
 
     @property
@@ -133,7 +152,7 @@ class ImageResumeState(ResumeState):
 
 def write_image_shard(
     path: Path, images: Sequence[np.ndarray], digests: Sequence[int], names: Sequence[str]
-) -> dict[str, Any]:
+) -> ImageShardEntry:
     """Write one shard and return the manifest's entry: file, bytes, sha256, images.
 
     Args:

@@ -8,16 +8,48 @@ Letters in shapes: ``T`` tokens of a shard, ``S`` sentences, ``D`` documents.
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
+from msgspec import Meta
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.shards.arrays import write_safetensors
-from selfsup.shards.folder import ResumeState, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, write_safetensors
+from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
+from selfsup.structured_files import Count
+
+
+class TokenShardEntry(ShardEntry):
+    """What a manifest says of a shard of tokens."""
+
+    tokens: Count
+    sentences: Count
+    documents: Count
+
+
+class TokenManifest(Manifest):
+    """What a manifest of token shards says that is used."""
+
+    sources: list[str]
+    tokenizer_sha256: str
+    vocab_size: Annotated[int, Meta(ge=1, le=1 << 32)]
+    records: Count
+    bad_records: Count
+    documents: Count
+    sentences: Count
+    tokens: Count
+    duplicate_documents: Count
+    empty_documents: Count
+    # Earlier versions did not count these.
+    characters: NotRequired[Count]
+    unknown_characters: NotRequired[Count]
+    unknown_in_long_words: NotRequired[Count]
+
 
 TOKEN_SHARDS = ShardFormat(
     name="selfsup-shards",
+    manifest=TokenManifest,
+    arrays=frozenset(("tokens", "sentence_offsets", "document_offsets")),
     unit="tokens",
     content="token shards",
     inputs="corpus files",
@@ -113,7 +145,7 @@ class ShardWriter:
         self._sentence_lengths.append(sentence_lengths.astype(np.int32))
         self._document_lengths.append(document_lengths.astype(np.int32))
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> TokenShardEntry:
         """Write the shard under its final name, and return the manifest's entry.
 
         Raises:
@@ -129,8 +161,12 @@ class ShardWriter:
             tokens = ("tokens", self.dtype, self.tokens)
             entry = write_safetensors(self.path, offsets, tokens, chunks)
         self._token_path.unlink()
-        counts = {"sentences": len(sentences) - 1, "documents": len(documents) - 1}
-        return {**entry, "tokens": self.tokens, **counts}
+        return {
+            **entry,
+            "tokens": self.tokens,
+            "sentences": len(sentences) - 1,
+            "documents": len(documents) - 1,
+        }
 
     def abandon(self) -> None:
         """Remove what was written so far; harmless after ``finish``."""
@@ -163,18 +199,18 @@ class Counts:
         unknown_in_long_words: those of these in words that are too long for the tokenizer.
     """
 
-    records: int = 0
-    bad_records: int = 0
-    bytes_read: int = 0
-    documents: int = 0
-    sentences: int = 0
-    tokens: int = 0
-    duplicate_documents: int = 0
-    duplicate_paragraphs: int = 0
-    empty_documents: int = 0
-    characters: int = 0
-    unknown_characters: int = 0
-    unknown_in_long_words: int = 0
+    records: Count = 0
+    bad_records: Count = 0
+    bytes_read: Count = 0
+    documents: Count = 0
+    sentences: Count = 0
+    tokens: Count = 0
+    duplicate_documents: Count = 0
+    duplicate_paragraphs: Count = 0
+    empty_documents: Count = 0
+    characters: Count = 0
+    unknown_characters: Count = 0
+    unknown_in_long_words: Count = 0
 
 
 @dataclass
@@ -189,7 +225,8 @@ class TokenResumeState(ResumeState):
         first_bad: the first bad record, in words; empty if there is none.
     """
 
-    position: tuple[int, int] = (0, 0)
+    shards: list[TokenShardEntry] = field(default_factory=list)
+    position: tuple[Count, Count] = (0, 0)
     counts: Counts = field(default_factory=Counts)
     first_bad: str = ""
 
@@ -200,11 +237,6 @@ class TokenResumeState(ResumeState):
     @property
     def problem_count(self) -> int:
         return self.counts.bad_records
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        position, counts = tuple(values["position"]), Counts(**values["counts"])
-        return cls(**{**values, "position": position, "counts": counts})
 
     def damage(self, folder: Path) -> str | None:
         files = (_hashes_file(folder, index) for index in range(len(self.shards)))

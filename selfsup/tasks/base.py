@@ -3,6 +3,7 @@
 The data of every task takes the same path, and every command uses all of it or a part::
 
     file ── read_examples ──► Examples ── learn_labels ──► Labels
+            (read_blocks)         │                          │
                                   │                          │
                                   └── settled ◄──────────────┘
                                            │
@@ -25,7 +26,7 @@ Shapes: N examples, U units, W windows, R rows in all, C scores in a row, D widt
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -231,12 +232,33 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """
 
     @abstractmethod
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> ExamplesT:
+    def read_blocks(
+        self, file: str, reading: Reading, tell: Callable[[str], None], size: int
+    ) -> Iterator[ExamplesT]:
+        """Read a file without labels, in blocks, so that a long one does not have to fit in memory.
+
+        What ``read_examples`` finds out from the whole file, such as which column holds the text,
+        is found out from the first block.
+
+        Args:
+            file, reading: as for ``read_examples``.
+            tell: takes the notes, which the blocks do not have.
+            size: most examples in a block.
+
+        Raises:
+            UserError: as ``read_examples``, when the reading comes to it.
+        """
+
+    @abstractmethod
+    def examples_of(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None, first: int = 1
+    ) -> ExamplesT:
         """Examples without labels, from what ``selfsup predict MODEL TEXT`` takes.
 
         Args:
             texts: texts, first texts of pairs, questions, or paths of images.
             text_pairs: as many second texts or contexts, which only tasks on pairs take.
+            first: the number of the first one, by which the others are numbered too.
 
         Raises:
             UserError: the task needs pairs and there are none, or the other way round.
@@ -323,20 +345,23 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
     @abstractmethod
     def decode(
         self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
-    ) -> list[Prediction]:
-        """The answer for each example, ready for JSON."""
+    ) -> Iterator[Prediction]:
+        """The answer for each example, ready for JSON. They are made one by one."""
 
     @abstractmethod
     def records(
-        self, examples: ExamplesT, predictions: Sequence[Prediction]
+        self, examples: ExamplesT, predictions: Iterable[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """The lines of a predictions file: each example, its label if known, its prediction."""
 
     @abstractmethod
     def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
+        self, predictions: Iterable[Prediction], labels: Labels
     ) -> dict[str, Any]:
-        """What ``selfsup predict`` prints about the predictions for a file, in a few numbers."""
+        """What ``selfsup predict`` prints about the predictions for a file, in a few numbers.
+
+        The predictions, at least one, are read once and not kept.
+        """
 
     def card_example(self, labels: Labels) -> CardExample:
         """How the model card shows a model with these labels in use."""

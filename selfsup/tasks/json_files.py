@@ -1,6 +1,5 @@
 """Read a file that is one JSON value, and find what else than characters its offsets count."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,9 @@ from selfsup.corpus.readers.compression import format_suffix
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
+from selfsup.structured_files import parse_json
 
+_LARGEST = 1 << 30  # bytes
 # The encoding in which each unit has a fixed number of bytes.
 _UNITS = {"UTF-16 units": ("utf-16-le", 2), "bytes of UTF-8": ("utf-8", 1)}
 
@@ -47,12 +48,12 @@ def read_json(file: str, form: str, encoding: str | None = None) -> Any:
         raise UserError(f"{file}: the file is empty: give {form}")
     try:
         with bounds.memory_bound(file, "cut it into several files", bounds.MOST_HELD_BYTES):
-            return json.loads(content.decode("utf-8-sig"))
+            return parse_json(content, most)
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start + 1} is not UTF-8: save the file in that encoding"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = str(error).partition("\n")[0]
         fix = f"give {form}"
         if ".jsonl" in file:

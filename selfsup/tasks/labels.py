@@ -4,9 +4,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec import Meta
 
 from selfsup.errors import UserError
+from selfsup.structured_files import WholeNumber, check
 
 LabelKind = Literal["class", "multi", "number", "tag", "none"]
 
@@ -18,6 +21,15 @@ _PROBLEM_TYPES: dict[LabelKind, str] = {
 }
 _KIND_OF_PROBLEM: dict[str, LabelKind] = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
 _FITTED, _POSITIONS = "selfsup_fitted", "selfsup_label_positions"
+
+
+class _LabelEntries(TypedDict, total=False):
+    """The entries of ``config.json`` for the labels."""
+
+    problem_type: str | None
+    num_labels: Annotated[int, Meta(ge=1, le=1 << 20)] | None
+    id2label: dict[str, str | WholeNumber] | None
+    selfsup_fitted: dict[str, Annotated[float, Meta(ge=-1e30, le=1e30)]] | None
 
 
 @dataclass(frozen=True)
@@ -87,11 +99,8 @@ def labels_of_config(raw: Mapping[str, Any], kinds: tuple[LabelKind, ...], folde
     Raises:
         UserError: the names are not numbered from 0, occur twice, or are too few.
     """
+    check(raw, _LabelEntries, folder / "config.json")
     fitted = raw.get(_FITTED) or {}
-    if not isinstance(fitted, dict) or not all(
-        isinstance(value, int | float) for value in fitted.values()
-    ):
-        raise UserError(f"{folder}/config.json: {_FITTED} holds other things than numbers by name")
     if kinds == ("none",):
         return Labels("none", fitted=fitted)
     names = _names(raw, folder)

@@ -6,12 +6,13 @@ A new task is an entry in ``TASKS``.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from selfsup.encoder.huggingface.folder import load_weights, resolve_model_folder
+from selfsup.encoder.huggingface.folder import check_sizes, load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
+from selfsup.structured_files import check
 from selfsup.tasks.base import Task
 from selfsup.tasks.classification.task import Classification
 from selfsup.tasks.encoders import family_of_folder
@@ -69,6 +70,13 @@ def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
         return False
 
 
+class _TaskEntries(TypedDict, total=False):
+    """The entries of ``config.json`` that tell the task."""
+
+    selfsup_task: str | None
+    architectures: list[str] | None
+
+
 @dataclass(frozen=True)
 class TaskModel:
     """A fine-tuned model with everything needed to use it.
@@ -101,6 +109,7 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
     folder = resolve_model_folder(path)
     family = family_of_folder(folder)
     config, raw = family.read_config(folder)
+    check(raw, _TaskEntries, folder / "config.json")
     task = task_of_config(raw, paired=paired)
     if task is None:
         named = ", ".join(raw.get("architectures") or []) or "nothing"
@@ -109,9 +118,13 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
             f"{named}; make one with selfsup finetune"
         )
     labels = labels_of_config(raw, task.label_kinds, folder)
-    encoder = family.build_encoder(config, pooled=task.pooled)
-    model = task.build_model(encoder, labels, _head_dropout(config, raw))
     weights, names = family.read_weights(folder), task.parameter_names()
+
+    def build_encoder() -> Any:
+        return family.build_encoder(config, pooled=task.pooled)
+
+    check_sizes(build_encoder, weights, family.encoder_names(), folder)
+    model = task.build_model(build_encoder(), labels, _head_dropout(config, raw))
     missing = load_weights(model, weights, names, config.initializer_range, 0, folder)
     if missing:
         first, *others = missing

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import islice
 from sys import getsizeof
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.bounds import HeldMemory, memory_of
@@ -40,7 +40,12 @@ _ROWS_LOOKED_AT = 1000  # many, since a stray quotation mark may damage several 
 _ROW_BYTES = 150  # of a row itself and its place in a list
 _LONGEST_USUAL_NAME = 100
 
+# A block of examples ends before it has this many characters more than its last example.
+_CHARACTERS_IN_BLOCK = 1 << 22
+
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -88,7 +93,18 @@ def read_rows(
     asked: Columns = Columns(),
     tell: Callable[[str], None] = _log.warning,
 ) -> list[Row]:
-    """Read a whole table. No row with a mistake is skipped, since labelled files are small.
+    """Read a whole table; see ``read_row_blocks``."""
+    (rows,) = read_row_blocks(file, asked, tell)
+    return rows
+
+
+def read_row_blocks(
+    file: str,
+    asked: Columns = Columns(),
+    tell: Callable[[str], None] = _log.warning,
+    size: int | None = None,
+) -> Iterator[list[Row]]:
+    """Read a table in blocks of at most ``size`` rows, or as one. No row with a mistake is skipped.
 
     ``tell`` takes sentences for the user on how the file is read.
 
@@ -96,10 +112,42 @@ def read_rows(
         UserError: the file is missing, empty, of another kind, too large to be held, or one of its
             rows is damaged (the message names its line).
     """
-    rows = [_checked(record) for record in held(read_records(file, asked, tell=tell), file)]
-    if not rows:
+    is_empty = True
+    records = read_records(file, asked, tell=tell)
+    rows = map(_checked, held(records, file) if size is None else records)
+    for block in in_blocks(rows, size, lambda row: sum(map(_characters, row.fields.values()))):
+        is_empty = False
+        yield block
+    if is_empty:
         raise UserError(f"{file}: holds no rows: give a file with at least one example")
-    return rows
+
+
+def in_blocks(
+    items: Iterable[T], size: int | None, characters_of: Callable[[T], int]
+) -> Iterator[list[T]]:
+    """Yield the items in lists of at most ``size``, and fewer where they are long; all if None."""
+    if size is None:
+        if whole := list(items):
+            yield whole
+        return
+    block, characters = [], 0
+    for item in items:
+        block.append(item)
+        characters += characters_of(item)
+        if len(block) == size or characters >= _CHARACTERS_IN_BLOCK:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _characters(value: Any) -> int:
+    """About how long a field is."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list | dict):
+        return sum(map(_characters, value.values() if isinstance(value, dict) else value))
+    return 1
 
 
 def is_table(file: str) -> bool:

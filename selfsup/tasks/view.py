@@ -6,11 +6,17 @@ run's ``summary.json`` and of its predictions for the validation examples.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta
+
+from selfsup.structured_files import fits
 
 MOST = 20  # mistakes that are shown
 
 Record = Mapping[str, Any]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Number = Annotated[float, Meta(ge=-1e100, le=1e100)]
 
 
 class Marked(NamedTuple):
@@ -70,9 +76,9 @@ class View:
     group_head: tuple[str, ...] = ()
 
 
-def having(records: Sequence[Record], *keys: str) -> list[Record]:
-    """The records that have all these keys."""
-    return [record for record in records if record.keys() >= set(keys)]
+def of_kind(records: Sequence[Record], kind: Any) -> list[Record]:
+    """The records that are of a type, such as a ``TypedDict``."""
+    return [record for record in records if fits(record, kind)]
 
 
 def surest_first(

@@ -1,26 +1,58 @@
 """Checkpoints: all that is needed to resume a run.
 
-A checkpoint is a folder with ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``.
-It is written under a temporary name, flushed to the disk and renamed; only then is the previous
-checkpoint removed.
+A checkpoint is a folder with ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``,
+and further tensors where the run has some. It is written under a temporary name, flushed to the
+disk and renamed; only then is the previous checkpoint removed.
 """
 
 import json
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from selfsup.atomic_files import sync_folder, writing_to
-from selfsup.encoder.huggingface.weights import read_tensors, sync_file, write_tensors
+from selfsup.atomic_files import sync_file, sync_folder, writing_to
+from selfsup.encoder.huggingface.weights import read_tensors, write_tensors
 from selfsup.errors import UserError
+from selfsup.structured_files import read_json
 
 _PREFIX = "step-"
+START_AGAIN = "start the run again"
+_SECONDS_BETWEEN = 300.0  # checkpoints, unless the user says how often
+_MOST_OF_THE_TIME = 0.01  # for writing them, where 300 seconds are too few for that
+
+
+class CheckpointClock:
+    """Tells when it is time to save a checkpoint: after some steps, or else after some minutes."""
+
+    def __init__(self, every: int | None) -> None:
+        """``every`` is the number of steps; None for a time that makes saving cost little."""
+        self._every = every
+        self._last, self._seconds_between = time.monotonic(), _SECONDS_BETWEEN
+
+    def is_due(self, step: int) -> bool:
+        """Whether to save a checkpoint after this step."""
+        if self._every is not None:
+            return step % self._every == 0
+        return time.monotonic() - self._last >= self._seconds_between
+
+    def saved(self, seconds: float) -> None:
+        """Begin to wait again, after a checkpoint that took so long to write."""
+        self._last = time.monotonic()
+        self._seconds_between = max(_SECONDS_BETWEEN, seconds / _MOST_OF_THE_TIME)
 
 
 def save_checkpoint(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: dict,
+    others: Mapping[str, Mapping[str, torch.Tensor]] = {},
 ) -> Path:
     """Write the checkpoint of a step into ``folder`` and remove older ones.
 
@@ -30,6 +62,7 @@ def save_checkpoint(
         model: its parameters and buffers are saved.
         optimizer: its state is saved, under the indices of its parameters.
         state: everything else that is needed to resume, as JSON.
+        others: further tensors, by the name of their file without its ending.
 
     Raises:
         UserError: the disk is full or read-only, or write permission is missing; the previous
@@ -46,10 +79,12 @@ def save_checkpoint(
     temporary.mkdir()
     try:
         with writing_to(final):
-            write_tensors(temporary / "model.safetensors", _unshared_state(model))
+            write_tensors(temporary / "model.safetensors", unshared_state(model))
             write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer))
+            for name, tensors in others.items():
+                write_tensors(temporary / f"{name}.safetensors", tensors)
             about = {"step": step, "optimizer": type(optimizer).__name__, **state}
-            (temporary / "state.json").write_text(json.dumps(about))
+            (temporary / "state.json").write_text(json.dumps(about, allow_nan=False))
             sync_file(temporary / "state.json")
             sync_folder(temporary)
     except BaseException:
@@ -75,35 +110,47 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     Raises:
         UserError: a file is missing or damaged, or belongs to another model or optimizer.
     """
-    try:
-        state = json.loads((checkpoint / "state.json").read_text())
-        if not isinstance(state, dict):
-            raise ValueError("state.json holds no object")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{checkpoint}: the checkpoint cannot be read ({error}): start the run again"
-        ) from error
+    state = read_state(checkpoint)
     if state.pop("optimizer", type(optimizer).__name__) != type(optimizer).__name__:
         raise UserError(f"{checkpoint}: the checkpoint is of another optimizer than run.yaml says")
     model_state = read_tensors(checkpoint / "model.safetensors")
     optimizer_state = read_tensors(checkpoint / "optimizer.safetensors")
-    expected = _unshared_state(model)
-    if expected.keys() != model_state.keys() or any(
-        expected[name].shape != model_state[name].shape for name in expected
+    set_tensors(unshared_state(model), model_state, checkpoint)
+    _set_optimizer_tensors(optimizer, optimizer_state)
+    return state
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The ``state`` of a checkpoint, with the ``step`` and the ``optimizer``'s class.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return read_json(checkpoint / "state.json", dict[str, Any], START_AGAIN)
+
+
+def set_tensors(
+    tensors: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor], checkpoint: Path
+) -> None:
+    """Give a model's tensors the values that were read from a checkpoint.
+
+    Raises:
+        UserError: the names or the shapes are others; then nothing has changed.
+    """
+    if tensors.keys() != values.keys() or any(
+        tensor.shape != values[name].shape for name, tensor in tensors.items()
     ):
         raise UserError(f"{checkpoint}: the checkpoint belongs to another model than run.yaml says")
     with torch.no_grad():
-        for name, tensor in expected.items():
-            tensor.copy_(model_state[name])
-    _set_optimizer_tensors(optimizer, optimizer_state)
-    return state
+        for name, tensor in tensors.items():
+            tensor.copy_(values[name])
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").exists())
 
 
-def _unshared_state(model: nn.Module) -> dict[str, torch.Tensor]:
+def unshared_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers; a shared tensor once, under its first name."""
     named = [*model.named_parameters(), *model.named_buffers()]
     return {name: tensor.detach() for name, tensor in named}

@@ -11,14 +11,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from selfsup.counter_random import hash64
+from selfsup.interruption import SIGNALS, Interrupted, end_at_next_signal
+from selfsup.structured_files import Count
 from selfsup.training.compute import Compute
 from selfsup.training.optimizers import rate_multiplier, set_learning_rate
+
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 
 
 class Batch(Protocol):
@@ -95,12 +100,12 @@ class RunState:
         data_sha256: hash of the training data; empty if it is not checked.
     """
 
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    wall_seconds: float = 0.0
-    flops: float = 0.0
-    batches_taken: list[int] = field(default_factory=list)
+    step: Count = 0
+    tokens: Count = 0
+    seconds: Seconds = 0.0
+    wall_seconds: Seconds = 0.0
+    flops: Annotated[float, Meta(ge=0, le=1e40)] = 0.0
+    batches_taken: list[Annotated[int, Meta(ge=0, le=2**40)]] = field(default_factory=list)
     data_sha256: str = ""
 
 
@@ -138,16 +143,17 @@ class StepReport:
 
 
 class StopOnSignal:
-    """A context in which the first SIGINT or SIGTERM sets ``requested`` and a second interrupts.
+    """A context in which the first SIGINT or SIGTERM sets ``requested``; a second ends the process.
 
     So a run is saved between two steps, never within one.
     """
 
     requested = False
+    _number = signal.SIGINT
 
     def __enter__(self) -> "StopOnSignal":
         in_main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+        numbers = SIGNALS if in_main else ()
         self._previous = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
@@ -156,9 +162,12 @@ class StopOnSignal:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        end_at_next_signal()
+        self.requested, self._number = True, signal.Signals(number)
+
+    def interruption(self, message: str) -> Interrupted:
+        """What to raise when the run is saved; the message says how to go on."""
+        return Interrupted(message, self._number)
 
 
 class NotFinite(ArithmeticError):

@@ -133,7 +133,7 @@ def test_control_c_ends_with_status_130_and_one_line(doctor_that, capsys):
 
     doctor_that(interrupt)
     assert cli.main(["doctor", "x"]) == 130
-    assert capsys.readouterr().err == "selfsup: interrupted\n"
+    assert capsys.readouterr().err == "selfsup: interrupted: the same command begins again\n"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,7 @@ def test_control_c_ends_with_status_130_and_one_line(doctor_that, capsys):
     [
         (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "/a/b: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9000), f"{'a' * 1400} … aaa"),
     ],
 )
 def test_what_the_disk_refuses_ends_in_one_line(doctor_that, capsys, error: OSError, line: str):

@@ -203,6 +203,10 @@ def test_settings_written_as_yaml_are_read_back_equal(tmp_path_factory, **values
         ),
         (["a", "--out", "r", "--steps", "0"], "--steps must be at least 1, not 0"),
         (
+            ["a", "--out", "r", "--steps", "9" * 400],
+            f"--steps must be between 1 and 9,223,372,036,854,775,807, not {'9' * 400}",
+        ),
+        (
             ["a", "--out", "r", "--learning-rate", "-1"],
             "--learning-rate must be above 0, not -1.0",
         ),

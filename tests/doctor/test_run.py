@@ -134,9 +134,13 @@ def test_seeds_that_learned_nothing_are_named(tmp_path):
     assert "2 of 2 seeds (seeds 1 and 2) did no better than a constant answer" in problem
 
 
-def test_a_fine_tuning_run_that_broke_off_is_to_be_made_again(tmp_path):
+def test_a_fine_tuning_run_that_broke_off_is_to_be_resumed(tmp_path):
     chosen = FinetuneSettings(
         task="sequence-classification", encoder="bert-tiny", train="a", validation="b", out="c"
     )
     (tmp_path / "run.yaml").write_text(run_yaml("finetune", chosen))
-    assert "run the same finetune command again" in only_one(found_in(tmp_path))
+    assert f"→ selfsup resume {tmp_path} starts it again" in only_one(found_in(tmp_path))
+    checkpoint = tmp_path / "checkpoints" / "step-000000040"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "state.json").write_text("{}")
+    assert f"saved at step 40 → selfsup resume {tmp_path}" in only_one(found_in(tmp_path))

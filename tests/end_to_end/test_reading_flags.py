@@ -112,6 +112,7 @@ def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
     [
         (["--encoding", "klingon"], "--encoding klingon: unknown: give a name such as cp949"),
         (["--encoding", "base64"], "--encoding base64: unknown"),
+        (["--encoding", "\0"], "--encoding \0: unknown"),
         (["--delimiter", ";;"], "--delimiter takes one character, or tab, not ';;'"),
         (["--columns", "a,a"], "--columns a,a: give each column a name of its own"),
         (["--columns", "a,"], "--columns a,: give each column a name of its own"),

@@ -14,8 +14,9 @@ import transformers
 from selfsup.encoder.huggingface.folder import read_weights
 from selfsup.errors import UserError
 from selfsup.finetuning import training_run
-from selfsup.finetuning.run import finetune, mean_and_std
-from selfsup.finetuning.training_run import EpochReport, selection_key
+from selfsup.finetuning.progress import EpochReport, selection_key
+from selfsup.finetuning.run import finetune
+from selfsup.finetuning.summary import mean_and_std
 from selfsup.inference.evaluate import evaluate
 from selfsup.inference.predict import predict
 from selfsup.settings.finetune import FinetuneSettings
@@ -218,7 +219,7 @@ def test_a_seed_that_learns_nothing_is_named(files, tmp_path):
 
 
 def test_a_run_that_diverges_keeps_its_best_epoch_and_is_named(files, tmp_path, monkeypatch):
-    def diverging(model, optimizer, stages, extent, step, compute, state, after_step):
+    def diverging(model, optimizer, stages, extent, step, compute, state, after_step, **_):
         def stop(report):
             after_step(report)
             if step.seed == 1 and report.state.step == 70:
@@ -244,7 +245,7 @@ def test_a_run_that_diverges_in_its_last_step_has_diverged(files, tmp_path, labe
         text = text.replace("up\t", f"{labels[0]}\t").replace("down\t", f"{labels[1]}\t")
         (tmp_path / part).write_text(text, encoding="utf-8")
 
-    def diverging(model, optimizer, stages, extent, step, compute, state, after_step):
+    def diverging(model, optimizer, stages, extent, step, compute, state, after_step, **_):
         def ruin(report):
             if report.state.step == extent.steps:
                 with torch.no_grad():
@@ -262,7 +263,7 @@ def test_a_run_that_diverges_in_its_last_step_has_diverged(files, tmp_path, labe
 
 
 def test_a_run_whose_seeds_all_diverge_at_once_asks_for_a_lower_rate(files, tmp_path, monkeypatch):
-    def diverging(*_):
+    def diverging(*_, **__):
         raise NotFinite("the gradient is not finite at step 1")
 
     monkeypatch.setattr(training_run, "train", diverging)
@@ -272,7 +273,7 @@ def test_a_run_whose_seeds_all_diverge_at_once_asks_for_a_lower_rate(files, tmp_
 
 
 def test_an_interrupted_run_leaves_no_model_and_no_summary(files, tmp_path, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training_run, "train", interrupted)

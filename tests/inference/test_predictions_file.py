@@ -7,7 +7,7 @@ import os
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.inference.predict import check_writable, write_predictions
+from selfsup.inference.predictions_file import check_writable, write_predictions
 
 OLD = '{"text": "a", "label": "1", "probabilities": {"1": 1.0}}\n'
 PREDICTIONS = [{"text": "좋은 영화", "label": "1"}, {"text": "two\nlines", "label": "0"}]
@@ -109,7 +109,7 @@ def test_older_predictions_in_csv_are_written_over_too(tmp_path):
 @pytest.mark.parametrize("name", ["answers.json", "answers.JSON"])
 def test_answers_in_squads_form_are_written_over_too(tmp_path, name):
     for answer in ("one", "two"):
-        write_predictions(tmp_path / name, [{"id": "7", "answer": answer}])
+        write_predictions(tmp_path / name, [{"id": "7", "answer": answer}], as_answers=True)
     assert json.loads((tmp_path / name).read_text()) == {"7": "two"}
 
 

@@ -215,12 +215,10 @@ def test_records_that_could_not_be_read_are_told_of(prepared, tmp_path, capsys):
     assert (tmp_path / "run" / "shards" / "problems.jsonl").exists()
 
 
-def test_a_fine_tuned_run_cannot_be_resumed(tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text(
-        "command: finetune\ntask: sequence-classification\nencoder: bert-mini\n"
-    )
+def test_a_demo_cannot_be_resumed(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("command: demo\nout: demo\n")
     assert cli.main(["resume", str(tmp_path)]) == 2
-    assert "fine-tuning cannot be resumed, only pre-training" in capsys.readouterr().err
+    assert "a demo cannot be resumed" in capsys.readouterr().err
 
 
 def test_a_vocabulary_size_that_is_not_that_of_the_shards(refused, prepared):

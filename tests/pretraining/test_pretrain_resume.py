@@ -138,7 +138,7 @@ def test_ten_steps_equal_five_a_stop_and_what_is_left_bit_for_bit(
         assert measured_steps(out) == [1, 2, 3, 4, 5, 6, 7]
     else:
         assert (ended.returncode, saved.name) == (130, "step-000000007")
-        assert f"Stopped at step 7. To go on: selfsup resume {out}" in ended.stderr
+        assert f"selfsup: stopped at step 7. To go on: selfsup resume {out}" in ended.stderr
         assert "Traceback" not in ended.stderr
     assert not (out / "summary.json").exists()
 

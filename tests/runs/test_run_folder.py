@@ -25,11 +25,14 @@ def test_a_run_that_broke_off_may_be_made_again(tmp_path):
     assert begin_run(tmp_path, "finetune", SETTINGS) == tmp_path
 
 
-@pytest.mark.parametrize("result", ["summary.json", "model/config.json"])
-def test_results_are_not_written_over(tmp_path, result: str):
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [("summary.json", "choose another --out"), ("model/config.json", "holds other files")],
+)
+def test_results_are_not_written_over(tmp_path, result: str, said: str):
     (tmp_path / result).parent.mkdir(exist_ok=True)
     (tmp_path / result).write_text("{}")
-    with pytest.raises(UserError, match="choose another --out"):
+    with pytest.raises(UserError, match=said):
         begin_run(tmp_path, "finetune", SETTINGS)
     assert not (tmp_path / "run.yaml").exists()
 

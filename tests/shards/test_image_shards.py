@@ -28,7 +28,10 @@ def write(folder, *shards: list[tuple[int, int]], **changes) -> None:
         )
         for number, sizes in enumerate(shards)
     ]
-    manifest = {"format": "selfsup-images", "format_version": 1, "shards": entries, **changes}
+    counts = dict.fromkeys(("images", "bad_images", "duplicate_images"), 0)
+    manifest = {
+        "format": "selfsup-images", "format_version": 1, "shards": entries, **counts, **changes
+    }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from safetensors.numpy import load_file
 
 from selfsup.errors import UserError
 from selfsup.shards.folder import damage_of, first_damage
-from selfsup.shards.tokens import ShardWriter, open_shards, token_dtype
+from selfsup.shards.tokens import Counts, ShardWriter, open_shards, token_dtype
 
 DOCUMENTS = st.lists(
     st.lists(st.lists(st.integers(0, 60_000), min_size=1, max_size=5), min_size=1, max_size=4),
@@ -30,6 +31,9 @@ def write_shards(folder, documents: list[list[list[int]]], vocab_size: int = 60_
         "format": "selfsup-shards",
         "format_version": 1,
         "vocab_size": vocab_size,
+        "sources": [],
+        "tokenizer_sha256": "",
+        **dict.fromkeys(inspect.get_annotations(Counts), 0),
         "shards": [writer.finish()],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -41,7 +41,7 @@ def our_probabilities(loaded: TaskModel) -> list[dict[str, float]]:
     examples = loaded.task.examples_of(TEXTS, None)
     encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
-    answers = loaded.task.decode(scores, encoded, examples, loaded.labels)
+    answers = list(loaded.task.decode(scores, encoded, examples, loaded.labels))
     return [answer["probabilities"] for answer in answers]
 
 

@@ -49,7 +49,7 @@ def test_that_of_another_optimizer_is_refused(tmp_path):
 def test_a_damaged_state_is_said_to_be_one(content, tmp_path):
     checkpoint = save_checkpoint(tmp_path, 7, *stepped(3), {})
     (checkpoint / "state.json").write_text(content)
-    with pytest.raises(UserError, match="the checkpoint cannot be read"):
+    with pytest.raises(UserError, match=r"state\.json: .*: start the run again"):
         load_checkpoint(checkpoint, *stepped(3))
 
 

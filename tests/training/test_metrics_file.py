@@ -13,7 +13,7 @@ LINES = ['{"step": 1, "loss": 3.0}\n', '{"step": 2, "loss": 2.5}\n']
 def test_lines_up_to_a_step_are_kept(tail: bytes, tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes("".join(LINES).encode() + tail)
-    file = MetricsFile(path, keep_until_step=2)
+    file = MetricsFile(path, lambda line: line["step"] <= 2)
     file.write({"step": 3})
     file.close()
     assert path.read_text() == "".join(LINES) + '{"step": 3}\n'

@@ -5,7 +5,6 @@ import.
 """
 
 import itertools
-import json
 import logging
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
@@ -26,6 +25,7 @@ from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input
 from selfsup.errors import UserError
 from selfsup.settings.reading import FileFormat
+from selfsup.structured_files import parse_json
 
 WITH_HEADER, JSON_LINES = (".csv", ".tsv", ".xlsx"), (".jsonl", ".ndjson")
 # As many rows of a Parquet file are read at once as make up this much, on average.
@@ -73,13 +73,11 @@ def json_objects(file: BinaryIO, source: str) -> Iterator[Fields | BadRecord]:
         if line.isspace() or not line:
             continue
         try:
-            value = json.loads(line.decode())
+            value = parse_json(line)
         except UnicodeDecodeError as error:
             yield BadRecord(source, number, f"byte {error.start + 1} is not UTF-8")
         except ValueError as error:
             yield BadRecord(source, number, f"not JSON ({error})")
-        except RecursionError:
-            yield BadRecord(source, number, "not JSON (nested too deeply)")
         else:
             is_object = isinstance(value, dict)
             yield (number, value) if is_object else BadRecord(source, number, "not a JSON object")

@@ -7,13 +7,13 @@ A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
-from selfsup.atomic_files import write_bytes, writing_to
+from selfsup.atomic_files import replacing_together
 from selfsup.corpus.tokenizer.wordpiece import (
     SPECIAL_TOKENS,
     before_compose_and_cut,
@@ -22,6 +22,7 @@ from selfsup.corpus.tokenizer.wordpiece import (
     wordpiece_tokenizer,
 )
 from selfsup.errors import UserError
+from selfsup.structured_files import Count, read_json
 
 _CONFIG = "tokenizer_config.json"
 # Says that a tokenizer of vocab.txt alone has the rules of compose_and_cut.
@@ -52,15 +53,42 @@ _BERT_LIKE = (
 )
 
 
+class _AddedToken(TypedDict):
+    """A token in ``added_tokens_decoder``; the flags are those of ``AddedToken``."""
+
+    content: str
+    single_word: NotRequired[bool]
+    lstrip: NotRequired[bool]
+    rstrip: NotRequired[bool]
+    normalized: NotRequired[bool]
+    special: NotRequired[bool]
+
+
+class _ModelConfig(TypedDict, total=False):
+    """What ``config.json`` may say of the tokenizer."""
+
+    tokenizer_class: str | None
+
+
+class _TokenizerConfig(_ModelConfig, total=False):
+    """What ``tokenizer_config.json`` may say that is used here."""
+
+    do_lower_case: bool
+    strip_accents: bool | None
+    tokenize_chinese_chars: bool
+    model_max_length: float | None
+    added_tokens_decoder: dict[str, _AddedToken] | None
+    word_tokenizer_type: str
+    subword_tokenizer_type: str
+    selfsup_composes_and_cuts: bool
+
+
 def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
-    """Write the three files of a tokenizer folder, each atomically.
+    """Write the three files of a tokenizer folder, all of them or none.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
-    folder = Path(folder)
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     parts = json.loads(tokenizer.to_str())
     as_berts = before_compose_and_cut(parts)
     # Another normaliser of several parts is described by tokenizer.json only.
@@ -75,9 +103,11 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     }
     tokens = _tokens_in_order(tokenizer)
-    write_bytes(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens).encode())
-    write_bytes(folder / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
-    write_bytes(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+    with replacing_together(Path(folder), last="tokenizer.json") as saving:
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+        (saving / "vocab.txt").write_bytes("".join(f"{token}\n" for token in tokens).encode())
+        (saving / _CONFIG).write_bytes(text.encode())
+        (saving / "tokenizer.json").write_bytes(tokenizer.to_str(pretty=True).encode())
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -105,6 +135,8 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         path = folder / "vocab.txt"
         if path.exists():
             return _from_vocabulary_file(path)
+    except UserError:
+        raise
     except Exception as error:  # tokenizers raises bare Exception
         raise UserError(f"{path}: not a tokenizer that can be read ({error})") from None
     within = folder / "tokenizer"
@@ -122,18 +154,17 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     """
     tokenizer = load_tokenizer(folder)
     rules, parts = _rules(tokenizer), json.loads(tokenizer.to_str())
-    path = folder / _CONFIG
-    config = _read_json(path)
+    path, config = folder / _CONFIG, _read_config(folder)
     said: dict[str, Any] = {}
     if before_compose_and_cut(parts) is not parts:
         said = _ANY_RULES
     elif rules:
         said = {"tokenizer_class": "BertTokenizer", **{_RULES[name]: rules[name] for name in rules}}
     completed = {**said, **config}
-    if completed.get("model_max_length", 0) > longest:
+    if (completed.get("model_max_length") or 0) > longest:
         completed["model_max_length"] = longest
     if completed != config:
-        path.write_bytes((json.dumps(completed, indent=2) + "\n").encode())
+        path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
@@ -162,7 +193,7 @@ def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
 
     ``transformers`` does the same, except for tokenizers of a class that belongs to no model.
     """
-    rules, config = _rules(tokenizer), _read_json(folder / _CONFIG)
+    rules, config = _rules(tokenizer), _read_config(folder)
     wanted = {name: config[key] for name, key in _RULES.items() if key in config}
     is_general = str(config.get("tokenizer_class")).startswith("PreTrainedTokenizer")
     if rules and not is_general and wanted.items() - rules.items():
@@ -178,8 +209,9 @@ def _rules(tokenizer: Tokenizer) -> dict[str, Any]:
     return {name: normalizer[name] for name in _RULES} if is_berts else {}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_bytes()) if path.exists() else {}
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / _CONFIG
+    return read_json(path, _TokenizerConfig) if path.exists() else {}
 
 
 def _tokens_in_order(tokenizer: Tokenizer) -> list[str]:
@@ -202,7 +234,7 @@ def _from_vocabulary_file(path: Path) -> Tokenizer:
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
         raise ValueError(f"{', '.join(missing)} not in the vocabulary")
-    config = _read_json(path.parent / _CONFIG)
+    config = _read_config(path.parent)
     _check_bert_like(path.parent, config)
     tokenizer = wordpiece_tokenizer(
         vocabulary,
@@ -232,7 +264,8 @@ def _read_added_tokens(folder: Path, config: dict[str, Any]) -> list[tuple[int, 
     """
     described = config.get("added_tokens_decoder")
     if described is None:
-        numbers = _read_json(folder / "added_tokens.json")
+        path = folder / "added_tokens.json"
+        numbers = read_json(path, dict[str, Count]) if path.exists() else {}
         tokens = {number: AddedToken(token, normalized=True) for token, number in numbers.items()}
     else:
         tokens = {
@@ -246,7 +279,8 @@ def _read_added_tokens(folder: Path, config: dict[str, Any]) -> list[tuple[int, 
 
 def _check_bert_like(folder: Path, config: dict[str, Any]) -> None:
     """Raise a ``ValueError`` for a tokenizer that splits words differently, as for Japanese."""
-    model = _read_json(folder / "config.json")
+    path = folder / "config.json"
+    model = read_json(path, _ModelConfig) if path.exists() else {}
     named = config.get("tokenizer_class") or model.get("tokenizer_class") or "BertTokenizer"
     cuts = (
         config.get("word_tokenizer_type", "basic"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from selfsup.atomic_files import is_half_written
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.documents import DEFAULT_MAX_BAD_FRACTION, DEFAULT_TEXT_FIELD, Document
 from selfsup.corpus.readers.inputs import find_inputs
@@ -40,7 +41,7 @@ def train_from_corpus(settings: TrainTokenizerSettings) -> dict[str, Any]:
         UserError: the text cannot be read, or ``out`` holds a tokenizer, a model or a run.
     """
     for name in ("tokenizer.json", "vocab.txt", "config.json", "run.yaml", "manifest.json"):
-        if Path(settings.out, name).exists():
+        if Path(settings.out, name).exists() and not is_half_written(Path(settings.out)):
             raise UserError(
                 f"--out {settings.out}: holds {name}, of another tokenizer or model: choose "
                 "another folder"

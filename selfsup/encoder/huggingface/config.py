@@ -1,13 +1,13 @@
 """``config.json``: the sizes of a BERT or a ViT in a Hugging Face model folder."""
 
-import json
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.errors import UserError
+from selfsup.structured_files import check, read_json, shown
 
 _NAMES = {"bert": "BERT", "vit": "ViT"}
 _INPUTS = {"bert": "texts", "vit": "images"}
@@ -19,12 +19,6 @@ _SUPPORTED: dict[str, dict[str, Any]] = {
         "add_cross_attention": False,
     },
     "vit": {"qkv_bias": True, "num_channels": 3},
-}
-_KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
-    int: (int, "a whole number"),
-    float: ((int, float), "a number"),
-    str: (str, "a text"),
-    bool: (bool, "true or false"),
 }
 Config = TypeVar("Config", EncoderConfig, VitConfig)
 
@@ -54,25 +48,14 @@ def _read_config_as(
     for name, known in _SUPPORTED[model_type].items():
         value = raw.get(name, known)
         if value != known:
-            raise UserError(f"{path}: {name} is {value!r}; only {known!r} can be loaded")
-    values: dict[str, Any] = {}
-    for field in fields(config_class):
-        value = raw.get(field.name)
-        if value is None:  # absent, or null as some checkpoints have pad_token_id
-            if field.default is MISSING:
-                raise UserError(f"{path}: {field.name} is missing")
-            continue
-        kind, kind_in_words = _KINDS[field.type]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise UserError(f"{path}: {field.name} must be {kind_in_words}, not {value!r}")
-        values[field.name] = value
-    if values.get("hidden_act", "gelu") not in ACTIVATIONS:
+            raise UserError(f"{path}: {name} is {shown(value)}; only {known!r} can be loaded")
+    # Null is as good as absent: some checkpoints have it as pad_token_id.
+    given = {name: value for name, value in raw.items() if value is not None}
+    config = check(given, config_class, path)
+    if config.hidden_act not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise UserError(f"{path}: hidden_act is {values['hidden_act']!r}; known are {known}")
-    try:
-        return config_class(**values), raw
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: hidden_act is {shown(config.hidden_act)}; known are {known}")
+    return config, raw
 
 
 def read_model_type(folder: str | Path) -> str:
@@ -113,7 +96,7 @@ def _refusal(kind: Any, wanted: str) -> str:
             f"describes a model of {_INPUTS[kind]} ({kind!r}), "
             f"but one of {_INPUTS[wanted]} ({wanted!r}) is needed here"
         )
-    what = "names no model_type" if kind is None else f"describes a model of type {kind!r}"
+    what = "names no model_type" if kind is None else f"describes a model of type {shown(kind)}"
     fix = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
     return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{fix}"
 
@@ -124,21 +107,4 @@ def _read_config_file(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise UserError(f"{folder}: no such folder; a model folder holds config.json")
     if not path.exists():
         raise UserError(f"{folder}: no model folder (it holds no config.json)")
-    raw = read_json(path)
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: not a model's configuration (no JSON object)")
-    return path, raw
-
-
-def read_json(path: Path) -> Any:
-    """What a file of a model folder holds.
-
-    Raises:
-        UserError: it cannot be read, or is no JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: cannot be read as JSON ({error}): copy or make it again"
-        ) from None
+    return path, read_json(path, dict[str, Any])

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from selfsup.atomic_files import refuse_address, sync_folder, writing_to
+from selfsup.atomic_files import refuse_address, replacing_together
 from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
@@ -23,9 +23,10 @@ from selfsup.encoder.huggingface.names import (
     NameTable,
     from_hugging_face,
     hugging_face_names,
+    to_hugging_face,
     with_present_names,
 )
-from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, sync_file, write_tensors
+from selfsup.encoder.huggingface.weights import WEIGHTS, read_weight_files, write_tensors
 from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 
@@ -88,28 +89,12 @@ def write_model_folder(
         UserError: the disk is full or read-only, or write permission is missing.
     """
     weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
-    staging = folder / ".saving"
-    with writing_to(folder):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            write_companions(staging)
-            (staging / "README.md").write_text(model_card, encoding="utf-8")
-            text = json.dumps(config, indent=2) + "\n"
-            (staging / "config.json").write_text(text, encoding="utf-8")
-            write_tensors(staging / WEIGHTS, weights, {"format": "pt"})
-            _move_files(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _move_files(source: Path, destination: Path) -> None:
-    paths = sorted(source.iterdir(), key=lambda path: (path.name == "config.json", path.name))
-    for path in paths:
-        sync_file(path)
-    for path in paths:
-        path.replace(destination / path.name)
-    sync_folder(destination)
+    with replacing_together(folder, last="config.json") as saving:
+        write_companions(saving)
+        (saving / "README.md").write_text(model_card, encoding="utf-8")
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+        (saving / "config.json").write_text(text, encoding="utf-8")
+        write_tensors(saving / WEIGHTS, weights, {"format": "pt"})
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
@@ -163,21 +148,52 @@ def load_weights(
             values are not finite, or quantised.
     """
     parameters = dict(model.named_parameters())  # shared ones once, under their first name
-    names = {ours: hugging_face_names(ours, table) for ours in parameters}
-    expected = {name for parts in names.values() for name in parts}
-    missing = tuple(sorted(expected - weights.keys()))
-    _check_complete(missing, folder)
+    missing = _check_shapes(parameters, weights, table, folder)
     if missing:
         initialize(model, initializer_range, seed, truncated=False)  # as transformers would
     with torch.no_grad():
         for ours, value in from_hugging_face(weights, parameters, table).items():
-            if value.shape != parameters[ours].shape:
-                raise UserError(
-                    f"{folder}: {' + '.join(names[ours])} has sizes {tuple(value.shape)}, "
-                    f"but by config.json they must be {tuple(parameters[ours].shape)}"
-                )
-            _check_values(value, f"{folder}: {' + '.join(names[ours])}")
+            _check_values(value, f"{folder}: {' + '.join(hugging_face_names(ours, table))}")
             parameters[ours].copy_(value)
+    return missing
+
+
+def check_sizes(
+    build_encoder: Callable[[], nn.Module],
+    weights: Mapping[str, Tensor],
+    table: NameTable,
+    folder: str | Path,
+) -> None:
+    """Hold the sizes in ``config.json`` against the weights, before memory is taken for a model.
+
+    Args:
+        build_encoder: makes the encoder; called without memory for its weights.
+        weights, table, folder: as for ``load_weights``; the table is of the encoder alone.
+
+    Raises:
+        UserError: a weight is missing or has another shape.
+    """
+    with torch.device("meta"):
+        parameters = dict(build_encoder().named_parameters())
+    _check_shapes(parameters, weights, table, folder)
+
+
+def _check_shapes(
+    parameters: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    table: NameTable,
+    folder: str | Path,
+) -> tuple[str, ...]:
+    """Hugging Face's names of missing weights, none of them indispensable."""
+    expected = to_hugging_face(parameters.items(), table)
+    missing = tuple(sorted(expected.keys() - weights.keys()))
+    _check_complete(missing, folder)
+    for name, parameter in expected.items():
+        if name in weights and weights[name].shape != parameter.shape:
+            raise UserError(
+                f"{folder}: {name} has sizes {tuple(weights[name].shape)}, "
+                f"but by config.json they must be {tuple(parameter.shape)}"
+            )
     return missing
 
 

@@ -12,20 +12,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional as F
 
 from selfsup.encoder.config import VitConfig
-from selfsup.encoder.huggingface.config import read_json
 from selfsup.encoder.huggingface.folder import write_model_folder
 from selfsup.encoder.huggingface.names import with_present_vit_names
 from selfsup.encoder.huggingface.weights import read_weight_files
 from selfsup.encoder.vit import patchify
 from selfsup.errors import UserError
+from selfsup.structured_files import WholeNumber, check, read_json
 
 _POSITIONS = "vit.embeddings.position_embeddings"
 _PREPROCESSOR = "preprocessor_config.json"
@@ -39,6 +40,24 @@ _SUPPORTED = {
     "do_rescale": True,
     "resample": _BILINEAR,
 }
+
+
+_Brightness = Annotated[float, Meta(ge=-1000, le=1000)]
+_Deviation = Annotated[float, Meta(gt=0, le=1000)]
+
+
+class _Preprocessor(TypedDict, total=False):
+    """What the file with the preparation of images may say that is used here."""
+
+    do_resize: bool
+    do_center_crop: bool
+    do_rescale: bool
+    do_normalize: bool
+    resample: WholeNumber
+    size: WholeNumber | dict[str, WholeNumber | None]
+    rescale_factor: float
+    image_mean: tuple[_Brightness, _Brightness, _Brightness]
+    image_std: tuple[_Deviation, _Deviation, _Deviation]
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,7 @@ def read_image_preparation(folder: Path, config: VitConfig) -> ImagePreparation:
             f"{path}: size is {size!r}, but by config.json the model takes {side} × {side} pixels"
         )
     factor = raw.get("rescale_factor", 1 / 255)
-    if not isinstance(factor, float) or not math.isclose(factor, 1 / 255):
+    if not math.isclose(factor, 1 / 255):
         raise UserError(f"{path}: rescale_factor is {factor!r}; only 1/255 can be done here")
     return ImagePreparation(side, config.patch_size, *read_normalisation(folder))
 
@@ -107,10 +126,11 @@ def read_normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ..
     Raises:
         UserError: the file is damaged.
     """
-    path, raw = _read_preprocessor(folder)
+    _, raw = _read_preprocessor(folder)
     if raw.get("do_normalize") is False:
         return (0.0,) * 3, (1.0,) * 3
-    return _colours(path, raw, "image_mean"), _colours(path, raw, "image_std")
+    mean, std = raw.get("image_mean", _HALF), raw.get("image_std", _HALF)
+    return tuple(map(float, mean)), tuple(map(float, std))
 
 
 def read_vit_weights(folder: str | Path) -> dict[str, Tensor]:
@@ -176,7 +196,7 @@ def save_vit(
     }
 
     def write_preprocessor(destination: Path) -> None:
-        text = json.dumps(preprocessor, indent=2) + "\n"
+        text = json.dumps(preprocessor, indent=2, allow_nan=False) + "\n"
         (destination / _PREPROCESSOR).write_text(text, encoding="utf-8")
 
     write_model_folder(Path(folder), state, config, write_preprocessor, model_card)
@@ -185,21 +205,10 @@ def save_vit(
 def _read_preprocessor(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The file that says how images are prepared, and its settings; none if it does not exist."""
     path = folder / _PREPROCESSOR
-    raw = read_json(path) if path.exists() else {}
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: says nothing of images (no JSON object): copy it again")
+    raw = read_json(path, dict[str, Any]) if path.exists() else {}
     # Some versions of transformers write null where they use their defaults.
-    return path, {name: value for name, value in raw.items() if value is not None}
-
-
-def _colours(path: Path, raw: dict[str, Any], name: str) -> tuple[float, ...]:
-    values = raw.get(name, _HALF)
-    numbers = isinstance(values, list | tuple) and len(values) == 3 and all(
-        isinstance(value, int | float) and (value > 0 or name == "image_mean") for value in values
-    )  # fmt: skip
-    if not numbers:
-        raise UserError(f"{path}: {name} must be three numbers, not {values!r}")
-    return tuple(float(value) for value in values)
+    raw = {name: value for name, value in raw.items() if value is not None}
+    return path, check(raw, _Preprocessor, path)
 
 
 def _interpolate(positions: Tensor, grid: int) -> Tensor:

@@ -3,21 +3,29 @@
 Pickles (``pytorch_model.bin``) are refused, with a command that converts them to safetensors.
 """
 
-import json
 import os
 import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from selfsup.atomic_files import sync_file
 from selfsup.errors import UserError
+from selfsup.structured_files import read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+class _Index(TypedDict):
+    """The file that says which file holds each weight."""
+
+    weight_map: dict[str, str]
 
 
 def write_tensors(
@@ -67,12 +75,6 @@ def _umask() -> int:
     return mask
 
 
-def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def read_weight_files(folder: Path) -> dict[str, Tensor]:
     """All weights of a folder, under the names in its files.
 
@@ -93,15 +95,9 @@ def read_weight_files(folder: Path) -> dict[str, Tensor]:
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    try:
-        file_of = json.loads(index.read_bytes())["weight_map"]
-        names = {str(name) for name in file_of.values()}
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise UserError(
-            f"{index}: cannot be read as an index ({error!r}): copy or make it again"
-        ) from None
+    file_of: dict[str, str] = read_json(index, _Index)["weight_map"]
     tensors: dict[str, Tensor] = {}
-    for name in sorted(names):
+    for name in sorted(set(file_of.values())):
         if Path(name).name != name:
             raise UserError(f"{index}: names {name!r}, which is no file of this folder")
         tensors |= read_tensors(index.parent / name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from selfsup.encoder.huggingface.config import config_of, read_vit_config
-from selfsup.encoder.huggingface.folder import load_weights
+from selfsup.encoder.huggingface.folder import check_sizes, load_weights
 from selfsup.encoder.huggingface.names import (
     NameTable,
     hugging_face_names,
@@ -121,6 +121,7 @@ def load_image_pretraining(
     config, weights = with_image_size(config, read_vit_weights(folder), image_size)
     if dropout is not None:
         config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    check_sizes(lambda: VitEncoder(config), weights, vit_names(), folder)
     model = ImagePretrainingModel(VitEncoder(config), objectives)
     weights = _drop_mismatched_heads(model, weights)
     missing = load_weights(model, weights, _names(model), config.initializer_range, seed, folder)

@@ -21,6 +21,7 @@ from selfsup.pretraining.images.batches import HeldOutImages
 from selfsup.pretraining.images.inpainting import Inpainting, MaskedPatches
 from selfsup.pretraining.images.jigsaw import Jigsaw, ShuffledTiles, best_arrangement, in_order
 from selfsup.pretraining.images.model import ImagePretrainingModel
+from selfsup.runs import with_nulls
 
 PICTURES, CONTENTS = "pictures", "pictures.json"
 _MOST = 6
@@ -60,7 +61,7 @@ def write_pictures(
                 head, puzzle = model.heads[name], batch.puzzles[name]
                 draw(folder, records, model.encoder, head, puzzle, patch)
     model.train(was_training)
-    text = json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(with_nulls(records), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_bytes(folder / CONTENTS, text.encode())
 
 

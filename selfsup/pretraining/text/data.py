@@ -23,7 +23,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, toke
 from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
 from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.vocabulary import count_words
-from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, word_cutter
+from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, vocabulary_size, word_cutter
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
@@ -37,6 +37,7 @@ from selfsup.pretraining.text.model import text_objectives
 from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
+from selfsup.structured_files import read_json
 
 # Large enough to keep most words whole, small enough for a cheap output layer on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
@@ -242,7 +243,8 @@ def _check_tokenizer(settings: ResolvedPretrainSettings, shards: Shards) -> None
 
 
 def _made(tokenizer: Tokenizer, shards: Shards) -> bool:
-    return tokenizer_sha256(tokenizer) == shards.manifest["tokenizer_sha256"]
+    is_same = tokenizer_sha256(tokenizer) == shards.manifest["tokenizer_sha256"]
+    return is_same and vocabulary_size(tokenizer) == shards.vocab_size
 
 
 def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, folder: Path) -> None:
@@ -270,14 +272,15 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     extended, report = extend_tokenizer(tokenizer, word_counts, wanted)
     print(_effect_of_extension(report, wanted), file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / EXTENSION_REPORT, (json.dumps(dataclasses.asdict(report)) + "\n").encode())
+    text = json.dumps(dataclasses.asdict(report), allow_nan=False) + "\n"
+    write_bytes(folder / EXTENSION_REPORT, text.encode())
     save_tokenizer(extended, folder)
 
 
 def read_extension_report(folder: Path) -> dict[str, Any] | None:
     """The report beside an extended tokenizer; None if there is none."""
     path = folder / EXTENSION_REPORT
-    return json.loads(path.read_bytes()) if path.exists() else None
+    return read_json(path, dict[str, float]) if path.exists() else None
 
 
 def new_tokens(old: Tokenizer, new: Tokenizer) -> dict[int, list[int]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.huggingface.config import config_of, read_config
-from selfsup.encoder.huggingface.folder import load_weights, read_weights, save_model
+from selfsup.encoder.huggingface.folder import check_sizes, load_weights, read_weights, save_model
 from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
@@ -103,6 +103,8 @@ def load_pretraining(
     """
     config, _ = read_config(folder)
     weights = _drop_tied_copies(read_weights(folder), folder)
+    sizes = config
+    check_sizes(lambda: BertEncoder(sizes), weights, encoder_names(), folder)
     if new_tokens:
         config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
         for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):

@@ -1,6 +1,6 @@
 """Read texts or pairs of texts from a table, with their labels as the file writes them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from selfsup.errors import UserError
@@ -10,7 +10,7 @@ from selfsup.tasks.classification.label_fields import (
     read_labels,
     without_label,
 )
-from selfsup.tasks.tables import Columns, Row, find_columns, read_rows
+from selfsup.tasks.tables import Columns, Row, find_columns, read_row_blocks, read_rows
 
 _MANY_FIRST_TEXTS = 20
 
@@ -102,18 +102,40 @@ def read_labelled_texts(
     notes: list[str] = []
     rows = read_rows(file, columns, notes.append)
     found, note = find_columns(rows, file, columns, labelled=labelled, paired=paired)
-    assert found.text is not None
-    lines = [row.line for row in rows]
-    first = [_text(row, file, found.text, "--text-column") for row in rows]
-    second = None
-    if found.text_pair is not None:
-        second = [_text(row, file, found.text_pair, "--text-pair-column") for row in rows]
     notes += [] if note is None else [note]
-    examples = LabelledTexts(file, lines, first, second, None, tuple(notes))
+    examples = replace(_texts_of(rows, file, found), notes=tuple(notes))
     if found.label is None:
         return examples
     labels = read_labels(rows, file, found.label, columns.label_separator)
     return _with_labels(examples, labels, found.label, columns.missing_labels)
+
+
+def read_text_blocks(
+    file: str, columns: Columns, tell: Callable[[str], None], size: int, *, paired: bool
+) -> Iterator[LabelledTexts]:
+    """Read texts in blocks, whose columns are found in the first block; ``tell`` takes the notes.
+
+    Raises:
+        UserError: as ``read_labelled_texts``.
+    """
+    found = None
+    for rows in read_row_blocks(file, columns, tell, size):
+        if found is None:
+            found, note = find_columns(rows, file, columns, labelled=False, paired=paired)
+            if note is not None:
+                tell(note)
+        yield _texts_of(rows, file, found)
+
+
+def _texts_of(rows: list[Row], file: str, columns: Columns) -> LabelledTexts:
+    """The texts in the rows, without labels."""
+    assert columns.text is not None
+    lines = [row.line for row in rows]
+    first = [_text(row, file, columns.text, "--text-column") for row in rows]
+    second = None
+    if columns.text_pair is not None:
+        second = [_text(row, file, columns.text_pair, "--text-pair-column") for row in rows]
+    return LabelledTexts(file, lines, first, second)
 
 
 def _with_labels(

@@ -1,7 +1,6 @@
 """What one field of a label column holds: a label, a list of labels, or nothing."""
 
 import ast
-import json
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from selfsup.errors import UserError
+from selfsup.structured_files import parse_json
 from selfsup.tasks.classification.label_numbers import read_numbers
 from selfsup.tasks.labels import composed
 from selfsup.tasks.notes import collect_errors
@@ -28,6 +28,7 @@ _MISSING_AMONG_NUMBERS = {"none", "na", "?", ".", "--"}
 # A list as NumPy prints it, without commas. Python would read ['a' 'b'] as one text.
 _ITEM = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d*)?|True|False)"""
 _NUMPY_LIST = re.compile(rf"\[\s*{_ITEM}(?:\s+{_ITEM})*\s*\]")
+_LONGEST_PYTHON = 10_000  # characters
 _CALL = re.compile(r"(?:array|set|frozenset)\((.*?)(?:,\s*dtype=\S+)?\)", re.DOTALL)
 
 
@@ -135,7 +136,9 @@ def _list_in(text: str) -> list[Any] | None:
         return None
     if _NUMPY_LIST.fullmatch(text):
         text = f"[{','.join(re.findall(_ITEM, text))}]"
-    for read in (json.loads, ast.literal_eval):
+    # A long text of brackets or signs could end the process in literal_eval.
+    readers = (parse_json, ast.literal_eval) if len(text) < _LONGEST_PYTHON else (parse_json,)
+    for read in readers:
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             value = read(text)
             if isinstance(value, list | tuple):

@@ -3,9 +3,10 @@
 Shapes: N examples (texts, pairs or images), C labels.
 """
 
+import math
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -127,10 +128,10 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
 
     def decode(
         self, scores: np.ndarray, encoded: Any, examples: ExamplesT, labels: Labels
-    ) -> list[Prediction]:
+    ) -> Iterator[Prediction]:
         """Turn scores, float [N, C], into answers.
 
-        Returns:
+        Yields:
             for each example. One label: ``{"label", "probability", "probabilities": {label:
             probability}}``, the softmax of its scores. Several: ``{"labels", "probabilities"}``,
             the logistic function of each score, and the labels above one half. A number:
@@ -138,31 +139,30 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
         """
         scores = _scores_of_examples(scores, encoded).astype(np.float64)
         if labels.kind == "number":
-            return [{"value": score} for score in scores[:, 0].tolist()]
-        probabilities = [
-            dict(zip(labels.names, row.tolist(), strict=True))
-            for row in (logistic if labels.kind == "multi" else softmax)(scores)
-        ]
-        if labels.kind == "multi":
-            return [
-                {"labels": [name for name, p in row.items() if p > 0.5], "probabilities": row}
-                for row in probabilities
-            ]
-        best = [labels.names[index] for index in scores.argmax(axis=1)]
-        return [
-            {"label": label, "probability": row[label], "probabilities": row}
-            for label, row in zip(best, probabilities, strict=True)
-        ]
+            yield from ({"value": score} for score in scores[:, 0].tolist())
+            return
+        several = labels.kind == "multi"
+        best = scores.argmax(axis=1)
+        for index, row in zip(best, (logistic if several else softmax)(scores), strict=True):
+            found = dict(zip(labels.names, row.tolist(), strict=True))
+            if several:
+                above = [name for name, probability in found.items() if probability > 0.5]
+                yield {"labels": above, "probabilities": found}
+            else:
+                label = labels.names[index]
+                yield {"label": label, "probability": found[label], "probabilities": found}
 
     def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
+        self, predictions: Iterable[Prediction], labels: Labels
     ) -> dict[str, Any]:
         """How often each label was predicted, or the mean and the range of the numbers."""
         if labels.kind == "number":
-            values = [prediction["value"] for prediction in predictions]
-            return {
-                "values": {"mean": float(np.mean(values)), "min": min(values), "max": max(values)}
-            }
+            count, total, least, most = 0, 0.0, math.inf, -math.inf
+            for prediction in predictions:
+                value = prediction["value"]
+                count, total = count + 1, total + value
+                least, most = min(least, value), max(most, value)
+            return {"values": {"mean": total / count, "min": least, "max": most}}
         counts: Counter[str] = Counter()
         for prediction in predictions:
             counts.update(prediction["labels"] if labels.kind == "multi" else [prediction["label"]])

@@ -3,7 +3,7 @@
 Shapes: B texts of a batch, W windows, D width, C labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,11 @@ from selfsup.encoder.huggingface.names import NameTable, encoder_names
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
 from selfsup.tasks.classification import label_decision
-from selfsup.tasks.classification.data import LabelledTexts, read_labelled_texts
+from selfsup.tasks.classification.data import (
+    LabelledTexts,
+    read_labelled_texts,
+    read_text_blocks,
+)
 from selfsup.tasks.classification.encoding import EncodedTexts, TextBatch, encode_texts
 from selfsup.tasks.classification.label_fields import names_in
 from selfsup.tasks.classification.label_notes import label_notes
@@ -44,8 +48,15 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> LabelledTexts:
         return read_labelled_texts(file, reading.columns, labelled=labelled, paired=self.paired)
 
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledTexts:
-        lines = list(range(1, len(texts) + 1))
+    def read_blocks(
+        self, file: str, reading: Reading, tell: Callable[[str], None], size: int
+    ) -> Iterator[LabelledTexts]:
+        return read_text_blocks(file, reading.columns, tell, size, paired=self.paired)
+
+    def examples_of(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None, first: int = 1
+    ) -> LabelledTexts:
+        lines = list(range(first, first + len(texts)))
         if not self.paired:
             self.refuse_pairs(text_pairs)
             return LabelledTexts("", lines, list(texts))
@@ -105,7 +116,7 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
         return {**encoder_names("encoder."), "classifier": ("classifier",)}
 
     def records(
-        self, examples: LabelledTexts, predictions: Sequence[Prediction]
+        self, examples: LabelledTexts, predictions: Iterable[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """Lines of a predictions file, in the order of the examples.
 

@@ -1,17 +1,58 @@
 """What a report shows of text classification: the surest wrong labels, or the farthest numbers."""
 
 from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
-from selfsup.tasks.view import MOST, Mistakes, Record, Row, View, having, surest_first
+from selfsup.tasks.view import (
+    MOST,
+    Mistakes,
+    Number,
+    Record,
+    Row,
+    Share,
+    View,
+    of_kind,
+    surest_first,
+)
+
+
+class _Texts(TypedDict):
+    """The texts of an example."""
+
+    text: str
+    text_pair: NotRequired[str]
+
+
+class _Several(_Texts):
+    """An example with any number of labels."""
+
+    labels: list[str]
+    prediction: list[str]
+    probabilities: dict[str, Share]
+
+
+class _One(_Texts):
+    """An example with one label."""
+
+    label: str
+    prediction: str
+    probabilities: dict[str, Share]
+
+
+class _Value(_Texts):
+    """An example with a number."""
+
+    value: Number
+    prediction: Number
 
 
 def view(summary: Record, records: Sequence[Record]) -> View:
     """One label, several, or a number for each text; the keys of the records tell which."""
-    if found := having(records, "text", "labels", "prediction", "probabilities"):
+    if found := of_kind(records, _Several):
         return View(_of_several_labels(found))
-    if found := having(records, "text", "label", "prediction", "probabilities"):
+    if found := of_kind(records, _One):
         return View(_of_labels(found))
-    found = having(records, "text", "value", "prediction")
+    found = of_kind(records, _Value)
     of_numbers = "spearman" in (summary.get("metrics") or {})
     return View(
         _of_numbers(found) if found else None,
@@ -25,7 +66,7 @@ def _of_labels(records: Sequence[Record]) -> Mistakes:
     for record in records:
         label, predicted = record["label"], record["prediction"]
         if label != predicted:
-            sure = record["probabilities"][predicted]
+            sure = record["probabilities"].get(predicted, 0.0)
             of_label = record["probabilities"].get(label)
             wrong.append((sure, (*_texts(record), str(label), str(predicted), sure, of_label)))
     head = (*_text_heads(records), "Label", "Predicted", "Probability", "Of the label")

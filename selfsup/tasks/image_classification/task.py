@@ -4,7 +4,8 @@ Shapes: N images in all, B of them in a batch, D width, C labels.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,20 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> LabelledImages:
         return read_images(file, labelled=labelled, max_bad_fraction=reading.max_bad_fraction)
 
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> LabelledImages:
+    def read_blocks(
+        self, file: str, reading: Reading, tell: Callable[[str], None], size: int
+    ) -> Iterator[LabelledImages]:
+        """Only the paths are read at once; the pixels are read when the model needs them."""
+        images = self.read_examples(file, reading, labelled=False)
+        for note in images.notes:
+            tell(note)
+        for first in range(0, len(images), size):
+            part = slice(first, first + size)
+            yield replace(images, files=images.files[part], digests=images.digests[part], notes=())
+
+    def examples_of(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None, first: int = 1
+    ) -> LabelledImages:
         self.refuse_pairs(text_pairs, "image")
         return images_from_paths(texts)
 
@@ -115,7 +129,7 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
         return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
 
     def records(
-        self, examples: LabelledImages, predictions: Sequence[Prediction]
+        self, examples: LabelledImages, predictions: Iterable[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """Lines of a predictions file: ``image``, its path, and the answer.
 

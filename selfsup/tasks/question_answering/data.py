@@ -101,9 +101,11 @@ class Questions:
         return self.without(empty.tolist(), note)
 
 
-def unlabelled_questions(questions: Sequence[str], contexts: Sequence[str]) -> Questions:
-    """Questions without a file, each with its context; their ids are their numbers."""
+def unlabelled_questions(
+    questions: Sequence[str], contexts: Sequence[str], first: int = 1
+) -> Questions:
+    """Questions without a file, each with its context; their ids are numbers from ``first`` on."""
     different = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
-    ids = [str(number) for number in range(1, len(questions) + 1)]
+    ids = [str(number) for number in range(first, first + len(questions))]
     context_of = np.asarray([different[context] for context in contexts], np.int64)
     return Questions("", ids, list(questions), list(different), context_of, None, False)

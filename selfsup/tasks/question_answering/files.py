@@ -7,16 +7,18 @@ datasets writes it, is ``{"id": …, "context": …, "question": …, "answers":
 counts characters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from selfsup.errors import UserError
-from selfsup.tasks.json_files import has_rows, other_unit, read_json
+from selfsup.tasks.json_files import has_rows, read_json
 from selfsup.tasks.notes import DataError, collect_errors
+from selfsup.tasks.question_answering.answers import valid_answers
 from selfsup.tasks.question_answering.data import Answer, Questions
-from selfsup.tasks.tables import Row, read_rows
+from selfsup.tasks.tables import Row, in_blocks, read_row_blocks
 
 _FORM = "a file in SQuAD's form"
 _ID_NAMES = ("id", "guid", "qid", "question_id")
@@ -39,13 +41,35 @@ def read_squad(
     mistakes: list[UserError] | None = None,
     rows: list[Row] | None = None,
 ) -> Questions:
-    """Read a whole file, also compressed.
+    """Read all questions of a file, with notes; see ``read_squad_blocks``."""
+    notes: list[str] = []
+    (whole,) = read_squad_blocks(
+        file, notes.append, labelled=labelled, encoding=encoding, mistakes=mistakes, rows=rows
+    )
+    return replace(whole, notes=tuple(notes))
 
-    Questions without ids are numbered. Where no question of a file says whether it
-    ``is_impossible``, one without answers has none, if it is a row or the file is of version 2.
+
+def read_squad_blocks(
+    file: str,
+    tell: Callable[[str], None],
+    size: int | None = None,
+    *,
+    labelled: bool,
+    encoding: str | None = None,
+    mistakes: list[UserError] | None = None,
+    rows: list[Row] | None = None,
+) -> Iterator[Questions]:
+    """Read the questions of a file, also of a compressed one, in blocks.
+
+    Rows are read block by block, and a file in SQuAD's form at once. The ids of all questions are
+    kept, since no two may be the same. Questions without ids are numbered. Where no question of a
+    block says whether it ``is_impossible``, one without answers has none, if it is a row or the
+    file is of version 2.
 
     Args:
         file: a path or URL.
+        tell: takes notes on how the file is read.
+        size: most questions in a block; None for all in one.
         labelled: whether to read the answers, and check each against its context.
         encoding: of the file; None for UTF-8.
         mistakes: collects the errors of questions and answers, which are then left out; None to
@@ -56,67 +80,127 @@ def read_squad(
         UserError: the file cannot be read or is not in this form, two questions share an id, or an
             answer is not at its position. The message names the question's id.
     """
-    version = ""
-    if rows is not None or has_rows(file):
-        rows = read_rows(file) if rows is None else rows
-        asked = [
-            _Asked(row.fields.get("context"), row.fields, f"{file}, line {row.line}", True)
-            for row in rows
-        ]
+    version, are_rows = "", rows is not None or has_rows(file)
+    if are_rows:
+        of_file = read_row_blocks(file, tell=tell, size=size) if rows is None else [rows]
+        blocks = ([_in_row(row, file) for row in block] for block in of_file)
     else:
-        whole = read_json(file, _FORM, encoding)
-        articles = whole.get("data") if isinstance(whole, dict) else whole
-        if not isinstance(articles, list):
-            raise UserError(f'{file}: it has no list "data": give {_FORM}')
-        if isinstance(whole, dict):
-            version = str(whole.get("version", "")).lower().removeprefix("v")
-        asked = list(_in_articles(articles, file))
-    is_flagged = any(each.fields.get("is_impossible") is not None for each in asked)
-    named = {name for each in asked for name in each.fields}
-    id_name = next((name for name in _ID_NAMES if name in named), None)
-    notes = [] if id_name == "id" else [f'{file}: taking the ids from "{id_name}"']
-    if id_name is None:
-        notes = [f"{file}: the questions have no ids: they are numbered from 1"]
-    ids: dict[str, None] = {}
-    contexts: dict[str, int] = {}
-    questions: list[str] = []
-    context_of: list[int] = []
-    answers: list[tuple[Answer, ...]] = []
-    unflagged = []
-    for number, (context, fields, where, is_row) in enumerate(asked, 1):
-        with collect_errors(mistakes):
-            name = str(number) if id_name is None else _id(fields, id_name, where)
-            where = f"{where}, question {name}" if rows is not None else f"{file}, question {name}"
-            if name in ids:
-                raise DataError(
-                    "questions with the id of another one",
-                    f"{where}: two questions have this id: give each its own",
-                )
-            context = _text({"context": context}, "context", where)
-            text = _text(fields, "question", where)
-            if labelled:
-                may_be_empty = not is_flagged and (is_row or version.startswith("2"))
-                valid = _answers(fields, context, where, may_be_empty, mistakes)
-                if valid is None:
-                    continue
-                answers.append(valid)
-                if not valid and fields.get("is_impossible") is None:
-                    unflagged.append(name)
-            ids[name] = None
-            questions.append(text)
-            context_of.append(contexts.setdefault(context, len(contexts)))
-    if not questions and not mistakes:
+        version, asked = _in_json(read_json(file, _FORM, encoding), file)
+        blocks = in_blocks(asked, size, _characters)
+    reader = None
+    for block in blocks:
+        if reader is None:
+            id_name = _id_name(block, file, tell)
+            reader = _Reader(file, labelled, version, id_name, are_rows, mistakes)
+        questions = reader.read(block)
+        for note in questions.notes:
+            tell(note)
+        yield replace(questions, notes=())
+    if reader is None:
         raise UserError(f"{file}: holds no questions: give a file with at least one")
-    if unflagged:
-        notes.append(
-            f'{file}: questions without answers, and without "is_impossible": {len(unflagged):,} '
-            f"(the first is {unflagged[0]}); their contexts are taken to hold no answer"
-        )
-    may_be_unanswerable = version.startswith("2") or not all(answers)
-    return Questions(
-        file, list(ids), questions, list(contexts), np.asarray(context_of, np.int64),
-        answers if labelled else None, may_be_unanswerable, tuple(notes),
-    )  # fmt: skip
+
+
+@dataclass
+class _Reader:
+    """Turns blocks of what a file holds into questions.
+
+    Attributes:
+        file: where they are from.
+        labelled, mistakes: as for ``read_squad_blocks``.
+        version: of SQuAD; empty if the file names none.
+        id_name: the field with the ids, if any.
+        names_lines: whether messages name a row's line beside its id.
+        count: how many were read so far, with those that were left out.
+        seen: the ids so far.
+    """
+
+    file: str
+    labelled: bool
+    version: str
+    id_name: str | None
+    names_lines: bool
+    mistakes: list[UserError] | None
+    count: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def read(self, asked: list[_Asked]) -> Questions:
+        """The questions of a block."""
+        is_flagged = any(each.fields.get("is_impossible") is not None for each in asked)
+        ids: list[str] = []
+        contexts: dict[str, int] = {}
+        questions: list[str] = []
+        context_of: list[int] = []
+        answers: list[tuple[Answer, ...]] = []
+        unflagged: list[str] = []
+        for context, fields, place, is_row in asked:
+            with collect_errors(self.mistakes):
+                name, where = self._next_name(fields, place)
+                context = _text({"context": context}, "context", where)
+                text = _text(fields, "question", where)
+                if self.labelled:
+                    may_be_empty = not is_flagged and (is_row or self.version.startswith("2"))
+                    valid = valid_answers(fields, context, where, may_be_empty, self.mistakes)
+                    if valid is None:
+                        continue
+                    answers.append(valid)
+                    if not valid and fields.get("is_impossible") is None:
+                        unflagged.append(name)
+                self.seen.add(name)
+                ids.append(name)
+                questions.append(text)
+                context_of.append(contexts.setdefault(context, len(contexts)))
+        notes = ()
+        if unflagged:
+            notes = (
+                f'{self.file}: questions without answers, and without "is_impossible": '
+                f"{len(unflagged):,} (the first is {unflagged[0]}); their contexts are taken to "
+                "hold no answer",
+            )
+        return Questions(
+            self.file, ids, questions, list(contexts), np.asarray(context_of, np.int64),
+            answers if self.labelled else None,
+            self.version.startswith("2") or not all(answers), notes,
+        )  # fmt: skip
+
+    def _next_name(self, fields: dict[str, Any], place: str) -> tuple[str, str]:
+        """The id of the next question, and where it stands."""
+        self.count += 1
+        name = str(self.count) if self.id_name is None else _id(fields, self.id_name, place)
+        where = f"{place if self.names_lines else self.file}, question {name}"
+        if name in self.seen:
+            raise DataError(
+                "questions with the id of another one",
+                f"{where}: two questions have this id: give each its own",
+            )
+        return name, where
+
+
+def _id_name(asked: list[_Asked], file: str, tell: Callable[[str], None]) -> str | None:
+    """The field that holds the ids; None if the questions have none."""
+    fields = {name for each in asked for name in each.fields}
+    id_name = next((name for name in _ID_NAMES if name in fields), None)
+    if id_name is None:
+        tell(f"{file}: the questions have no ids: they are numbered from 1")
+    elif id_name != "id":
+        tell(f'{file}: taking the ids from "{id_name}"')
+    return id_name
+
+
+def _in_row(row: Row, file: str) -> _Asked:
+    return _Asked(row.fields.get("context"), row.fields, f"{file}, line {row.line}", True)
+
+
+def _in_json(whole: Any, file: str) -> tuple[str, list[_Asked]]:
+    """The version that a file in SQuAD's form names, and its questions."""
+    articles = whole.get("data") if isinstance(whole, dict) else whole
+    if not isinstance(articles, list):
+        raise UserError(f'{file}: it has no list "data": give {_FORM}')
+    version = str(whole.get("version", "")) if isinstance(whole, dict) else ""
+    return version.lower().removeprefix("v"), list(_in_articles(articles, file))
+
+
+def _characters(asked: _Asked) -> int:
+    return len(asked.context) if isinstance(asked.context, str) else 0
 
 
 def read_answers(file: str) -> dict[str, str]:
@@ -183,77 +267,3 @@ def _whole(text: str, name: str, where: str) -> str:
             f'{where}: "{name}" holds half a character at position {error.start}: fix or remove it'
         ) from None
     return text
-
-
-def _answers(
-    question: dict[str, Any],
-    context: str,
-    where: str,
-    may_be_empty: bool,
-    mistakes: list[UserError] | None,
-) -> tuple[Answer, ...] | None:
-    """The valid answers; None if answers are listed but none is valid."""
-    listed = _one_by_one(question.get("answers", []))
-    if not isinstance(listed, list):
-        raise UserError(f'{where}: "answers" is no list: write [] where there is none')
-    impossible = question.get("is_impossible", False)
-    if impossible is True and listed:
-        raise DataError(
-            "questions said to be impossible, with answers",
-            f'{where}: "is_impossible", but has answers: take one of the two out',
-        )
-    may_be_empty = may_be_empty and "answers" in question
-    if impossible is not True and not listed and not may_be_empty:
-        raise DataError(
-            "questions without answers that are not said to be impossible",
-            f'{where}: has no answers: add one, or set "is_impossible" to true where the context '
-            "has none",
-        )
-    answers = []
-    for entry in listed:
-        with collect_errors(mistakes):
-            answers.append(_answer(entry, context, where))
-    return tuple(answers) if answers or not listed else None
-
-
-def _one_by_one(answers: Any) -> Any:
-    """Hugging Face's ``{"text": [...], "answer_start": [...]}`` as a list of answers."""
-    if isinstance(answers, dict) and answers.keys() == {"text", "answer_start"}:
-        texts, starts = answers["text"], answers["answer_start"]
-        if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
-            pairs = zip(texts, starts, strict=True)
-            return [{"text": text, "answer_start": start} for text, start in pairs]
-    return answers
-
-
-def _answer(entry: Any, context: str, where: str) -> Answer:
-    fields = entry if isinstance(entry, dict) else {}
-    text, start = fields.get("text"), fields.get("answer_start")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(
-            "answers without text",
-            f'{where}: an answer has no "text": add it, or take the answer out',
-        )
-    if isinstance(start, float) and start.is_integer():
-        start = int(start)
-    if not isinstance(start, int) or isinstance(start, bool):
-        raise DataError(
-            "answers without a place",
-            f'{where}: the answer {_shown(text)} has no "answer_start" that is a whole '
-            "number: add it",
-        )
-    if start >= 0 and context.startswith(text, start):
-        return Answer(text, start)
-    found = context.find(text)
-    fix = f"it first occurs at {found}" if found >= 0 else "the context does not hold it at all"
-    if unit := other_unit(context, [(start, text)]):
-        fix += f", and answer_start counts {unit}, not characters"
-    raise DataError(
-        "answers that do not stand at their place",
-        f"{where}: the answer {_shown(text)} does not stand at character {start} of its context: "
-        f"{fix}; fix answer_start or text",
-    )
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "…")

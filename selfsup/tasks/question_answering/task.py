@@ -3,7 +3,8 @@
 Shapes: N questions, W windows, B of them in a batch, T tokens, L of the longest window, D width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from selfsup.tasks.question_answering.decoding import (
     fit_null_threshold,
     is_answered,
 )
-from selfsup.tasks.question_answering.files import read_squad
+from selfsup.tasks.question_answering.files import read_squad, read_squad_blocks
 from selfsup.tasks.question_answering.squad_metrics import question_scores, squad_metrics
 from selfsup.tasks.question_answering.windows import (
     AnswerBatch,
@@ -66,14 +67,22 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> Questions:
         return read_squad(file, labelled=labelled, encoding=reading.columns.file_format.encoding)
 
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> Questions:
+    def read_blocks(
+        self, file: str, reading: Reading, tell: Callable[[str], None], size: int
+    ) -> Iterator[Questions]:
+        encoding = reading.columns.file_format.encoding
+        return read_squad_blocks(file, tell, size, labelled=False, encoding=encoding)
+
+    def examples_of(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None, first: int = 1
+    ) -> Questions:
         if text_pairs is None:
             raise UserError(
                 f"this model does {self.name}: give a --question and a text to answer it from"
             )
         if len(text_pairs) != len(texts):
             raise ValueError(f"{len(texts)} questions and {len(text_pairs)} contexts")
-        return unlabelled_questions(texts, text_pairs)
+        return unlabelled_questions(texts, text_pairs, first)
 
     def learn_labels(self, examples: Questions, label_type: LabelKind | None) -> Labels:
         if not any(examples.answers or []):
@@ -171,10 +180,10 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
 
     def decode(
         self, scores: np.ndarray, encoded: EncodedQuestions, examples: Questions, labels: Labels
-    ) -> list[Prediction]:
+    ) -> Iterator[Prediction]:
         """The answer to each question, and the best spans of its context.
 
-        Returns:
+        Yields:
             for each question ``{"answer", "start", "end", "probability", "n_best"}``. The answer is
             the context's characters from ``start`` up to ``end``. No answer is "", and both are
             None. ``n_best`` lists the best answers in the same form. Probabilities are over all
@@ -185,7 +194,7 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
         # With the threshold added, no answer is given exactly if it is the most probable.
         blank = found.null_scores + threshold if threshold is not None else None
         totals = found.log_totals if blank is None else np.logaddexp(found.log_totals, blank)
-        contexts, predictions = encoded.windows.contexts, []
+        contexts = encoded.windows.contexts
         for index, scores_of_spans in enumerate(found.scores):
             entries = [
                 {
@@ -204,11 +213,10 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
                 none["probability"] = float(np.exp(blank[index] - totals[index]))
                 entries.insert(int((scores_of_spans > blank[index]).sum()), none)
             entries = entries or [none]
-            predictions.append({**entries[0], "n_best": entries[:N_BEST]})
-        return predictions
+            yield {**entries[0], "n_best": entries[:N_BEST]}
 
     def records(
-        self, examples: Questions, predictions: Sequence[Prediction]
+        self, examples: Questions, predictions: Iterable[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """Each question with its id, the expected answers if known, and the prediction."""
         accepted = None if examples.answers is None else examples.accepted()
@@ -221,11 +229,11 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
             }
 
     def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
+        self, predictions: Iterable[Prediction], labels: Labels
     ) -> dict[str, Any]:
         """How many questions were answered."""
-        answered = sum(bool(prediction["answer"]) for prediction in predictions)
-        return {"answered": answered, "unanswered": len(predictions) - answered}
+        counts = Counter(bool(prediction["answer"]) for prediction in predictions)
+        return {"answered": counts[True], "unanswered": counts[False]}
 
     def card_example(self, labels: Labels) -> CardExample:
         return CardExample('"A text." --question "A question?"', '"A question?", "A text."', _CODE)

@@ -1,9 +1,10 @@
 """What a report shows of question answering: wrong answers, and scores by the answer's length."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from selfsup.tasks.question_answering.squad_metrics import normalized, question_scores
-from selfsup.tasks.view import Record, Row, View, having, surest_first
+from selfsup.tasks.view import Record, Row, Share, View, of_kind, surest_first
 
 # Groups of questions: (most words of the first expected answer, name).
 _LENGTHS = ((1, "of one word"), (3, "of 2 or 3 words"), (7, "of 4 to 7 words"),
@@ -11,10 +12,20 @@ _LENGTHS = ((1, "of one word"), (3, "of 2 or 3 words"), (7, "of 4 to 7 words"),
 _ALL, _WITH, _WITHOUT = "All questions", "With an answer", "Without an answer"
 
 
+class _Question(TypedDict):
+    """A question, the answers expected, and the one given."""
+
+    id: str
+    question: str
+    answers: list[str]
+    answer: str
+    probability: Share
+
+
 def view(summary: Record, records: Sequence[Record]) -> View:
     """Answers that match none of those expected are sorted by probability × (1 − F1)."""
     unit = "nats a window"
-    records = having(records, "id", "question", "answers", "answer", "probability")
+    records = of_kind(records, _Question)
     if not records:
         return View(loss_unit=unit)
     may_be_unanswerable = any(not record["answers"] for record in records)

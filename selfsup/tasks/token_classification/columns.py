@@ -6,9 +6,11 @@ the last one, or in the first of several last ones that hold tags.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from selfsup.corpus.readers import compression
 from selfsup.corpus.readers.bounds import HeldMemory, shown_size
@@ -17,7 +19,7 @@ from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.corpus.readers.inputs import Input, opening
 from selfsup.errors import UserError
 from selfsup.tasks.notes import DataError, collect_errors
-from selfsup.tasks.tables import Columns
+from selfsup.tasks.tables import Columns, in_blocks
 from selfsup.tasks.token_classification.characters import NOTE, are_characters, of_characters
 from selfsup.tasks.token_classification.spelling import is_with_prefix, may_be_tag
 from selfsup.tasks.token_classification.tag_scheme import (
@@ -84,7 +86,26 @@ def read_conll(
     labelled: bool,
     mistakes: list[UserError] | None = None,
 ) -> TaggedTexts:
-    """Read the sentences of a file of columns, with notes on which of them were taken.
+    """Read all sentences of a file of columns, with notes on which of them were taken.
+
+    See ``read_conll_blocks``.
+    """
+    notes: list[str] = []
+    read = list(read_conll_blocks(file, asked, notes.append, labelled=labelled, mistakes=mistakes))
+    whole = read[0] if read else TaggedTexts(file, [])
+    return with_usual_tags(replace(whole, notes=tuple(notes)))
+
+
+def read_conll_blocks(
+    file: str,
+    asked: Columns,
+    tell: Callable[[str], None],
+    size: int | None = None,
+    *,
+    labelled: bool,
+    mistakes: list[UserError] | None = None,
+) -> Iterator[TaggedTexts]:
+    """Read the sentences of a file of columns in blocks; what the columns hold the first tells.
 
     Columns are separated by tabs, or by spaces in lines without a tab. Lines that begin with
     ``-DOCSTART-`` end a sentence and hold no word. Before the first word of a sentence, a line of
@@ -94,6 +115,8 @@ def read_conll(
     Args:
         file: a path or URL.
         asked: the numbers of columns that the user named, and the encoding.
+        tell: takes notes on how the file is read.
+        size: most sentences in a block; None for all in one.
         labelled: whether tags are wanted; without them one column is enough.
         mistakes: collects the errors of lines, which are then left out; None to raise them.
 
@@ -101,9 +124,58 @@ def read_conll(
         UserError: there is no sentence in it, or a line has other columns than it should.
     """
     asked.file_format.refuse_for(file)
-    sentences = _sentences(read_lines(file, asked.file_format.encoding), file)
+    form, left_out, is_empty = None, 0, True
+    parts = _parts(file, asked.file_format.encoding, are_held=size is None)
+    for block in in_blocks(parts, size, lambda part: sum(len(line) for _, line in part)):
+        sentences = _sentences([line for part in block for line in part])
+        if not sentences:
+            continue
+        form = form or _find_form(file, sentences, asked, labelled, tell)
+        found = []
+        for sentence in sentences:
+            rows = [row for row in sentence if not form.leaves_out(row)]
+            left_out += len(sentence) - len(rows)
+            if tagged := _tagged(file, rows, form, labelled, mistakes):
+                found.append(tagged)
+        if found:
+            is_empty = False
+            yield TaggedTexts(file, found, (), form.by_character)
+    if is_empty and not mistakes:
+        raise UserError(f"{file}: holds no sentences: give a file with a word and its tag a line")
+    if left_out:
+        tell(f"{file}: lines with a number such as 1-2 or 1.1 left out: {left_out:,}")
+
+
+class _Form(NamedTuple):
+    """What the columns of a file hold.
+
+    Attributes:
+        width: how many there are.
+        word, tag: the columns of words and tags, from 0.
+        numbered: whether the first numbers the words.
+        by_character: whether the words are characters.
+    """
+
+    width: int
+    word: int
+    tag: int
+    numbered: bool
+    by_character: bool
+
+    def leaves_out(self, row: _Row) -> bool:
+        """Whether a line holds no word of its own."""
+        return self.numbered and _NO_WORD.fullmatch(row[1][0]) is not None
+
+
+def _find_form(
+    file: str,
+    sentences: list[list[_Row]],
+    asked: Columns,
+    labelled: bool,
+    tell: Callable[[str], None],
+) -> _Form:
     rows = [columns for sentence in sentences for _, columns in sentence]
-    if rows and (tool := _OTHER_TOOL.match("\t".join(rows[0]))):
+    if tool := _OTHER_TOOL.match("\t".join(rows[0])):
         raise UserError(
             f"{file}: a file of {tool.lastgroup}, which is not read: export CoNLL columns, or JSON "
             'lines such as {"text": …, "entities": [{"start": 0, "end": 6, "label": "PER"}]}'
@@ -114,33 +186,55 @@ def read_conll(
         usual = [[columns for _, columns in each if len(columns) == width] for each in sentences]
         word, tag, numbered, notes = _find_columns(file, usual, width, asked, labelled)
     by_character = are_characters(each[word] or " " for each in rows if len(each) == width)
-    left_out, found = 0, []
-    for sentence in sentences:
-        lines, words, tags = [], [], []
-        for number, columns in sentence:
-            if numbered and _NO_WORD.fullmatch(columns[0]):
-                left_out += 1
-                continue
-            with collect_errors(mistakes):
-                where = f"{file}, line {number}"
-                _check(where, columns, width, labelled)
-                if not columns[word] and not by_character:
-                    raise _lacking(where, "word", word, ", or leave a blank line")
-                if labelled and not columns[tag]:
-                    raise _lacking(where, "tag", tag)
-                lines.append(number)
-                words.append(columns[word])
-                tags.append(columns[tag])
-        if lines:
-            spaced = [word or " " for word in words]
-            make = of_characters if by_character else TaggedText.from_words
-            found.append(make(lines[0], spaced, tags if labelled else None, lines))
-    if not found and not mistakes:
-        raise UserError(f"{file}: holds no sentences: give a file with a word and its tag a line")
-    notes += [f"lines with a number such as 1-2 or 1.1 left out: {left_out:,}"] if left_out else []
-    notes += [NOTE] if by_character else []
-    notes = [f"{file}: {note}" for note in notes]
-    return with_usual_tags(TaggedTexts(file, found, tuple(notes), by_character))
+    for note in [*notes, NOTE] if by_character else notes:
+        tell(f"{file}: {note}")
+    return _Form(width, word, tag, numbered, by_character)
+
+
+def _tagged(
+    file: str,
+    rows: list[_Row],
+    form: _Form,
+    labelled: bool,
+    mistakes: list[UserError] | None,
+) -> TaggedText | None:
+    """The sentence of these rows; None if none of them can be used."""
+    lines, words, tags = [], [], []
+    for number, columns in rows:
+        with collect_errors(mistakes):
+            where = f"{file}, line {number}"
+            _check(where, columns, form.width, labelled)
+            if not columns[form.word] and not form.by_character:
+                raise _lacking(where, "word", form.word, ", or leave a blank line")
+            if labelled and not columns[form.tag]:
+                raise _lacking(where, "tag", form.tag)
+            lines.append(number)
+            words.append(columns[form.word] or " ")
+            tags.append(columns[form.tag])
+    if not lines:
+        return None
+    make = of_characters if form.by_character else TaggedText.from_words
+    return make(lines[0], words, tags if labelled else None, lines)
+
+
+def _parts(file: str, encoding: str | None, *, are_held: bool) -> Iterator[list[tuple[int, str]]]:
+    """The lines up to each border between sentences.
+
+    Raises:
+        UserError: those of a sentence, or of all if they ``are_held``, take more than
+            ``bounds.MOST_HELD_BYTES``.
+    """
+    memory, part = HeldMemory(file), []
+    for number, line in read_lines(file, encoding):
+        columns = line.count("\t") + line.count(" ") + 1
+        memory.add(_LINE_BYTES + 2 * len(line) + _COLUMN_BYTES * columns, number)
+        part.append((number, line))
+        if not line.strip():
+            yield part
+            part = []
+            memory = memory if are_held else HeldMemory(file)
+    if part:
+        yield part
 
 
 def first_lines(file: str, encoding: str | None) -> list[str]:
@@ -176,17 +270,9 @@ def _width(rows: list[list[str]]) -> int:
     return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
 
 
-def _sentences(lines: Iterable[tuple[int, str]], file: str = "") -> list[list[_Row]]:
-    """The rows of each sentence, without comments.
-
-    Raises:
-        UserError: together they take more than ``bounds.MOST_HELD_BYTES``.
-    """
-    memory, rows = HeldMemory(file), []
-    for number, line in lines:
-        columns = _columns(line)
-        memory.add(_LINE_BYTES + 2 * len(line) + _COLUMN_BYTES * len(columns), number)
-        rows.append((number, line, columns))
+def _sentences(lines: Iterable[tuple[int, str]]) -> list[list[_Row]]:
+    """The rows of each sentence, without comments."""
+    rows = [(number, line, _columns(line)) for number, line in lines]
     words = [columns for _, line, columns in rows if line.strip() and line[0] != "#"]
     width, tags = _width(words), {columns[-1] for columns in words}
     sentences: list[list[_Row]] = [[]]

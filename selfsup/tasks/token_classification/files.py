@@ -1,21 +1,23 @@
 """Read tagged sentences from a file of CoNLL columns, of rows, or of running text."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from selfsup.corpus.readers.bounds import HeldMemory
 from selfsup.corpus.readers.compression import format_suffix
 from selfsup.errors import UserError
 from selfsup.tasks.json_files import has_rows
-from selfsup.tasks.tables import Columns, Row, read_rows
+from selfsup.tasks.tables import Columns, Row, in_blocks, read_row_blocks
 from selfsup.tasks.token_classification.annotations import read_json_rows
 from selfsup.tasks.token_classification.columns import (
     first_lines,
     looks_like_conll,
     read_conll,
+    read_conll_blocks,
     read_lines,
 )
 from selfsup.tasks.token_classification.entities import words_of_text
-from selfsup.tasks.token_classification.rows import read_tagged_rows
+from selfsup.tasks.token_classification.rows import read_tagged_rows, tagged_row_blocks
 from selfsup.tasks.token_classification.tag_scheme import TaggedText, TaggedTexts, scheme_notes
 
 # About what a text takes in memory, and each of its words.
@@ -34,26 +36,43 @@ def read_tagged_file(file: str, columns: Columns, *, labelled: bool) -> TaggedTe
     Raises:
         UserError: the file cannot be read; the message names file and line.
     """
+    notes: list[str] = []
+    if not labelled:
+        (whole,) = read_sentence_blocks(file, columns, notes.append)
+        return replace(whole, notes=tuple(notes))
+    if format_suffix(file) == ".json" or has_rows(file):
+        (rows,) = _row_blocks(file, columns, notes.append)
+        found = read_tagged_rows(rows, file, columns, labelled=True)
+        if not any(sentence.spans for sentence in found.sentences):
+            raise UserError(f"{file}: no sentence has a word: give a file with words and tags")
+    else:
+        found = read_conll(file, columns, labelled=True)
+    return replace(found, notes=(*notes, *found.notes, *scheme_notes(file, found.sentences)))
+
+
+def read_sentence_blocks(
+    file: str, columns: Columns, tell: Callable[[str], None], size: int | None = None
+) -> Iterator[TaggedTexts]:
+    """Read sentences without tags in blocks of at most ``size``; ``tell`` takes the notes.
+
+    Raises:
+        UserError: as ``read_tagged_file``.
+    """
     suffix = format_suffix(file)
     encoding = columns.file_format.encoding
-    if suffix == ".json":
-        return _of_rows(read_json_rows(file, encoding), [], file, columns, labelled)
-    notes: list[str] = []
-    if has_rows(file):
-        rows = read_rows(file, columns, notes.append)
-        return _of_rows(rows, notes, file, columns, labelled)
-    if labelled or suffix not in _NOT_ONLY_COLUMNS:
-        found = read_conll(file, columns, labelled=labelled)
-        of_scheme = scheme_notes(file, found.sentences) if labelled else []
-        return replace(found, notes=(*found.notes, *of_scheme))
-    if looks_like_conll(first_lines(file, encoding)):
-        found = read_conll(file, columns, labelled=False)
-        note = f"{file}: its lines end in tags, so it is read as columns of words and tags"
-        return replace(found, notes=(note, *found.notes))
-    if suffix == ".txt":
-        return TaggedTexts(file, _running_text(file, encoding))
-    rows = read_rows(file, columns, notes.append)
-    return _of_rows(rows, notes, file, columns, labelled)
+    if suffix == ".json" or has_rows(file):
+        blocks = _row_blocks(file, columns, tell, size)
+        yield from tagged_row_blocks(blocks, file, columns, tell, labelled=False)
+    elif suffix not in _NOT_ONLY_COLUMNS:
+        yield from read_conll_blocks(file, columns, tell, size, labelled=False)
+    elif looks_like_conll(first_lines(file, encoding)):
+        tell(f"{file}: its lines end in tags, so it is read as columns of words and tags")
+        yield from read_conll_blocks(file, columns, tell, size, labelled=False)
+    elif suffix == ".txt":
+        yield from _running_text(file, encoding, size)
+    else:
+        rows = read_row_blocks(file, columns, tell, size)
+        yield from tagged_row_blocks(rows, file, columns, tell, labelled=False)
 
 
 def of_text(text: str, line: int) -> TaggedText:
@@ -62,23 +81,29 @@ def of_text(text: str, line: int) -> TaggedText:
     return TaggedText(line, text, words, None, [line] * len(words))
 
 
-def _of_rows(
-    rows: list[Row], notes: list[str], file: str, columns: Columns, labelled: bool
-) -> TaggedTexts:
-    """The sentences of the rows, with ``notes`` on how these were read."""
-    found = read_tagged_rows(rows, file, columns, labelled=labelled)
-    if labelled and not any(sentence.spans for sentence in found.sentences):
-        raise UserError(f"{file}: no sentence has a word: give a file with words and tags")
-    of_scheme = scheme_notes(file, found.sentences) if labelled else []
-    return replace(found, notes=(*notes, *found.notes, *of_scheme))
+def _row_blocks(
+    file: str, columns: Columns, tell: Callable[[str], None], size: int | None = None
+) -> Iterator[list[Row]]:
+    """The rows of a file; one of JSON is read at once."""
+    if format_suffix(file) != ".json":
+        return read_row_blocks(file, columns, tell, size)
+    rows = read_json_rows(file, columns.file_format.encoding)
+    return in_blocks(rows, size, lambda row: 1)
 
 
-def _running_text(file: str, encoding: str | None) -> list[TaggedText]:
-    sentences, memory = [], HeldMemory(file)
-    for number, line in read_lines(file, encoding):
-        if line.strip():
-            sentences.append(of_text(line, number))
-            memory.add(_TEXT_BYTES + _WORD_BYTES * len(sentences[-1].spans) + len(line), number)
-    if not sentences:
+def _running_text(file: str, encoding: str | None, size: int | None) -> Iterator[TaggedTexts]:
+    def lines() -> Iterator[tuple[int, str]]:
+        memory = HeldMemory(file)
+        for number, line in read_lines(file, encoding):
+            if line.strip():
+                if size is None:
+                    words = line.count(" ") + 1
+                    memory.add(_TEXT_BYTES + _WORD_BYTES * words + len(line), number)
+                yield number, line
+
+    is_empty = True
+    for block in in_blocks(lines(), size, lambda line: len(line[1])):
+        is_empty = False
+        yield TaggedTexts(file, [of_text(line, number) for number, line in block])
+    if is_empty:
         raise UserError(f"{file}: holds no text: give a file with a sentence a line")
-    return sentences

@@ -1,7 +1,8 @@
 """Read tagged sentences from the rows of a table: words with their tags, or a text with spans."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from selfsup.errors import UserError
 from selfsup.tasks.notes import collect_errors
@@ -28,22 +29,71 @@ def read_tagged_rows(
     labelled: bool,
     mistakes: list[UserError] | None = None,
 ) -> TaggedTexts:
-    """Turn rows into sentences, with notes for the user.
+    """Turn all rows of a file into sentences, with notes; see ``tagged_row_blocks``."""
+    notes: list[str] = []
+    blocks = tagged_row_blocks(
+        [rows], source, asked, notes.append, labelled=labelled, mistakes=mistakes
+    )
+    (whole,) = blocks
+    return with_usual_tags(replace(whole, notes=tuple(notes)))
+
+
+def tagged_row_blocks(
+    blocks: Iterable[list[Row]],
+    source: str,
+    asked: Columns,
+    tell: Callable[[str], None],
+    *,
+    labelled: bool,
+    mistakes: list[UserError] | None = None,
+) -> Iterator[TaggedTexts]:
+    """Turn blocks of rows into blocks of sentences; what the fields hold the first block tells.
 
     A row is ``{"tokens": […], "tags": […]}``, or ``{"text": "…", "entities": [{"start": 0, "end":
     6, "label": "PER"}, …]}`` counted in characters; an entity may also be ``[0, 6, "PER"]``.
     Annotation tools write rows of other forms (``annotations.py``).
 
     Args:
-        rows: of the file ``source``.
+        blocks: rows of the file ``source``.
         asked: the fields that the user named.
-        labelled: whether tags are wanted.
+        tell: takes notes on how the rows are read.
+        labelled: whether tags are wanted; all rows must then be in one block.
         mistakes: collects the errors of rows, which are then left out; None to raise them.
 
     Raises:
         UserError: a field is missing or cannot be guessed, or does not hold what it should.
     """
-    rows, tool_notes = entities_of_tools(rows, source, labelled=labelled)
+    form = None
+    for block in blocks:
+        rows, tool_notes = entities_of_tools(block, source, labelled=labelled)
+        form = form or _find_form(rows, source, asked, labelled, tell)
+        sentences, widened = [], []
+        for row in rows:
+            with collect_errors(mistakes):
+                sentence, whole = _sentence(row, source, form)
+                sentences.append(sentence)
+                widened += [] if whole else [row.line]
+        if widened:
+            tell(
+                f"{source}: texts whose entities begin or end inside a word: {len(widened):,} "
+                f"(the first in line {widened[0]}); the whole word is taken"
+            )
+        for note in tool_notes:
+            tell(note)
+        yield TaggedTexts(source, sentences, (), form.by_character)
+
+
+class _Form(NamedTuple):
+    """The fields of the words or the text, and of the tags; whether the words are characters."""
+
+    words: str
+    tags: str | None
+    by_character: bool
+
+
+def _find_form(
+    rows: list[Row], source: str, asked: Columns, labelled: bool, tell: Callable[[str], None]
+) -> _Form:
     words_field = _field(rows, source, asked.text, WORDS_NAMES, "the words or the text", "text")
     tags_field = None
     if labelled:
@@ -52,24 +102,14 @@ def read_tagged_rows(
     lists = [row.fields.get(words_field) for row in rows]
     words = [word for words in lists if isinstance(words, list) for word in words]
     by_character = all(isinstance(word, str) for word in words) and are_characters(words)
-    sentences, widened = [], []
-    for row in rows:
-        with collect_errors(mistakes):
-            sentence, whole = _sentence(row, source, words_field, tags_field, by_character)
-            sentences.append(sentence)
-            widened += [] if whole else [row.line]
     guessed = [f'the words from field "{words_field}"'] if asked.text is None else []
     if tags_field is not None and asked.label is None:
         guessed.append(f'the tags from field "{tags_field}"')
-    notes = [f"{source}: taking {' and '.join(guessed)}"] if guessed else []
-    if widened:
-        notes.append(
-            f"{source}: texts whose entities begin or end inside a word: {len(widened):,} "
-            f"(the first in line {widened[0]}); the whole word is taken"
-        )
-    notes += tool_notes
-    notes += [f"{source}: {NOTE}"] if by_character else []
-    return with_usual_tags(TaggedTexts(source, sentences, tuple(notes), by_character))
+    if guessed:
+        tell(f"{source}: taking {' and '.join(guessed)}")
+    if by_character:
+        tell(f"{source}: {NOTE}")
+    return _Form(words_field, tags_field, by_character)
 
 
 def holds_tags(rows: Iterable[Row]) -> bool:
@@ -87,11 +127,9 @@ def _holds_tags(fields: dict[str, Any]) -> bool:
     return is_text and any(isinstance(entry, dict | list) for value in lists for entry in value)
 
 
-def _sentence(
-    row: Row, source: str, words_field: str, tags_field: str | None, by_character: bool
-) -> tuple[TaggedText, bool]:
+def _sentence(row: Row, source: str, form: _Form) -> tuple[TaggedText, bool]:
     """The sentence of a row, and whether its entities begin and end where words do."""
-    where = place_of(row, source)
+    where, (words_field, tags_field, by_character) = place_of(row, source), form
     value = row.fields.get(words_field)
     tags = None if tags_field is None else row.fields.get(tags_field)
     names, whole = None, True

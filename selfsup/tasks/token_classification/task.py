@@ -4,7 +4,7 @@ Shapes: T tokens of a batch, R words (rows), D width, C tags.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
 from selfsup.tasks.token_classification.characters import characters_inside, in_characters
-from selfsup.tasks.token_classification.files import of_text, read_tagged_file
+from selfsup.tasks.token_classification.files import of_text, read_sentence_blocks, read_tagged_file
 from selfsup.tasks.token_classification.metrics import (
     Entity,
     confusion_of_kinds,
@@ -63,9 +63,16 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     def read_examples(self, file: str, reading: Reading, *, labelled: bool) -> TaggedTexts:
         return read_tagged_file(file, reading.columns, labelled=labelled)
 
-    def examples_of(self, texts: Sequence[str], text_pairs: Sequence[str] | None) -> TaggedTexts:
+    def read_blocks(
+        self, file: str, reading: Reading, tell: Callable[[str], None], size: int
+    ) -> Iterator[TaggedTexts]:
+        return read_sentence_blocks(file, reading.columns, tell, size)
+
+    def examples_of(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None, first: int = 1
+    ) -> TaggedTexts:
         self.refuse_pairs(text_pairs)
-        return TaggedTexts("", [of_text(text, line) for line, text in enumerate(texts, 1)])
+        return TaggedTexts("", [of_text(text, line) for line, text in enumerate(texts, first)])
 
     def learn_labels(self, examples: TaggedTexts, label_type: LabelKind | None) -> Labels:
         """The tags that occur, and the others of their scheme for the same types."""
@@ -184,10 +191,10 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
 
     def decode(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
-    ) -> list[Prediction]:
+    ) -> Iterator[Prediction]:
         """Turn scores, float [R, C], into answers.
 
-        Returns:
+        Yields:
             for each sentence ``{"entities": [{"text", "label", "start", "end", "probability"}],
             "words", "tags", "tag_probabilities"}``. ``start`` and ``end`` count characters of the
             sentence's text; an entity's probability is the mean over its tags.
@@ -197,21 +204,17 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         of_best = softmax(scores.astype(np.float64))[np.arange(len(scores)), best]
         first_words = np.cumsum(encoded.word_counts) - encoded.word_counts
         found = _entities(best, encoded, labels)
-        answers = []
         for sentence, first, entities in zip(examples.sentences, first_words, found, strict=True):
             words = slice(first, first + len(sentence.spans))
-            answers.append(
-                {
-                    "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
-                    "words": sentence.words,
-                    "tags": [usual[labels.names[tag]] for tag in best[words].tolist()],
-                    "tag_probabilities": of_best[words].tolist(),
-                }
-            )
-        return answers
+            yield {
+                "entities": [_answer(sentence, entity, of_best[words]) for entity in entities],
+                "words": sentence.words,
+                "tags": [usual[labels.names[tag]] for tag in best[words].tolist()],
+                "tag_probabilities": of_best[words].tolist(),
+            }
 
     def records(
-        self, examples: TaggedTexts, predictions: Sequence[Prediction]
+        self, examples: TaggedTexts, predictions: Iterable[Prediction]
     ) -> Iterator[dict[str, Any]]:
         """Lines of a predictions file, in the order of the examples.
 
@@ -224,7 +227,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
             yield record
 
     def count_predictions(
-        self, predictions: Sequence[Prediction], labels: Labels
+        self, predictions: Iterable[Prediction], labels: Labels
     ) -> dict[str, Any]:
         """How many entities of each type were predicted."""
         counts = Counter(

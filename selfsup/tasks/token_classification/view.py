@@ -2,23 +2,41 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import TypedDict
 
 from selfsup.tasks.token_classification.metrics import Entity, find_entities
 from selfsup.tasks.token_classification.tag_scheme import read_tags
-from selfsup.tasks.view import MOST, Marked, Mistakes, Record, Row, View, having
+from selfsup.tasks.view import MOST, Marked, Mistakes, Record, Row, Share, View, of_kind
 
 _OUTSIDE = "O"
 
 
+class _Sentence(TypedDict):
+    """A sentence; of each word the tag, the one predicted, and its probability."""
+
+    text: str
+    words: list[str]
+    tags: list[str]
+    prediction: list[str]
+    tag_probabilities: list[Share]
+
+
 def view(summary: Record, records: Sequence[Record]) -> View:
     """Mistakes are sorted by the mean probability of their words' tags."""
-    found = having(records, "text", "words", "tags", "prediction", "tag_probabilities")
+    found = [record for record in of_kind(records, _Sentence) if _is_consistent(record)]
     return View(
         _mistakes(found) if found else None,
         loss_unit="nats a word",
         label="type",
         confusion="rows: true type, columns: found; O: nothing with just these borders",
     )
+
+
+def _is_consistent(record: Record) -> bool:
+    """Whether the words are in the text, and all lists are of the same length."""
+    lists = (record[name] for name in ("words", "tags", "prediction", "tag_probabilities"))
+    spans = _word_spans(record["text"], record["words"])
+    return len(set(map(len, lists))) == 1 and spans is not None
 
 
 def _mistakes(records: Sequence[Record]) -> Mistakes:
@@ -50,6 +68,7 @@ def _of_sentence(
     The correct type comes with its words where the borders differ.
     """
     text, spans = record["text"], _word_spans(record["text"], record["words"])
+    assert spans is not None
 
     def mistake(entity: Entity, given: str, said: str) -> tuple[float, Row]:
         sure = fmean(record["tag_probabilities"][entity.first : entity.last + 1])
@@ -80,11 +99,13 @@ def _overlap(a: Entity, b: Entity) -> bool:
     return a.first <= b.last and b.first <= a.last
 
 
-def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """The start and end, in characters, of the text's words, given in their order."""
+def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]] | None:
+    """The start and end, in characters, of the text's words; None if one is not there."""
     spans, start = [], 0
     for word in words:
-        start = text.index(word, start)
+        start = text.find(word, start)
+        if start < 0:
+            return None
         spans.append((start, start + len(word)))
         start += len(word)
     return spans

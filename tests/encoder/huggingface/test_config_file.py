@@ -76,7 +76,7 @@ def test_settings_that_a_checkpoint_leaves_out_are_as_in_the_paper(tmp_path):
         ({**SIZES, "num_attention_heads": 3}, "hidden_size 8 is not a multiple"),
         ({**SIZES, "intermediate_size": 0}, "intermediate_size must be at least 1, not 0"),
         ("{", "cannot be read as JSON"),
-        ("[]", "no JSON object"),
+        ("[]", r"must be a JSON object, not \[\]"),
     ],
 )
 def test_a_model_that_is_not_ours_is_refused_with_file_and_field(tmp_path, config, complaint):

@@ -61,8 +61,8 @@ def test_a_missing_shard_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        ("{", "cannot be read as an index"),
-        ("[]", "cannot be read as an index"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "must be a JSON object"),
         ({"weight_map": {"x": "../other.safetensors"}}, "which is no file of this folder"),
         ({"weight_map": {"x": "some.safetensors"}}, "x is not in some.safetensors"),
     ],

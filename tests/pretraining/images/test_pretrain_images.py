@@ -272,7 +272,7 @@ def test_nine_steps_equal_some_a_stop_and_what_is_left_bit_for_bit(number: int, 
         assert (ended.returncode, saved.name) == (-SIGKILL, "step-000000004")
     else:
         assert (ended.returncode, saved.name) == (130, "step-000000005")
-        assert f"Stopped at step 5. To go on: selfsup resume {out}" in ended.stderr
+        assert f"selfsup: stopped at step 5. To go on: selfsup resume {out}" in ended.stderr
         assert "Traceback" not in ended.stderr
     assert not (out / "summary.json").exists()
 

@@ -87,7 +87,7 @@ def test_a_texts_score_is_the_mean_over_its_windows():
         "a",
     ]
     assert task.metrics(scores, texts, NO_EXAMPLES, CLASS)["accuracy"] == 1.0
-    values = task.decode(scores[:, :1], texts, NO_EXAMPLES, NUMBER)
+    values = list(task.decode(scores[:, :1], texts, NO_EXAMPLES, NUMBER))
     assert values == [{"value": 1.0}, {"value": 1.0}]
 
 
@@ -158,7 +158,7 @@ def test_the_baseline_has_every_metric_of_the_best_constant_answer():
 
 def test_several_labels_are_those_above_one_half():
     scores = np.array([[2.0, -1.0, 0.5], [-1.0, -2.0, -900.0]], np.float32)
-    answers = task.decode(scores, of_texts(np.zeros((2, 3))), NO_EXAMPLES, MULTI)
+    answers = list(task.decode(scores, of_texts(np.zeros((2, 3))), NO_EXAMPLES, MULTI))
     assert [answer["labels"] for answer in answers] == [["a", "c"], []]
     for answer, row in zip(answers, expit(scores.astype(np.float64)), strict=True):
         assert list(answer["probabilities"]) == ["a", "b", "c"]

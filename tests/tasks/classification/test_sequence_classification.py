@@ -163,7 +163,7 @@ def of_texts(labels: np.ndarray):
 
 def test_answers_are_the_softmax_of_the_scores():
     scores = np.array([[1.0, 3.0, -2.0], [900.0, 0.0, 1.0]], np.float32)
-    answers = task.decode(scores, of_texts(np.zeros(2, np.int64)), NO_TEXTS, LABELS)
+    answers = list(task.decode(scores, of_texts(np.zeros(2, np.int64)), NO_TEXTS, LABELS))
     assert [answer["label"] for answer in answers] == ["b", "a"]
     for answer, row in zip(answers, softmax(scores.astype(np.float64), axis=1), strict=True):
         assert list(answer["probabilities"]) == ["a", "b", "c"]

@@ -342,7 +342,7 @@ def test_records_name_the_image(folder):
     images = read(folder)
     scores = np.eye(3, dtype=np.float32)[[0] * 4 + [1] * 4 + [0] * 4]
     decode: Any = task.decode  # that of texts, which asks no more of images than they have
-    answers = decode(scores, encoded(folder), images, LABELS)
+    answers = list(decode(scores, encoded(folder), images, LABELS))
     lines = list(task.records(images, answers))
     assert lines[-1]["image"] == str(folder / "plain" / "003.png")
     assert (lines[-1]["label"], lines[-1]["prediction"]) == ("plain", "across")

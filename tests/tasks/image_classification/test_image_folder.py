@@ -45,7 +45,7 @@ def our_scores(loaded: TaskModel, files: list[str]):
     examples = loaded.task.examples_of(files, None)
     encoded = loaded.task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
-    return scores, loaded.task.decode(scores, encoded, examples, loaded.labels)
+    return scores, list(loaded.task.decode(scores, encoded, examples, loaded.labels))
 
 
 def assert_equal_to_the_pipeline(folder: Path, files: list[str]) -> None:
@@ -145,9 +145,9 @@ def test_a_model_that_transformers_saved_gives_equal_probabilities(tmp_path, fil
         ({"do_center_crop": True}, "do_center_crop is True; only False"),
         ({"size": {"height": 32, "width": 24}}, "size is .* takes 24 × 24 pixels"),
         ({"rescale_factor": 1.0}, "rescale_factor is 1.0; only 1/255"),
-        ({"image_std": [0.0, 1.0, 1.0]}, "image_std must be three numbers"),
+        ({"image_std": [0.0, 1.0, 1.0]}, r"image_std\[0\] must be above 0\.0, not 0\.0"),
         ("no JSON", "cannot be read as JSON"),
-        ([], "says nothing of images"),
+        ([], "it must be a JSON object"),
     ],
 )
 def test_a_processor_that_does_something_else_is_refused(tmp_path, changed, said):

@@ -173,7 +173,7 @@ def test_a_model_saved_by_transformers_answers_here(questions, tmp_path):
 
 def answers_of(questions: Questions, scores: np.ndarray, labels: Labels = NONE):
     encoded = encode(questions)
-    return task.decode(scores, encoded, questions, labels)
+    return list(task.decode(scores, encoded, questions, labels))
 
 
 def random_scores(encoded: EncodedQuestions, seed: int = 0) -> np.ndarray:

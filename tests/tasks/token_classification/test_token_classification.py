@@ -67,7 +67,7 @@ def answers(loaded: TaskModel, texts: list[str]) -> list[dict[str, Any]]:
     examples = task.examples_of(texts, None)
     encoded = task.encode_examples(examples, loaded.labels, loaded.preparation)
     scores = score(loaded.model, encoded.windows, FLOAT32)
-    return task.decode(scores, encoded, examples, loaded.labels)
+    return list(task.decode(scores, encoded, examples, loaded.labels))
 
 
 # Tags.
