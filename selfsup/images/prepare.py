@@ -23,7 +23,7 @@ from selfsup.corpus.workers import default_workers
 from selfsup.errors import UserError
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, ResizeSquare, decode
 from selfsup.progress import ProgressDisplay, seconds_left
-from selfsup.shards.arrays import map_safetensors
+from selfsup.shards.arrays import open_safetensors
 from selfsup.shards.folder import (
     begin_or_resume,
     finish,
@@ -148,7 +148,8 @@ class ImageWriter:
         self._shard_bytes = shard_bytes
         self._seen: set[int] = set()
         for entry in state.shards:
-            self._seen.update(map_safetensors(folder / entry["file"])["digests"].tolist())
+            arrays = open_safetensors(folder / entry["file"], f"delete {folder} and begin again")
+            self._seen.update(arrays["digests"][:].tolist())
         self._images: list[tuple[np.ndarray, int, str]] = []
         self._size = 0
 

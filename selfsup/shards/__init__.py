@@ -1,1 +1,1 @@
-"""Shards: tokens or pixels on disk, as flat arrays in files that are memory-mapped."""
+"""Shards: tokens or pixels on disk, as flat arrays in files that are read in parts."""

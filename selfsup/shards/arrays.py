@@ -1,23 +1,26 @@
-"""Flat arrays in a safetensors file: write them, and memory-map them.
+"""Flat arrays in a safetensors file: write them, and read parts of them.
 
 The format is the header's length as a little-endian uint64, a JSON header, then the arrays' bytes.
+Files are read, not memory-mapped: of a mapped file that becomes shorter the system would end the
+process, with no message.
 """
 
 import hashlib
 import json
-import mmap
+import os
 import struct
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, BinaryIO, Literal, TypedDict
 
 import numpy as np
 from msgspec import Meta
 
 from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
-from selfsup.structured_files import Count, check, parse_json
+from selfsup.structured_files import Count, check, parse_json, shown
 
 _DTYPES = {
     "U8": np.dtype("u1"),
@@ -40,10 +43,13 @@ class _ArrayEntry(TypedDict):
     """What the header says of an array."""
 
     dtype: Literal["U8", "U16", "U32", "U64", "I64"]
+    shape: Annotated[list[Count], Meta(min_length=1, max_length=1)]
     data_offsets: tuple[Count, Count]
 
 
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_LONGEST_HEADER = 1 << 20  # bytes; that of a few arrays has some hundreds
+_PART = 1 << 22  # elements that are read at once
 
 
 def write_safetensors(
@@ -93,28 +99,88 @@ def _header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
-def map_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Memory-map the arrays of a safetensors file, read-only (the library would copy them).
+class StoredArray:
+    """A flat array in a file. ``array[begin:end]`` reads that part, read-only."""
+
+    def __init__(self, file: "_File", dtype: np.dtype, position: int, length: int) -> None:
+        self.dtype = dtype
+        self._file, self._position, self._length = file, position, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """The elements from ``part.start`` to ``part.stop``.
+
+        Raises:
+            UserError: the file has become too short for them.
+        """
+        begin, end, _ = part.indices(self._length)
+        size = self.dtype.itemsize
+        data = self._file.read(self._position + begin * size, max(end - begin, 0) * size)
+        return np.frombuffer(data, self.dtype)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """The whole array in parts of bounded size, in order."""
+        return (self[begin : begin + _PART] for begin in range(0, self._length, _PART))
+
+
+class _File:
+    """A file that several threads read at any positions."""
+
+    def __init__(self, path: Path, file: BinaryIO, fix: str) -> None:
+        self._path, self._file, self._fix = path, file, fix
+        self._lock = threading.Lock()
+
+    def read(self, position: int, size: int) -> bytes:
+        data = self._read_some(position, size)
+        while len(data) < size:  # the system may give less than was asked for
+            more = self._read_some(position + len(data), size - len(data))
+            if not more:
+                raise UserError(f"{self._path}: was cut short while it was in use: {self._fix}")
+            data += more
+        return data
+
+    def _read_some(self, position: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, position)
+        with self._lock:  # Windows
+            self._file.seek(position)
+            return self._file.read(size)
+
+
+def open_safetensors(path: Path, fix: str) -> dict[str, StoredArray]:
+    """The arrays of a safetensors file (the library would read all of them).
+
+    Args:
+        path: the file.
+        fix: what the user does about a damaged file.
 
     Raises:
-        UserError: the file is not a safetensors file, or is damaged.
+        UserError: the file is not a safetensors file of flat arrays, or is damaged.
     """
     try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        (header_bytes,) = struct.unpack("<Q", mapped[:8])
-        header = parse_json(mapped[8 : 8 + header_bytes])
-        body = np.frombuffer(mapped, np.uint8)[8 + header_bytes :]
+        opened = path.open("rb", buffering=0)
+        size = os.fstat(opened.fileno()).st_size
+        file = _File(path, opened, fix)
+        (header_bytes,) = struct.unpack("<Q", file.read(0, min(size, 8)))
+        begin = 8 + header_bytes
+        if header_bytes > _LONGEST_HEADER or begin > size:
+            raise ValueError("its header reaches beyond its end")
+        header = parse_json(file.read(8, header_bytes))
         header.pop("__metadata__", None)
         arrays = {}
         for name, entry in check(header, dict[str, _ArrayEntry], path).items():
-            start, end = entry["data_offsets"]
-            if end > len(body):
-                raise ValueError(f"{name} reaches beyond its end")
-            arrays[name] = body[start:end].view(_DTYPES[entry["dtype"]])
+            (start, end), (length,) = entry["data_offsets"], entry["shape"]
+            dtype = _DTYPES[entry["dtype"]]
+            if begin + end > size:
+                raise ValueError(f"{shown(name)} reaches beyond its end")
+            if end - start != length * dtype.itemsize:
+                raise ValueError(f"{shown(name)} has not the bytes of its {length} elements")
+            arrays[name] = StoredArray(file, dtype, begin + start, length)
         return arrays
     except (OSError, ValueError, AttributeError, struct.error, UserError) as error:
-        raise UserError(f"{path}: damaged ({error}): make it again") from None
+        raise UserError(f"{path}: damaged ({error}): {fix}") from None
 
 
 def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Self, TypedDict, TypeVar
@@ -21,7 +21,7 @@ from msgspec import Meta
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.interruption import saying_how_to_go_on
-from selfsup.shards.arrays import ShardEntry, map_safetensors
+from selfsup.shards.arrays import ShardEntry, StoredArray, open_safetensors
 from selfsup.structured_files import check, read_json, shown
 
 FORMAT_VERSION = 1  # of both kinds of shards
@@ -46,8 +46,8 @@ class ShardFormat:
     Attributes:
         name: the manifest's ``format``.
         manifest: the type of its content.
-        arrays: the arrays that a shard must hold.
-        unit: what is counted; the manifest has the total under this key.
+        arrays: the arrays that a shard must hold, and their elements.
+        units: what is counted, the smallest first; the manifest has the totals under these keys.
         content: what the shards are, such as "token shards".
         inputs: what they are made from, such as "corpus files".
         made: as in "holds *shards made* with other settings".
@@ -60,8 +60,8 @@ class ShardFormat:
 
     name: str
     manifest: type
-    arrays: frozenset[str]
-    unit: str
+    arrays: Mapping[str, tuple[np.dtype, ...]]
+    units: tuple[str, ...]
     content: str
     inputs: str
     made: str
@@ -134,7 +134,8 @@ def finished_manifest(
     _refuse_other(folder, form, manifest, identity)
     damage = first_damage(folder, manifest["shards"])
     if damage is None:
-        say(f"{folder} is complete: {manifest[form.unit]} {form.unit}; nothing to do")
+        unit = form.units[0]
+        say(f"{folder} is complete: {manifest[unit]} {unit}; nothing to do")
         return manifest
     say(f"{damage}: {form.remaking} again")
     (folder / MANIFEST_FILE).unlink()
@@ -244,26 +245,86 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
     return check(manifest, form.manifest, path, fix)
 
 
+Opened = TypeVar("Opened")
+
+
 def open_folder(
-    folder: Path, form: ShardFormat
-) -> tuple[dict[str, Any], list[dict[str, np.ndarray]]]:
-    """Open a finished folder: its manifest and the memory-mapped arrays of each shard.
+    folder: Path,
+    form: ShardFormat,
+    open_shard: Callable[[dict[str, StoredArray], dict[str, Any], dict[str, Any]], Opened],
+    *,
+    verify: bool,
+) -> tuple[dict[str, Any], list[Opened]]:
+    """Open a finished folder: its manifest, and each shard.
+
+    Args:
+        folder: the folder.
+        form: what it holds.
+        open_shard: given a shard's arrays, the manifest's entry of it and the manifest; raises
+            ``ContradictionError`` if they do not fit together.
+        verify: compare the checksums, which reads all files.
 
     Raises:
-        UserError: as ``read_manifest``, or a shard is missing or cut short.
+        UserError: as ``read_manifest``, or a shard is missing, cut short, damaged, or holds
+            something else than the manifest says.
     """
     manifest = read_manifest(folder, form)
+    repair = form.repair.format(folder=folder)
     for entry in manifest["shards"]:
         if damage := damage_of(folder, entry, verify=False):
-            raise UserError(f"{damage}: {form.repair.format(folder=folder)}")
-    shards = []
+            raise UserError(f"{damage}: {repair}")
+    opened = []
     for entry in manifest["shards"]:
-        arrays = map_safetensors(folder / entry["file"])
-        if lacking := form.arrays - arrays.keys():
-            repair = form.repair.format(folder=folder)
-            raise UserError(f"{folder / entry['file']}: lacks {min(lacking)}: {repair}")
-        shards.append({name: arrays[name] for name in form.arrays})
-    return manifest, shards
+        path = folder / entry["file"]
+        if verify and (damage := damage_of(folder, entry, verify=True)):
+            raise UserError(f"{damage}: {repair}")
+        arrays = open_safetensors(path, repair)
+        if lacking := form.arrays.keys() - arrays.keys():
+            raise UserError(f"{path}: lacks {min(lacking)}: {repair}")
+        try:
+            for name, dtypes in form.arrays.items():
+                if arrays[name].dtype not in dtypes:
+                    raise ContradictionError(f"{name} holds {arrays[name].dtype.name}")
+            opened.append(open_shard(arrays, entry, manifest))
+        except ContradictionError as error:
+            raise UserError(
+                f"{path}: its contents contradict each other or the manifest ({error}): delete "
+                f"{folder} and {form.remake} again"
+            ) from None
+    for unit in form.units:
+        total = sum(entry[unit] for entry in manifest["shards"])
+        if total != manifest[unit]:
+            raise UserError(
+                f"{folder / MANIFEST_FILE}: {unit} is {manifest[unit]}, but its shards have "
+                f"{total}: delete {folder} and {form.remake} again"
+            )
+    return manifest, opened
+
+
+class ContradictionError(Exception):
+    """A shard holds something else than it should; the message says what."""
+
+
+def check_offsets(name: str, offsets: np.ndarray, end: int) -> None:
+    """Check that offsets divide ``end`` things into parts, none of them empty.
+
+    Raises:
+        ContradictionError: they do not.
+    """
+    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != end:
+        raise ContradictionError(f"{name} do not reach from 0 to {end}")
+    if (offsets[1:] <= offsets[:-1]).any():
+        raise ContradictionError(f"{name} do not ascend")
+
+
+def check_count(unit: str, entry: Mapping[str, Any], count: int) -> None:
+    """Check what the manifest says of a shard.
+
+    Raises:
+        ContradictionError: it holds another number.
+    """
+    if entry[unit] != count:
+        raise ContradictionError(f"{count} {unit} where the manifest says {entry[unit]}")
 
 
 def damage_of(folder: Path, entry: ShardEntry, *, verify: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Image shards: raw pixels, memory-mapped.
+"""Image shards: raw pixels.
 
 Letters in shapes: ``n`` images of a shard, ``H`` height, ``W`` width, in pixels.
 """
@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from selfsup.shards.arrays import ShardEntry, write_safetensors
-from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, StoredArray, write_safetensors
+from selfsup.shards.folder import (
+    ContradictionError,
+    Manifest,
+    ResumeState,
+    ShardFormat,
+    check_count,
+    check_offsets,
+    open_folder,
+)
 from selfsup.structured_files import Count
 
 
@@ -35,8 +43,12 @@ class ImageManifest(Manifest):
 IMAGE_SHARDS = ShardFormat(
     name="selfsup-images",
     manifest=ImageManifest,
-    arrays=frozenset(("pixels", "offsets", "sizes")),
-    unit="images",
+    arrays={
+        "pixels": (np.dtype("u1"),),
+        "offsets": (np.dtype("<i8"),),
+        "sizes": (np.dtype("<i8"),),
+    },
+    units=("images",),
     content="images",
     inputs="files",
     made="images read",
@@ -48,6 +60,7 @@ IMAGE_SHARDS = ShardFormat(
     no_manifest="holds no images as pixels (no manifest.json): name another folder",
 )
 
+_LARGEST_SIDE = 1 << 24  # pixels
 # No file name holds this character.
 _BETWEEN_NAMES = "\0"
 
@@ -59,12 +72,13 @@ class ImageShard:
     The file also holds the images' names and digests.
 
     Attributes:
-        pixels: uint8, RGB, the images one after another, row by row; memory-mapped, read-only.
+        pixels: uint8, RGB, the images one after another, row by row; parts of it are read when they
+            are asked for.
         offsets: int64 [n + 1], positions in ``pixels``.
         sizes: int64 [n, 2], heights and widths.
     """
 
-    pixels: np.ndarray
+    pixels: StoredArray
     offsets: np.ndarray
     sizes: np.ndarray
 
@@ -86,28 +100,29 @@ class ImageShards:
     shards: tuple[ImageShard, ...]
 
     @staticmethod
-    def read(folder: str | Path) -> "ImageShards":
-        """Open a folder that ``prepare_images`` wrote, without reading the pixels.
+    def read(folder: str | Path, *, verify: bool = False) -> "ImageShards":
+        """Open a folder that ``prepare_images`` wrote; the offsets and sizes are read and checked.
+
+        Args:
+            folder: the folder.
+            verify: compare checksums, which reads all files.
 
         Raises:
             UserError: the folder is missing, unfinished or of another format version, or a shard
-                is missing or cut short.
+                is missing, cut short or damaged.
         """
-        manifest, opened = open_folder(Path(folder), IMAGE_SHARDS)
-        shards = (
-            ImageShard(arrays["pixels"], arrays["offsets"], arrays["sizes"].reshape(-1, 2))
-            for arrays in opened
-        )
+        manifest, shards = open_folder(Path(folder), IMAGE_SHARDS, _open_shard, verify=verify)
         return ImageShards(Path(folder), manifest, tuple(shards))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """One image, uint8 [H, W, 3], a read-only view of the file.
+        """One image, uint8 [H, W, 3], read from the file; read-only.
 
         Raises:
             IndexError: there is no image of this number; negative numbers are not allowed.
+            UserError: the file has become too short.
         """
         if not 0 <= number < len(self):
             raise IndexError(f"image {number} of {len(self)}")
@@ -122,6 +137,23 @@ class ImageShards:
     @cached_property
     def _ends(self) -> list[int]:
         return list(accumulate(map(len, self.shards)))
+
+
+def _open_shard(
+    arrays: dict[str, StoredArray], entry: dict[str, Any], manifest: dict[str, Any]
+) -> ImageShard:
+    pixels, offsets, sizes = arrays["pixels"], arrays["offsets"][:], arrays["sizes"][:]
+    if len(sizes) != 2 * (len(offsets) - 1):
+        raise ContradictionError(f"{len(offsets)} offsets and {len(sizes)} sizes")
+    check_offsets("offsets", offsets, len(pixels))
+    sizes = sizes.reshape(-1, 2)
+    # So bounded, their product cannot overflow.
+    if sizes.min() < 1 or sizes.max() > _LARGEST_SIDE:
+        raise ContradictionError(f"sides from {sizes.min()} to {sizes.max()} pixels")
+    if (3 * sizes.prod(axis=1) != np.diff(offsets)).any():
+        raise ContradictionError("sizes and offsets of images")
+    check_count("images", entry, len(sizes))
+    return ImageShard(pixels, offsets, sizes)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Token shards: token ids with the boundaries of sentences and documents, memory-mapped.
+"""Token shards: token ids with the boundaries of sentences and documents.
 
 The shards folder also holds a copy of the tokenizer in ``tokenizer/``.
 
@@ -14,8 +14,16 @@ import numpy as np
 from msgspec import Meta
 
 from selfsup.atomic_files import write_bytes, writing_to
-from selfsup.shards.arrays import ShardEntry, write_safetensors
-from selfsup.shards.folder import Manifest, ResumeState, ShardFormat, open_folder
+from selfsup.shards.arrays import ShardEntry, StoredArray, write_safetensors
+from selfsup.shards.folder import (
+    ContradictionError,
+    Manifest,
+    ResumeState,
+    ShardFormat,
+    check_count,
+    check_offsets,
+    open_folder,
+)
 from selfsup.structured_files import Count
 
 
@@ -49,8 +57,12 @@ class TokenManifest(Manifest):
 TOKEN_SHARDS = ShardFormat(
     name="selfsup-shards",
     manifest=TokenManifest,
-    arrays=frozenset(("tokens", "sentence_offsets", "document_offsets")),
-    unit="tokens",
+    arrays={
+        "tokens": (np.dtype("<u2"), np.dtype("<u4")),
+        "sentence_offsets": (np.dtype("<i8"),),
+        "document_offsets": (np.dtype("<i8"),),
+    },
+    units=("tokens", "sentences", "documents"),
     content="token shards",
     inputs="corpus files",
     made="shards made",
@@ -75,12 +87,13 @@ class Shard:
     """One shard; sentence ``s`` is ``tokens[sentence_offsets[s]:sentence_offsets[s + 1]]``.
 
     Attributes:
-        tokens: uint16 or uint32 [T], without special tokens, memory-mapped and read-only.
+        tokens: uint16 or uint32 [T], without special tokens; parts of it are read when they are
+            asked for.
         sentence_offsets: int64 [S + 1], positions in ``tokens``.
         document_offsets: int64 [D + 1], indices of sentences.
     """
 
-    tokens: np.ndarray
+    tokens: StoredArray | np.ndarray
     sentence_offsets: np.ndarray
     document_offsets: np.ndarray
 
@@ -104,15 +117,43 @@ class Shards:
         return self.manifest["vocab_size"]
 
 
-def open_shards(folder: str | Path) -> Shards:
-    """Open a folder that ``prepare`` wrote, without reading the tokens.
+def open_shards(folder: str | Path, *, verify: bool = False) -> Shards:
+    """Open a folder that ``prepare`` wrote; the offsets are read and checked.
+
+    Args:
+        folder: the folder.
+        verify: compare checksums and look at every token, which reads all files: 1.5 seconds a
+            gigabyte.
 
     Raises:
         UserError: the folder is missing, unfinished or of another format version, or a shard is
-            missing or cut short.
+            missing, cut short or damaged.
     """
-    manifest, shards = open_folder(Path(folder), TOKEN_SHARDS)
-    return Shards(Path(folder), manifest, tuple(Shard(**arrays) for arrays in shards))
+
+    def open_shard(
+        arrays: dict[str, StoredArray], entry: dict[str, Any], manifest: dict[str, Any]
+    ) -> Shard:
+        tokens = arrays["tokens"]
+        sentences, documents = arrays["sentence_offsets"][:], arrays["document_offsets"][:]
+        check_offsets("sentence_offsets", sentences, len(tokens))
+        check_offsets("document_offsets", documents, len(sentences) - 1)
+        for unit, count in (
+            ("tokens", len(tokens)),
+            ("sentences", len(sentences) - 1),
+            ("documents", len(documents) - 1),
+        ):
+            check_count(unit, entry, count)
+        vocab_size = manifest["vocab_size"]
+        if tokens.dtype != token_dtype(vocab_size):
+            raise ContradictionError(f"tokens of {tokens.dtype.name} for {vocab_size} ids")
+        if verify:
+            largest = max(int(part.max()) for part in tokens.parts())
+            if largest >= vocab_size:
+                raise ContradictionError(f"the token id {largest}, of {vocab_size} ids")
+        return Shard(tokens, sentences, documents)
+
+    manifest, shards = open_folder(Path(folder), TOKEN_SHARDS, open_shard, verify=verify)
+    return Shards(Path(folder), manifest, tuple(shards))
 
 
 class ShardWriter:

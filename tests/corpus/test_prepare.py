@@ -119,7 +119,7 @@ def test_shards_hold_every_sentence_once_in_the_order_of_the_corpus(
     found = [
         part.tolist()
         for shard in shards.shards
-        for part in np.split(shard.tokens, shard.sentence_offsets[1:-1])
+        for part in np.split(shard.tokens[:], shard.sentence_offsets[1:-1])
     ]
     assert found == expected
     assert manifest["sentences"] == len(expected)

@@ -9,7 +9,7 @@ from selfsup.images import prepare as image_writer
 from selfsup.images.files import find_images
 from selfsup.images.pixels import ResizeShorterSide, ResizeSquare, decode
 from selfsup.images.prepare import prepare_images
-from selfsup.shards.arrays import map_safetensors
+from selfsup.shards.arrays import open_safetensors
 from selfsup.shards.folder import first_damage
 from selfsup.shards.images import ImageShards
 
@@ -44,7 +44,9 @@ def bytes_in(out) -> dict[str, bytes]:
 
 def names_in(out) -> list[str]:
     """The files that the images of a shards folder were read from."""
-    texts = [map_safetensors(path)["names"].tobytes() for path in sorted(out.glob("shard-*"))]
+    texts = [
+        open_safetensors(path, "")["names"][:].tobytes() for path in sorted(out.glob("shard-*"))
+    ]
     return [name for text in texts for name in text.decode().split("\0")]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from selfsup.errors import UserError
-from selfsup.shards.arrays import map_safetensors
+from selfsup.shards.arrays import open_safetensors
 from selfsup.shards.images import ImageShards, write_image_shard
 
 SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5)
@@ -28,7 +28,8 @@ def write(folder, *shards: list[tuple[int, int]], **changes) -> None:
         )
         for number, sizes in enumerate(shards)
     ]
-    counts = dict.fromkeys(("images", "bad_images", "duplicate_images"), 0)
+    images = sum(entry["images"] for entry in entries)
+    counts = {"images": images, "bad_images": 0, "duplicate_images": 0}
     manifest = {
         "format": "selfsup-images", "format_version": 1, "shards": entries, **counts, **changes
     }  # fmt: skip
@@ -45,18 +46,17 @@ def test_images_come_back_as_they_were_written(tmp_path_factory, shards):
     assert len(images) == len(sizes)
     assert images.sizes.tolist() == [list(size) for size in sizes]
     for number, shard in enumerate(shards):
-        names = map_safetensors(folder / f"shard-{number:05d}.safetensors")["names"].tobytes()
+        arrays = open_safetensors(folder / f"shard-{number:05d}.safetensors", "make it again")
+        names = arrays["names"][:].tobytes()
         expected = [f"{number}/{index} ü\udcff.png" for index in range(len(shard))]
         assert names.decode("utf-8", "surrogateescape").split("\0") == expected
     for number, size in enumerate(sizes):
         np.testing.assert_array_equal(images[number], noise(size))
 
 
-def test_an_image_is_a_view_that_cannot_be_written_to(tmp_path):
+def test_an_image_cannot_be_written_to(tmp_path):
     write(tmp_path, [(8, 9)])
-    image = ImageShards.read(tmp_path)[0]
-    assert image.base is not None
-    assert not image.flags.writeable
+    assert not ImageShards.read(tmp_path)[0].flags.writeable
 
 
 @pytest.mark.parametrize("number", [-1, 3])

@@ -27,6 +27,7 @@ def write_shards(folder, documents: list[list[list[int]]], vocab_size: int = 60_
             np.array([len(sentence) for sentence in document]),
             np.array([len(document)]),
         )
+    entry = writer.finish()
     manifest = {
         "format": "selfsup-shards",
         "format_version": 1,
@@ -34,7 +35,8 @@ def write_shards(folder, documents: list[list[list[int]]], vocab_size: int = 60_
         "sources": [],
         "tokenizer_sha256": "",
         **dict.fromkeys(inspect.get_annotations(Counts), 0),
-        "shards": [writer.finish()],
+        **{name: entry[name] for name in ("tokens", "sentences", "documents")},
+        "shards": [entry],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
@@ -82,13 +84,11 @@ def test_a_shard_is_a_safetensors_file_that_the_library_reads(tmp_path):
     }
 
 
-def test_opened_shards_are_read_only_and_aligned(tmp_path):
+def test_what_is_read_of_shards_cannot_be_written_to(tmp_path):
     write_shards(tmp_path, [[[1, 2, 3]]])
     (shard,) = open_shards(tmp_path).shards
-    for array in (shard.tokens, shard.sentence_offsets, shard.document_offsets):
-        assert array.flags.aligned
+    for array in (shard.tokens[:], shard.sentence_offsets, shard.document_offsets):
         assert not array.flags.writeable
-        assert not array.flags.owndata
 
 
 def test_a_shard_cut_short_is_named_with_the_fix(tmp_path):

@@ -56,11 +56,12 @@ def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: b
     Raises:
         UserError: there are none, too many are broken, or the decoded images are damaged.
     """
-    folder = shards_folder(settings.data, "images")
+    folder, is_new = shards_folder(settings.data, "images"), False
     if folder is None:
         folder = run / IMAGES
+        is_new = not (is_resumed and is_image_shards(folder))
         # The files themselves are not needed once all of them are decoded.
-        if not (is_resumed and is_image_shards(folder)):
+        if is_new:
             found = _found(settings)
             files = [file for each in found for file in each.files]
             for note in (note for each in found for note in each.notes()):
@@ -74,7 +75,7 @@ def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: b
                 workers=settings.workers,
                 max_bad_fraction=settings.max_bad_fraction,
             )
-    images = ImageShards.read(folder)
+    images = ImageShards.read(folder, verify=not is_new)
     _check_count(len(images), ", ".join(settings.data))
     return images
 

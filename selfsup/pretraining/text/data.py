@@ -89,14 +89,14 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
     """
     given = shards_folder(settings.data, "text")
     if given is not None:
-        shards = open_shards(given)
+        shards = open_shards(given, verify=True)
         _check_tokenizer(settings, shards)
         if note := UnknownCharacters.of_manifest(shards.manifest).note():
             print(f"{given}: {note}", file=sys.stderr)
         return shards
     folder = run / SHARDS
     if is_resumed and (folder / "manifest.json").exists():
-        shards = open_shards(folder)  # the text itself is not needed any more
+        shards = open_shards(folder, verify=True)  # the text itself is not needed any more
         made_of = read_manifest(folder, TOKEN_SHARDS)["sources"]
         if made_of != list(settings.data):
             raise UserError(

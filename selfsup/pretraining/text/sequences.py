@@ -25,7 +25,7 @@ _HELD_OUT_STREAM = 0x48454C44  # the choice of held-out documents depends on no 
 
 
 class TextCorpus:
-    """The shards' tokens, never copied, with global sentence and document numbers.
+    """The shards' tokens, read as they are needed, with global sentence and document numbers.
 
     Attributes:
         sentence_offsets: int64 [S + 1], first token of each sentence, counted over all shards.
@@ -57,7 +57,11 @@ class TextCorpus:
         return np.diff(self.sentence_offsets[self.document_offsets])
 
     def tokens_at(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """The tokens of spans that each lie within one document, concatenated, int64."""
+        """The tokens of spans that each lie within one document, concatenated, int64.
+
+        Raises:
+            UserError: a shard has become too short.
+        """
         shard = np.searchsorted(self._first_tokens, starts, side="right") - 1
         begin = starts - self._first_tokens[shard]
         spans = zip(shard.tolist(), begin.tolist(), (begin + lengths).tolist(), strict=True)
