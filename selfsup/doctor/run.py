@@ -15,7 +15,7 @@ from selfsup.report.formatting import is_number
 from selfsup.report.verdict import failures
 from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
-from selfsup.shards.folder import MANIFEST_FILE, read_manifest
+from selfsup.shards.folder import MANIFEST_FILE, first_damage, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 from selfsup.training.checkpoint import latest_checkpoint
 
@@ -130,7 +130,10 @@ def _missing_files(run: Run) -> Iterator[Problem]:
 def _pretraining_problems(run: Run) -> Iterator[Problem]:
     yield from _training_loss_problems(run)
     if ((shards := run.folder / SHARDS) / MANIFEST_FILE).exists():
-        yield from unknown_problems(read_manifest(shards, TOKEN_SHARDS))
+        manifest = read_manifest(shards, TOKEN_SHARDS)
+        if damage := first_damage(shards, manifest["shards"]):
+            yield Problem(damage, "this harms no model that is finished; to train on, start again")
+        yield from unknown_problems(manifest)
     summary = run.summary
     loss, unigram = summary.get("mlm_loss"), summary.get("unigram_loss")
     if is_number(loss) and is_number(unigram) and loss > unigram - _MIN_GAIN:
@@ -169,7 +172,7 @@ def _shards_of(run: Run) -> Shards | None:
     """The shards in a run's folder, or those that it was given; None if they cannot be opened."""
     for folder in (run.folder / SHARDS, *map(Path, run.settings.get("data") or ())):
         with suppress(UserError):
-            return open_shards(folder)
+            return open_shards(folder, verify=True)
     return None
 
 
