@@ -17,7 +17,7 @@ from selfsup.runs import CHECKPOINTS
 from selfsup.runs.reading import Run, read_run
 from selfsup.shards.folder import MANIFEST_FILE, first_damage, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
-from selfsup.training.checkpoint import latest_checkpoint
+from selfsup.training.checkpoint import latest_checkpoint, step_of
 
 _NOT_ENDED = "has not ended (or is still running)"
 _MODEL_FILES = ("config.json", "model.safetensors")
@@ -101,9 +101,8 @@ def _unfinished(run: Run) -> Problem:
             f"{run.folder}: this run {_NOT_ENDED}, and nothing of it was saved yet",
             f"selfsup resume {run.folder} starts it again",
         )
-    step = int(checkpoint.name.rpartition("-")[2])
     return Problem(
-        f"{run.folder}: this run {_NOT_ENDED}; it was saved at step {step:,}",
+        f"{run.folder}: this run {_NOT_ENDED}; it was saved at step {step_of(checkpoint):,}",
         f"selfsup resume {run.folder}",
     )
 

@@ -23,6 +23,7 @@ from selfsup.pretraining.text.sequences import (
     special_tokens,
 )
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.shards.arrays import StoredArray
 from selfsup.shards.tokens import Shard
 
 PROBABILITY = PretrainSettings.mask_probability
@@ -58,7 +59,7 @@ def corpus_of(documents: Sequence[Sentences]) -> TextCorpus:
     sentences = [ids for document in documents for ids in document]
     lengths, counts = [len(ids) for ids in sentences], [len(document) for document in documents]
     offsets = (np.cumsum([0, *each]) for each in (lengths, counts))
-    return TextCorpus([Shard(np.concatenate(sentences), *offsets)])
+    return TextCorpus([Shard(StoredArray.in_memory(np.concatenate(sentences)), *offsets)])
 
 
 def as_sequence(sentences: Sentences, special: SpecialTokens, longest: int) -> Sequences:

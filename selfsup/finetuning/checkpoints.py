@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor
+from msgspec import Meta
+from torch import Tensor, nn
 
 from selfsup.encoder.huggingface.weights import read_tensors
 from selfsup.errors import UserError
@@ -26,10 +27,12 @@ from selfsup.finetuning.setup import FinetuningSetup
 from selfsup.finetuning.starting_point import StartingPoint
 from selfsup.runs import CHECKPOINTS
 from selfsup.settings.finetune import ResolvedFinetuneSettings
+from selfsup.structured_files import Count, WholeNumber, check
 from selfsup.tasks.base import Task
 from selfsup.tasks.encoders import TextPreparation
-from selfsup.tasks.labels import Labels
+from selfsup.tasks.models import ScoreLayer
 from selfsup.training.checkpoint import (
+    START_AGAIN,
     CheckpointClock,
     latest_checkpoint,
     load_checkpoint,
@@ -38,10 +41,47 @@ from selfsup.training.checkpoint import (
     set_tensors,
     unshared_state,
 )
-from selfsup.training.loop import RunState
+from selfsup.training.loop import RunState, Seconds
 
 _BEST, _KEPT = "best", "kept"
 _SCORES, _WEIGHTS = "scores", "weights."
+
+
+class _Report(TypedDict):
+    """The result of an epoch; see ``EpochReport``."""
+
+    epoch: Annotated[int, Meta(ge=1, le=2**53)]
+    step: Count
+    train_loss: float
+    validation: dict[str, float]
+    fitted: dict[str, float]
+
+
+class _EndedSeed(TypedDict):
+    """A seed whose training has ended."""
+
+    best: _Report | None
+    diverged: bool
+
+
+class _Saved(TypedDict):
+    """The content of ``state.json``.
+
+    Attributes:
+        state: is that of the training with the seed.
+        ended: by the seed, as text.
+        kept: the seed with the best model among those that have ended.
+    """
+
+    step: Count
+    data_sha256: str
+    seconds: Seconds
+    seed: WholeNumber
+    state: RunState
+    losses: list[float]
+    best: _Report | None
+    ended: dict[Annotated[str, Meta(pattern="^-?[0-9]{1,10}$")], _EndedSeed]
+    kept: WholeNumber | None
 
 
 class FinetuneCheckpoints:
@@ -78,10 +118,13 @@ class FinetuneCheckpoints:
         self._clock = CheckpointClock(settings.checkpoint_every)
         self._inputs_sha256 = cache(lambda: inputs_sha256(data, start))
         self._checkpoint = latest_checkpoint(self._folder)
+        self._task, self._data = task, data
         self._saved: dict[str, Any] = {}
         if self._checkpoint is None:
             return
-        self._saved = read_state(self._checkpoint)
+        self._saved = check(
+            read_state(self._checkpoint), _Saved, self._checkpoint / "state.json", START_AGAIN
+        )
         if self._saved["data_sha256"] != self._inputs_sha256():
             raise UserError(
                 f"{run}: its data ({settings.train} {settings.validation}) or its encoder "
@@ -89,7 +132,7 @@ class FinetuneCheckpoints:
                 "finetune command again with another --out"
             )
         self.seconds_before = self._saved["seconds"]
-        self._restore_ended(settings, task, start, data.labels)
+        self._restore_ended(start)
 
     @property
     def place(self) -> str:
@@ -106,23 +149,36 @@ class FinetuneCheckpoints:
         return (line.get("seed", 0), line["step"]) <= here
 
     def restore(
-        self, seed: int, setup: FinetuningSetup, steps_per_epoch: int, epochs: int, labels: Labels
+        self, seed: int, setup: FinetuningSetup, steps_per_epoch: int, epochs: int
     ) -> SeedProgress:
-        """Bring model and optimizer to where they were saved, if they were with this seed."""
+        """Bring model and optimizer to where they were saved, if they were with this seed.
+
+        Raises:
+            UserError: the checkpoint is damaged.
+        """
         if self._saved.get("seed") != seed:
             return SeedProgress()
         assert self._checkpoint is not None
         progress = SeedProgress(RunState(**self._saved["state"]), self._saved["losses"])
+        step, has_best = progress.state.step, self._saved[_BEST] is not None
+        # Each step takes one batch and leaves one loss, until its epoch ends.
+        if (
+            step > epochs * steps_per_epoch
+            or progress.state.batches_taken != [step]
+            or len(progress.losses) != step % steps_per_epoch
+            or has_best != (step >= steps_per_epoch)
+        ):
+            raise self._damaged("its counts contradict each other")
         # In the order in which they were added to the optimizer, which numbers them.
         for epoch in range(2, min(epochs, progress.state.step // steps_per_epoch + 1) + 1):
             setup.begin_epoch(epoch)
         load_checkpoint(self._checkpoint, setup.model, setup.optimizer)
-        if self._saved[_BEST] is not None:
-            weights, scores = self._read(_BEST)
+        if has_best:
+            weights, scores = self._read(_BEST, setup.model)
             own = {name: weight.detach() for name, weight in setup.model.named_parameters()}
             progress.best_weights = {name: torch.empty_like(own[name]) for name in own}
             set_tensors(progress.best_weights, weights, self._checkpoint)
-            progress.best = _report_from_json(self._saved[_BEST], scores, labels)
+            progress.best = self._report(self._saved[_BEST], scores)
         return progress
 
     def save_if_due(
@@ -171,31 +227,68 @@ class FinetuneCheckpoints:
         save_checkpoint(self._folder, step_of_run, setup.model, setup.optimizer, state, others)
         self._clock.saved(time.monotonic() - begun)
 
-    def _restore_ended(
-        self, settings: ResolvedFinetuneSettings, task: Task, start: StartingPoint, labels: Labels
-    ) -> None:
-        kept = self._saved[_KEPT]
-        weights, kept_scores = self._read(_KEPT) if kept is not None else ({}, np.empty(0))
-        for name, saved in self._saved["ended"].items():
-            seed = int(name)
-            scores = kept_scores if seed == kept else np.empty(0)
-            best = saved["best"] and _report_from_json(saved["best"], scores, labels)
-            self.ended.runs[seed] = SeedRun(best, saved["diverged"])
-        if kept is not None:
-            assert self._checkpoint is not None
-            model = start.build_model(task, labels, kept)
-            set_tensors(unshared_state(model), weights, self._checkpoint)
-            report = self.ended.runs[kept].best
-            assert report is not None
-            self.ended.kept = model, report
-
-    def _read(self, name: str) -> tuple[dict[str, Tensor], np.ndarray]:
-        """Weights and scores; copies, since the next checkpoint removes the file."""
+    def _restore_ended(self, start: StartingPoint) -> None:
         assert self._checkpoint is not None
-        tensors = read_tensors(self._checkpoint / f"{name}.safetensors")
-        scores = tensors.pop(_SCORES).numpy().copy()
+        ended, kept = self._saved["ended"], self._saved[_KEPT]
+        completed = {int(seed): run["best"] for seed, run in ended.items() if run["best"]}
+        if (kept is None and completed) or (kept is not None and kept not in completed):
+            raise self._damaged(f"kept is {kept}, which is not the best of the ended seeds")
+        if kept is not None:
+            model = start.build_model(self._task, self._data.labels, kept)
+            weights, scores = self._read(_KEPT, model)
+            set_tensors(unshared_state(model), weights, self._checkpoint)
+            self.ended.kept = model, self._report(completed[kept], scores)
+        for seed, run in ended.items():
+            best = run["best"] and self._report(run["best"], None)
+            if self.ended.kept and int(seed) == kept:
+                best = self.ended.kept[1]
+            self.ended.runs[int(seed)] = SeedRun(best, run["diverged"])
+
+    def _read(self, name: str, model: nn.Module) -> tuple[dict[str, Tensor], np.ndarray]:
+        """Weights, and scores; copies, since the next checkpoint removes the file.
+
+        Raises:
+            UserError: it is damaged, or the scores are not those of all validation examples.
+        """
+        assert self._checkpoint is not None
+        path = self._checkpoint / f"{name}.safetensors"
+        tensors = read_tensors(path)
+        scores = tensors.pop(_SCORES, torch.empty(0))
+        last = [layer for layer in model.modules() if isinstance(layer, ScoreLayer)][-1]
+        rows = int(np.sum(self._data.validation.encoded.windows.row_counts))
+        if (
+            scores.shape != (rows, last.out_features)
+            or scores.dtype != torch.float32
+            or not scores.isfinite().all()
+        ):
+            raise UserError(
+                f"{path}: its scores are not those of {rows} rows (damaged?): {START_AGAIN}"
+            )
         weights = {key.removeprefix(_WEIGHTS): value for key, value in tensors.items()}
-        return weights, scores
+        return weights, scores.numpy().copy()
+
+    def _report(self, saved: _Report, scores: np.ndarray | None) -> EpochReport:
+        """The result of an epoch; what follows from its scores is computed again.
+
+        Raises:
+            UserError: without scores, it has other metrics than the best of the ended seeds.
+        """
+        labels, metrics = self._data.labels, saved["validation"]
+        if scores is not None:
+            encoded, examples = self._data.validation.encoded, self._data.validation.examples
+            labels = self._task.fit(scores, encoded, examples, labels)
+            metrics = self._task.metrics(scores, encoded, examples, labels)
+        elif self.ended.kept and metrics.keys() != self.ended.kept[1].validation.keys():
+            raise self._damaged("it has not the metrics of this task")
+        else:
+            labels = replace(labels, fitted=saved["fitted"])
+        scores = np.empty(0) if scores is None else scores
+        epoch, step, loss = saved["epoch"], saved["step"], saved["train_loss"]
+        return EpochReport(epoch, step, loss, metrics, scores, labels)
+
+    def _damaged(self, what: str) -> UserError:
+        assert self._checkpoint is not None
+        return UserError(f"{self._checkpoint / 'state.json'}: damaged ({what}): {START_AGAIN}")
 
 
 def inputs_sha256(data: TaskData, start: StartingPoint) -> str:
@@ -231,9 +324,3 @@ def _report_to_json(report: EpochReport | None) -> dict[str, Any] | None:
         "validation": report.validation,
         "fitted": dict(report.labels.fitted),
     }
-
-
-def _report_from_json(saved: dict[str, Any], scores: np.ndarray, labels: Labels) -> EpochReport:
-    values = dict(saved)
-    fitted = values.pop("fitted")
-    return EpochReport(**values, scores=scores, labels=replace(labels, fitted=fitted))

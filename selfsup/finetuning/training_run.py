@@ -101,7 +101,7 @@ def train_with_seed(
     learner, optimizer, begin_epoch = setup
     batches = EpochBatches(units, settings.batch_size, seed)
     steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
-    progress = checkpoints.restore(seed, setup, per_epoch, settings.epochs, data.labels)
+    progress = checkpoints.restore(seed, setup, per_epoch, settings.epochs)
     steps_before = (seed - settings.seed) * steps
 
     def end_of_step(step: StepReport) -> None:

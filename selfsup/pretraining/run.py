@@ -150,6 +150,11 @@ def _run(
     if checkpoint is not None:
         saved = load_checkpoint(checkpoint, model, optimizer)
         state = check(saved, RunState, checkpoint / "state.json", START_AGAIN)
+        if sum(state.batches_taken) != state.step * settings.accumulate:
+            raise UserError(
+                f"{checkpoint / 'state.json'}: damaged (batches_taken and step contradict each "
+                f"other): {START_AGAIN}"
+            )
         if state.data_sha256 != pretraining.data_sha256:
             raise UserError(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "

@@ -10,10 +10,10 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, TypedDict
+from typing import Annotated, BinaryIO, Literal, Self, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -50,6 +50,7 @@ class _ArrayEntry(TypedDict):
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LONGEST_HEADER = 1 << 20  # bytes; that of a few arrays has some hundreds
 _PART = 1 << 22  # elements that are read at once
+_HAS_PREAD = hasattr(os, "pread")  # not on Windows
 
 
 def write_safetensors(
@@ -102,9 +103,16 @@ def _header(arrays: dict[str, tuple[np.dtype, int]]) -> bytes:
 class StoredArray:
     """A flat array in a file. ``array[begin:end]`` reads that part, read-only."""
 
-    def __init__(self, file: "_File", dtype: np.dtype, position: int, length: int) -> None:
+    def __init__(
+        self, file: "_File | _Memory", dtype: np.dtype, position: int, length: int
+    ) -> None:
         self.dtype = dtype
         self._file, self._position, self._length = file, position, length
+
+    @classmethod
+    def in_memory(cls, array: np.ndarray) -> Self:
+        """The same of an array, int [n], that is not in a file."""
+        return cls(_Memory(array.tobytes()), array.dtype, 0, len(array))
 
     def __len__(self) -> int:
         return self._length
@@ -116,13 +124,41 @@ class StoredArray:
             UserError: the file has become too short for them.
         """
         begin, end, _ = part.indices(self._length)
+        return np.frombuffer(self.bytes_of(begin, max(end - begin, 0)), self.dtype)
+
+    def bytes_of(self, begin: int, count: int) -> bytes:
+        """The bytes of elements that are all in the array; raises what ``[begin:end]`` does."""
         size = self.dtype.itemsize
-        data = self._file.read(self._position + begin * size, max(end - begin, 0) * size)
-        return np.frombuffer(data, self.dtype)
+        return self._file.read(self._position + begin * size, count * size)
 
     def parts(self) -> Iterator[np.ndarray]:
         """The whole array in parts of bounded size, in order."""
         return (self[begin : begin + _PART] for begin in range(0, self._length, _PART))
+
+
+def read_spans(
+    arrays: Sequence[StoredArray], numbers: np.ndarray, begins: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Spans of several arrays of one type, concatenated, int64.
+
+    Args:
+        arrays: where to read.
+        numbers: the array of each span.
+        begins, lengths: the span in its array.
+    """
+    spans = zip(numbers.tolist(), begins.tolist(), lengths.tolist(), strict=True)
+    data = b"".join([arrays[number].bytes_of(begin, length) for number, begin, length in spans])
+    return np.frombuffer(data, arrays[0].dtype).astype(np.int64)
+
+
+class _Memory:
+    """Bytes in memory, read as a file is."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, position: int, size: int) -> bytes:
+        return self._data[position : position + size]
 
 
 class _File:
@@ -142,9 +178,9 @@ class _File:
         return data
 
     def _read_some(self, position: int, size: int) -> bytes:
-        if hasattr(os, "pread"):
+        if _HAS_PREAD:
             return os.pread(self._file.fileno(), size, position)
-        with self._lock:  # Windows
+        with self._lock:
             self._file.seek(position)
             return self._file.read(size)
 

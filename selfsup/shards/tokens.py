@@ -93,7 +93,7 @@ class Shard:
         document_offsets: int64 [D + 1], indices of sentences.
     """
 
-    tokens: StoredArray | np.ndarray
+    tokens: StoredArray
     sentence_offsets: np.ndarray
     document_offsets: np.ndarray
 

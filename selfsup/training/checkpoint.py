@@ -6,6 +6,7 @@ disk and renamed; only then is the previous checkpoint removed.
 """
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,9 +19,11 @@ from torch import nn
 from selfsup.atomic_files import sync_file, sync_folder, writing_to
 from selfsup.encoder.huggingface.weights import read_tensors, write_tensors
 from selfsup.errors import UserError
-from selfsup.structured_files import read_json
+from selfsup.structured_files import read_json, shown
+from selfsup.training.optimizers import state_names
 
 _PREFIX = "step-"
+_NAME = re.compile(r"step-[0-9]{9,16}")
 START_AGAIN = "start the run again"
 _SECONDS_BETWEEN = 300.0  # checkpoints, unless the user says how often
 _MOST_OF_THE_TIME = 0.01  # for writing them, where 300 seconds are too few for that
@@ -115,6 +118,8 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
         raise UserError(f"{checkpoint}: the checkpoint is of another optimizer than run.yaml says")
     model_state = read_tensors(checkpoint / "model.safetensors")
     optimizer_state = read_tensors(checkpoint / "optimizer.safetensors")
+    _check_tensors(unshared_state(model), model_state, checkpoint)
+    _check_optimizer_tensors(optimizer, optimizer_state, checkpoint)
     set_tensors(unshared_state(model), model_state, checkpoint)
     _set_optimizer_tensors(optimizer, optimizer_state)
     return state
@@ -124,9 +129,21 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """The ``state`` of a checkpoint, with the ``step`` and the ``optimizer``'s class.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: it is missing or damaged, or of another step than its folder's name says.
     """
-    return read_json(checkpoint / "state.json", dict[str, Any], START_AGAIN)
+    path = checkpoint / "state.json"
+    state = read_json(path, dict[str, Any], START_AGAIN)
+    if state.get("step") != step_of(checkpoint):
+        raise UserError(
+            f"{path}: step must be {step_of(checkpoint)}, as its folder is named, not "
+            f"{shown(state.get('step'))}: {START_AGAIN}"
+        )
+    return state
+
+
+def step_of(checkpoint: Path) -> int:
+    """The number of steps after which a checkpoint was saved."""
+    return int(checkpoint.name.removeprefix(_PREFIX))
 
 
 def set_tensors(
@@ -135,19 +152,27 @@ def set_tensors(
     """Give a model's tensors the values that were read from a checkpoint.
 
     Raises:
-        UserError: the names or the shapes are others; then nothing has changed.
+        UserError: the names, the shapes or the types are others; then nothing has changed.
     """
-    if tensors.keys() != values.keys() or any(
-        tensor.shape != values[name].shape for name, tensor in tensors.items()
-    ):
-        raise UserError(f"{checkpoint}: the checkpoint belongs to another model than run.yaml says")
+    _check_tensors(tensors, values, checkpoint)
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor.copy_(values[name])
 
 
+def _check_tensors(
+    tensors: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor], checkpoint: Path
+) -> None:
+    if tensors.keys() != values.keys() or any(
+        (tensor.shape, tensor.dtype) != (values[name].shape, values[name].dtype)
+        for name, tensor in tensors.items()
+    ):
+        raise UserError(f"{checkpoint}: the checkpoint belongs to another model than run.yaml says")
+
+
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").exists())
+    saved = (path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").exists())
+    return sorted((path for path in saved if _NAME.fullmatch(path.name)), key=step_of)
 
 
 def unshared_state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -166,6 +191,40 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tens
         for index, parameter in enumerate(_parameters(optimizer))
         for name, value in optimizer.state.get(parameter, {}).items()
     }
+
+
+def _check_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], checkpoint: Path
+) -> None:
+    """Check that the tensors are what this optimizer keeps for its parameters.
+
+    Raises:
+        UserError: they are not.
+    """
+    parameters, names = _parameters(optimizer), state_names(optimizer)
+    found: dict[int, set[str]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        index = int(number) if re.fullmatch("[0-9]{1,9}", number) else len(parameters)
+        fits = index < len(parameters) and name in names[index]
+        if fits and name == "step":
+            fits = value.shape == () and value.is_floating_point()
+        elif fits:
+            expected = parameters[index]
+            fits = (value.shape, value.dtype) == (expected.shape, expected.dtype)
+        if not fits:
+            raise _other_optimizer(checkpoint, key)
+        found.setdefault(index, set()).add(name)
+    for index, known in found.items():
+        if lost := names[index] - known:
+            raise _other_optimizer(checkpoint, f"{index}.{min(lost)}")
+
+
+def _other_optimizer(checkpoint: Path, key: str) -> UserError:
+    file = checkpoint / "optimizer.safetensors"
+    return UserError(
+        f"{file}: {shown(key)} is not as this run's optimizer keeps it (damaged?): {START_AGAIN}"
+    )
 
 
 def _set_optimizer_tensors(

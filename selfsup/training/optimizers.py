@@ -156,6 +156,16 @@ class Muon(torch.optim.AdamW):
                 matrix.add_(update, alpha=-step)
 
 
+def state_names(optimizer: torch.optim.Optimizer) -> list[frozenset[str]]:
+    """What an optimizer keeps for each of its parameters after their first step: the names."""
+    of_adamw, of_muon = frozenset(("step", "exp_avg", "exp_avg_sq")), frozenset(("momentum",))
+    return [
+        of_muon if isinstance(optimizer, Muon) and group is optimizer.param_groups[0] else of_adamw
+        for group in optimizer.param_groups
+        for _ in group["params"]
+    ]
+
+
 def orthogonalised(matrices: Tensor, iterations: int, dtype: torch.dtype) -> Tensor:
     """Bring all singular values near 1, by Newton–Schulz iteration.
 

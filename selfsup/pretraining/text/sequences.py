@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
-from selfsup.shards.arrays import concatenated_ranges
+from selfsup.shards.arrays import concatenated_ranges, read_spans
 from selfsup.shards.tokens import Shard
 
 MOST_HELD_OUT = 200_000  # tokens, which is enough to measure with
@@ -63,9 +63,7 @@ class TextCorpus:
             UserError: a shard has become too short.
         """
         shard = np.searchsorted(self._first_tokens, starts, side="right") - 1
-        begin = starts - self._first_tokens[shard]
-        spans = zip(shard.tolist(), begin.tolist(), (begin + lengths).tolist(), strict=True)
-        return np.concatenate([self._tokens[i][a:b] for i, a, b in spans], dtype=np.int64)
+        return read_spans(self._tokens, shard, starts - self._first_tokens[shard], lengths)
 
 
 def split_held_out(

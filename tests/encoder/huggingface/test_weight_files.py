@@ -119,3 +119,41 @@ def test_weights_that_may_not_be_read_are_there_all_the_same(tmp_path, monkeypat
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserError, match="cannot be read: check who may read it"):
         read_tensors(tmp_path / "model.safetensors")
+
+
+LYING_HEADERS = {
+    "another type": {"dtype": "F64", "shape": [3], "data_offsets": [0, 12]},
+    "an unknown type": {"dtype": "F128", "shape": [3], "data_offsets": [0, 12]},
+    "a huge shape": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 12]},
+    "beyond the end": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]},
+    "before the beginning": {"dtype": "F32", "shape": [3], "data_offsets": [12, 0]},
+}
+
+
+@pytest.mark.parametrize("name", LYING_HEADERS)
+def test_a_header_that_lies_is_refused(name, tmp_path):
+    header = json.dumps({"weight": LYING_HEADERS[name]}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
+    with pytest.raises(UserError, match=r"model\.safetensors: cut short, damaged, or no") as caught:
+        read_tensors(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_that_overlap_are_refused(tmp_path):
+    entry = {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}
+    header = json.dumps({"one": entry, "other": entry}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
+    with pytest.raises(UserError, match=r"model\.safetensors: cut short, damaged, or no"):
+        read_tensors(path)
+
+
+def test_a_header_of_a_million_tensors_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((3 << 20).to_bytes(8, "little"))
+    with path.open("r+b") as file:
+        file.truncate(4 << 20)
+    monkeypatch.setattr(safetensors.torch, "load_file", None)
+    with pytest.raises(UserError, match="its header has 3,145,728 bytes"):
+        read_tensors(path)

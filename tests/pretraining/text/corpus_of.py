@@ -4,10 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from selfsup.pretraining.text.sequences import SpecialTokens, TextCorpus
+from selfsup.shards.arrays import StoredArray
 from selfsup.shards.tokens import Shard
 
 SPECIAL = SpecialTokens(pad=0, unk=1, cls=2, sep=3, mask=4)
 FIRST_TOKEN = 5  # token number t of the corpus is written FIRST_TOKEN + t
+
 
 # A document as the lengths of its sentences.
 Documents = list[list[int]]
@@ -23,7 +25,7 @@ def corpus_of(documents: Documents, shards: int = 1) -> TextCorpus:
         next_token += len(tokens)
         parts.append(
             Shard(
-                tokens=tokens,
+                tokens=StoredArray.in_memory(tokens),
                 sentence_offsets=np.cumsum([0, *sentences]),
                 document_offsets=np.cumsum([0, *(len(documents[place]) for place in part)]),
             )
