@@ -34,6 +34,7 @@ from selfsup.settings.reading import FileFormat
 from selfsup.shards.folder import (
     MANIFEST_FILE,
     PROBLEMS_FILE,
+    PROGRESS_FILE,
     begin_or_resume,
     finish,
     finished_manifest,
@@ -173,6 +174,11 @@ def _refuse_other_files(out: Path) -> None:
     is_ours = (out / MANIFEST_FILE).exists() or TokenResumeState.load(out) is not None
     if not out.is_dir() or is_ours:
         return
+    if (out / PROGRESS_FILE).exists() and (out / "tokenizer" / "tokenizer.json").exists():
+        raise UserError(
+            f"{out / PROGRESS_FILE}: damaged, or of another version: delete {out} and run prepare "
+            "again"
+        )
     others = [
         path.name
         for path in out.iterdir()
@@ -223,7 +229,8 @@ class CorpusWriter:
             return
         entry = self._writer.finish()
         hashes = np.concatenate(self._new_hashes)
-        save_hashes(self._folder, len(self._state.shards), hashes)
+        sha256 = save_hashes(self._folder, len(self._state.shards), hashes)
+        self._state.hashes_sha256.append(sha256)
         self._state.shards.append(entry)
         self._state.save(self._folder)
         self._writer = None

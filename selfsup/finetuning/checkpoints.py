@@ -131,6 +131,9 @@ class FinetuneCheckpoints:
                 f"({settings.encoder}) are others than when it began: put them back, or give the "
                 "finetune command again with another --out"
             )
+        seeds = range(settings.seed, settings.seed + settings.seeds)
+        if not {self._saved["seed"], *map(int, self._saved["ended"])} <= {*seeds}:
+            raise self._damaged(f"it names a seed that is none of the run's {len(seeds)}")
         self.seconds_before = self._saved["seconds"]
         self._restore_ended(start)
 

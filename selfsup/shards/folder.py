@@ -81,10 +81,12 @@ class ResumeState(ABC):
         identity: what the shards are made from and how: ``inputs_sha256``, ``settings`` and, for
             tokens, ``tokenizer_sha256``.
         shards: the manifest's entries of the finished shards.
+        sha256: of all other values, so that a damaged one is noticed.
     """
 
     identity: dict[str, Any]
     shards: list[ShardEntry] = field(default_factory=list)
+    sha256: str = ""
 
     @property
     @abstractmethod
@@ -98,17 +100,23 @@ class ResumeState(ABC):
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Read ``progress.json``; None if there is none of this kind, or it cannot be read."""
+        """Read ``progress.json``; None if there is none of this kind, or it is damaged."""
         try:
             values = read_json(folder / PROGRESS_FILE, dict[str, Any])
-            is_of_this_kind = values.keys() <= {each.name for each in fields(cls)}
-            return check(values, cls, PROGRESS_FILE) if is_of_this_kind else None
+            if values.keys() != {each.name for each in fields(cls)}:
+                return None
+            state = check(values, cls, PROGRESS_FILE)
         except UserError:
             return None
+        return state if state.sha256 == state._sha256() else None
 
     def save(self, folder: Path) -> None:
         """Write ``progress.json``."""
+        self.sha256 = self._sha256()
         write_bytes(folder / PROGRESS_FILE, _to_json(asdict(self)))
+
+    def _sha256(self) -> str:
+        return hashlib.sha256(_to_json(asdict(self) | {"sha256": ""})).hexdigest()
 
     def damage(self, folder: Path) -> str | None:
         """Say what is missing or damaged among the files to resume from, or None."""
@@ -201,7 +209,8 @@ def remove_traces(folder: Path) -> None:
     """Remove what was kept for resuming, except finished shards."""
     for pattern in _TRACES:
         for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+            with writing_to(path):
+                path.unlink(missing_ok=True)
 
 
 def report_problem(folder: Path, file: str, line: int | None, reason: str) -> None:
@@ -242,7 +251,10 @@ def read_manifest(folder: Path, form: ShardFormat) -> dict[str, Any]:
             f"{path}: format version {shown(manifest.get('format_version'))}, this selfsup reads "
             f"{FORMAT_VERSION}: {form.remake} again into another folder"
         )
-    return check(manifest, form.manifest, path, fix)
+    check(manifest, form.manifest, path, fix)
+    if len({entry["file"] for entry in manifest["shards"]}) < len(manifest["shards"]):
+        raise UserError(f"{path}: names a shard twice: {fix}")
+    return manifest
 
 
 Opened = TypeVar("Opened")
@@ -339,11 +351,15 @@ def damage_of(folder: Path, entry: ShardEntry, *, verify: bool) -> str | None:
         return f"{path}: missing"
     if size != entry["bytes"]:
         return f"{path}: {size} bytes where the manifest says {entry['bytes']} (cut short?)"
-    if verify:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                return f"{path}: its checksum is not the manifest's (altered or damaged)"
+    if verify and file_sha256(path) != entry["sha256"]:
+        return f"{path}: its checksum is not the manifest's (altered or damaged)"
     return None
+
+
+def file_sha256(path: Path) -> str:
+    """The checksum of a file, which is read in parts."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def first_damage(folder: Path, entries: Sequence[ShardEntry]) -> str | None:

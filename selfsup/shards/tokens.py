@@ -6,6 +6,8 @@ Letters in shapes: ``T`` tokens of a shard, ``S`` sentences, ``D`` documents.
 """
 
 import contextlib
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
@@ -16,12 +18,14 @@ from msgspec import Meta
 from selfsup.atomic_files import write_bytes, writing_to
 from selfsup.shards.arrays import ShardEntry, StoredArray, write_safetensors
 from selfsup.shards.folder import (
+    PROGRESS_FILE,
     ContradictionError,
     Manifest,
     ResumeState,
     ShardFormat,
     check_count,
     check_offsets,
+    file_sha256,
     open_folder,
 )
 from selfsup.structured_files import Count
@@ -264,12 +268,14 @@ class TokenResumeState(ResumeState):
         position: the input, and the record in it, that the next shard begins with.
         counts: up to that position.
         first_bad: the first bad record, in words; empty if there is none.
+        hashes_sha256: checksums of the files with hashes, one for each shard.
     """
 
     shards: list[TokenShardEntry] = field(default_factory=list)
     position: tuple[Count, Count] = (0, 0)
     counts: Counts = field(default_factory=Counts)
     first_bad: str = ""
+    hashes_sha256: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> str:
@@ -280,14 +286,28 @@ class TokenResumeState(ResumeState):
         return self.counts.bad_records
 
     def damage(self, folder: Path) -> str | None:
-        files = (_hashes_file(folder, index) for index in range(len(self.shards)))
-        missing = next((file for file in files if not file.exists()), None)
-        return super().damage(folder) or (f"{missing}: missing" if missing else None)
+        return super().damage(folder) or next(filter(None, self._damages_of_hashes(folder)), None)
+
+    def _damages_of_hashes(self, folder: Path) -> Iterator[str | None]:
+        if len(self.hashes_sha256) != len(self.shards):
+            yield f"{folder / PROGRESS_FILE}: made by an earlier version"
+        for index, sha256 in enumerate(self.hashes_sha256):
+            path = _hashes_file(folder, index)
+            if not path.is_file():
+                yield f"{path}: missing"
+            elif file_sha256(path) != sha256:
+                yield f"{path}: its checksum is another (altered or damaged)"
 
 
-def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> None:
-    """Write the hashes, uint64 [n], of the texts that occur first in a shard."""
-    write_bytes(_hashes_file(folder, index), hashes.astype("<u8").tobytes())
+def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> str:
+    """Write the hashes, uint64 [n], of the texts that occur first in a shard.
+
+    Returns:
+        the file's checksum.
+    """
+    data = hashes.astype("<u8").tobytes()
+    write_bytes(_hashes_file(folder, index), data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_hashes(folder: Path, index: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from selfsup.atomic_files import locked
 from selfsup.corpus import blocks as record_blocks
+from selfsup.corpus import prepare as prepare_module
 from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
@@ -253,6 +255,63 @@ def test_an_interrupted_folder_goes_on_even_if_a_finished_shard_was_damaged(
     (out / _finished_shards(out)[1]).write_bytes(b"damaged")
     run(corpus, tokenizer_folder, out)
     assert contents(out) == expected
+
+
+@pytest.fixture
+def interrupted(corpus, tokenizer_folder, tmp_path, monkeypatch) -> Path:
+    """A folder in which all shards are written, but no manifest."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_module, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(corpus, tokenizer_folder, tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one byte more", "altered", "empty"])
+def test_damaged_hashes_of_an_interrupted_call_are_made_again(
+    corpus, tokenizer_folder, interrupted, expected, damage, capsys
+):
+    path = interrupted / "hashes-00000.u64"
+    data = path.read_bytes()
+    changed = {"cut short": data[:-8], "one byte more": data + b"\0", "empty": b""}
+    path.write_bytes(changed.get(damage, bytes([data[0] ^ 1]) + data[1:]))
+    run(corpus, tokenizer_folder, interrupted, show_progress=True)
+    assert contents(interrupted) == expected
+    assert re.search("hashes-00000.*: beginning again", capsys.readouterr().err)
+
+
+def test_a_folder_in_place_of_hashes_is_named(corpus, tokenizer_folder, interrupted):
+    (interrupted / "hashes-00000.u64").unlink()
+    (interrupted / "hashes-00000.u64").mkdir()
+    with pytest.raises(UserError, match=r"hashes-00000\.u64: .*: remove it"):
+        run(corpus, tokenizer_folder, interrupted)
+
+
+PROGRESS_DAMAGES = {
+    "another position": lambda state: state.update(position=[0, 3]),
+    "other counts": lambda state: state["counts"].update(tokens=5),
+    "another checksum": lambda state: state["hashes_sha256"].reverse(),
+    "a lost value": lambda state: state.pop("first_bad"),
+    "one more value": lambda state: state.update(more=1),
+}
+
+
+@pytest.mark.parametrize("name", PROGRESS_DAMAGES)
+def test_damaged_progress_is_never_gone_on_from(
+    corpus, tokenizer_folder, interrupted, name, capsys
+):
+    path = interrupted / "progress.json"
+    state = json.loads(path.read_bytes())
+    PROGRESS_DAMAGES[name](state)
+    path.write_text(json.dumps(state))
+    before = contents(interrupted)
+    with pytest.raises(UserError, match=r"progress\.json: damaged, .*delete .* run prepare again"):
+        run(corpus, tokenizer_folder, interrupted)
+    assert contents(interrupted) == before
 
 
 def test_complete_shards_are_left_alone(corpus, tokenizer_folder, tmp_path, capsys):

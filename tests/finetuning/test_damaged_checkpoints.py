@@ -51,7 +51,7 @@ def test_the_sound_checkpoint_is_gone_on_from(checkpoint):
     state = json.loads((checkpoint / "state.json").read_bytes())
     assert state["best"] is not None
     assert state["kept"] == 0
-    assert go_on(checkpoint)["seeds"] == 2
+    assert go_on(checkpoint)["seeds"] == [0, 1]
 
 
 STATES: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -67,11 +67,15 @@ STATES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a best epoch without its step": lambda state: state["best"].pop("step"),
     "metrics in words": lambda state: state["best"].update(validation="good"),
     "a seed in words": lambda state: state["ended"].update(one=state["ended"]["0"]),
+    "a seed that is none of the run": lambda state: state.update(seed=5),
+    "an ended seed that is none of the run": lambda state: state["ended"].update(
+        {"5": state["ended"]["0"]}
+    ),
     "a kept seed that has not ended": lambda state: state.update(kept=7),
     "no kept seed": lambda state: state.update(kept=None),
     "a kept seed that diverged": lambda state: state["ended"]["0"].update(best=None),
     "an ended seed of another task": lambda state: state["ended"].update(
-        {"5": {"best": {**state["ended"]["0"]["best"], "validation": {"x": 1}}, "diverged": False}}
+        {"1": {"best": {**state["ended"]["0"]["best"], "validation": {"x": 1}}, "diverged": False}}
     ),
     "seconds in words": lambda state: state.update(seconds="long"),
 }

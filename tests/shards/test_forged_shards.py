@@ -100,6 +100,15 @@ def test_totals_that_are_not_those_of_the_shards_are_refused(unit, tmp_path):
         open_shards(tmp_path)
 
 
+def test_a_shard_that_is_listed_twice_is_refused(tmp_path):
+    write_shards(tmp_path, [[[1, 2, 3], [4]], [[5, 6]]])
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    manifest["shards"] *= 2
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"manifest\.json: names a shard twice: delete"):
+        open_shards(tmp_path)
+
+
 FORGED_IMAGES = {
     "a larger image": (put("sizes", 0, 3), {}, "sizes and offsets of images"),
     "sides that overflow": (put("sizes", 0, 2**62), {}, "sides from 1 to 4611686018427387904"),
