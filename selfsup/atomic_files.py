@@ -139,7 +139,7 @@ def replacing_together(folder: Path, last: str) -> Iterator[Path]:
     """
     saving = folder / _SAVING
     with writing_to(folder):
-        shutil.rmtree(saving, ignore_errors=True)
+        remove_tree(saving)
         saving.mkdir(parents=True)
         try:
             yield saving
@@ -153,6 +153,14 @@ def replacing_together(folder: Path, last: str) -> Iterator[Path]:
             path.replace(folder / path.name)
         sync_folder(folder)
         shutil.rmtree(saving, ignore_errors=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that is in it, or a link to one; errors are ignored."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def is_half_written(folder: Path) -> bool:
@@ -185,17 +193,18 @@ def locked(folder: Path) -> Iterator[None]:
     folder is not locked.
 
     Raises:
-        UserError: another process has locked the folder, it cannot be written, or it holds a link
-            to a folder, through which files elsewhere would be written.
+        UserError: another process has locked the folder, it cannot be written, or it or a folder
+            inside holds a link to a folder, through which files elsewhere would be written.
     """
     path = folder / LOCK
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = _acquire(path)
     try:
-        for entry in folder.iterdir():
-            if entry.is_symlink() and entry.is_dir():
-                raise UserError(f"{entry}: is a link to a folder elsewhere: remove the link")
+        for parent, folders, _ in os.walk(folder):
+            for inside in (Path(parent, name) for name in folders):
+                if inside.is_symlink():
+                    raise UserError(f"{inside}: is a link to a folder elsewhere: remove the link")
         for left_behind in folder.glob(".*.tmp"):
             if not left_behind.is_dir():
                 left_behind.unlink(missing_ok=True)

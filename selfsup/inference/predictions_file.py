@@ -89,7 +89,8 @@ def predictions_file(
         UserError: the disk is full, read-only or not writable.
     """
     path = Path(file)
-    check_writable(file, as_answers=as_answers)
+    if named_by_user:
+        check_writable(file, as_answers=as_answers)
     if as_answers and path.suffix.lower() == ".json":
         writing = _writing_answers
     elif form == "csv" or (form is None and path.suffix.lower() == ".csv"):

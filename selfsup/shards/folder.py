@@ -13,10 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Self, TypedDict, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
-from msgspec import Meta
 
 from selfsup.atomic_files import appending, write_bytes, writing_to
 from selfsup.errors import UserError
@@ -31,12 +30,6 @@ PROBLEMS_FILE = "problems.jsonl"
 
 # Files that an interrupted call leaves behind, besides finished shards.
 _TRACES = (PROGRESS_FILE, "hashes-*.u64", ".shard-*")
-
-
-class Manifest(TypedDict):
-    """What every manifest holds; each kind of shards has further counts."""
-
-    shards: Annotated[list[ShardEntry], Meta(min_length=1)]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from selfsup.shards.arrays import ShardEntry, StoredArray, write_safetensors
 from selfsup.shards.folder import (
     ContradictionError,
-    Manifest,
     ResumeState,
     ShardFormat,
     check_count,
@@ -32,9 +32,10 @@ class ImageShardEntry(ShardEntry):
     images: Count
 
 
-class ImageManifest(Manifest):
+class ImageManifest(TypedDict):
     """The counts in a manifest of images."""
 
+    shards: Annotated[list[ImageShardEntry], Meta(min_length=1)]
     images: Count
     bad_images: Count
     duplicate_images: Count

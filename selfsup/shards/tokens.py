@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -20,7 +20,6 @@ from selfsup.shards.arrays import ShardEntry, StoredArray, write_safetensors
 from selfsup.shards.folder import (
     PROGRESS_FILE,
     ContradictionError,
-    Manifest,
     ResumeState,
     ShardFormat,
     check_count,
@@ -39,9 +38,10 @@ class TokenShardEntry(ShardEntry):
     documents: Count
 
 
-class TokenManifest(Manifest):
+class TokenManifest(TypedDict):
     """What a manifest of token shards says that is used."""
 
+    shards: Annotated[list[TokenShardEntry], Meta(min_length=1)]
     sources: list[str]
     tokenizer_sha256: str
     vocab_size: Annotated[int, Meta(ge=1, le=1 << 32)]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from selfsup.atomic_files import sync_file, sync_folder, writing_to
+from selfsup.atomic_files import remove_tree, sync_file, sync_folder, writing_to
 from selfsup.encoder.huggingface.weights import read_tensors, write_tensors
 from selfsup.errors import UserError
 from selfsup.structured_files import read_json, shown
@@ -77,9 +77,10 @@ def save_checkpoint(
     if final in _checkpoints(folder):
         return final  # no step since: nothing to save
     for unfinished in folder.glob(f".{_PREFIX}*.tmp"):  # of a run that was killed while saving
-        shutil.rmtree(unfinished, ignore_errors=True)
+        remove_tree(unfinished)
     temporary = folder / f".{final.name}.tmp"
-    temporary.mkdir()
+    with writing_to(temporary):
+        temporary.mkdir()
     try:
         with writing_to(final):
             write_tensors(temporary / "model.safetensors", unshared_state(model))
@@ -93,8 +94,9 @@ def save_checkpoint(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(final, ignore_errors=True)  # an incomplete checkpoint
-    temporary.replace(final)
+    remove_tree(final)  # an incomplete checkpoint
+    with writing_to(final):
+        temporary.replace(final)
     sync_folder(folder)
     for older in _checkpoints(folder)[:-1]:
         shutil.rmtree(older, ignore_errors=True)  # the new one is complete: errors do not matter

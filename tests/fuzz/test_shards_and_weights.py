@@ -233,7 +233,7 @@ def test_token_shards(sound, folder, damage):
     diagnosed(copy)
 
 
-@few(2)
+@few(5)
 @given(data=st.data())
 def test_a_manifest_of_tokens(sound, folder, data):
     copy = copied(sound("shards"), folder)
@@ -263,7 +263,7 @@ def test_image_shards(sound, folder, damage):
     diagnosed(copy)
 
 
-@few(2)
+@few(5)
 @given(data=st.data())
 def test_a_manifest_of_images(sound, folder, data):
     copy = copied(sound("images"), folder)
@@ -283,7 +283,7 @@ def seal_progress(path: Path, kind: type[TokenResumeState] | type[ImageResumeSta
         path.write_text(json.dumps(values))
 
 
-@FUZZED
+@few(3)
 @given(data=st.data())
 def test_progress_of_prepare(sound, folder, data):
     copy = copied(sound("half"), folder)
