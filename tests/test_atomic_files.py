@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import pytest
 
-from selfsup.atomic_files import appending, locked, replacing, write_bytes
+from selfsup.atomic_files import appending, locked, replacing, replacing_together, write_bytes
 from selfsup.errors import UserError
 
 
@@ -47,6 +47,25 @@ def test_a_link_to_a_folder_elsewhere_is_refused(tmp_path):
     with pytest.raises(UserError, match="checkpoints: is a link"), locked(tmp_path / "run"):
         pass
     assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_link_to_a_folder_elsewhere_is_refused_at_any_depth(tmp_path):
+    """A demo removes what an earlier one left in ``pretrained/seed-1``."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "demo" / "pretrained").mkdir(parents=True)
+    (tmp_path / "demo" / "pretrained" / "seed-1").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="seed-1: is a link"), locked(tmp_path / "demo"):
+        pass
+
+
+def test_a_link_in_place_of_the_temporary_folder_is_removed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ".saving").symlink_to(tmp_path / "elsewhere")
+    with replacing_together(tmp_path / "model", last="config.json") as saving:
+        (saving / "config.json").write_bytes(b"{}")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):

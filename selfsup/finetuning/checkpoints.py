@@ -131,6 +131,8 @@ class FinetuneCheckpoints:
                 f"({settings.encoder}) are others than when it began: put them back, or give the "
                 "finetune command again with another --out"
             )
+        # With defaults for what is missing.
+        self._state = check(self._saved["state"], RunState, self._checkpoint, START_AGAIN)
         seeds = range(settings.seed, settings.seed + settings.seeds)
         if not {self._saved["seed"], *map(int, self._saved["ended"])} <= {*seeds}:
             raise self._damaged(f"it names a seed that is none of the run's {len(seeds)}")
@@ -142,14 +144,15 @@ class FinetuneCheckpoints:
         """The step and the seed that were saved; empty if nothing was."""
         if not self._saved:
             return ""
-        return f"step {self._saved['state']['step']} of seed {self._saved['seed']}"
+        return f"step {self._state.step} of seed {self._saved['seed']}"
 
     def is_logged(self, line: Mapping[str, Any]) -> bool:
         """Whether a line of ``metrics.jsonl`` was written before the checkpoint."""
         if not self._saved:
             return False
-        here = (self._saved["seed"], self._saved["state"]["step"])
-        return (line.get("seed", 0), line["step"]) <= here
+        seed = line.get("seed", 0)
+        here = (self._saved["seed"], self._state.step)
+        return isinstance(seed, int) and (seed, line["step"]) <= here
 
     def restore(
         self, seed: int, setup: FinetuningSetup, steps_per_epoch: int, epochs: int
@@ -162,7 +165,7 @@ class FinetuneCheckpoints:
         if self._saved.get("seed") != seed:
             return SeedProgress()
         assert self._checkpoint is not None
-        progress = SeedProgress(RunState(**self._saved["state"]), self._saved["losses"])
+        progress = SeedProgress(self._state, self._saved["losses"])
         step, has_best = progress.state.step, self._saved[_BEST] is not None
         # Each step takes one batch and leaves one loss, until its epoch ends.
         if (

@@ -58,6 +58,7 @@ STATES: dict[str, Callable[[dict[str, Any]], object]] = {
     "no data": lambda state: state.pop("data_sha256"),
     "no state": lambda state: state.pop("state"),
     "no ended seeds": lambda state: state.pop("ended"),
+    "no step": lambda state: state["state"].pop("step"),
     "a negative step": lambda state: state["state"].update(step=-1),
     "a step beyond the end": lambda state: state["state"].update(step=99, batches_taken=[99]),
     "another step": lambda state: state["state"].update(step=2),
@@ -79,6 +80,15 @@ STATES: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "seconds in words": lambda state: state.update(seconds="long"),
 }
+
+
+def test_lines_of_no_known_seed_are_dropped_from_the_metrics(checkpoint):
+    metrics = checkpoint.parents[1] / "metrics.jsonl"
+    with metrics.open("a") as file:
+        file.write('{"seed": "one", "step": 1}\n{"seed": null, "step": 1}\n')
+    go_on(checkpoint)
+    seeds = [json.loads(line)["seed"] for line in metrics.read_text().splitlines()]
+    assert seeds == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("name", STATES)

@@ -390,9 +390,11 @@ def damaged_checkpoint(run: Path, data: st.DataObject) -> None:
     """Damage a file of a run's checkpoint."""
     (checkpoint,) = (run / "checkpoints").iterdir()
     names = sorted(path.name for path in checkpoint.iterdir())
-    path = checkpoint / data.draw(st.sampled_from([*names, "state.json"]))
+    path = checkpoint / data.draw(st.sampled_from([*names, "state.json", "../../metrics.jsonl"]))
     before = path.read_bytes()
-    if path.suffix == ".json":
+    if path.suffix == ".jsonl":
+        path.write_bytes(data.draw(mutated_text([before])))
+    elif path.suffix == ".json":
         path.write_bytes(data.draw(mutated_json([before]) | mutated_text([before])))
     else:
         path.write_bytes(data.draw(damaged_tensors())(before))
