@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
@@ -126,6 +127,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     try:
         if path.exists():
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            model = tokenizer.model
+            if isinstance(model, WordPiece) and model.token_to_id(model.unk_token) is None:
+                raise ValueError(f"its vocabulary lacks {model.unk_token}, for unknown words")
             tokenizer.no_truncation()
             tokenizer.no_padding()
             cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")

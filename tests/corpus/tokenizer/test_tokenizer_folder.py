@@ -199,3 +199,14 @@ def test_a_folder_without_a_tokenizer_is_refused_in_one_line(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"cut": ')
     with pytest.raises(UserError, match=r"tokenizer\.json.*not a tokenizer"):
         load_tokenizer(tmp_path)
+
+
+def test_a_vocabulary_without_the_token_for_unknown_words_is_refused(tmp_path):
+    save_tokenizer(train_tokenizer(TEXTS, vocab_size=120), tmp_path)
+    path = tmp_path / "tokenizer.json"
+    parts = json.loads(path.read_bytes())
+    parts["added_tokens"] = [t for t in parts["added_tokens"] if t["content"] != "[UNK]"]
+    del parts["model"]["vocab"]["[UNK]"]
+    path.write_text(json.dumps(parts))
+    with pytest.raises(UserError, match=r"tokenizer\.json: .*its vocabulary lacks \[UNK\]"):
+        load_tokenizer(tmp_path)
