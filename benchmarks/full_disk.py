@@ -46,22 +46,23 @@ class Case(NamedTuple):
     Attributes:
         words: takes the folder of inputs and the disk, and gives the command line.
         out: what it writes on the disk.
-        older: what stood there before; None for nothing.
+        replaces: whether an older file of the same kind stands there.
         prints: whether what it prints goes to ``out``.
     """
 
     words: Callable[[Path, Path], list[str]]
     out: str
-    older: bytes | None = None
+    replaces: bool = False
     prints: bool = False
 
 
 def _pretrain_from_text(inputs: Path, disk: Path) -> list[str]:
-    words = pretrain_words(inputs, disk / "run")
-    return [words[0], f"{inputs}/texts.txt", "--vocab-size", "200", *words[2:]]
+    words = pretrain_words(inputs, disk / "run", steps=20, every=5)
+    return [
+        words[0], f"{inputs}/texts.txt", "--vocab-size", "200", "--evaluate-every", "1", *words[2:],
+    ]  # fmt: skip
 
 
-_OLDER = b'{"text": "", "label": "up", "probabilities": {}}\n'
 CASES: dict[str, Case] = {
     "train-tokenizer": Case(
         lambda inputs, disk: [
@@ -85,7 +86,7 @@ CASES: dict[str, Case] = {
             "--predictions", f"{disk}/scored.jsonl", *ON_CPU,
         ],
         "scored.jsonl",
-        _OLDER,
+        replaces=True,
     ),
     "predict": Case(
         lambda inputs, disk: [
@@ -93,19 +94,19 @@ CASES: dict[str, Case] = {
             "--out", f"{disk}/predictions.jsonl", *ON_CPU,
         ],
         "predictions.jsonl",
-        _OLDER,
+        replaces=True,
     ),
     "report": Case(
         lambda inputs, disk: ["report", f"{inputs}/model", "--out", f"{disk}/report.html"],
         "report.html",
-        b"<!doctype html>old",
+        replaces=True,
     ),
     "explain": Case(
         lambda inputs, disk: [
             "explain", "The heart pumps blood.", "--out", f"{disk}/explain.html",
         ],
         "explain.html",
-        b"<!doctype html>old",
+        replaces=True,
     ),
     "doctor": Case(
         lambda inputs, disk: ["doctor", f"{inputs}/table.parquet.gz"], "answer.txt", prints=True
@@ -151,19 +152,33 @@ def _write_parquet(inputs: Path) -> None:
 def sweep(case: Case, inputs: Path, disk: Path, sizes: int) -> dict:
     """Run a command on disks of many sizes."""
     with mounted(disk, _ROOM):
-        used = PeakUse(disk)
-        status, errors = _start(case, inputs, disk).wait()
-        peak = used.stop()
+        child = _start(case, inputs, disk)
+        used = UseOfDisk(disk)
+        status, errors = child.wait()
+        levels = used.stop()
         if status:
             sys.exit(f"{case.out}: status {status} on a large disk\n{errors}")
         whole = results_of(disk / case.out)
     counts = {"full": 0, "one_line": 0, "nothing_half_written": 0, "then_the_same": 0, "resumed": 0}
     failed: list[str] = []
-    tried = sorted({max(1, round(peak * n / sizes / _PAGE)) * _PAGE for n in range(1, sizes + 1)})
+    older = b""
+    if case.replaces:
+        content = whole[""]
+        assert isinstance(content, bytes)
+        older = content + b"\n"
+    tried = _sizes(levels, sizes)
     for size in tried:
-        with mounted(disk, size):
-            attempt(case, inputs, disk, whole, counts, failed, f"{size >> 10} KiB")
-    return {"largest_use_kib": peak >> 10, "disks": len(tried), **counts, "failed": failed}
+        with mounted(disk, size + -(-len(older) // _PAGE) * _PAGE):
+            attempt(case, inputs, disk, whole, older, counts, failed, f"{size >> 10} KiB")
+    return {"largest_use_kib": levels[-1] >> 10, "disks": len(tried), **counts, "failed": failed}
+
+
+def _sizes(levels: list[int], count: int) -> list[int]:
+    """Sizes at which a disk fills while something is written: evenly, and after a write."""
+    peak = levels[-1]
+    after = [levels[n * len(levels) // (count // 2)] for n in range(count // 2)]
+    evenly = [peak * n // (count - len(after)) for n in range(1, count - len(after) + 1)]
+    return sorted({max(1, round(size / _PAGE)) * _PAGE for size in (*after, *evenly)})
 
 
 def attempt(
@@ -171,14 +186,15 @@ def attempt(
     inputs: Path,
     disk: Path,
     whole: dict[str, object],
+    older: bytes,
     counts: dict[str, int],
     failed: list[str],
     where: str,
 ) -> None:
     """One disk: run the command until it is full, make room, and run it again."""
     target = disk / case.out
-    if case.older is not None:
-        target.write_bytes(case.older)
+    if case.replaces:
+        target.write_bytes(older)
     status, errors = _start(case, inputs, disk).wait()
     if status == 0:
         return
@@ -189,7 +205,7 @@ def attempt(
     else:
         failed.append(f"{where}: status {status}: {errors[-600:]}")
     left = half_written(disk)
-    if case.older is not None and (not target.exists() or target.read_bytes() != case.older):
+    if case.replaces and (not target.exists() or target.read_bytes() != older):
         left.append(case.out)
     left += [] if case.prints else torn_files(target, whole)
     if left:
@@ -261,25 +277,25 @@ def mounted(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-class PeakUse:
+class UseOfDisk:
     """Samples how much of a disk is used."""
 
     def __init__(self, disk: Path) -> None:
-        self._disk, self._peak, self._stopped = disk, 0, threading.Event()
+        self._disk, self._levels, self._stopped = disk, {0}, threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self._thread.start()
 
-    def stop(self) -> int:
-        """End the sampling; the most bytes that were used."""
+    def stop(self) -> list[int]:
+        """End the sampling; the numbers of bytes that were in use, in rising order."""
         self._stopped.set()
         self._thread.join()
-        return self._peak
+        return sorted(self._levels)
 
     def _sample(self) -> None:
         while True:
             stat = os.statvfs(self._disk)
-            self._peak = max(self._peak, (stat.f_blocks - stat.f_bfree) * stat.f_frsize)
-            if self._stopped.wait(0.0005):
+            self._levels.add((stat.f_blocks - stat.f_bfree) * stat.f_frsize)
+            if self._stopped.wait(0.0002):
                 return
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self, TypedDict, TypeVar
 import numpy as np
 from msgspec import Meta
 
-from selfsup.atomic_files import appending, write_bytes, writing_to
+from selfsup.atomic_files import append_line, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.interruption import saying_how_to_go_on
 from selfsup.shards.arrays import ShardEntry, map_safetensors
@@ -205,10 +205,8 @@ def remove_traces(folder: Path) -> None:
 
 def report_problem(folder: Path, file: str, line: int | None, reason: str) -> None:
     """Add an input that could not be read to ``problems.jsonl``."""
-    path = folder / PROBLEMS_FILE
     problem = {"file": file, "line": line, "reason": reason}
-    with writing_to(path), appending(path) as out:
-        out.write(json.dumps(problem, ensure_ascii=False, allow_nan=False) + "\n")
+    append_line(folder / PROBLEMS_FILE, json.dumps(problem, ensure_ascii=False, allow_nan=False))
 
 
 def _keep_first_problems(folder: Path, count: int) -> None:
