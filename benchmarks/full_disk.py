@@ -66,7 +66,7 @@ def _pretrain_from_text(inputs: Path, disk: Path) -> list[str]:
 CASES: dict[str, Case] = {
     "train-tokenizer": Case(
         lambda inputs, disk: [
-            "train-tokenizer", f"{inputs}/texts.txt", "--vocab-size", "200",
+            "train-tokenizer", f"{inputs}/texts.txt", "--vocab-size", "1000",
             "--out", f"{disk}/words",
         ],
         "words",
@@ -140,8 +140,8 @@ def _write_parquet(inputs: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    texts = [f"A text with the number {number}." for number in range(2000)]
-    labels = [("up", "down")[number % 2] for number in range(2000)]
+    texts = [f"A text with the number {number * number}." for number in range(20_000)]
+    labels = [("up", "down")[number % 2] for number in range(20_000)]
     pyarrow.parquet.write_table(
         pyarrow.table({"text": texts, "label": labels}), inputs / "table.parquet"
     )

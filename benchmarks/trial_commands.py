@@ -120,11 +120,13 @@ def write_inputs(folder: Path, documents: int = 400) -> Path:
     random = np.random.default_rng(1)
     texts = []
     for _ in range(documents):
-        subjects = random.choice(_SUBJECTS, (random.integers(3, 9), 2))
+        subjects = random.choice(_SUBJECTS, random.integers(3, 9))
+        letters = random.integers(0, 26, (len(subjects), 7))
+        names = ["".join(chr(97 + letter) for letter in name) for name in letters.tolist()]
         texts.append(
             " ".join(
-                f"The {one} {random.choice(_VERBS)} {random.integers(2, 999)} {other}s at home."
-                for one, other in subjects
+                f"The {subject} {random.choice(_VERBS)} {random.integers(2, 999)} {name}s at home."
+                for subject, name in zip(subjects, names, strict=True)
             )
         )
     (folder / "texts.txt").write_text("\n\n".join(texts) + "\n")

@@ -123,6 +123,7 @@ def finished_manifest(
 ) -> dict[str, Any] | None:
     """Return the manifest if all shards are there and undamaged.
 
+    What a call kept for resuming, and was killed before it could remove, is removed.
     If a shard is damaged, the manifest is deleted, so that all shards are made again.
 
     Raises:
@@ -134,6 +135,7 @@ def finished_manifest(
     _refuse_other(folder, form, manifest, identity)
     damage = first_damage(folder, manifest["shards"])
     if damage is None:
+        remove_traces(folder)
         say(f"{folder} is complete: {manifest[form.unit]} {form.unit}; nothing to do")
         return manifest
     say(f"{damage}: {form.remaking} again")
