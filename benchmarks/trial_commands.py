@@ -41,6 +41,7 @@ class Child:
             temporary: the folder for temporary files; None for the system's.
         """
         self.status: int | None = None
+        self.peak_bytes = 0  # resident, known when it has ended
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``wait``
         sys.stdout.flush()
         self.pid = os.fork()
@@ -69,9 +70,10 @@ class Child:
     def has_ended(self) -> bool:
         """Whether it has ended; then ``status`` is known."""
         if self.status is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            ended, status, usage = os.wait4(self.pid, os.WNOHANG)
             if ended:
                 self.status = os.waitstatus_to_exitcode(status)
+                self.peak_bytes = usage.ru_maxrss << 10
         return self.status is not None
 
     def kill(self, number: int = signal.SIGKILL) -> None:
