@@ -95,7 +95,7 @@ def _tiny_model(folder: Path) -> Path:
 
     texts = [f"The {_text(number)} is here.\n" for number in range(400)]
     (folder / "few.txt").write_text("\n".join(texts))
-    run("train-tokenizer", folder / "few.txt", "--vocab-size", "100", "--out", folder / "words")
+    run("train-tokenizer", folder / "few.txt", "--vocab-size", "90", "--out", folder / "words")
     size = vocabulary_size(load_tokenizer(folder / "words"))
     config = EncoderConfig(size, 32, 1, 2, 64, 32)
     model = TextPretrainingModel(BertEncoder(config), ("mlm",))

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Child:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
         except BaseException:
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)
