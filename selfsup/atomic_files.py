@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO
 
 from selfsup.errors import UserError
 
@@ -115,15 +115,25 @@ def write_bytes(path: Path, data: bytes, *, named_by_user: bool = False) -> None
         file.write(data)
 
 
-def appending(path: Path) -> TextIO:
-    """Open a UTF-8 file to append lines to it, through no link.
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a UTF-8 file, through no link; where there is room for a part only, nothing.
 
     Raises:
         UserError: a link has its name, or it cannot be written.
     """
+    data = (line + "\n").encode(errors="backslashreplace")
     with writing_to(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o666)
-    return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123
+        try:
+            before = os.fstat(descriptor).st_size
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            except OSError:
+                os.ftruncate(descriptor, before)
+                raise
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

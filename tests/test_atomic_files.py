@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import pytest
 
-from selfsup.atomic_files import appending, locked, replacing, replacing_together, write_bytes
+from selfsup.atomic_files import append_line, locked, replacing, replacing_together, write_bytes
 from selfsup.errors import UserError
 
 
@@ -36,8 +36,22 @@ def test_a_link_in_a_folder_never_leads_a_write_outside(tmp_path, planted):
 def test_lines_are_not_appended_through_a_link(tmp_path):
     (tmp_path / "lines").symlink_to(tmp_path / "outside")
     with pytest.raises(UserError, match="a link has this name"):
-        appending(tmp_path / "lines")
+        append_line(tmp_path / "lines", "{}")
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_line_for_which_the_disk_has_no_room_is_not_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    path, limits = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    append_line(path, "a" * 5)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(UserError, match=f"cannot write {path}"):
+            append_line(path, "b" * 9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    append_line(path, "c")
+    assert path.read_text() == "aaaaa\nc\n"
 
 
 def test_a_link_to_a_folder_elsewhere_is_refused(tmp_path):

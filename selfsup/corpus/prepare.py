@@ -138,21 +138,21 @@ def prepare(
                 done = min(stream.bytes_read / stored_bytes, 1.0) if stored_bytes else None
                 _show_progress(display, done, state.counts, bytes_before)
             writer.finish()
-    if not state.shards:
-        remove_traces(out)
-        # Left in the folder, these would make the next call refuse it.
-        (out / PROBLEMS_FILE).unlink(missing_ok=True)
-        if is_copy_ours:
-            shutil.rmtree(tokenizer_copy)
-        raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
-    totals = {
-        "sources": [str(source) for source in sources],
-        "vocab_size": vocabulary_size(tokenizer),
-        **asdict(state.counts),
-    }
-    if note := UnknownCharacters.of_manifest(totals).note():
-        say(note)
-    return finish(out, TOKEN_SHARDS, state, totals)
+        if not state.shards:
+            remove_traces(out)
+            # Left in the folder, these would make the next call refuse it.
+            (out / PROBLEMS_FILE).unlink(missing_ok=True)
+            if is_copy_ours:
+                shutil.rmtree(tokenizer_copy)
+            raise UserError(f"{', '.join(map(str, sources))}: no text in it: name another corpus")
+        totals = {
+            "sources": [str(source) for source in sources],
+            "vocab_size": vocabulary_size(tokenizer),
+            **asdict(state.counts),
+        }
+        if note := UnknownCharacters.of_manifest(totals).note():
+            say(note)
+        return finish(out, TOKEN_SHARDS, state, totals)
 
 
 def _show_progress(

@@ -7,7 +7,6 @@ import dataclasses
 import math
 import shutil
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -160,10 +159,10 @@ def _run(
             checkpoints = FinetuneCheckpoints(run, resolved, task, start, data, started)
             if checkpoints.place:
                 display.message(f"Going on from {checkpoints.place} of {run}")
-            with closing(MetricsFile(run / METRICS, checkpoints.is_logged)) as metrics:
-                seeds = range(resolved.seed, resolved.seed + resolved.seeds)
-                log = FinetuneLog(metrics, display, seeds, checkpoints.seconds_before)
-                ended = train_seeds(seeds, resolved, task, start, data, compute, log, checkpoints)
+            metrics = MetricsFile(run / METRICS, checkpoints.is_logged)
+            seeds = range(resolved.seed, resolved.seed + resolved.seeds)
+            log = FinetuneLog(metrics, display, seeds, checkpoints.seconds_before)
+            ended = train_seeds(seeds, resolved, task, start, data, compute, log, checkpoints)
             assert ended.kept is not None
             model, best = ended.kept
             summary = summarize(resolved, task, data, ended.runs)

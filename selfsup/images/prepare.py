@@ -117,16 +117,18 @@ def prepare_images(
                 _show_progress(display, number + 1, len(files), first)
             counter.check_fraction()
             writer.finish()
-    if not state.shards:
-        remove_traces(out)
-        raise UserError(f"{root}: none of its {len(files)} images can be read: name other images")
-    totals = {
-        "source": str(root),
-        "images": sum(entry["images"] for entry in state.shards),
-        "bad_images": state.bad_images,
-        "duplicate_images": state.duplicate_images,
-    }
-    return finish(out, IMAGE_SHARDS, state, totals)
+        if not state.shards:
+            remove_traces(out)
+            raise UserError(
+                f"{root}: none of its {len(files)} images can be read: name other images"
+            )
+        totals = {
+            "source": str(root),
+            "images": sum(entry["images"] for entry in state.shards),
+            "bad_images": state.bad_images,
+            "duplicate_images": state.duplicate_images,
+        }
+        return finish(out, IMAGE_SHARDS, state, totals)
 
 
 def _show_progress(display: ProgressDisplay, done: int, files: int, first: int) -> None:

@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections import deque
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,7 @@ def _run(
         clock.estimate(pretraining)
         if not state.step:
             clock.check(run, settings.wall_clock)
-    with closing(log.metrics), log.display:
+    with log.display:
         with StopOnSignal() as stop:
             try:
                 train(

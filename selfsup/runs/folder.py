@@ -1,13 +1,12 @@
 """Write a run's folder: settings at the start, metrics on the way, the summary at the end."""
 
-import contextlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
-from selfsup.atomic_files import appending, write_bytes, writing_to
+from selfsup.atomic_files import append_line, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand, with_nulls
@@ -106,7 +105,7 @@ class MetricsFile:
     """Appends lines to a run's ``metrics.jsonl``."""
 
     def __init__(self, path: Path, is_kept: Callable[[dict], bool] = lambda line: False) -> None:
-        """Open the file; of what it holds, keep some of the lines.
+        """Begin the file; of what it holds, keep some of the lines.
 
         A resumed run repeats the steps after its last checkpoint, so their lines are dropped, as is
         a half-written last line.
@@ -114,17 +113,11 @@ class MetricsFile:
         with writing_to(path):
             kept = [text for text, line in _read_lines(path) if is_kept(line)]
         write_bytes(path, "".join(kept).encode())
-        self._path, self._file = path, appending(path)
+        self._path = path
 
     def write(self, entry: dict) -> None:
         """Append a line, with null for what is no number, such as the loss of a diverged run."""
-        with writing_to(self._path):
-            self._file.write(json.dumps(with_nulls(entry), allow_nan=False) + "\n")
-            self._file.flush()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # what a full disk had no room for is lost anyway
-            self._file.close()
+        append_line(self._path, json.dumps(with_nulls(entry), allow_nan=False))
 
 
 def _read_lines(path: Path) -> list[tuple[str, dict]]:

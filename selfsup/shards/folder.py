@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from selfsup.atomic_files import appending, write_bytes, writing_to
+from selfsup.atomic_files import append_line, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.interruption import saying_how_to_go_on
 from selfsup.shards.arrays import ShardEntry, StoredArray, open_safetensors
@@ -124,6 +124,7 @@ def finished_manifest(
 ) -> dict[str, Any] | None:
     """Return the manifest if all shards are there and undamaged.
 
+    What a call kept for resuming, and was killed before it could remove, is removed.
     If a shard is damaged, the manifest is deleted, so that all shards are made again.
 
     Raises:
@@ -135,6 +136,7 @@ def finished_manifest(
     _refuse_other(folder, form, manifest, identity)
     damage = first_damage(folder, manifest["shards"])
     if damage is None:
+        remove_traces(folder)
         unit = form.units[0]
         say(f"{folder} is complete: {manifest[unit]} {unit}; nothing to do")
         return manifest
@@ -208,10 +210,8 @@ def remove_traces(folder: Path) -> None:
 
 def report_problem(folder: Path, file: str, line: int | None, reason: str) -> None:
     """Add an input that could not be read to ``problems.jsonl``."""
-    path = folder / PROBLEMS_FILE
     problem = {"file": file, "line": line, "reason": reason}
-    with writing_to(path), appending(path) as out:
-        out.write(json.dumps(problem, ensure_ascii=False, allow_nan=False) + "\n")
+    append_line(folder / PROBLEMS_FILE, json.dumps(problem, ensure_ascii=False, allow_nan=False))
 
 
 def _keep_first_problems(folder: Path, count: int) -> None:

@@ -323,6 +323,17 @@ def test_complete_shards_are_left_alone(corpus, tokenizer_folder, tmp_path, caps
     assert "is complete" in capsys.readouterr().err
 
 
+def test_a_call_that_was_killed_after_its_manifest_leaves_nothing_for_good(
+    corpus, tokenizer_folder, tmp_path, expected
+):
+    out = tmp_path / "out"
+    run(corpus, tokenizer_folder, out)
+    for name in ("progress.json", "hashes-00000.u64", ".shard-00001.tokens"):
+        (out / name).write_bytes(b"kept for resuming")
+    run(corpus, tokenizer_folder, out)
+    assert contents(out) == expected
+
+
 def test_a_folder_that_another_process_writes_to_is_left_alone(corpus, tokenizer_folder, tmp_path):
     with (
         locked(tmp_path / "out"),

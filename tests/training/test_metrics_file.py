@@ -13,14 +13,12 @@ LINES = ['{"step": 1, "loss": 3.0}\n', '{"step": 2, "loss": 2.5}\n']
 def test_lines_up_to_a_step_are_kept(tail: bytes, tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes("".join(LINES).encode() + tail)
-    file = MetricsFile(path, lambda line: line["step"] <= 2)
-    file.write({"step": 3})
-    file.close()
+    MetricsFile(path, lambda line: line["step"] <= 2).write({"step": 3})
     assert path.read_text() == "".join(LINES) + '{"step": 3}\n'
 
 
 def test_a_new_run_keeps_none(tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(LINES))
-    MetricsFile(path).close()
+    MetricsFile(path)
     assert path.read_text() == ""
