@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,8 +154,8 @@ class Commands:
         prepare_images(find_images(str(pictures)), pictures, folder, ResizeShorterSide(16),
                        workers=1, max_bad_fraction=1.0, show_progress=False)  # fmt: skip
 
-    def _pretraining(self, folder: Path, **changed: object) -> PretrainSettings:
-        values = {
+    def _pretraining(self, folder: Path, **changed: Any) -> PretrainSettings:
+        values: dict[str, Any] = {
             "data": (str(self.base / "texts.txt"),), "out": str(folder), "encoder": "bert-tiny",
             "steps": 3, "batch_size": 4, "max_length": 32, "workers": 1, "start": "random",
             "vocab_size": 150, "checkpoint_every": 1, **ON_CPU,
@@ -182,7 +183,7 @@ class Commands:
         with interrupted(finetuning_module, "train_seeds"):
             finetune(self._finetuning(folder))
 
-    def _stopped_pretraining(self, folder: Path, **changed: object) -> None:
+    def _stopped_pretraining(self, folder: Path, **changed: Any) -> None:
         # Not after the last step, so that the resumed run saves a checkpoint.
         with interrupted(pretraining_module.PretrainingLog, "_is_time_to_evaluate"):
             pretrain(self._pretraining(folder, **changed))
