@@ -1,12 +1,13 @@
 """Write a run's folder: settings at the start, metrics on the way, the summary at the end."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
-from selfsup.atomic_files import append_line, write_bytes, writing_to
+from selfsup.atomic_files import append_line, locked, write_bytes, writing_to
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand, with_nulls
@@ -41,6 +42,7 @@ def check_free(out: str | Path) -> Path:
             "choose another --out"
         )
     if has_ended:
+        _remove_leftovers(folder)
         raise UserError(f"--out {folder}: holds the results of a run: choose another --out")
     others = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
     if others and SETTINGS not in others:
@@ -51,14 +53,20 @@ def check_free(out: str | Path) -> Path:
 
 
 def check_stopped(folder: Path) -> None:
-    """Refuse a run that has ended; checkpoints that it was killed before removing are removed.
+    """Refuse a run that has ended.
 
     Raises:
         UserError: it has ended.
     """
     if (folder / SUMMARY).exists():
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        _remove_leftovers(folder)
         raise UserError(f"{folder}: this run has ended; its model is in {folder / MODEL_IN_RUN}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a run that has ended was killed before removing: its checkpoints and its lock."""
+    with contextlib.suppress(UserError), locked(folder):
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def how_to_go_on(folder: str | Path) -> str:

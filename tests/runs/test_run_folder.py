@@ -5,7 +5,7 @@ import json
 import pytest
 
 from selfsup.errors import UserError
-from selfsup.runs.folder import begin_run, write_summary
+from selfsup.runs.folder import begin_run, check_free, check_stopped, write_summary
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.yaml_file import from_yaml
 
@@ -60,3 +60,16 @@ def test_the_summary_is_json_as_others_read_it(tmp_path):
         "metrics": {"accuracy": 0.5},
         "label": "좋",
     }
+
+
+@pytest.mark.parametrize("refuse", [check_free, check_stopped])
+def test_what_a_run_was_killed_before_removing_is_removed_by_the_next_command(tmp_path, refuse):
+    folder = begin_run(tmp_path / "run", "pretrain", SETTINGS)
+    (folder / "checkpoints" / "step-000000030").mkdir(parents=True)
+    (folder / ".lock").touch()
+    write_summary(folder, {"steps": 30})
+
+    with pytest.raises(UserError):
+        refuse(folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["run.yaml", "summary.json"]
