@@ -78,7 +78,7 @@ class TextModel:
     @property
     def longest(self) -> int:
         """The most tokens that it takes."""
-        return self.model.encoder.config.max_position_embeddings
+        return self.model.encoder.config.longest_sequence
 
     def at(self, seen: np.ndarray, rows: np.ndarray, answers: np.ndarray) -> list[dict[str, Any]]:
         """For each chosen position the probability of the right answer, and the best guesses.

@@ -192,8 +192,7 @@ def test_a_tokenizer_of_no_model_goes_by_its_own_rules(tmp_path):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("RobertaForSequenceClassification", "describes a model of type 'roberta'; only BERT"),
-        ("DistilBertForSequenceClassification", "describes a model of type 'distilbert'"),
+        ("MPNetForSequenceClassification", "describes a model of type 'mpnet'; only models of"),
         ("BertForMultipleChoice", "its config.json names BertForMultipleChoice"),
         ("BertModel", "its config.json names BertModel"),
     ],
