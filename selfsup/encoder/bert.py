@@ -4,6 +4,7 @@ Shapes: B sequences, T tokens in total, Q tokens that are queried, D width, F wi
 feed-forward layer.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -84,6 +85,15 @@ class BertEncoder(nn.Module):
         for layer in self.layers:
             hidden = layer(hidden, packing)
         return _first_rows(hidden, len(input_ids))
+
+    def layer_states(
+        self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
+    ) -> Iterator[Tensor]:
+        """Each layer's vectors, [T, D], from the lowest up; the arguments are as in ``forward``."""
+        hidden = self._embed(input_ids, token_type_ids, packing)
+        for layer in self.layers:
+            hidden = layer(hidden, packing)
+            yield _first_rows(hidden, len(input_ids))
 
     def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The first layer's input, [T, D], then padding rows, which repeat the first token."""
