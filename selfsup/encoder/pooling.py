@@ -8,9 +8,9 @@ weights the identity. Its ``[CLS]`` is then the mean, up to a layer norm::
 
     a = norm(x + 2^12 · mean(x))  ≈  norm(mean(x)),      y = norm(a + 0)  =  a
 
-The pooler becomes ``tanh(z / 8)``, nearly linear in the range of z: x standardised over the training
-examples (``standardize``). A head on it can be trained on with dropout. Dropout of values that are
-not centred would shift the scores of all examples alike.
+The pooler becomes ``tanh(z / 8)``, nearly linear in the range of z: x standardised over the
+training examples (``standardize``). A head on it can be trained on with dropout. Dropout of values
+that are not centred would shift the scores of all examples alike.
 """
 
 import re
