@@ -70,6 +70,12 @@ def with_defaults(
             raise UserError(f"--pooling {pooling}: {what} has no pooling to choose: leave it out")
         layers = start.config.num_hidden_layers
         start = with_chosen_pooling(start, Pooling.parse(pooling, layers))
+    if settings.contrast and (
+        task.name != "sequence-classification" or data.labels.kind != "class"
+    ):
+        raise UserError(
+            f"--contrast {settings.contrast:g} is for single texts of one label each: leave it out"
+        )
     epochs = settings.epochs
     if epochs is None:
         only_head = frozen and head == "fitted"
@@ -83,6 +89,7 @@ def with_defaults(
         "head_learning_rate": settings.head_learning_rate or rate,
         "head": head,
         "pooling": pooling,
+        "contrast": settings.contrast or 0.0,
     }
     fixed = start.preparation.settings()
     return ResolvedFinetuneSettings(**vars(settings) | fixed | chosen), start

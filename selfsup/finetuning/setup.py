@@ -64,6 +64,7 @@ def prepare_finetuning(
             for group in parameter_groups(named, now, settings.weight_decay):
                 optimizer.add_param_group(group)
 
+    model.contrast = settings.contrast
     over_features = None if features is None else model.on_features(features)
     return FinetuningSetup(over_features or partly_frozen, optimizer, begin_epoch)
 

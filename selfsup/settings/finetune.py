@@ -123,6 +123,12 @@ class FinetuneSettings(ReadingFlags):
         "the highest layer or of layer N (those above are dropped); a fitted head chooses",
         metavar="pooler|cls|mean|mean-N",
     )
+    contrast: float | None = model_flag(
+        "weight of supervised contrast beside the loss: texts of one label come together, others "
+        "apart; for single texts of one label each",
+        metavar="X",
+        at_least=0,
+    )
     print_layers: bool = model_flag(
         "print the learning rate of each part of the model, and do nothing else", default=False
     )
@@ -242,6 +248,7 @@ class ResolvedFinetuneSettings(FinetuneSettings):
     dropout: float = dataclasses.field()
     head: str = "trained"  # the defaults are those of runs that began without these flags
     pooling: str = "pooler"
+    contrast: float = 0.0
 
 
 def _is_freezable(freeze: str) -> bool:

@@ -44,9 +44,11 @@ class TaskModule(nn.Module, ABC):
 
     Attributes:
         encoder: its parameters are named ``encoder.…``.
+        contrast: the weight of a contrast between examples beside the loss, if the task has one.
     """
 
     encoder: Any
+    contrast: float = 0.0
 
     @abstractmethod
     def features(self, batch: Any) -> Tensor:

@@ -272,3 +272,21 @@ def test_a_saved_pooling_stays_when_the_model_is_the_next_encoder(files, tmp_pat
     assert "\npooling: pooler\n" in (tmp_path / "second" / "run.yaml").read_text()
     pooler = read_weights(tmp_path / "second" / "model")["bert.pooler.dense.weight"]
     assert torch.equal(pooler, torch.diag(pooler.diagonal()))
+
+
+def test_contrast_is_a_second_loss_in_training(files, tmp_path):
+    for name, weight in (("without", 0.0), ("with", 1.0)):
+        finetune(learning(files, tmp_path / name, contrast=weight, pooling="mean"))
+    without, contrasted = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("without", "with")
+    )
+    assert without[0] == contrasted[0]  # the head was fitted alike
+    assert contrasted[1]["train_loss"] > without[1]["train_loss"] + 0.5
+    assert contrasted[1]["validation"] != without[1]["validation"]
+
+
+def test_contrast_is_refused_where_examples_have_no_label_in_common(files, tmp_path):
+    for changed in (TASKS["number"], TASKS["tags"]):
+        with pytest.raises(UserError, match="--contrast 1 is for single texts of one label each"):
+            finetune(settings(files, tmp_path / "run", contrast=1.0, **changed))

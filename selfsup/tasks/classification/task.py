@@ -17,6 +17,7 @@ from selfsup.encoder.pooling import pooled_parts, standardize
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
 from selfsup.tasks.classification import label_decision
+from selfsup.tasks.classification.contrast import supervised_contrast
 from selfsup.tasks.classification.data import (
     LabelledTexts,
     read_labelled_texts,
@@ -167,6 +168,19 @@ class SequenceClassifier(TaskModule):
         self.dropout = nn.Dropout(dropout)
         self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
         self.labels = labels
+
+    def forward(self, batch: TextBatch) -> Losses:
+        """The losses of a batch; with ``contrast``, that of the texts' vectors as well."""
+        pooled = self.encoder.pool(self.features(batch))
+        losses = self.loss(self.classifier(self.dropout(pooled)), batch)
+        if self.contrast:
+            vectors = mean_of_windows(pooled.float(), batch.window_counts)
+            loss, none = (
+                supervised_contrast(vectors, batch.labels),
+                torch.zeros((), dtype=torch.int64),
+            )
+            losses["contrast"] = (self.contrast * loss, none, len(batch.labels))
+        return losses
 
     def features(self, batch: TextBatch) -> Tensor:
         """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
