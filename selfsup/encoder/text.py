@@ -5,7 +5,7 @@ What differs from family to family are the blocks that it is assembled from (``f
 Shapes: B sequences, T tokens in total, Q tokens that are queried, D width.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -24,10 +24,7 @@ class EncoderOutput(NamedTuple):
 
 
 class TextEncoder(nn.Module):
-    """Embeddings, a stack of Transformer layers, and in some models a pooler over ``[CLS]``.
-
-    Without a pooler ``forward``, ``pooled_states`` and ``pool`` must not be called.
-    """
+    """Embeddings, a stack of Transformer layers, and in some models a pooler over ``[CLS]``."""
 
     def __init__(
         self,
@@ -101,8 +98,13 @@ class TextEncoder(nn.Module):
         return _first_rows(states, len(queries.rows))
 
     def pool(self, first_states: Tensor) -> Tensor:
-        """The last layer's vectors of first tokens, [B, D] → ``pooler_output`` [B, D]."""
-        return torch.tanh(self.pooler(first_states))
+        """The last layer's vectors of first tokens, [B, D] → ``pooler_output`` [B, D].
+
+        Without a pooler they stay as they are.
+        """
+        for module in self.pooling:
+            first_states = module(first_states)
+        return first_states
 
     def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
@@ -110,6 +112,15 @@ class TextEncoder(nn.Module):
         for layer in self.layers:
             hidden = layer(hidden, packing)
         return _first_rows(hidden, len(input_ids))
+
+    def layer_states(
+        self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
+    ) -> Iterator[Tensor]:
+        """Each layer's vectors, [T, D], from the lowest up; the arguments are as in ``forward``."""
+        hidden = self._embed(input_ids, token_type_ids, packing)
+        for layer in self.layers:
+            hidden = layer(hidden, packing)
+            yield _first_rows(hidden, len(input_ids))
 
     def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The first layer's input, [T, D], then padding rows, which repeat the first token."""

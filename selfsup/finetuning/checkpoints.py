@@ -50,9 +50,9 @@ _SCORES, _WEIGHTS = "scores", "weights."
 class _Report(TypedDict):
     """The result of an epoch; see ``EpochReport``."""
 
-    epoch: Annotated[int, Meta(ge=1, le=2**53)]
+    epoch: Count
     step: Count
-    train_loss: float
+    train_loss: float | None
     validation: dict[str, float]
     fitted: dict[str, float]
 
@@ -155,9 +155,17 @@ class FinetuneCheckpoints:
         return isinstance(seed, int) and (seed, line["step"]) <= here
 
     def restore(
-        self, seed: int, setup: FinetuningSetup, steps_per_epoch: int, epochs: int
+        self,
+        seed: int,
+        setup: FinetuningSetup,
+        steps_per_epoch: int,
+        epochs: int,
+        *,
+        has_first: bool = False,
     ) -> SeedProgress:
         """Bring model and optimizer to where they were saved, if they were with this seed.
+
+        With ``has_first`` there is a best model before the first epoch.
 
         Raises:
             UserError: the checkpoint is damaged.
@@ -172,7 +180,7 @@ class FinetuneCheckpoints:
             step > epochs * steps_per_epoch
             or progress.state.batches_taken != [step]
             or len(progress.losses) != step % steps_per_epoch
-            or has_best != (step >= steps_per_epoch)
+            or has_best != (has_first or step >= steps_per_epoch)
         ):
             raise self._damaged("its counts contradict each other")
         # In the order in which they were added to the optimizer, which numbers them.

@@ -78,6 +78,7 @@ def train_with_seed(
     compute: Compute,
     log: FinetuneLog,
     checkpoints: FinetuneCheckpoints,
+    first: EpochReport | None = None,
 ) -> SeedRun:
     """Train, validate after each epoch, and leave the model with the weights of the best epoch.
 
@@ -92,6 +93,8 @@ def train_with_seed(
         compute: device and precision.
         log: takes the result of each step and each epoch.
         checkpoints: of the run.
+        first: how the model does as it is given, if its head was fitted; no epoch that is worse
+            replaces it.
 
     Raises:
         Interrupted: a signal came; the run is saved.
@@ -101,7 +104,12 @@ def train_with_seed(
     learner, optimizer, begin_epoch = setup
     batches = EpochBatches(units, settings.batch_size, seed)
     steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
-    progress = checkpoints.restore(seed, setup, per_epoch, settings.epochs)
+    progress = checkpoints.restore(
+        seed, setup, per_epoch, settings.epochs, has_first=first is not None
+    )
+    if first is not None and progress.best is None:
+        log.after_epoch(seed, first)
+        progress.keep(first, learner)
     steps_before = (seed - settings.seed) * steps
 
     def end_of_step(step: StepReport) -> None:
@@ -125,10 +133,7 @@ def train_with_seed(
         report = EpochReport(epoch, step, loss, metrics, scores, labels)
         best = progress.best
         if best is None or selection_key(report, task) > selection_key(best, task):
-            progress.best = report
-            # Copies of all: a parameter that is frozen now may learn in a later epoch.
-            for name, weights in learner.named_parameters():
-                progress.best_weights[name] = weights.detach().clone()
+            progress.keep(report, learner)
         log.after_epoch(seed, report)
         if epoch < settings.epochs:
             begin_epoch(epoch + 1)

@@ -6,6 +6,7 @@ Shapes: B texts of a batch, W windows, D width, C labels.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,10 +14,12 @@ from torch.nn import functional as F
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.pooling import pooled_parts, standardize
 from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
 from selfsup.tasks.classification import label_decision
+from selfsup.tasks.classification.contrast import supervised_contrast
 from selfsup.tasks.classification.data import (
     LabelledTexts,
     read_labelled_texts,
@@ -29,7 +32,13 @@ from selfsup.tasks.classification.metrics import LabellingTask
 from selfsup.tasks.classification.raw_labels import encode_labels, settled_labels
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels
-from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
+from selfsup.tasks.models import (
+    LinearTargets,
+    Losses,
+    ScoreLayer,
+    TaskModule,
+    cross_entropy_loss,
+)
 from selfsup.tasks.notes import contradiction_notes, key_of, overlap_notes, repetition_notes
 
 
@@ -168,9 +177,37 @@ class SequenceClassifier(TaskModule):
         self.classifier = ScoreLayer(config.hidden_size, len(labels))
         self.labels = labels
 
+    def forward(self, batch: TextBatch) -> Losses:
+        """The losses of a batch; with ``contrast``, that of the texts' vectors as well."""
+        pooled = self.linear_input(self.features(batch))
+        losses = self.loss(self.classifier(self.dropout(pooled)), batch)
+        if self.contrast:
+            vectors = mean_of_windows(pooled.float(), batch.window_counts)
+            loss, none = (
+                supervised_contrast(vectors, batch.labels),
+                torch.zeros((), dtype=torch.int64),
+            )
+            losses["contrast"] = (self.contrast * loss, none, len(batch.labels))
+        return losses
+
     def features(self, batch: TextBatch) -> Tensor:
         """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
         return self.encoder.sequence_states(batch.input_ids, batch.token_type_ids, batch.packing)
+
+    def standardize_by(self, features: Tensor) -> None:
+        if "pooler" in pooled_parts(self.encoder):
+            standardize(self.encoder.pooler, features)
+
+    def linear_input(self, features: Tensor) -> Tensor:
+        return self.transform(self.encoder.pool(features))
+
+    def linear_targets(self, encoded: EncodedTexts) -> LinearTargets:
+        """A row for each text: the mean over its windows."""
+        true = encoded.labels
+        if self.labels.kind == "number":
+            true = ((true - self.labels.mean) / self.labels.std).astype(np.float32)
+        texts = np.arange(len(encoded))
+        return LinearTargets(true, encoded.window_counts, texts, len(self.labels))
 
     @property
     def head(self) -> nn.Module:

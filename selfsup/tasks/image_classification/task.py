@@ -31,6 +31,7 @@ from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledI
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.models import (
     HeadOnFeatures,
+    LinearTargets,
     Losses,
     ScoreLayer,
     TaskModule,
@@ -205,6 +206,11 @@ class ImageClassifier(TaskModule):
     def features(self, batch: LabelledImageBatch) -> Tensor:
         """The encoder's output for each image: the last state of its image token, [B, D]."""
         return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
+
+    def linear_targets(self, encoded: EncodedImages) -> LinearTargets:
+        """A row for each image."""
+        images, labels = np.arange(len(encoded)), self.classifier.linear.out_features
+        return LinearTargets(encoded.labels, np.ones_like(images), images, labels)
 
     @property
     def head(self) -> nn.Module:

@@ -62,6 +62,7 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     family = TEXT_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("none",)
     pipeline = "question-answering"
+    fits_head = False
     segments = 2  # question and context
     default_max_length = 384  # as usual for SQuAD: 4 % of its contexts are longer
     writes_answers_by_id = True

@@ -22,7 +22,13 @@ from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.classification.metrics import softmax
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
-from selfsup.tasks.models import Losses, ScoreLayer, TaskModule, cross_entropy_loss
+from selfsup.tasks.models import (
+    LinearTargets,
+    Losses,
+    ScoreLayer,
+    TaskModule,
+    cross_entropy_loss,
+)
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
 from selfsup.tasks.token_classification.characters import characters_inside, in_characters
 from selfsup.tasks.token_classification.files import of_text, read_sentence_blocks, read_tagged_file
@@ -323,6 +329,16 @@ class TokenClassifier(TaskModule):
         """The last state of each word's first piece, [R, D]."""
         hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return hidden.index_select(0, batch.word_rows)
+
+    def linear_input(self, features: Tensor) -> Tensor:
+        return self.transform(features)
+
+    def linear_targets(self, encoded: EncodedSentences) -> LinearTargets:
+        """A row for each word."""
+        labels = encoded.windows.labels
+        sentences = np.repeat(np.arange(len(encoded)), encoded.word_counts)
+        one_each, tags = np.ones(len(labels), np.int64), self.classifier.out_features
+        return LinearTargets(labels, one_each, sentences, tags)
 
     @property
     def head(self) -> nn.Module:
