@@ -62,10 +62,8 @@ def with_defaults(
     rate = settings.learning_rate or default_learning_rate(start.config, frozen=frozen)
     head = settings.head or default_head(settings, task, start)
     if head == "fitted" and not _can_fit_head(task, start):
-        raise UserError(
-            f"--head fitted: {task.name} with {start.name} has no head that can be fitted: leave "
-            "it out"
-        )
+        what = start.name if task.fits_head else task.name
+        raise UserError(f"--head fitted: {what} has no head that can be fitted: leave it out")
     pooling = settings.pooling or default_pooling(head, task, start, data, compute)
     if pooling != "pooler":
         if not _has_pooler(task, start) or not start.is_pretrained:
