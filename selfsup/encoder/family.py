@@ -5,7 +5,7 @@
 Shapes: N rows, D width.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,8 @@ class TextFamily:
             nothing else can be computed.
         written: entries of ``config.json`` that are written besides the sizes.
         config_names: sizes that have another name in ``config.json``, and that name.
-        pooler: whether a classifier reads a pooler.
+        pooler: whether there is a pooler, which a classifier and next-sentence prediction read.
+        needs_segments: whether the second of two texts must have a segment of its own.
     """
 
     name: str
@@ -93,6 +94,13 @@ class TextFamily:
     written: Mapping[str, Any] = field(default_factory=dict)
     config_names: Mapping[str, str] = field(default_factory=dict)
     pooler: bool = False
+    needs_segments: bool = False
+
+    def lacks_masked_lm(self, missing: Iterable[str]) -> str | None:
+        """The first of the missing weights, under Hugging Face's names, that is the head's."""
+        table = self.masked_lm.names
+        parts = tuple(f"{name}." for names in table.values() for name in names)
+        return next((name for name in missing if name.startswith(parts)), None)
 
     @property
     def model_type(self) -> str:

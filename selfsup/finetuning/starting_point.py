@@ -16,6 +16,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig, VitConfig, bert_config, vit_config
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config, read_vit_config
 from selfsup.encoder.huggingface.folder import (
     check_sizes,
@@ -191,7 +192,7 @@ def _load_text_encoder(
         )
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
-    if config.type_vocab_size < task.segments:
+    if text_family(config).needs_segments and config.type_vocab_size < task.segments:
         raise UserError(
             f"{folder}: tells no two segments apart (type_vocab_size "
             f"{config.type_vocab_size}), as {task.name} needs: give another model"

@@ -72,12 +72,10 @@ def _probabilities(
 ) -> np.ndarray:
     """The distributions over the vocabulary at the M masks, float32 [M, V]."""
     model, missing = load_pretraining(folder, ["mlm"])
-    table = text_family(model.encoder.config).masked_lm.names
-    parts = tuple(f"{name}." for names in table.values() for name in names)
-    lacking = [name for name in missing if name.startswith(parts)]
-    if lacking:
+    lacking = text_family(model.encoder.config).lacks_masked_lm(missing)
+    if lacking is not None:
         raise UserError(
-            f"{folder}: this model has no masked-LM head (no {lacking[0]}): give one that was "
+            f"{folder}: this model has no masked-LM head (no {lacking}): give one that was "
             "pre-trained with the objective mlm"
         )
     longest = model.encoder.config.longest_sequence

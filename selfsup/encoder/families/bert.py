@@ -48,4 +48,5 @@ BERT = TextFamily(
     },
     written={"position_embedding_type": "absolute", "tie_word_embeddings": True, "use_cache": True},
     pooler=True,
+    needs_segments=True,
 )

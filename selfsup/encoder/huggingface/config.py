@@ -22,11 +22,20 @@ def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
             family, or one with settings that cannot be computed.
     """
     path, raw = _read_config_file(Path(folder))
+    return sizes_in(raw, path), raw
+
+
+def sizes_in(raw: Mapping[str, Any], where: object) -> EncoderConfig:
+    """The sizes of a text encoder in what ``config.json`` holds.
+
+    Raises:
+        UserError: as ``read_config``; the message names ``where``.
+    """
     kind = raw.get("model_type")
     family = TEXT_FAMILIES.get(kind) if isinstance(kind, str) else None
     if family is None:
-        raise UserError(f"{path}: {_refusal(kind, 'texts')}")
-    _check_supported(raw, family.supported, path)
+        raise UserError(f"{where}: {_refusal(kind, 'texts')}")
+    _check_supported(raw, family.supported, where)
     theirs = {
         family.config_names.get(field.name, field.name): field.name
         for field in fields(family.config)
@@ -35,9 +44,9 @@ def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
     given = {
         theirs[name]: value for name, value in raw.items() if name in theirs and value is not None
     }
-    config = check(given, family.config, path)
-    _check_activation(config.hidden_act, path)
-    return config, raw
+    config = check(given, family.config, where)
+    _check_activation(config.hidden_act, where)
+    return config
 
 
 def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
@@ -54,17 +63,17 @@ def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
     return config, raw
 
 
-def _check_supported(raw: Mapping[str, Any], supported: Mapping[str, Any], path: Path) -> None:
+def _check_supported(raw: Mapping[str, Any], supported: Mapping[str, Any], where: object) -> None:
     for name, known in supported.items():
         value = raw.get(name, known)
         if value != known:
-            raise UserError(f"{path}: {name} is {shown(value)}; only {known!r} can be loaded")
+            raise UserError(f"{where}: {name} is {shown(value)}; only {known!r} can be loaded")
 
 
-def _check_activation(name: str, path: Path) -> None:
+def _check_activation(name: str, where: object) -> None:
     if name not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise UserError(f"{path}: hidden_act is {shown(name)}; known are {known}")
+        raise UserError(f"{where}: hidden_act is {shown(name)}; known are {known}")
 
 
 def read_model_type(folder: str | Path) -> str:

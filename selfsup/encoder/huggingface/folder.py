@@ -21,7 +21,7 @@ from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_toke
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.families import TEXT_FAMILIES, text_family
-from selfsup.encoder.huggingface.config import read_config
+from selfsup.encoder.huggingface.config import read_config, sizes_in
 from selfsup.encoder.huggingface.names import (
     NameTable,
     from_hugging_face,
@@ -114,9 +114,16 @@ def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
     """The tokenizer of a model folder; the model has an embedding for each of its ids.
 
     Raises:
-        UserError: as ``load_tokenizer``, or the tokenizer has more ids.
+        UserError: as ``load_tokenizer``, or the tokenizer has more ids, or is of a kind that cannot
+            be used.
     """
     tokenizer = load_tokenizer(folder)
+    kind = type(tokenizer.model).__name__
+    if config.model_type != "bert" and kind != "WordPiece":
+        raise UserError(
+            f"{folder}: its tokenizer is of the kind {kind}; with a {text_family(config).name}, "
+            "only WordPiece tokenizers can be used yet"
+        )
     size = vocabulary_size(tokenizer)
     if size > config.vocab_size:
         raise UserError(
@@ -217,7 +224,7 @@ def save_model(
     Raises:
         UserError: there is no tokenizer, or as for ``write_model_folder``.
     """
-    tokenizer_folder = Path(tokenizer_folder)
+    tokenizer_folder, sizes = Path(tokenizer_folder), sizes_in(config, folder)
     files = [name for name in TOKENIZER_FILES if (tokenizer_folder / name).exists()]
     if not {"tokenizer.json", "vocab.txt"} & set(files):
         raise UserError(
@@ -227,7 +234,9 @@ def save_model(
     def copy_tokenizer(destination: Path) -> None:
         for name in files:
             shutil.copyfile(tokenizer_folder / name, destination / name)
-        complete_tokenizer_config(destination, config.get("max_position_embeddings", 512))
+        complete_tokenizer_config(
+            destination, sizes.longest_sequence, segments=sizes.type_vocab_size
+        )
 
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
 

@@ -93,6 +93,7 @@ class TextObjective(nn.Module, ABC):
             ``full_sequences``; None if any way will do.
         min_documents: how many documents it needs to train on, and as many to measure with.
         segments: how many segments the model must tell apart.
+        reads_pooler: whether it reads the pooler, which not all families have.
         architecture: how the class of ``transformers`` for a model with this head alone ends.
     """
 
@@ -100,6 +101,7 @@ class TextObjective(nn.Module, ABC):
     plan: ClassVar[Callable[..., SequencePlan] | None] = None
     min_documents: ClassVar[int] = 1
     segments: ClassVar[int] = 1
+    reads_pooler: ClassVar[bool] = False
     architecture: ClassVar[str] = "ForPreTraining"
 
     @staticmethod

@@ -168,6 +168,7 @@ class NextSentence(TextObjective):
     plan = staticmethod(sentence_pairs)
     min_documents = 2
     segments = 2
+    reads_pooler = True
     architecture = "ForNextSentencePrediction"
 
     def __init__(self, encoder: TextEncoder) -> None:

@@ -204,7 +204,8 @@ def _check_task(
     _write(folder / "back", config, task.architecture, labels)
     write_tensors(folder / "back" / "model.safetensors", _whole(state), {"format": "pt"})
     back, info = type(peer).from_pretrained(folder / "back", output_loading_info=True)
-    assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
     _same_scores(model, back.eval(), name, config, lengths, inputs)
 
 
