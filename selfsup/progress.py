@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from selfsup.terminal import line_for, raw, say
+from selfsup.terminal import escaping, line_for, raw, say
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -47,7 +47,8 @@ class ProgressDisplay:
     def __enter__(self) -> "ProgressDisplay":
         if self._shown and self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+            self._live.start()  # replaces both streams until it stops
+            sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
         return self
 
     def __exit__(self, *_: object) -> None:

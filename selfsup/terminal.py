@@ -135,25 +135,39 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 class _TerminalData:
-    """A binary file whose UTF-8 text is shown on standard output, which is a terminal."""
+    """A binary file whose UTF-8 text is shown on a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
 
     def write(self, data: bytes) -> int:
-        sys.stdout.write(data.decode("utf-8", "surrogateescape"))
+        self._terminal.write(data.decode("utf-8", "surrogateescape"))
         return len(data)
 
     def flush(self) -> None:
-        sys.stdout.flush()
+        self._terminal.flush()
 
 
 def data_output() -> IO[bytes]:
     """Standard output for data in UTF-8: exact in a pipe or a file, escaped on a terminal."""
-    return cast("IO[bytes]", _TerminalData()) if sys.stdout.isatty() else sys.stdout.buffer
+    stream = _without_proxy(sys.stdout)
+    return cast("IO[bytes]", _TerminalData(stream)) if stream.isatty() else stream.buffer
 
 
 def raw(stream: TextIO) -> TextIO:
     """The stream for one that draws on a terminal itself, and escapes what it is given."""
-    stream = getattr(stream, "rich_proxied_file", stream)  # of a line that is being redrawn
+    stream = _without_proxy(stream)
     return cast("TextIO", stream.raw()) if isinstance(stream, Output) else stream
+
+
+def escaping(stream: TextIO) -> TextIO:
+    """The stream of a terminal, for what libraries print: control characters are escaped."""
+    return cast("TextIO", Output(stream, on_terminal=True, is_needed=False))
+
+
+def _without_proxy(stream: TextIO) -> TextIO:
+    """The stream itself, where rich prints what is written to it above a line that it redraws."""
+    return getattr(stream, "rich_proxied_file", stream)
 
 
 @contextlib.contextmanager
