@@ -152,11 +152,12 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
 
 
-def complete_tokenizer_config(folder: Path, longest: int) -> None:
+def complete_tokenizer_config(folder: Path, longest: int, segments: int = 2) -> None:
     """Write into ``tokenizer_config.json`` what ``transformers`` would otherwise assume.
 
     ``transformers`` folds case unless that file says otherwise, and truncates texts to the length
-    that the file states: at most ``longest`` tokens, as many as the model takes.
+    that the file states: at most ``longest`` tokens, as many as the model takes. It would give a
+    model with fewer than two ``segments`` the numbers of two.
     """
     tokenizer = load_tokenizer(folder)
     rules, parts = _rules(tokenizer), json.loads(tokenizer.to_str())
@@ -169,6 +170,8 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     completed = {**said, **config}
     if (completed.get("model_max_length") or 0) > longest:
         completed["model_max_length"] = longest
+    if segments < 2:
+        completed["model_input_names"] = ["input_ids", "attention_mask"]
     if completed != config:
         path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
 
