@@ -232,7 +232,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     """Return the training loop of ``selfsup finetune``, and the batches of an epoch."""
     from selfsup.finetuning.compact_embedding import compact_word_embeddings
     from selfsup.finetuning.data import EpochBatches, encode_task_data, read_task_files
-    from selfsup.finetuning.run import with_defaults
+    from selfsup.finetuning.defaults import with_defaults
     from selfsup.finetuning.setup import prepare_finetuning
     from selfsup.finetuning.starting_point import find_starting_point
     from selfsup.settings.finetune import FinetuneSettings
@@ -256,7 +256,7 @@ def our_training(setting: str, folder: Path) -> tuple[Callable[[list], None], li
     files = read_task_files(task, train_file, train_file, Reading.of(settings))
     start = find_starting_point(settings, task, files[0])
     data = encode_task_data(task, *files, None, start.preparation)
-    settings = with_defaults(settings, start, data)
+    settings, start = with_defaults(settings, task, start, data, compute)
     model = start.build_model(task, data.labels, seed=0)
     units = data.train.encoded.units
     UNTIL_THE_END.enter_context(compact_word_embeddings(settings, task, model, units))

@@ -1,100 +1,31 @@
-"""BERT's encoder (Devlin et al. 2018, §3), over packed sequences.
+"""BERT's encoder (Devlin et al. 2018, §3): its embeddings and its layers.
 
-Shapes: B sequences, T tokens in total, Q tokens that are queried, D width, F width of the
-feed-forward layer.
+Shapes: T tokens in total, Q tokens that are queried, D width, F width of the feed-forward layer.
 """
 
-from typing import NamedTuple
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.layers import ACTIVATIONS, Dropout, compute_dtype
 from selfsup.encoder.packing import Packing, Queries
+from selfsup.encoder.text import TextEncoder
 
 
-class EncoderOutput(NamedTuple):
-    """A vector for every token, [T, D], and one for every sequence, [B, D]."""
-
-    last_hidden_state: Tensor
-    pooler_output: Tensor
-
-
-class BertEncoder(nn.Module):
+class BertEncoder(TextEncoder):
     """Embeddings, a stack of post-norm Transformer layers, and a pooler over ``[CLS]``.
 
-    Models with a head over single tokens have no pooler: ``pooled`` is False for them, and
-    ``forward``, ``pooled_states`` and ``pool`` must not be called.
+    Models with a head over single tokens have no pooler: ``pooled`` is False for them.
     """
 
     def __init__(self, config: EncoderConfig, *, pooled: bool = True) -> None:
-        super().__init__()
-        self.config = config
-        self.embeddings = BertEmbeddings(config)
-        self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
-        if pooled:
-            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> EncoderOutput:
-        """Encode packed sequences.
-
-        Args:
-            input_ids: int64 [T].
-            token_type_ids: int64 [T], 0 in the first segment and 1 in the second.
-            packing: the boundaries of the sequences, of at most ``max_position_embeddings`` tokens.
-        """
-        hidden = self.hidden_states(input_ids, token_type_ids, packing)
-        first_tokens = hidden.index_select(0, packing.first_rows)
-        return EncoderOutput(hidden, self.pool(first_tokens))
-
-    def pooled_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """``pooler_output`` alone, [B, D]; the arguments are as in ``forward``."""
-        return self.pool(self.first_states(input_ids, token_type_ids, packing))
-
-    def first_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """The last layer's vector for each sequence's first token, [B, D]; see ``states_at``."""
-        return self.states_at(Queries.first_tokens(packing), input_ids, token_type_ids, packing)
-
-    def states_at(
-        self, queries: Queries, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
-    ) -> Tensor:
-        """The last layer's vector for each queried token, [Q, D].
-
-        These are the rows of ``hidden_states`` at ``queries.rows``. For the other tokens the last
-        layer computes only keys and values, which saves most of it in masked language modelling.
-        """
-        hidden = self._embed(input_ids, token_type_ids, packing)
-        *lower, highest = self.layers
-        for layer in lower:
-            hidden = layer(hidden, packing)
-        rows = F.pad(queries.rows, (0, queries.packing.padding_rows()))
-        states = highest(hidden, packing, Queries(rows, queries.packing))
-        return _first_rows(states, len(queries.rows))
-
-    def pool(self, first_states: Tensor) -> Tensor:
-        """The last layer's vectors of first tokens, [B, D] → ``pooler_output`` [B, D]."""
-        return torch.tanh(self.pooler(first_states))
-
-    def hidden_states(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """The last layer's vector for every token, [T, D]; the arguments are as in ``forward``."""
-        hidden = self._embed(input_ids, token_type_ids, packing)
-        for layer in self.layers:
-            hidden = layer(hidden, packing)
-        return _first_rows(hidden, len(input_ids))
-
-    def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
-        """The first layer's input, [T, D], then padding rows, which repeat the first token."""
-        padding = packing.padding_rows()
-        ids = input_ids, token_type_ids, packing.position_ids
-        return self.embeddings(*(torch.cat([x, x[:1].expand(padding)]) for x in ids))
-
-
-def _first_rows(x: Tensor, count: int) -> Tensor:
-    """The rows of x without its padding rows."""
-    return x if len(x) == count else x[:count]
+        width = config.hidden_size
+        super().__init__(
+            config,
+            BertEmbeddings(config),
+            (BertLayer(config) for _ in range(config.num_hidden_layers)),
+            nn.Linear(width, width) if pooled else None,
+        )
 
 
 class BertEmbeddings(nn.Module):

@@ -50,9 +50,9 @@ _SCORES, _WEIGHTS = "scores", "weights."
 class _Report(TypedDict):
     """The result of an epoch; see ``EpochReport``."""
 
-    epoch: Annotated[int, Meta(ge=1, le=2**53)]
+    epoch: Count
     step: Count
-    train_loss: float
+    train_loss: float | None
     validation: dict[str, float]
     fitted: dict[str, float]
 
@@ -155,9 +155,23 @@ class FinetuneCheckpoints:
         return isinstance(seed, int) and (seed, line["step"]) <= here
 
     def restore(
-        self, seed: int, setup: FinetuningSetup, steps_per_epoch: int, epochs: int
+        self,
+        seed: int,
+        setup: FinetuningSetup,
+        steps_per_epoch: int,
+        epochs: int,
+        every: int = 1,
+        *,
+        has_first: bool = False,
     ) -> SeedProgress:
         """Bring model and optimizer to where they were saved, if they were with this seed.
+
+        Args:
+            seed: the one that is trained next.
+            setup: model and optimizer.
+            steps_per_epoch, epochs: of the training.
+            every: how many epochs are trained between two that are validated.
+            has_first: whether there is a best model before the first epoch.
 
         Raises:
             UserError: the checkpoint is damaged.
@@ -167,12 +181,12 @@ class FinetuneCheckpoints:
         assert self._checkpoint is not None
         progress = SeedProgress(self._state, self._saved["losses"])
         step, has_best = progress.state.step, self._saved[_BEST] is not None
-        # Each step takes one batch and leaves one loss, until its epoch ends.
+        # Each step takes one batch and leaves one loss, until an epoch is validated.
         if (
             step > epochs * steps_per_epoch
             or progress.state.batches_taken != [step]
-            or len(progress.losses) != step % steps_per_epoch
-            or has_best != (step >= steps_per_epoch)
+            or len(progress.losses) != step % (every * steps_per_epoch)
+            or has_best != (has_first or step >= steps_per_epoch)
         ):
             raise self._damaged("its counts contradict each other")
         # In the order in which they were added to the optimizer, which numbers them.

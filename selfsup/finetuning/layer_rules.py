@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from selfsup.encoder.pooling import pooled_parts
 from selfsup.errors import UserError
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 
@@ -83,6 +84,12 @@ def encoder_rules(
     return [*rules, (_POOLER, pooler_rate), ("*", head_learning_rate)]
 
 
+def rules_for(settings: ResolvedFinetuneSettings, model: Any) -> list[Rule]:
+    """The rules for a model: parts of its encoder that only pool never learn."""
+    frozen: list[Rule] = [(f"encoder.{part}.*", None) for part in pooled_parts(model.encoder)]
+    return [*frozen, *rules_of(settings, model.encoder.config.num_hidden_layers)]
+
+
 def rules_of(settings: ResolvedFinetuneSettings, layer_count: int) -> list[Rule]:
     """The run's rules, in order."""
     return encoder_rules(
@@ -152,6 +159,8 @@ def notes_on_unfreezing(settings: ResolvedFinetuneSettings, layer_count: int) ->
         for pattern, rate in rules_of(settings, layer_count)
         if rate is not None
     }
+    if not settings.epochs:  # only a head is fitted
+        return []
     late = [pattern for pattern, epoch in first_epochs.items() if epoch > settings.epochs]
     if not late:
         return []
@@ -177,7 +186,7 @@ def layer_table(settings: ResolvedFinetuneSettings, model: Any) -> dict[str, Any
         drawn = {*top, _POOLER, _FINAL_NORM}
     left = dict(model.named_parameters())
     rows = []
-    for pattern, rate in rules_of(settings, layer_count):
+    for pattern, rate in rules_for(settings, model):
         tensors = [left.pop(name) for name in list(left) if fnmatchcase(name, pattern)]
         if not tensors:
             continue

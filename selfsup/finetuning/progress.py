@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from selfsup.tasks.base import Task
 from selfsup.tasks.labels import Labels
@@ -13,11 +13,11 @@ from selfsup.training.loop import RunState
 
 @dataclass(frozen=True)
 class EpochReport:
-    """The result of an epoch (counted from 1).
+    """The result of an epoch, counted from 1; epoch 0 is a fitted head over the encoder as it was.
 
     Attributes:
         step: steps taken so far.
-        train_loss: mean over the epoch's steps.
+        train_loss: mean over the epoch's steps; None for epoch 0.
         validation: metrics.
         scores: of the validation examples' windows, float32 [R, C].
         labels: with what was fitted on the validation examples.
@@ -25,7 +25,7 @@ class EpochReport:
 
     epoch: int
     step: int
-    train_loss: float
+    train_loss: float | None
     validation: dict[str, float]
     scores: np.ndarray
     labels: Labels
@@ -52,6 +52,15 @@ class SeedProgress:
     losses: list[float] = field(default_factory=list)
     best: EpochReport | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def keep(self, report: EpochReport, model: nn.Module) -> None:
+        """Keep an epoch as the best so far, with copies of all parameters.
+
+        A parameter that is frozen now may learn in a later epoch.
+        """
+        self.best = report
+        for name, weights in model.named_parameters():
+            self.best_weights[name] = weights.detach().clone()
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,22 @@
-"""``selfsup finetune``: teach an encoder a task, with one seed or several.
-
-Defaults for epochs and learning rates are those that work on few labels.
-"""
+"""``selfsup finetune``: teach an encoder a task, with one seed or several."""
 
 import dataclasses
-import math
 import shutil
 import time
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from selfsup.atomic_files import locked
-from selfsup.encoder.config import EncoderConfig, VitConfig
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
-from selfsup.errors import UserError
 from selfsup.finetuning.checkpoints import FinetuneCheckpoints
-from selfsup.finetuning.compact_embedding import compact_word_embeddings
-from selfsup.finetuning.data import FrozenFeatures, TaskData, encode_task_data, read_task_files
+from selfsup.finetuning.data import encode_task_data, read_task_files
+from selfsup.finetuning.defaults import describe, with_defaults
 from selfsup.finetuning.layer_rules import check_layers, layer_table, notes_on_unfreezing
-from selfsup.finetuning.progress import EndedSeeds
-from selfsup.finetuning.setup import reinitialize_top
-from selfsup.finetuning.starting_point import StartingPoint, find_starting_point
+from selfsup.finetuning.seeds import train_seeds
+from selfsup.finetuning.starting_point import find_starting_point
 from selfsup.finetuning.summary import summarize
-from selfsup.finetuning.training_run import FinetuneLog, train_with_seed
+from selfsup.finetuning.training_run import FinetuneLog
 from selfsup.inference.predictions_file import write_predictions
-from selfsup.inference.scoring import map_batches
 from selfsup.interruption import saying_how_to_go_on
 from selfsup.progress import ProgressDisplay
 from selfsup.runs import CHECKPOINTS, METRICS, SETTINGS, VALIDATION_PREDICTIONS
@@ -42,42 +32,11 @@ from selfsup.runs.model_cards import task_model_card
 from selfsup.settings.finetune import FinetuneSettings, ResolvedFinetuneSettings
 from selfsup.settings.pretrain import ResumeSettings
 from selfsup.settings.yaml_file import from_yaml
-from selfsup.tasks.base import Reading, Task, Units, Windows
+from selfsup.tasks.base import Reading
 from selfsup.tasks.held_out import hold_out
 from selfsup.tasks.labels import LabelKind
-from selfsup.tasks.models import TaskModule
 from selfsup.tasks.registry import TASKS, save_task_model
-from selfsup.training.compute import Compute, choose_compute
-
-# Small data sets need many steps: a run that trains until its loss is near 0 fails less often than
-# a short one (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", §6).
-_MIN_STEPS = 600
-_MIN_EPOCHS, _MAX_EPOCHS = 3, 20
-# For a head over a frozen encoder: it starts from random weights, and a high rate cannot damage
-# pre-trained ones (docs/log.md).
-_HEAD_ONLY_RATE = 2e-3
-
-
-def default_epochs(examples: int, batch_size: int, *, frozen: bool) -> int:
-    """Number of epochs that gives some hundreds of steps.
-
-    Over a ``frozen`` encoder epochs are cheap: its output for each example is computed only once.
-    """
-    if frozen:
-        return _MAX_EPOCHS
-    steps_per_epoch = max(1, math.ceil(examples / batch_size))
-    return min(_MAX_EPOCHS, max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch)))
-
-
-def default_learning_rate(config: EncoderConfig | VitConfig, *, frozen: bool) -> float:
-    """The highest learning rate for an encoder's width: small encoders need a higher one.
-
-    3e-5 at BERT-base's width of 768 (its paper, appendix A.3), and inversely proportional to the
-    square of the width below that. A head over a frozen encoder has another rate.
-    """
-    if frozen:
-        return _HEAD_ONLY_RATE
-    return min(5e-4, 3e-5 * (768 / config.hidden_size) ** 2)
+from selfsup.training.compute import choose_compute
 
 
 def finetune(settings: FinetuneSettings, display: ProgressDisplay | None = None) -> dict[str, Any]:
@@ -142,7 +101,7 @@ def _run(
             settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
         )
         data = encode_task_data(task, train, validation, label_type, start.preparation)
-        resolved = with_defaults(settings, start, data)
+        resolved, start = with_defaults(settings, task, start, data, compute)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
         notes += notes_on_unfreezing(resolved, start.config.num_hidden_layers)
         for note in dict.fromkeys(notes):  # the two files may be one
@@ -170,7 +129,9 @@ def _run(
                 summary |= {"validation_share": share, "validation_seed": resolved.seed}
             seconds = checkpoints.seconds_before + time.perf_counter() - started
             summary["seconds"] = round(seconds, 1)
-            card = task_model_card(resolved, task, start.name, best.labels, summary)
+            card = task_model_card(
+                resolved, task, start.name, start.config.model_type, best.labels, summary
+            )
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             records = task.records(examples, answers)
@@ -179,86 +140,3 @@ def _run(
             write_summary(run, summary)
             shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
     return {**summary, "out": str(run)}
-
-
-def with_defaults(
-    settings: FinetuneSettings, start: StartingPoint, data: TaskData
-) -> ResolvedFinetuneSettings:
-    """The settings with a value for all that depends on the data and the encoder."""
-    units = len(data.train.encoded.units)
-    frozen = settings.freeze == "encoder"
-    epochs = settings.epochs or default_epochs(units, settings.batch_size, frozen=frozen)
-    rate = settings.learning_rate or default_learning_rate(start.config, frozen=frozen)
-    chosen = {
-        "dropout": start.config.hidden_dropout_prob,
-        "epochs": epochs,
-        "learning_rate": rate,
-        "head_learning_rate": settings.head_learning_rate or rate,
-    }
-    return ResolvedFinetuneSettings(**vars(settings) | start.preparation.settings() | chosen)
-
-
-def describe(settings: ResolvedFinetuneSettings, start: StartingPoint, data: TaskData) -> str:
-    """One line about the run, shown before it starts."""
-    how = "pre-trained" if start.is_pretrained else "from random weights"
-    labels = "" if data.labels.kind in ("number", "none") else f" of {len(data.labels)} labels"
-    return (
-        f"{start.name}, {how}: {len(data.train):,} examples{labels}, "
-        f"{len(data.validation):,} to validate; epochs {settings.epochs}, learning rate "
-        f"{settings.learning_rate:.2g}, of the head {settings.head_learning_rate:.2g}"
-    )
-
-
-def train_seeds(
-    seeds: range,
-    settings: ResolvedFinetuneSettings,
-    task: Task,
-    start: StartingPoint,
-    data: TaskData,
-    compute: Compute,
-    log: FinetuneLog,
-    checkpoints: FinetuneCheckpoints,
-) -> EndedSeeds:
-    """Train once for each seed that has not ended before the run was stopped.
-
-    Returns:
-        the run of each seed, and the best model.
-
-    Raises:
-        UserError: every seed diverged.
-    """
-    ended, has_features = checkpoints.ended, False
-    units: Units = data.train.encoded.units
-    windows: Windows = data.validation.encoded.windows
-    for seed in seeds:
-        if seed in ended.runs:
-            continue
-        model = start.build_model(task, data.labels, seed)
-        if settings.reinit_layers:
-            reinitialize_top(model.encoder, settings.reinit_layers, seed)
-        model.to(compute.device)
-        # The output of a frozen pre-trained encoder is the same for every seed.
-        if settings.freeze == "encoder" and not (has_features and start.is_pretrained):
-            train, validation = data.train.encoded, data.validation.encoded
-            units = with_features(model, train.units, train.windows, compute)
-            windows = with_features(model, validation.windows, validation.windows, compute)
-            has_features = True
-        with compact_word_embeddings(settings, task, model, units):
-            run = train_with_seed(
-                settings, task, model, data, units, windows, seed, compute, log, checkpoints
-            )
-        ended.add(seed, run, model, task)
-    if ended.kept is None:
-        raise UserError(
-            f"the loss grew past all numbers: give a lower --learning-rate than "
-            f"{settings.learning_rate:.2g}"
-        )
-    return ended
-
-
-def with_features(
-    model: TaskModule, units: Units, windows: Windows, compute: Compute
-) -> FrozenFeatures:
-    """Units or windows whose batches hold the encoder's output for them instead of tokens."""
-    features = map_batches(model, model.features, windows, compute)
-    return FrozenFeatures(units, features, np.asarray(windows.row_counts))

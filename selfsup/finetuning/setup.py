@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.encoder.layers import initialize
-from selfsup.finetuning.layer_rules import Rate, learning_rates, rules_in_epoch, rules_of
+from selfsup.finetuning.layer_rules import Rate, learning_rates, rules_for, rules_in_epoch
 from selfsup.settings.finetune import ResolvedFinetuneSettings
 from selfsup.training.optimizers import adamw, parameter_groups
 
@@ -43,7 +43,7 @@ def prepare_finetuning(
         features: with ``--freeze encoder`` those of the training windows, float32 [R, D].
     """
     layer_count = model.encoder.config.num_hidden_layers
-    rules = rules_of(settings, layer_count)
+    rules = rules_for(settings, model)
     parameters = dict(model.named_parameters())
 
     def rates_in(epoch: int) -> dict[str, Rate]:
@@ -64,6 +64,7 @@ def prepare_finetuning(
             for group in parameter_groups(named, now, settings.weight_decay):
                 optimizer.add_param_group(group)
 
+    model.contrast = settings.contrast
     over_features = None if features is None else model.on_features(features)
     return FinetuningSetup(over_features or partly_frozen, optimizer, begin_epoch)
 

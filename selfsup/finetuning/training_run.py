@@ -1,5 +1,6 @@
-"""Fine-tuning with one seed: train epoch by epoch, validate after each, keep the best weights."""
+"""Fine-tuning with one seed: train epoch by epoch, validate, keep the best weights."""
 
+import math
 import statistics
 import time
 
@@ -26,6 +27,9 @@ from selfsup.training.loop import (
     StopOnSignal,
     train,
 )
+
+# After a head was fitted to few examples, so many epochs at most are validated.
+_MOST_VALIDATIONS = 20
 
 
 class FinetuneLog:
@@ -78,8 +82,9 @@ def train_with_seed(
     compute: Compute,
     log: FinetuneLog,
     checkpoints: FinetuneCheckpoints,
+    first: EpochReport | None = None,
 ) -> SeedRun:
-    """Train, validate after each epoch, and leave the model with the weights of the best epoch.
+    """Train, validate after epochs, and leave the model with the weights of the best epoch.
 
     If a checkpoint was saved with this seed, go on from there.
 
@@ -92,6 +97,8 @@ def train_with_seed(
         compute: device and precision.
         log: takes the result of each step and each epoch.
         checkpoints: of the run.
+        first: how the model does as it is given, if its head was fitted; no epoch that is worse
+            replaces it.
 
     Raises:
         Interrupted: a signal came; the run is saved.
@@ -101,7 +108,14 @@ def train_with_seed(
     learner, optimizer, begin_epoch = setup
     batches = EpochBatches(units, settings.batch_size, seed)
     steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
-    progress = checkpoints.restore(seed, setup, per_epoch, settings.epochs)
+    # Of few examples an epoch is a step or two: validating after each would take longer than these.
+    every = 1 if first is None else math.ceil(settings.epochs / _MOST_VALIDATIONS)
+    progress = checkpoints.restore(
+        seed, setup, per_epoch, settings.epochs, every, has_first=first is not None
+    )
+    if first is not None and progress.best is None:
+        log.after_epoch(seed, first)
+        progress.keep(first, learner)
     steps_before = (seed - settings.seed) * steps
 
     def end_of_step(step: StepReport) -> None:
@@ -109,11 +123,14 @@ def train_with_seed(
         log.after_step(seed, step)
         epoch, rest = divmod(step.state.step, per_epoch)
         if not rest:
-            end_of_epoch(epoch, step.state.step)
+            if epoch % every == 0 or epoch == settings.epochs:
+                validate(epoch, step.state.step)
+            if epoch < settings.epochs:
+                begin_epoch(epoch + 1)
         if steps_before + step.state.step < settings.seeds * steps:
             checkpoints.save_if_due(seed, steps_before + step.state.step, setup, progress)
 
-    def end_of_epoch(epoch: int, step: int) -> None:
+    def validate(epoch: int, step: int) -> None:
         scores = score(learner, windows, compute)
         if not np.isfinite(scores).all():  # the last step may diverge without a later loss
             raise NotFinite
@@ -125,13 +142,8 @@ def train_with_seed(
         report = EpochReport(epoch, step, loss, metrics, scores, labels)
         best = progress.best
         if best is None or selection_key(report, task) > selection_key(best, task):
-            progress.best = report
-            # Copies of all: a parameter that is frozen now may learn in a later epoch.
-            for name, weights in learner.named_parameters():
-                progress.best_weights[name] = weights.detach().clone()
+            progress.keep(report, learner)
         log.after_epoch(seed, report)
-        if epoch < settings.epochs:
-            begin_epoch(epoch + 1)
 
     extent = Extent(steps=steps)
     how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.encoder.packing import Packing
@@ -71,13 +72,13 @@ def _probabilities(
 ) -> np.ndarray:
     """The distributions over the vocabulary at the M masks, float32 [M, V]."""
     model, missing = load_pretraining(folder, ["mlm"])
-    lacking = [name for name in missing if name.startswith("cls.predictions")]
-    if lacking:
+    lacking = text_family(model.encoder.config).lacks_masked_lm(missing)
+    if lacking is not None:
         raise UserError(
-            f"{folder}: this model has no masked-LM head (no {lacking[0]}): give one that was "
+            f"{folder}: this model has no masked-LM head (no {lacking}): give one that was "
             "pre-trained with the objective mlm"
         )
-    longest = model.encoder.config.max_position_embeddings
+    longest = model.encoder.config.longest_sequence
     if len(ids) > longest:
         raise UserError(
             f"TEXT is {len(ids)} tokens long, and the model takes {longest}: shorten it"

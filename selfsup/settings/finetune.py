@@ -113,6 +113,22 @@ class FinetuneSettings(ReadingFlags):
         metavar="EPOCHS",
         at_least=1,
     )
+    head: str | None = model_flag(
+        "how the task's head begins: fitted to the encoder's output (a regression), or trained "
+        "from random weights; fitted by default with --freeze encoder",
+        choices=("fitted", "trained"),
+    )
+    pooling: str | None = model_flag(
+        "what a text's head reads: the encoder's pooler, its [CLS], or the mean of its tokens, of "
+        "the highest layer or of layer N (those above are dropped); a fitted head chooses",
+        metavar="pooler|cls|mean|mean-N",
+    )
+    contrast: float | None = model_flag(
+        "weight of supervised contrast beside the loss: texts of one label come together, others "
+        "apart; for single texts of one label each",
+        metavar="X",
+        at_least=0,
+    )
     print_layers: bool = model_flag(
         "print the learning rate of each part of the model, and do nothing else", default=False
     )
@@ -121,15 +137,15 @@ class FinetuneSettings(ReadingFlags):
     )
 
     epochs: int | None = optimisation_flag(
-        "passes over the training examples; the default depends on their number, and is 20 with "
-        "--freeze encoder",
+        "passes over the training examples; the default depends on their number; 0 leaves it at a "
+        "head that is fitted, as --freeze encoder does",
         metavar="N",
-        at_least=1,
+        at_least=0,
     )
     batch_size: int = optimisation_flag("examples in a batch", default=32, metavar="N", at_least=1)
     learning_rate: float | None = optimisation_flag(
         "peak learning rate of the encoder; the default depends on its size, and is 2e-3 with "
-        "--freeze encoder",
+        "--freeze encoder --head trained",
         metavar="X",
         above=0,
     )
@@ -203,6 +219,10 @@ class FinetuneSettings(ReadingFlags):
             raise UserError(
                 "--embedding-learning-rate is for embeddings that learn: leave it out with --freeze"
             )
+        if self.head == "fitted" and self.reinit_layers is not None:
+            raise UserError(
+                "--reinit-layers draws layers anew that --head fitted builds on: leave one out"
+            )
         if self.freeze == "encoder":
             for name, is_given in (
                 ("--unfreeze-every", self.unfreeze_every is not None),
@@ -226,6 +246,9 @@ class ResolvedFinetuneSettings(FinetuneSettings):
     learning_rate: float = dataclasses.field()
     head_learning_rate: float = dataclasses.field()
     dropout: float = dataclasses.field()
+    head: str = "trained"  # the defaults are those of runs that began without these flags
+    pooling: str = "pooler"
+    contrast: float = 0.0
 
 
 def _is_freezable(freeze: str) -> bool:

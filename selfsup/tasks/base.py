@@ -202,11 +202,12 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
     Attributes:
         name: as ``selfsup finetune`` takes it.
-        architecture: Hugging Face's class for a model of this task.
+        architecture: how the names of Hugging Face's classes for models of this task end.
         family: the encoders that take its examples.
         label_kinds: the kinds of labels that it can have; the first is the usual one.
         pipeline: the pipeline of ``transformers`` that runs its models, for the model card.
         pooled: whether the head reads the encoder's pooler. Otherwise the model has no pooler.
+        fits_head: whether the head's last layer can be fitted to the output of a frozen encoder.
         segments: of tasks on texts: how many of BERT's segments a sequence has.
         default_max_length: of tasks on texts: most tokens of a sequence if the user does not say.
         writes_answers_by_id: whether a predictions file called ``NAME.json`` holds
@@ -219,6 +220,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
     label_kinds: ClassVar[tuple[LabelKind, ...]]
     pipeline: ClassVar[str]
     pooled: ClassVar[bool] = False
+    fits_head: ClassVar[bool] = True
     segments: int = 1
     default_max_length: ClassVar[int] = 128
     writes_answers_by_id: ClassVar[bool] = False
@@ -304,8 +306,8 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """The encoder with a new head, a ``TaskModule``. The caller sets its weights."""
 
     @abstractmethod
-    def parameter_names(self) -> NameTable:
-        """Hugging Face's names for the model's parameters."""
+    def parameter_names(self, config: Any) -> NameTable:
+        """Hugging Face's names for the parameters of a model over an encoder of these sizes."""
 
     @abstractmethod
     def selection_metric(self, labels: Labels) -> str:

@@ -1,17 +1,39 @@
 """What the tasks' models have in common: an encoder, a head over its output, and losses.
 
-Shapes: B examples in a batch, R rows of features and scores in all, D width, C scores in a row.
+Shapes: B examples in a batch, R rows of features and scores in all, M examples for a linear
+layer, D width, C scores in a row.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.tasks.batches import FeatureBatch
+
+
+@dataclass(frozen=True)
+class LinearTargets:
+    """What a task's last, linear layer should give while its encoder is frozen.
+
+    Attributes:
+        labels: one label: int64 [M]. Several: float32 [M, C]. Numbers: float32 [M], standardised.
+        row_counts: int64 [M], how many consecutive rows of features are averaged for each.
+        groups: int64 [M]; those of one group, such as the words of a sentence, stay together in
+            cross-validation.
+        outputs: C.
+    """
+
+    labels: np.ndarray
+    row_counts: np.ndarray
+    groups: np.ndarray
+    outputs: int
+
 
 # By name: the mean loss, how many predictions are right, of how many.
 Losses = dict[str, tuple[Tensor, Tensor, int]]
@@ -22,9 +44,11 @@ class TaskModule(nn.Module, ABC):
 
     Attributes:
         encoder: its parameters are named ``encoder.…``.
+        contrast: the weight of a contrast between examples beside the loss, if the task has one.
     """
 
     encoder: Any
+    contrast: float = 0.0
 
     @abstractmethod
     def features(self, batch: Any) -> Tensor:
@@ -50,6 +74,24 @@ class TaskModule(nn.Module, ABC):
     def scores(self, batch: Any) -> Tensor:
         """Scores of a batch's windows, [R, C], in the order of the windows."""
         return self.final(self.head(self.features(batch)))
+
+    def standardize_by(self, features: Tensor) -> None:
+        """Standardise the last layer's inputs by those of training windows, [R, D], if possible."""
+
+    def linear_input(self, features: Tensor) -> Tensor:
+        """The input of the head's last, linear layer without dropout: [R, D] → [R, D]."""
+        return features
+
+    def linear_targets(self, encoded: Any) -> LinearTargets | None:
+        """What training examples ask of the last layer; None if the head has to be trained."""
+        return None
+
+    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Give the head's last layer its weights, [C, D], and its bias, [C]."""
+        layer = [module for module in self.modules() if isinstance(module, ScoreLayer)][-1]
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
 
     def on_features(self, features: Tensor | None = None) -> "HeadOnFeatures":
         """The head alone, which shares this model's parameters.

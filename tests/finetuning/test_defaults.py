@@ -3,7 +3,7 @@
 import pytest
 
 from selfsup.encoder.config import bert_config
-from selfsup.finetuning.run import default_epochs, default_learning_rate
+from selfsup.finetuning.defaults import default_epochs, default_learning_rate
 
 
 @pytest.mark.parametrize("examples", [1, 50, 700, 7_000, 100_000])

@@ -12,7 +12,7 @@ import torch
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.encoder.huggingface.folder import read_weights
-from selfsup.finetuning import compact_embedding, run
+from selfsup.finetuning import compact_embedding, seeds
 from selfsup.finetuning.run import finetune
 from tests.toy_tasks import BAD, GOOD, toy_settings, write_toy_file, write_toy_model
 
@@ -64,7 +64,7 @@ def test_words_that_training_lacks_stay_as_they_were_pre_trained(files, tmp_path
 
 def test_the_model_is_the_one_that_learns_with_the_whole_vocabulary(files, tmp_path, monkeypatch):
     few = finetune(settings(files, tmp_path / "few", weight_decay=0.0))
-    monkeypatch.setattr(run, "compact_word_embeddings", lambda *arguments: nullcontext())
+    monkeypatch.setattr(seeds, "compact_word_embeddings", lambda *arguments: nullcontext())
     all_ = finetune(settings(files, tmp_path / "all", weight_decay=0.0))
     one, other = read_weights(tmp_path / "few" / "model"), read_weights(tmp_path / "all" / "model")
     for name in other:

@@ -23,6 +23,7 @@ from selfsup.corpus.tokenizer.wordpiece import (
     wordpiece_tokenizer,
 )
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, read_json
 
 _CONFIG = "tokenizer_config.json"
@@ -126,6 +127,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     try:
         if path.exists():
+            refuse_special(path)
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             model = tokenizer.model
             if isinstance(model, WordPiece) and model.token_to_id(model.unk_token) is None:
@@ -150,11 +152,12 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
 
 
-def complete_tokenizer_config(folder: Path, longest: int) -> None:
+def complete_tokenizer_config(folder: Path, longest: int, segments: int = 2) -> None:
     """Write into ``tokenizer_config.json`` what ``transformers`` would otherwise assume.
 
     ``transformers`` folds case unless that file says otherwise, and truncates texts to the length
-    that the file states: at most ``longest`` tokens, as many as the model takes.
+    that the file states: at most ``longest`` tokens, as many as the model takes. It would give a
+    model with fewer than two ``segments`` the numbers of two.
     """
     tokenizer = load_tokenizer(folder)
     rules, parts = _rules(tokenizer), json.loads(tokenizer.to_str())
@@ -167,6 +170,8 @@ def complete_tokenizer_config(folder: Path, longest: int) -> None:
     completed = {**said, **config}
     if (completed.get("model_max_length") or 0) > longest:
         completed["model_max_length"] = longest
+    if segments < 2:
+        completed["model_input_names"] = ["input_ids", "attention_mask"]
     if completed != config:
         path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
 
@@ -229,6 +234,7 @@ def _placeholder(number: int) -> str:
 
 
 def _from_vocabulary_file(path: Path) -> Tokenizer:
+    refuse_special(path)
     lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     tokens = [line.rstrip("\r") for line in lines]
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -23,6 +23,7 @@ from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
 from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.vocabulary import count_words
 from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, vocabulary_size, word_cutter
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
@@ -209,7 +210,13 @@ def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Token
     """The tokenizer of the model of --init, if the model can learn the objectives."""
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
+    family = text_family(config)
     for objective in text_objectives(settings.objectives):
+        if objective.reads_pooler and not family.pooler:
+            raise UserError(
+                f"--init {model}: is a {family.name}, which has no head for {objective.name}: add "
+                "--objectives mlm"
+            )
         if objective.segments > config.type_vocab_size:
             raise UserError(
                 f"--init {model}: tells no two segments apart (type_vocab_size "

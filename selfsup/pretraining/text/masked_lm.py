@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.families import text_family
+from selfsup.encoder.family import TextFamily
+from selfsup.encoder.huggingface.names import NameTable
 from selfsup.encoder.layers import ACTIVATIONS, compute_dtype
 from selfsup.encoder.packing import pad_rows
+from selfsup.encoder.text import TextEncoder
 from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.sequences import Sequences, TextCorpus, token_counts
@@ -27,21 +30,20 @@ class MaskedLM(TextObjective):
     """
 
     name = "mlm"
-    architecture = "BertForMaskedLM"
-    weight_names = {  # noqa: RUF012
-        "dense": ("cls.predictions.transform.dense",),
-        "norm": ("cls.predictions.transform.LayerNorm",),
-        "": ("cls.predictions",),  # the scores' bias
-    }
+    architecture = "ForMaskedLM"
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
         config = encoder.config
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.activation = ACTIVATIONS[config.hidden_act]
+        self.activation = ACTIVATIONS[text_family(config).masked_lm.activation(config)]
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.decoder_weight = encoder.embeddings.word.weight  # [V, D], shared with the encoder
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    @classmethod
+    def weight_names(cls, family: TextFamily) -> NameTable:
+        return family.masked_lm.names
 
     @staticmethod
     def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:

@@ -261,10 +261,10 @@ def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
         UserError: there is no such model, or it has no positions for --max-length.
     """
     config, _ = read_config(resolve_model_folder(init))
-    if max_length > config.max_position_embeddings:
+    if max_length > config.longest_sequence:
         raise UserError(
             f"--max-length {max_length}: {init} has positions for "
-            f"{config.max_position_embeddings} tokens at most"
+            f"{config.longest_sequence} tokens at most"
         )
     widths = {name: width for name, (_, width) in BERT_SIZES.items()}
     nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))

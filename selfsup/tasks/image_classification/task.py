@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selfsup.encoder.config import VitConfig
 from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.vit import VitEncoder
@@ -30,6 +31,7 @@ from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledI
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.models import (
     HeadOnFeatures,
+    LinearTargets,
     Losses,
     ScoreLayer,
     TaskModule,
@@ -46,7 +48,7 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     """Classification of images."""
 
     name = "image-classification"
-    architecture = "ViTForImageClassification"
+    architecture = "ForImageClassification"
     family = IMAGE_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("class",)
     pipeline = "image-classification"
@@ -125,7 +127,7 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
         return ImageClassifier(encoder, labels, dropout)
 
-    def parameter_names(self) -> NameTable:
+    def parameter_names(self, config: VitConfig) -> NameTable:
         return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
 
     def records(
@@ -204,6 +206,11 @@ class ImageClassifier(TaskModule):
     def features(self, batch: LabelledImageBatch) -> Tensor:
         """The encoder's output for each image: the last state of its image token, [B, D]."""
         return self.encoder.first_states(batch.patches(), self.encoder.all_positions())
+
+    def linear_targets(self, encoded: EncodedImages) -> LinearTargets:
+        """A row for each image."""
+        images, labels = np.arange(len(encoded)), self.classifier.linear.out_features
+        return LinearTargets(encoded.labels, np.ones_like(images), images, labels)
 
     @property
     def head(self) -> nn.Module:

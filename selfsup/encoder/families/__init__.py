@@ -1,0 +1,16 @@
+"""The families of text encoders: one file describes one architecture and its variants."""
+
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families.bert import BERT
+from selfsup.encoder.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
+from selfsup.encoder.family import TextFamily
+
+# By the model_type in Hugging Face's config.json.
+TEXT_FAMILIES: dict[str, TextFamily] = {
+    family.model_type: family for family in (BERT, ROBERTA, XLM_ROBERTA, CAMEMBERT)
+}
+
+
+def text_family(config: EncoderConfig) -> TextFamily:
+    """The family of an encoder with these sizes."""
+    return TEXT_FAMILIES[config.model_type]
