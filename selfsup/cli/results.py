@@ -5,6 +5,7 @@ what the result does not have. Where standard output is not a terminal, it is pl
 """
 
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -24,6 +25,7 @@ from selfsup.report.formatting import (
     write_score,
 )
 from selfsup.report.verdict import BASELINE, baseline_cells, verdict
+from selfsup.terminal import line_for, raw
 
 Result = dict[str, Any]
 Fact = tuple[str, str, Callable[[Any], str]]
@@ -275,7 +277,7 @@ def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _print_verdict(text: str) -> None:
     if text:
-        _console().print(Text(text, style="bold"), soft_wrap=True)
+        _console().print(Text(line_for(sys.stdout, text), style="bold"), soft_wrap=True)
         _console().print()
 
 
@@ -328,7 +330,7 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         # As Text, so that rich does not take [MASK] and other brackets for markup.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(line_for(sys.stdout, str(cell))) for cell in row))
     console.print(table)
     console.print()
 
@@ -336,14 +338,23 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def _print_line(text: str) -> None:
     """Print a line without breaks, or nothing if it is empty."""
     if text:
-        _console().print(Text(text), soft_wrap=True)
+        _console().print(Text(line_for(sys.stdout, text)), soft_wrap=True)
 
 
 def _console() -> Console:
     # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
     # so lines may be long there.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console = _Console(file=raw(sys.stdout), highlight=False)
+    if console.is_terminal:
+        return console
+    return _Console(file=raw(sys.stdout), highlight=False, width=200)
+
+
+class _Console(Console):
+    """A console that leaves it to the caller what it means that the reader has gone away."""
+
+    def on_broken_pipe(self) -> None:
+        raise
 
 
 SHOW: dict[str, Callable[[Result], None]] = {

@@ -26,6 +26,7 @@ from selfsup.tasks.encoders import TEXT_ENCODERS
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
+from selfsup.terminal import say
 from selfsup.training.compute import Compute, choose_compute
 
 # Most examples of a block. Within one, texts of similar length share a batch.
@@ -172,7 +173,7 @@ def _check_texts(settings: PredictSettings, texts: tuple[list[str], list[str] | 
 
 
 def _tell(note: str) -> None:
-    print(note.removeprefix(": "), file=sys.stderr)  # there is no file name before the colon
+    say(note.removeprefix(": "))  # there is no file name before the colon
 
 
 def _read_text(file: str, encoding: str | None) -> str:

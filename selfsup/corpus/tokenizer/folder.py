@@ -23,6 +23,7 @@ from selfsup.corpus.tokenizer.wordpiece import (
     wordpiece_tokenizer,
 )
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, read_json
 
 _CONFIG = "tokenizer_config.json"
@@ -126,6 +127,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     try:
         if path.exists():
+            refuse_special(path)
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             model = tokenizer.model
             if isinstance(model, WordPiece) and model.token_to_id(model.unk_token) is None:
@@ -232,6 +234,7 @@ def _placeholder(number: int) -> str:
 
 
 def _from_vocabulary_file(path: Path) -> Tokenizer:
+    refuse_special(path)
     lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     tokens = [line.rstrip("\r") for line in lines]
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -1,7 +1,6 @@
 """Pre-training on text: a BERT from raw text or from token shards."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,7 @@ from selfsup.runs.model_cards import pretraining_card
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
 from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
+from selfsup.terminal import say
 from selfsup.training.loop import Stage
 
 _FINETUNING_DROPOUT = 0.1  # in config.json, for whoever fine-tunes the model
@@ -206,7 +206,7 @@ class TextPretraining(Pretraining):
         model = TextPretrainingModel(BertEncoder(config), settings.objectives)
         initialize(model, config.initializer_range, seed)
         if settings.start == "structured" and is_new:
-            print("Counting which words stand together, for the first weights", file=sys.stderr)
+            say("Counting which words stand together, for the first weights")
             sample = _sample_tokens(data.corpus, data.documents)
             dimensions = word_dimensions(model.encoder)
             start_structured(
@@ -227,7 +227,7 @@ class TextPretraining(Pretraining):
             added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
         model, missing = load_pretraining(folder, settings.objectives, settings.seed, added)
         if missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
+            say(f"New weights, not in {folder}: {', '.join(missing)}")
         _set_dropout(model, settings.dropout)
         return model
 
@@ -249,7 +249,7 @@ def _warn_of_long_documents(
         what = f"Documents have {mean:,.0f} tokens on average"
     else:
         return
-    print(f"{what}; {advice_on_documents(settings)}", file=sys.stderr)
+    say(f"{what}; {advice_on_documents(settings)}")
 
 
 def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
