@@ -19,8 +19,8 @@ _EMPTY = np.uint64(0)
 _FULLEST = 0.6
 _REHASHED_AT_ONCE = 1 << 20
 # The pages of a mapped table count as this process's memory until it releases them; the system
-# still keeps them cached. One key touches one page: 4 KiB × 32,768 = 128 MiB.
-_KEYS_BEFORE_RELEASE = 1 << 15
+# still keeps them cached. One key touches one page: 4 KiB × 24,576 = 96 MiB.
+_KEYS_BEFORE_RELEASE = 3 << 13
 
 
 class SeenHashes:

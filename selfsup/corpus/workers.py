@@ -93,7 +93,7 @@ def _answer_frames() -> None:
 
 
 # Pieces cached by all workers together, at about 200 bytes each.
-_CACHED_PIECES = 1 << 19
+_CACHED_PIECES = 1 << 18
 _FEWEST_CACHED_PIECES = 1 << 15
 # This many workers keep up with one reader; with more, memory would pass a gigabyte.
 _MOST_WORKERS = 16
