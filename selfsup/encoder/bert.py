@@ -31,12 +31,14 @@ class BertEncoder(TextEncoder):
 class BertEmbeddings(nn.Module):
     """The sum of word, position and segment embeddings, normalised."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, width: int | None = None) -> None:
+        """``width`` is D, the layers' own unless it is given."""
         super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        width = width or config.hidden_size
+        self.word = nn.Embedding(config.vocab_size, width)
+        self.position = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type = nn.Embedding(config.type_vocab_size, width)
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, position_ids: Tensor) -> Tensor:
@@ -50,7 +52,8 @@ class BertEmbeddings(nn.Module):
 class BertLayer(nn.Module):
     """Attention, then a feed-forward network; a residual sum and a norm after each (post-norm)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, *, drop_attended: bool = True) -> None:
+        """``drop_attended``: whether there is dropout after attention too."""
         super().__init__()
         width = config.hidden_size
         self.attention = SelfAttention(config)
@@ -60,12 +63,13 @@ class BertLayer(nn.Module):
         self.output = nn.Linear(config.intermediate_size, width)
         self.output_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
+        self.attended_dropout = self.dropout if drop_attended else nn.Identity()
 
     def forward(self, x: Tensor, packing: Packing, queries: Queries | None = None) -> Tensor:
         """x [T, D] → [T, D], or [Q, D] of the queried tokens alone."""
         attended = self.attention(x, packing, queries)
         if queries is not None:
             x = x.index_select(0, queries.rows)
-        x = self.attention_norm(x + self.dropout(attended))
+        x = self.attention_norm(x + self.attended_dropout(attended))
         inner = self.activation(self.intermediate(x))  # [T, F]
         return self.output_norm(x + self.dropout(self.output(inner)))

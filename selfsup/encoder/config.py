@@ -156,6 +156,7 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
 _LARGEST = {
     "vocab_size": 1 << 23,
     "hidden_size": 1 << 15,
+    "embedding_size": 1 << 15,
     "num_hidden_layers": 1000,
     "num_attention_heads": 1 << 10,
     "intermediate_size": 1 << 18,

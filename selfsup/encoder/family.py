@@ -5,8 +5,9 @@
 Shapes: N rows, D width.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import nn
@@ -19,6 +20,20 @@ from selfsup.encoder.text import TextEncoder
 def no_layers(config: EncoderConfig, dropout: float) -> nn.Sequential:
     """No layer between the encoder and a head's last layer."""
     return nn.Sequential()
+
+
+def dense_before_scores(
+    activation: type[nn.Module],
+) -> Callable[[EncoderConfig, float], nn.Sequential]:
+    """Dropout, a dense layer and an activation before a head's last layer."""
+
+    def layers(config: EncoderConfig, dropout: float) -> nn.Sequential:
+        dense = nn.Linear(config.hidden_size, config.hidden_size)
+        return nn.Sequential(
+            OrderedDict(dropout=nn.Dropout(dropout), dense=dense, activation=activation())
+        )
+
+    return layers
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,8 @@ class TextFamily:
         supported: entries of ``config.json`` that must have these values if they are there:
             nothing else can be computed.
         written: entries of ``config.json`` that are written besides the sizes.
-        config_names: sizes that have another name in ``config.json``, and that name.
+        config_names: sizes that have another name in ``config.json``, and that name; None for those
+            that are the same for all its encoders and not in the file.
         pooler: whether there is a pooler, which a classifier and next-sentence prediction read.
         needs_segments: whether the second of two texts must have a segment of its own.
     """
@@ -92,7 +108,7 @@ class TextFamily:
     masked_lm: MaskedLMHead
     supported: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, Any] = field(default_factory=dict)
-    config_names: Mapping[str, str] = field(default_factory=dict)
+    config_names: Mapping[str, str | None] = field(default_factory=dict)
     pooler: bool = False
     needs_segments: bool = False
 
@@ -116,6 +132,13 @@ class TextFamily:
     def indispensable(self) -> tuple[str, ...]:
         """How the names of the weights begin that a model folder must have: all but a pooler."""
         return tuple(sorted(self.prefix + part for part in self.parts if part != "pooler."))
+
+    def names_in_config(self) -> dict[str, str]:
+        """The sizes that ``config.json`` holds, and what it calls them."""
+        names = {
+            each.name: self.config_names.get(each.name, each.name) for each in fields(self.config)
+        }
+        return {ours: theirs for ours, theirs in names.items() if theirs is not None}
 
     def encoder_names(self, prefix: str = "") -> NameTable:
         """The table of an encoder whose parameters are named ``prefix + …`` in a larger model."""

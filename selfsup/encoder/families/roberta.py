@@ -4,7 +4,6 @@ BERT's layers. Positions are counted from the one after ``pad_token_id``, there 
 classifier has a dense layer of its own.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from selfsup.encoder.bert import BertEmbeddings, BertLayer
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.families.bert import BERT, BERT_NAMES
-from selfsup.encoder.family import Head, MaskedLMHead, TextFamily
+from selfsup.encoder.family import Head, MaskedLMHead, TextFamily, dense_before_scores
 from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 
@@ -76,14 +75,6 @@ def build_encoder(config: RobertaConfig, *, pooled: bool) -> TextEncoder:
     return TextEncoder(config, RobertaEmbeddings(config), layers)
 
 
-def classifier_layers(config: RobertaConfig, dropout: float) -> nn.Sequential:
-    """Dropout, a dense layer and tanh."""
-    dense = nn.Linear(config.hidden_size, config.hidden_size)
-    return nn.Sequential(
-        OrderedDict(dropout=nn.Dropout(dropout), dense=dense, activation=nn.Tanh())
-    )
-
-
 def _family(name: str, classes: str, config: type[RobertaConfig]) -> TextFamily:
     return TextFamily(
         name=name,
@@ -93,7 +84,7 @@ def _family(name: str, classes: str, config: type[RobertaConfig]) -> TextFamily:
         prefix="roberta.",
         names={ours: theirs for ours, theirs in BERT_NAMES.items() if ours != "pooler"},
         classification=Head(
-            "classifier.out_proj", classifier_layers, {"dense": ("classifier.dense",)}
+            "classifier.out_proj", dense_before_scores(nn.Tanh), {"dense": ("classifier.dense",)}
         ),
         tokens=BERT.tokens,
         spans=BERT.spans,

@@ -1,7 +1,8 @@
 """``config.json``: the sizes of a text encoder or a ViT in a Hugging Face model folder."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,16 @@ def sizes_in(raw: Mapping[str, Any], where: object) -> EncoderConfig:
     if family is None:
         raise UserError(f"{where}: {_refusal(kind, 'texts')}")
     _check_supported(raw, family.supported, where)
-    theirs = {
-        family.config_names.get(field.name, field.name): field.name
-        for field in fields(family.config)
-    }
+    names = family.names_in_config()
     # Null is as good as absent: some checkpoints have it as pad_token_id.
-    given = {
-        theirs[name]: value for name, value in raw.items() if name in theirs and value is not None
-    }
-    config = check(given, family.config, where)
+    given = {ours: raw[name] for ours, name in names.items() if raw.get(name) is not None}
+    try:
+        config = check(given, family.config, where)
+    except UserError as error:
+        said = str(error).removeprefix(str(where))
+        for ours, name in names.items():
+            said = re.sub(rf"\b{ours}\b", name, said)
+        raise UserError(f"{where}{said}") from None
     _check_activation(config.hidden_act, where)
     return config
 
@@ -94,7 +96,7 @@ def config_of(config: EncoderConfig | VitConfig, architecture: str) -> dict[str,
     if isinstance(config, EncoderConfig):
         family = text_family(config)
         kind, more = family.model_type, family.written
-        entries = {family.config_names.get(name, name): value for name, value in entries.items()}
+        entries = {name: entries[ours] for ours, name in family.names_in_config().items()}
     else:
         kind, more = "vit", {"encoder_stride": config.patch_size}
     return {

@@ -3,7 +3,8 @@
 Which tokens are masked, and how, is in ``masking``. The loss is a cross-entropy over the whole
 vocabulary that never keeps its scores in float32.
 
-Shapes: M labels, N rows (M, and padding after them), D width, V vocabulary.
+Shapes: M labels, N rows (M, and padding after them), D width, E width of the embeddings (D, but for
+ELECTRA), V vocabulary.
 """
 
 import numpy as np
@@ -35,10 +36,11 @@ class MaskedLM(TextObjective):
     def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
         config = encoder.config
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        width = encoder.embeddings.word.embedding_dim
+        self.dense = nn.Linear(config.hidden_size, width)
         self.activation = ACTIVATIONS[text_family(config).masked_lm.activation(config)]
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.decoder_weight = encoder.embeddings.word.weight  # [V, D], shared with the encoder
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.decoder_weight = encoder.embeddings.word.weight  # [V, E], shared with the encoder
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     @classmethod
@@ -50,7 +52,7 @@ class MaskedLM(TextObjective):
         return masked
 
     def transform(self, hidden: Tensor) -> Tensor:
-        """[M, D] → [M, D]."""
+        """[M, D] → [M, E]."""
         return self.norm(self.activation(self.dense(hidden)))
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -70,8 +72,7 @@ class MaskedLM(TextObjective):
 
     def products(self, batch: TextBatch) -> int:
         """Multiplications of the transform and of the output matrix, at masked tokens."""
-        vocab_size, width = self.decoder_weight.shape
-        return (width * width + width * vocab_size) * len(batch.masked_rows)
+        return (self.dense.weight.numel() + self.decoder_weight.numel()) * len(batch.masked_rows)
 
 
 def linear_cross_entropy(

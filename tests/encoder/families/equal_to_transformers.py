@@ -67,8 +67,7 @@ def _inputs(config: EncoderConfig, lengths: list[int], seed: int) -> tuple[Tenso
     generator = torch.Generator().manual_seed(seed)
     # Never the padding token, to which `transformers` gives no gradient.
     ids = torch.randint(2, config.vocab_size, (sum(lengths),), generator=generator)
-    segments = getattr(config, "type_vocab_size", 1)
-    return ids, torch.randint(segments, (sum(lengths),), generator=generator)
+    return ids, torch.randint(config.type_vocab_size, (sum(lengths),), generator=generator)
 
 
 def _write(folder: Path, config: EncoderConfig, head: str, more: dict[str, Any]) -> None:
@@ -101,7 +100,7 @@ def _run_peer(
 ) -> Any:
     ids, segments = inputs
     arguments: dict[str, Any] = {"attention_mask": _padded(torch.ones_like(ids), lengths)}
-    if hasattr(config, "type_vocab_size"):
+    if "type_vocab_size" in text_family(config).names_in_config():
         arguments["token_type_ids"] = _padded(segments, lengths)
     return peer(_padded(ids, lengths, config.pad_token_id), **arguments, **more)
 
