@@ -21,9 +21,13 @@ def special_kind(path: str | Path) -> str | None:
         return None
 
 
-def refuse_special(path: str | Path) -> None:
-    """Raise a ``UserError`` for a pipe, a device or a socket."""
-    if kind := special_kind(path):
+def refuse_special(path: str | Path, allowed: str | None = None) -> None:
+    """Raise a ``UserError`` for a pipe, a device or a socket, but not for the kind ``allowed``.
+
+    A pipe such as that of ``--config <(…)`` is useful where what is read of it is bounded.
+    """
+    kind = special_kind(path)
+    if kind is not None and kind != allowed:
         raise UserError(
             f"{path}: a {kind}, not a file: give a file (save what comes out of it to one first)"
         )

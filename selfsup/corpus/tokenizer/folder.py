@@ -44,6 +44,8 @@ _RULES = {
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
 
+# Vocabularies of byte-level BPE and of SentencePiece.
+_OTHER_FORMS = ("vocab.json", "sentencepiece.bpe.model", "spiece.model")
 # Classes of transformers that split text as BERT's does, and general ones.
 _BERT_LIKE = (
     "BertTokenizer",
@@ -148,6 +150,11 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     within = folder / "tokenizer"
     if within.is_dir():
         raise UserError(f"{folder}: is no tokenizer, but holds one: name {within}")
+    if any((folder / name).exists() for name in _OTHER_FORMS):
+        raise UserError(
+            f"{folder}: holds no tokenizer.json, only the files that it is made from: load it with "
+            "AutoTokenizer of transformers, and save it there with save_pretrained"
+        )
     what = "holds no tokenizer.json or vocab.txt" if folder.is_dir() else "no such folder"
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
 
@@ -174,6 +181,19 @@ def complete_tokenizer_config(folder: Path, longest: int, segments: int = 2) -> 
         completed["model_input_names"] = ["input_ids", "attention_mask"]
     if completed != config:
         path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
+
+
+def is_byte_level(tokenizer: Tokenizer) -> bool:
+    """Whether the tokens are pieces of the text's bytes in UTF-8, as GPT-2's and RoBERTa's."""
+    pre_tokenizer = json.loads(tokenizer.to_str())["pre_tokenizer"] or {}
+    parts = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
+    return any(part.get("type") == "ByteLevel" for part in parts)
+
+
+def mask_token(tokenizer: Tokenizer) -> str | None:
+    """What the tokenizer calls the token that hides another one; None if it has none."""
+    names = ("[MASK]", "<mask>")
+    return next((name for name in names if tokenizer.token_to_id(name) is not None), None)
 
 
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:

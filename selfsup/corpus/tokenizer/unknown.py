@@ -68,7 +68,9 @@ class UnknownCharacters(NamedTuple):
 def unknown_token(tokenizer: Tokenizer) -> int | None:
     """The id of ``[UNK]``, whatever the tokenizer calls it; None if it has no such token."""
     name = getattr(tokenizer.model, "unk_token", None)
-    return None if name is None else tokenizer.token_to_id(name)
+    named = None if name is None else tokenizer.token_to_id(name)
+    # Unigram and byte-level BPE name none.
+    return tokenizer.token_to_id("<unk>") if named is None else named
 
 
 def longest_word(tokenizer: Tokenizer) -> float:

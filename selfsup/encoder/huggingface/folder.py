@@ -17,7 +17,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from selfsup.atomic_files import refuse_address, replacing_together
-from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
+from selfsup.corpus.tokenizer.folder import (
+    complete_tokenizer_config,
+    is_byte_level,
+    load_tokenizer,
+)
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.families import TEXT_FAMILIES, text_family
@@ -38,6 +42,8 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",
 )
@@ -119,10 +125,11 @@ def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
     """
     tokenizer = load_tokenizer(folder)
     kind = type(tokenizer.model).__name__
-    if config.model_type != "bert" and kind != "WordPiece":
+    is_known = kind in ("WordPiece", "Unigram") or (kind == "BPE" and is_byte_level(tokenizer))
+    if config.model_type != "bert" and not is_known:
         raise UserError(
-            f"{folder}: its tokenizer is of the kind {kind}; with a {text_family(config).name}, "
-            "only WordPiece tokenizers can be used yet"
+            f"{folder}: its tokenizer is of the kind {kind}; only WordPiece, byte-level BPE and "
+            f"Unigram can be used with a {text_family(config).name}"
         )
     size = vocabulary_size(tokenizer)
     if size > config.vocab_size:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 
 from selfsup.atomic_files import write_bytes
 from selfsup.corpus.prepare import prepare
@@ -210,6 +211,11 @@ def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Token
     """The tokenizer of the model of --init, if the model can learn the objectives."""
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
+    if not isinstance(own.model, WordPiece):
+        raise UserError(
+            f"--init {model}: its tokenizer is of the kind {type(own.model).__name__}; only models "
+            "with WordPiece can be pre-trained further"
+        )
     family = text_family(config)
     for objective in text_objectives(settings.objectives):
         if objective.reads_pooler and not family.pooler:

@@ -4,8 +4,10 @@ import pytest
 
 from selfsup.corpus.tokenizer.folder import save_tokenizer
 from selfsup.encoder.families.roberta import CamembertConfig, RobertaConfig, XlmRobertaConfig
+from selfsup.errors import UserError
 from tests.encoder.families.commands import check_commands, check_pretraining, write_model
 from tests.encoder.families.equal_to_transformers import check_family
+from tests.encoder.families.tokenizers_of_peers import byte_level_bpe, unigram
 from tests.toy_tasks import VOCABULARY, toy_tokenizer
 
 
@@ -32,3 +34,15 @@ def test_a_roberta_with_a_wordpiece_tokenizer_does_all_that_a_bert_does(tmp_path
     )  # fmt: skip
     check_commands(model, tmp_path)
     check_pretraining(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "write_tokenizer"),
+    [(RobertaConfig, byte_level_bpe), (XlmRobertaConfig, unigram)],
+)
+def test_with_a_tokenizer_of_their_own_they_do_so_too(tmp_path, kind, write_tokenizer):
+    size = write_tokenizer(tmp_path / "tokenizer")
+    model = write_model(tmp_path / "model", kind, tmp_path / "tokenizer", size, type_vocab_size=1)
+    check_commands(model, tmp_path)
+    with pytest.raises(UserError, match=r"only models with WordPiece can be pre-trained further$"):
+        check_pretraining(model, tmp_path)
