@@ -70,7 +70,10 @@ def unknown_token(tokenizer: Tokenizer) -> int | None:
     name = getattr(tokenizer.model, "unk_token", None)
     named = None if name is None else tokenizer.token_to_id(name)
     # Unigram and byte-level BPE name none.
-    return tokenizer.token_to_id("<unk>") if named is None else named
+    usual = (tokenizer.token_to_id(token) for token in ("<unk>", "[UNK]"))
+    return (
+        next((number for number in usual if number is not None), None) if named is None else named
+    )
 
 
 def longest_word(tokenizer: Tokenizer) -> float:
