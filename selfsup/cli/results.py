@@ -24,6 +24,7 @@ from selfsup.report.formatting import (
     write_score,
 )
 from selfsup.report.verdict import BASELINE, baseline_cells, verdict
+from selfsup.report.worth import about_table, encoder_worth, model_table
 
 Result = dict[str, Any]
 Fact = tuple[str, str, Callable[[Any], str]]
@@ -179,7 +180,13 @@ def show_finetuning(result: Result) -> None:
         kept = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
         kept += f"epoch {epochs[str(seed)]} of {result['epochs']}"
     _print_verdict(verdict(result))
-    _print_metrics(result)
+    _print_line(encoder_worth(result))
+    head, rows = model_table(result)
+    if rows:
+        _print_table(head, rows)
+        _print_line(about_table(result))
+    else:
+        _print_metrics(result)
     _print_facts(
         result | {"kept": kept},
         ("kept", "Kept", str),
