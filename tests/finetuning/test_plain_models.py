@@ -1,6 +1,7 @@
 """Models without an encoder: what they learn, against scikit-learn, and within which bounds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,10 +46,9 @@ def test_words_and_characters_are_scored_as_by_scikit_learn(monkeypatch):
     only_strength(monkeypatch, 3.0)
     words, characters = score_plainly(TRAIN, DEV, 2)
     assert (words.name, characters.name) == ("bag of words", "bag of characters (1–4)")
-    for found, options in (
-        (words, {"token_pattern": PATTERN}),
-        (characters, {"analyzer": "char", "ngram_range": (1, 4)}),
-    ):
+    of_words: dict[str, Any] = {"token_pattern": PATTERN}
+    of_characters: dict[str, Any] = {"analyzer": "char", "ngram_range": (1, 4)}
+    for found, options in ((words, of_words), (characters, of_characters)):
         peer = make_pipeline(
             TfidfVectorizer(sublinear_tf=True, **options), LogisticRegression(C=3.0, tol=1e-8)
         )
