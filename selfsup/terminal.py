@@ -9,6 +9,7 @@ text.
 
 import codecs
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -24,6 +25,20 @@ _CONTROLS = re.compile(
 _CONTROLS_AND_BREAKS = re.compile(rf"[\t\n]|{_CONTROLS.pattern}")
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _ESCAPED = "selfsup.escaped"  # a handler of encoding errors
+
+
+class OutputLost(Exception):
+    """The answers cannot be written: their reader has ended, or the disk behind them is full.
+
+    It is no ``OSError``, which would be taken for that of another pipe or file.
+
+    Attributes:
+        has_no_reader: whether the reader of a pipe has ended, as in ``selfsup … | head``.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.has_no_reader = error.errno == errno.EPIPE
 
 
 def escaped(text: str) -> str:
@@ -85,7 +100,7 @@ class Output:
         """Write a text. Characters that the encoding lacks are escaped.
 
         Raises:
-            OSError: the stream is needed, and cannot be written.
+            OutputLost: the stream is needed, and cannot be written.
         """
         shown = escaped(text) if self._on_terminal else text
         with self._failing():
@@ -101,7 +116,7 @@ class Output:
         """Write what is buffered.
 
         Raises:
-            OSError: the stream is needed, and cannot be written.
+            OutputLost: the stream is needed, and cannot be written.
         """
         with self._failing():
             self._stream.flush()
@@ -117,10 +132,10 @@ class Output:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            if self._is_needed:
-                raise
+        except OSError as error:
             _discard(self._stream)
+            if self._is_needed:
+                raise OutputLost(error) from None
 
 
 def _encodable(text: str, stream: TextIO) -> str:
@@ -132,6 +147,23 @@ def _encodable(text: str, stream: TextIO) -> str:
     except UnicodeEncodeError:
         return text.encode(encoding, _ESCAPED).decode(encoding)
     return text
+
+
+class _PipeData:
+    """A binary file whose bytes go to standard output as they are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._stream.buffer.write(data)
+        except OSError as error:
+            _discard(self._stream)
+            raise OutputLost(error) from None
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 class _TerminalData:
@@ -149,9 +181,13 @@ class _TerminalData:
 
 
 def data_output() -> IO[bytes]:
-    """Standard output for data in UTF-8: exact in a pipe or a file, escaped on a terminal."""
+    """Standard output for data in UTF-8: exact in a pipe or a file, escaped on a terminal.
+
+    Its ``write`` and ``flush`` raise ``OutputLost``.
+    """
     stream = _without_proxy(sys.stdout)
-    return cast("IO[bytes]", _TerminalData(stream)) if stream.isatty() else stream.buffer
+    kind = _TerminalData if stream.isatty() else _PipeData
+    return cast("IO[bytes]", kind(stream))
 
 
 def raw(stream: TextIO) -> TextIO:
@@ -175,7 +211,7 @@ def guarded_streams() -> Iterator[None]:
     """In the block standard output and standard error are an ``Output``.
 
     Where one of them is closed, it leads nowhere. A standard error that cannot be written loses
-    what is said and stops nothing; a standard output that cannot be written is an error.
+    what is said and stops nothing; for a standard output there is ``OutputLost``.
     """
     _occupy_standard_descriptors()
     before = sys.stdout, sys.stderr
