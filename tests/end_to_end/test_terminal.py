@@ -1,14 +1,18 @@
-"""What commands print, in processes of their own: to terminals, pipes, and streams that fail."""
+"""What commands print, in processes of their own: to terminals, pipes, and streams that fail.
+
+One interpreter imports the program once and forks for each command, which ends as any interpreter.
+"""
 
 import csv
 import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,40 +42,94 @@ class Ended(NamedTuple):
     err: str
 
 
-def run(*words: str | Path, out: str = "pipe", err: str = "pipe", **environment: str) -> Ended:
+_SERVER = """
+import importlib, json, os, socket, sys
+from selfsup import cli
+for package in ("finetuning.run", "inference.predict", "doctor.run", "cli.results"):
+    importlib.import_module("selfsup." + package)
+from selfsup.training.compute import Compute
+Compute.matmul_peak = lambda self: 1e11  # measured, it takes seconds
+
+server = socket.socket(fileno=int(sys.argv[1]))
+while True:
+    asked, ends, *_ = socket.recv_fds(server, 1 << 16, 2)
+    if not asked:
+        os._exit(0)
+    child = os.fork()
+    if not child:
+        break
+    for end in ends:
+        os.close(end)
+    server.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+words, closed, environment = json.loads(asked)
+server.close()
+os.environ.update(environment)
+for number, end in zip((1, 2), ends):
+    os.dup2(end, number)
+    os.close(end)
+encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
+sys.stdout = sys.__stdout__ = open(1, "w", encoding=encoding, errors=errors or "strict",
+                                   closefd=False)
+sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding, "backslashreplace", closefd=False)
+if 1 in closed:
+    os.close(1)
+    sys.stdout = sys.__stdout__ = None
+if 2 in closed:
+    os.close(2)
+    sys.stderr = sys.__stderr__ = None
+sys.argv = ["selfsup", *words]
+sys.exit(cli.main())
+"""
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
     """Run a command; its streams are a "pipe", a "terminal", "closed", "full", or "gone".
 
     What goes to the last three is lost. The reader of one that is "gone" has ended.
     """
-    reading: list[threading.Thread] = []
-    texts: list[list[bytes]] = [[], []]
-    ends: list[int] = []
-    for kind, got in zip((out, err), texts, strict=True):
-        if kind in ("closed", "full"):
-            ends.append(os.open("/dev/full", os.O_WRONLY))
-            continue
-        read, write = pty.openpty() if kind == "terminal" else os.pipe()
-        ends.append(write)
-        if kind == "gone":
-            os.close(read)
-        else:
-            reading.append(threading.Thread(target=_read, args=(read, got)))
-    closing = "".join(f" {n}>&-" for n, kind in ((1, out), (2, err)) if kind == "closed")
-    command = [sys.executable, "-m", "selfsup", *map(os.fspath, words)]
-    process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@"{closing}', "sh", *command],
-        stdin=subprocess.DEVNULL, stdout=ends[0], stderr=ends[1],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", **environment},
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(120)
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(theirs.fileno())],
+        stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"},
     )  # fmt: skip
-    for end in ends:
-        os.close(end)
-    for thread in reading:
-        thread.start()
-    status = process.wait(timeout=120)
-    for thread in reading:
-        thread.join()
-    encoding = environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
-    return Ended(status, *(b"".join(got).decode(encoding) for got in texts))
+    theirs.close()
+
+    def run(*words: str | Path, out: str = "pipe", err: str = "pipe", **environment: str) -> Ended:
+        reading: list[threading.Thread] = []
+        texts: list[list[bytes]] = [[], []]
+        ends: list[int] = []
+        for kind, got in zip((out, err), texts, strict=True):
+            if kind in ("closed", "full"):
+                ends.append(os.open("/dev/full", os.O_WRONLY))
+                continue
+            read, write = pty.openpty() if kind == "terminal" else os.pipe()
+            ends.append(write)
+            if kind == "gone":
+                os.close(read)
+            else:
+                reading.append(threading.Thread(target=_read, args=(read, got)))
+        closed = [number for number, kind in ((1, out), (2, err)) if kind == "closed"]
+        asked = json.dumps([[*map(os.fspath, words)], closed, environment])
+        socket.send_fds(ours, [asked.encode()], ends)
+        for end in ends:
+            os.close(end)
+        for thread in reading:
+            thread.start()
+        status = int(ours.recv(100))
+        for thread in reading:
+            thread.join()
+        encoding = environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
+        return Ended(status, *(b"".join(got).decode(encoding) for got in texts))
+
+    yield run
+    ours.close()
+    server.wait(timeout=60)
 
 
 def _read(descriptor: int, got: list[bytes]) -> None:
@@ -160,7 +218,9 @@ def sound(ended: Ended) -> None:
     ("name", "status"),
     [("doctor", 0), ("predict", 0), ("predict a table", 0), ("fine-tune", 0), ("a wrong flag", 2)],
 )
-def test_a_terminal_gets_nothing_that_it_obeys_from_files_and_names(words, name: str, status: int):
+def test_a_terminal_gets_nothing_that_it_obeys_from_files_and_names(
+    run, words, name: str, status: int
+):
     ended = run(*words(name), out="terminal", err="terminal", TERM="xterm-256color")
     sound(ended)
     assert ended.status == status, ended.err
@@ -174,20 +234,20 @@ def test_a_terminal_gets_nothing_that_it_obeys_from_files_and_names(words, name:
         assert "\r\x1b[2K" in ended.err
 
 
-def test_each_label_is_in_one_line_of_a_terminal(words):
+def test_each_label_is_in_one_line_of_a_terminal(run, words):
     ended = run(*words("predict"), out="terminal", err="terminal")
     lines = ended.out.split("\r\n")
     assert all(sum(label in line for line in lines[1:]) == 1 for label in SHOWN)
 
 
-def test_json_on_a_terminal_is_json(words):
+def test_json_on_a_terminal_is_json(run, words):
     ended = run(*words("doctor as JSON"), out="terminal", PYTHONIOENCODING="ascii")
     assert set(json.loads(ended.out)["counts"]["labels"]) == set(LABELS)
     ended = run(*words("predict a table"), out="terminal", PYTHONIOENCODING="ascii")
     assert {json.loads(line)["label"] for line in ended.out.splitlines()} <= set(LABELS)
 
 
-def test_data_in_a_pipe_is_exact(words):
+def test_data_in_a_pipe_is_exact(run, words):
     ended = run(*words("predict a table"))
     records = [json.loads(line) for line in ended.out.split("\n")[:-1]]
     assert len(records) == 60
@@ -204,7 +264,7 @@ def test_data_in_a_pipe_is_exact(words):
         ("predict", "ascii"),
     ],
 )  # fmt: skip
-def test_any_encoding_of_the_output_ends_well(words, name: str, encoding: str):
+def test_any_encoding_of_the_output_ends_well(run, words, name: str, encoding: str):
     ended = run(*words(name), PYTHONIOENCODING=encoding)
     sound(ended)
     assert ended.status == 0, ended.err
@@ -217,7 +277,7 @@ def test_any_encoding_of_the_output_ends_well(words, name: str, encoding: str):
 @pytest.mark.parametrize(
     ("out", "err"), [("pipe", "closed"), ("pipe", "gone"), ("closed", "full"), ("gone", "gone")]
 )
-def test_lost_streams_stop_no_training(words, out: str, err: str):
+def test_lost_streams_stop_no_training(run, words, out: str, err: str):
     command = words("fine-tune")
     ended = run(*command, out=out, err=err)
     sound(ended)
@@ -229,7 +289,7 @@ def test_lost_streams_stop_no_training(words, out: str, err: str):
 
 @pytest.mark.parametrize("name", ["doctor", "predict a table"])
 @pytest.mark.parametrize("out", ["closed", "gone", "full"])
-def test_a_standard_output_that_cannot_be_written_ends_in_a_line_at_most(words, name, out):
+def test_a_standard_output_that_cannot_be_written_ends_in_a_line_at_most(run, words, name, out):
     ended = run(*words(name), out=out)
     sound(ended)
     assert ended.status == (2 if out == "full" else 0)

@@ -15,6 +15,7 @@ from selfsup.encoder.config import BERT_SIZES, bert_config
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.encoder.layers import initialize
+from selfsup.encoder.rotary import RotaryAttention
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
@@ -285,5 +286,5 @@ def _set_dropout(model: TextPretrainingModel, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-        elif isinstance(module, SelfAttention):
+        elif isinstance(module, SelfAttention | RotaryAttention):
             module.dropout = probability
