@@ -7,7 +7,6 @@ standard error, which shows such characters escaped on a terminal. A pipe or a f
 text.
 """
 
-import codecs
 import contextlib
 import errno
 import os
@@ -24,7 +23,6 @@ _CONTROLS = re.compile(
 )
 _CONTROLS_AND_BREAKS = re.compile(rf"[\t\n]|{_CONTROLS.pattern}")
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
-_ESCAPED = "selfsup.escaped"  # a handler of encoding errors
 
 
 class OutputLost(Exception):
@@ -67,17 +65,6 @@ def _escape(found: re.Match[str]) -> str:
     character = found[0]
     code = ord(character)
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}")
-
-
-def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
-    """Write what an encoding lacks as JSON does: ``\\u00e9``, and two halves for an emoji."""
-    assert isinstance(error, UnicodeEncodeError)
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    pairs = zip(units[::2], units[1::2], strict=True)
-    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
-
-
-codecs.register_error(_ESCAPED, _escape_unencodable)
 
 
 class Output:
@@ -139,14 +126,26 @@ class Output:
 
 
 def _encodable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks escaped, as JSON does."""
     encoding = getattr(stream, "encoding", None)
-    if not encoding:
+    if not encoding or _survives(text, encoding):
         return text
+    return "".join(each if _survives(each, encoding) else _as_json(each) for each in text)
+
+
+def _survives(text: str, encoding: str) -> bool:
+    """Whether a text is the same once decoded: Shift JIS writes the yen sign as a backslash."""
     try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.encode(encoding, _ESCAPED).decode(encoding)
-    return text
+        return text.encode(encoding).decode(encoding) == text
+    except UnicodeError:
+        return False
+
+
+def _as_json(character: str) -> str:
+    """Such as ``\\u00e9``, and two halves for an emoji."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs)
 
 
 class _PipeData:

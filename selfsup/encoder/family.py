@@ -66,11 +66,13 @@ class MaskedLMHead:
             itself, whose bias it is.
         decoder: what a Hugging Face folder calls the last layer, which some hold a second time.
         activation: sizes → the name of the activation.
+        has_biases: whether the dense layer and the norm have biases.
     """
 
     names: NameTable
     decoder: str
     activation: Callable[[Any], str] = lambda config: config.hidden_act
+    has_biases: bool = True
 
 
 @dataclass(frozen=True)

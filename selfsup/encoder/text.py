@@ -32,6 +32,7 @@ class TextEncoder(nn.Module):
         embeddings: nn.Module,
         layers: Iterable[nn.Module],
         pooler: nn.Module | None = None,
+        norm: nn.Module | None = None,
     ) -> None:
         """Assemble an encoder from its parts.
 
@@ -42,11 +43,13 @@ class TextEncoder(nn.Module):
             layers: each called with x [T, D] and its packing; with ``Queries`` as a third argument
                 it returns the rows of the queried tokens alone, [Q, D].
             pooler: [B, D] → [B, D], before the tanh.
+            norm: after the highest layer, in encoders that need one.
         """
         super().__init__()
         self.config = config
         self.embeddings = embeddings
         self.layers = nn.ModuleList(layers)
+        self.norm = nn.Identity() if norm is None else norm
         if pooler is not None:
             self.pooler = pooler
 
@@ -94,7 +97,7 @@ class TextEncoder(nn.Module):
         for layer in lower:
             hidden = layer(hidden, packing)
         rows = F.pad(queries.rows, (0, queries.packing.padding_rows()))
-        states = highest(hidden, packing, Queries(rows, queries.packing))
+        states = self.norm(highest(hidden, packing, Queries(rows, queries.packing)))
         return _first_rows(states, len(queries.rows))
 
     def pool(self, first_states: Tensor) -> Tensor:
@@ -111,16 +114,18 @@ class TextEncoder(nn.Module):
         hidden = self._embed(input_ids, token_type_ids, packing)
         for layer in self.layers:
             hidden = layer(hidden, packing)
-        return _first_rows(hidden, len(input_ids))
+        return _first_rows(self.norm(hidden), len(input_ids))
 
     def layer_states(
         self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing
     ) -> Iterator[Tensor]:
         """Each layer's vectors, [T, D], from the lowest up; the arguments are as in ``forward``."""
         hidden = self._embed(input_ids, token_type_ids, packing)
-        for layer in self.layers:
+        *lower, highest = self.layers
+        for layer in lower:
             hidden = layer(hidden, packing)
             yield _first_rows(hidden, len(input_ids))
+        yield _first_rows(self.norm(highest(hidden, packing)), len(input_ids))
 
     def _embed(self, input_ids: Tensor, token_type_ids: Tensor, packing: Packing) -> Tensor:
         """The first layer's input, [T, D], then padding rows, which repeat the first token."""

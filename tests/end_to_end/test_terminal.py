@@ -115,7 +115,7 @@ def run() -> Iterator[Run]:
             else:
                 reading.append(threading.Thread(target=_read, args=(read, got)))
         closed = [number for number, kind in ((1, out), (2, err)) if kind == "closed"]
-        asked = json.dumps([[*map(os.fspath, words)], closed, environment])
+        asked = json.dumps([[str(word) for word in words], closed, environment])
         socket.send_fds(ours, [asked.encode()], ends)
         for end in ends:
             os.close(end)

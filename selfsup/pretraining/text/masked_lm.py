@@ -37,9 +37,10 @@ class MaskedLM(TextObjective):
         super().__init__()
         config = encoder.config
         width = encoder.embeddings.word.embedding_dim
-        self.dense = nn.Linear(config.hidden_size, width)
-        self.activation = ACTIVATIONS[text_family(config).masked_lm.activation(config)]
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        head = text_family(config).masked_lm
+        self.dense = nn.Linear(config.hidden_size, width, bias=head.has_biases)
+        self.activation = ACTIVATIONS[head.activation(config)]
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps, bias=head.has_biases)
         self.decoder_weight = encoder.embeddings.word.weight  # [V, E], shared with the encoder
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 

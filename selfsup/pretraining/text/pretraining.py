@@ -8,12 +8,14 @@ import numpy as np
 from torch import nn
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.corpus.tokenizer.words import continuation_pieces
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, bert_config
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.encoder.layers import initialize
+from selfsup.encoder.rotary import RotaryAttention
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
@@ -42,7 +44,6 @@ from selfsup.pretraining.text.next_sentence import NextSentence
 from selfsup.pretraining.text.sequences import (
     MOST_HELD_OUT,
     TextCorpus,
-    continuation_pieces,
     special_tokens,
     split_held_out,
     token_counts,
@@ -285,5 +286,5 @@ def _set_dropout(model: TextPretrainingModel, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-        elif isinstance(module, SelfAttention):
+        elif isinstance(module, SelfAttention | RotaryAttention):
             module.dropout = probability

@@ -26,7 +26,7 @@ SIZES = {
 
 
 def write_config(folder, family, **changed):
-    config = TEXT_FAMILIES[family].config(**SIZES)
+    config = TEXT_FAMILIES[family].config(**SIZES, pad_token_id=0)
     entries = config_of(config, "X") | changed
     (folder / "config.json").write_text(json.dumps(entries))
     return folder
@@ -64,7 +64,8 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path):
 def test_next_sentences_are_for_bert(tmp_path, model_type):
     save_tokenizer(toy_tokenizer(), tmp_path / "tokenizer")
     kind = TEXT_FAMILIES[model_type].config
-    model = write_model(tmp_path / "m", kind, tmp_path / "tokenizer", len(VOCABULARY))
+    words = len(VOCABULARY)
+    model = write_model(tmp_path / "m", kind, tmp_path / "tokenizer", words, pad_token_id=0)
     (tmp_path / "text.txt").write_text("a film\n\na plot\n")
     settings = PretrainSettings(
         data=(str(tmp_path / "text.txt"),), init=str(model), objectives=("mlm", "nsp"), steps=1,

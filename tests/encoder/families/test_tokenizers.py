@@ -11,7 +11,7 @@ from selfsup.tasks.classification.encoding import encode_texts
 from selfsup.tasks.encoders import Limits
 from selfsup.tasks.question_answering.windows import tokenize_contexts
 from selfsup.tasks.token_classification.windows import encode_words
-from tests.encoder.families.commands import as_words
+from tests.encoder.families.commands import tokenizer_for_words
 from tests.encoder.families.tokenizers_of_peers import byte_level_bpe, unigram
 
 KINDS = {"byte-level BPE": byte_level_bpe, "Unigram": unigram}
@@ -73,7 +73,7 @@ def test_tokens_of_a_context_have_the_offsets_of_transformers(ours, peer, text):
 @given(st.lists(st.text("film,plo영화가é.", min_size=1, max_size=6), min_size=1, max_size=6))
 def test_words_have_the_ids_and_boundaries_of_transformers(folder, ours, words):
     encoded = encode_words(ours, [words], None, 64, 0)
-    peer = AutoTokenizer.from_pretrained(folder, **as_words(folder))
+    peer = tokenizer_for_words(folder)
     theirs = peer(words, is_split_into_words=True)
     assert encoded.windows.input_ids.tolist() == theirs["input_ids"]
     begins = [theirs.word_ids().index(number) for number in range(len(words))]
