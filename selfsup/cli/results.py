@@ -344,17 +344,9 @@ def _print_line(text: str) -> None:
 def _console() -> Console:
     # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
     # so lines may be long there.
-    console = _Console(file=raw(sys.stdout), highlight=False)
-    if console.is_terminal:
-        return console
-    return _Console(file=raw(sys.stdout), highlight=False, width=200)
-
-
-class _Console(Console):
-    """A console that leaves it to the caller what it means that the reader has gone away."""
-
-    def on_broken_pipe(self) -> None:
-        raise
+    out = raw(sys.stdout)
+    console = Console(file=out, highlight=False)
+    return console if console.is_terminal else Console(file=out, highlight=False, width=200)
 
 
 SHOW: dict[str, Callable[[Result], None]] = {
