@@ -3,12 +3,15 @@
 import sys
 import time
 from collections.abc import Mapping
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from selfsup.terminal import escaping, line_for, raw, say
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -37,7 +40,7 @@ class ProgressDisplay:
         self._title = title
         self._shown = shown
         self._keeps_messages = shown and keeps_messages
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=raw(sys.stderr), highlight=False)
         self._live: Live | None = None
         self._start = time.monotonic()
         self._last_line = float("-inf") if starts_with_line else self._start
@@ -45,7 +48,8 @@ class ProgressDisplay:
     def __enter__(self) -> "ProgressDisplay":
         if self._shown and self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+            self._live.start()  # replaces both streams until it stops
+            sys.stdout, sys.stderr = escaping(sys.stdout), escaping(sys.stderr)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,9 +66,9 @@ class ProgressDisplay:
         if not self._keeps_messages:
             return
         if self._live is not None:
-            self._console.print(Text(text))  # A plain string would be parsed as markup.
+            self._console.print(self._text(text))
         else:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def update(
         self, fraction: float | None, seconds_left: float | None, fields: Mapping[str, str]
@@ -83,15 +87,25 @@ class ProgressDisplay:
         left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
         if self._live is not None:
             row = Table.grid(padding=(0, 2))
-            cells = [Text.assemble((name, "dim"), f" {value}") for name, value in fields.items()]
+            cells = [
+                Text.assemble((self._line(name), "dim"), self._line(f" {value}"))
+                for name, value in fields.items()
+            ]
             bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=24)
-            row.add_row(Text(self._title), bar, share, *cells, left)
+            row.add_row(self._text(self._title), bar, share, *cells, left)
             self._live.update(row)
         elif now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             values = "  ".join(f"{name} {value}" for name, value in fields.items())
             line = f"{self._title} {share}  {values}  {left}".rstrip()
-            print(line, file=sys.stderr, flush=True)
+            say(line)
+
+    def _line(self, text: str) -> str:
+        return line_for(cast("TextIO", self._console.file), text)
+
+    def _text(self, text: str) -> Text:
+        """Not parsed as markup, as a plain string would be."""
+        return Text(self._line(text))
 
 
 def seconds_left(seconds: float, fraction: float | None) -> float | None:

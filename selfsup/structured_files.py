@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special
 
 # A number of things, such as bytes or tokens.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -97,8 +98,9 @@ def read_json(path: Path, kind: Any, fix: str = _COPY) -> Any:
     """What a JSON file holds; the arguments are those of ``decode_json``.
 
     Raises:
-        UserError: it cannot be read, or as ``decode_json``.
+        UserError: it cannot be read, is no file, or as ``decode_json``.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)

@@ -5,9 +5,10 @@ from pathlib import Path
 from torch import Tensor
 
 from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.families.bert import BERT
 from selfsup.encoder.huggingface.config import read_config, read_vit_config
 from selfsup.encoder.huggingface.folder import load_weights, read_weights
-from selfsup.encoder.huggingface.names import encoder_names, to_hugging_face, vit_names
+from selfsup.encoder.huggingface.names import to_hugging_face, vit_names
 from selfsup.encoder.huggingface.vit_folder import read_vit_weights, with_image_size
 from selfsup.encoder.vit import VitEncoder
 
@@ -20,14 +21,14 @@ def load_encoder(folder: str | Path, seed: int = 0) -> tuple[BertEncoder, Missin
     encoder = BertEncoder(config)
     weights = read_weights(folder)
     missing = load_weights(
-        encoder, weights, encoder_names(), config.initializer_range, seed, folder
+        encoder, weights, BERT.encoder_names(), config.initializer_range, seed, folder
     )
     return encoder.eval(), missing
 
 
 def encoder_state(encoder: BertEncoder) -> dict[str, Tensor]:
     """The weights under Hugging Face's names, with the prefix ``bert.``."""
-    return to_hugging_face(encoder.named_parameters(), encoder_names())
+    return to_hugging_face(encoder.named_parameters(), BERT.encoder_names())
 
 
 def load_vit(folder: str | Path, image_size: int | None = None) -> tuple[VitEncoder, Missing]:

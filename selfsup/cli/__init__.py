@@ -7,15 +7,14 @@ import codecs
 import contextlib
 import dataclasses
 import errno
-import io
 import json
-import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from selfsup import __version__
 from selfsup.cli import help_page
@@ -30,6 +29,7 @@ from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, Predi
 from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
 from selfsup.settings.reading import ReadingFlags
 from selfsup.settings.showing import DemoSettings, DoctorSettings, ReportSettings
+from selfsup.terminal import OutputLost, guarded_streams, line_for, say
 
 Result = dict[str, Any]
 """What a command answers, and `--json` prints."""
@@ -119,10 +119,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: it ended well. 1: `doctor --strict` found a problem. 2: the user can fix what is wrong, and
-    one line on standard error says how. 130 and 143: interrupted with Ctrl-C or SIGTERM.
+    one line on standard error says how. 130 and 143: interrupted with Ctrl-C or SIGTERM. 141: the
+    reader of the output has ended, as in `selfsup … | head`.
     """
-    _prepare_streams()
-    with signals_raised():
+    with guarded_streams(), signals_raised():
         status = _status(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # The interpreter ends: a signal would give a traceback.
         end_at_next_signal()
@@ -139,14 +139,13 @@ def _status(arguments: list[str]) -> int:
         return _refuse(str(error))
     except KeyboardInterrupt as interruption:
         how = str(interruption) or "interrupted: the same command begins again"
-        print(f"selfsup: {how}", file=sys.stderr)
+        say(f"selfsup: {how}")
         return exit_status(interruption)
-    except BrokenPipeError:
-        # The reader of the output has ended, as in `selfsup … | head`: that is no error.
-        _drop_output(sys.stdout, sys.stderr)
-        return 0
+    except OutputLost as lost:
+        if lost.has_no_reader:  # nobody misses anything: as a program that SIGPIPE ends
+            return 128 + getattr(signal, "SIGPIPE", 13)
+        return _refuse(f"standard output cannot be written ({lost}): send it to another place")
     except OSError as error:
-        _drop_output(sys.stdout)
         return _refuse(shortened(_explain_os_error(error)))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -184,9 +183,9 @@ def _run(name: str, arguments: list[str]) -> int:
 
     chosen, as_json = parse_command(name, command.settings, arguments)
     writes_data = getattr(chosen, "writes_to_stdout", False)
-    # A library that prints would spoil the one JSON object on standard output.
-    only_ours = as_json and not writes_data
-    with contextlib.redirect_stdout(sys.stderr) if only_ours else contextlib.nullcontext():
+    # A library that prints would spoil the result on standard output, and where that cannot be
+    # written, it would stop the work.
+    with contextlib.nullcontext() if writes_data else contextlib.redirect_stdout(sys.stderr):
         result = command.run(chosen)
     with contextlib.redirect_stdout(sys.stderr) if writes_data else contextlib.nullcontext():
         if as_json:
@@ -214,30 +213,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _prepare_streams() -> None:
-    """Let output in any encoding succeed, and give closed streams something to write to.
-
-    Characters that the encoding lacks are written as \\u2013.
-    """
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _drop_output(*streams: TextIO) -> None:
-    """Where a stream cannot be written, drop what is buffered for it.
-
-    Otherwise the interpreter tries again as it exits, and prints an error.
-    """
-    for stream in streams:
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def _refuse(reason: str) -> int:
-    print("selfsup: error: " + " ".join(reason.split()), file=sys.stderr)
+    # On a terminal a line break in a name is shown; elsewhere it must not begin a line.
+    say("selfsup: error: " + " ".join(line_for(sys.stderr, reason.strip()).split()))
     return 2

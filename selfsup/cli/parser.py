@@ -6,7 +6,6 @@ the flag or the file and says how to fix it.
 """
 
 import dataclasses
-import io
 import sys
 import typing
 from collections.abc import Sequence
@@ -53,8 +52,8 @@ def parse_command(
         defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
         known = defaults | values
         in_order = {field.name: known[field.name] for field in fields if field.name in known}
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as --config reads it
+        if reconfigure := getattr(sys.stdout, "reconfigure", None):
+            reconfigure(encoding="utf-8")  # as --config reads it
         print(values_to_yaml(in_order), end="", flush=True)
         raise SystemExit(0)
     required = [field for field in fields if field.default is dataclasses.MISSING]

@@ -5,6 +5,7 @@ what the result does not have. Where standard output is not a terminal, it is pl
 """
 
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -25,6 +26,7 @@ from selfsup.report.formatting import (
 )
 from selfsup.report.verdict import BASELINE, baseline_cells, verdict
 from selfsup.report.worth import about_table, encoder_worth, model_table
+from selfsup.terminal import line_for, raw
 
 Result = dict[str, Any]
 Fact = tuple[str, str, Callable[[Any], str]]
@@ -282,7 +284,7 @@ def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _print_verdict(text: str) -> None:
     if text:
-        _console().print(Text(text, style="bold"), soft_wrap=True)
+        _console().print(Text(line_for(sys.stdout, text), style="bold"), soft_wrap=True)
         _console().print()
 
 
@@ -335,7 +337,7 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         # As Text, so that rich does not take [MASK] and other brackets for markup.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(line_for(sys.stdout, str(cell))) for cell in row))
     console.print(table)
     console.print()
 
@@ -343,14 +345,15 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def _print_line(text: str) -> None:
     """Print a line without breaks, or nothing if it is empty."""
     if text:
-        _console().print(Text(text), soft_wrap=True)
+        _console().print(Text(line_for(sys.stdout, text)), soft_wrap=True)
 
 
 def _console() -> Console:
     # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
     # so lines may be long there.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    out = raw(sys.stdout)
+    console = Console(file=out, highlight=False)
+    return console if console.is_terminal else Console(file=out, highlight=False, width=200)
 
 
 SHOW: dict[str, Callable[[Result], None]] = {

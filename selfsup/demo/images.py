@@ -25,12 +25,12 @@ from selfsup.demo.run import (
     VALIDATION,
     Recipe,
     image_pretraining,
-    say,
 )
 from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import IMAGE_WAYS
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.terminal import say
 
 UNLABELLED = "unlabelled"
 # Labelled images of each digit in each part: few, because labels are what is scarce in practice.

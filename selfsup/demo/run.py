@@ -5,7 +5,6 @@ A ``Recipe`` says what is learned from, and runs the stages in the demo's folder
 
 import contextlib
 import shutil
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from selfsup.runs.reading import read_run
 from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.settings.showing import DemoSettings
+from selfsup.terminal import say
 from selfsup.training.compute import choose_compute
 
 DATA, PRETRAIN, REPORT = "data", "pretrain", "report.html"
@@ -160,11 +160,6 @@ class Trial(NamedTuple):
     name: str
     finetuning: FinetuneSettings
     evaluation: EvaluateSettings
-
-
-def say(line: str) -> None:
-    """Tell the user which stage the demo has reached."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def image_pretraining(folder: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from selfsup.atomic_files import replacing
-from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe, say
+from selfsup.demo.run import DATA, PRETRAIN, TEST, TRAIN, VALIDATION, Recipe
 from selfsup.demo.task import Division, divide, library_documents
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.inference.fill_mask import fill_mask
@@ -18,6 +18,7 @@ from selfsup.pretraining.run import pretrain
 from selfsup.progress import format_seconds
 from selfsup.report.demo import TEXT_WAYS
 from selfsup.settings.pretrain import PretrainSettings
+from selfsup.terminal import say
 
 ENCODER = "bert-mini"
 # Random weights need a higher rate than the default in so few steps; it does not harm the

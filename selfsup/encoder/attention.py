@@ -130,7 +130,7 @@ class SelfAttention(nn.Module):
         if queries is not None:
             return self.output(self._attend_from(queries, x, packing, dropout))
         qkv = self.query_key_value(x).view(len(x), 3, self.heads, -1)  # [T, 3, H, K]
-        return self.output(_attend(qkv, packing, dropout))
+        return self.output(attend_packed(qkv, packing, dropout))
 
     def _attend_from(self, queries: Queries, x: Tensor, packing: Packing, dropout: float) -> Tensor:
         """x [T, D] → attended values of the queried tokens, [Q, D]."""
@@ -178,7 +178,7 @@ class SelfAttention(nn.Module):
         return F.pad(attended, (0, 0, 0, padding_rows))
 
 
-def _attend(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
+def attend_packed(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
     """qkv [T, 3, H, K] → attended values [T, D]."""
     if _has_varlen(qkv, dropout):
         q, k, v = qkv.unbind(1)
@@ -219,8 +219,8 @@ def attend(
 ) -> Tensor:
     """q [B, H, queries, K], k and v [B, H, L, K] → [B, H, queries, K].
 
-    ``bias``, [B, 1, 1, L], is added to the scores. Attention weights are dropped with probability
-    ``dropout``.
+    ``bias``, [B, 1, 1, L] or [B, 1, queries, L], is added to the scores. Attention weights are
+    dropped with probability ``dropout``.
     """
     if q.device.type == "cpu":
         return _attend_by_matrix_products(q, k, v, bias, dropout)
@@ -233,7 +233,8 @@ def _attend_by_matrix_products(
     """``attend`` for a CPU: torch's fused attention is slow there in training (docs/log.md)."""
     batch, heads, length, width = k.shape
     if bias is not None:
-        bias = bias.expand(batch, heads, 1, length).reshape(batch * heads, 1, length)
+        rows = bias.shape[2]
+        bias = bias.expand(batch, heads, rows, length).reshape(batch * heads, rows, length)
     scores = torch.baddbmm(
         q.new_zeros(()) if bias is None else bias,
         q.reshape(batch * heads, -1, width),

@@ -1,13 +1,19 @@
 """The sizes of encoders, with the names in Hugging Face's ``config.json``."""
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from selfsup.errors import UserError
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes and constants of a BERT encoder (Devlin et al. 2018, §3)."""
+    """Sizes and constants of a BERT encoder (Devlin et al. 2018, §3).
+
+    Other text encoders have a subclass of their own, with their own ``model_type``.
+    """
+
+    model_type: ClassVar[str] = "bert"
 
     vocab_size: int
     hidden_size: int
@@ -25,6 +31,11 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         _check_sizes(self)
+
+    @property
+    def longest_sequence(self) -> int:
+        """The most tokens of a sequence."""
+        return self.max_position_embeddings
 
 
 # Layers and width of the compact models of Turc et al. 2019, "Well-Read Students Learn Better",
@@ -62,6 +73,8 @@ def bert_config(name: str, vocab_size: int, dropout: float = 0.1) -> EncoderConf
 @dataclass(frozen=True)
 class VitConfig:
     """Sizes and constants of a Vision Transformer (Dosovitskiy et al. 2020, §3.1)."""
+
+    model_type: ClassVar[str] = "vit"
 
     image_size: int
     patch_size: int
@@ -143,6 +156,7 @@ def vit_config(name: str, image_size: int, patch_size: int, dropout: float = 0.0
 _LARGEST = {
     "vocab_size": 1 << 23,
     "hidden_size": 1 << 15,
+    "embedding_size": 1 << 15,
     "num_hidden_layers": 1000,
     "num_attention_heads": 1 << 10,
     "intermediate_size": 1 << 18,

@@ -1,6 +1,5 @@
 """Everything that the course page shows, computed from the settings of the command."""
 
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from selfsup.explain.texts import TEXTS, WORDS
 from selfsup.pretraining.images.model import ImagePretrainingModel
 from selfsup.pretraining.text.sequences import Sequences
 from selfsup.settings.explain import ExplainSettings
+from selfsup.terminal import say
 
 _OTHER_SEEDS = 4
 
@@ -141,10 +141,9 @@ def _note_a_file(text: str) -> None:
     except (OSError, ValueError):  # too long for a path, or it holds a null character
         return
     if is_file:
-        print(
+        say(
             f"{text} is a file, but TEXT is taken as the text itself: to explain what the file "
-            f'holds, give "$(cat {text})"',
-            file=sys.stderr,
+            f'holds, give "$(cat {text})"'
         )
 
 

@@ -3,7 +3,7 @@
 Shapes: T tokens of a sequence, M chosen tokens, V vocabulary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,18 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_model_type
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.encoder.packing import Packing
 from selfsup.errors import UserError
 from selfsup.pretraining.images.model import ImagePretrainingModel, load_image_pretraining
-from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining
+from selfsup.pretraining.text.model import TextPretrainingModel, load_pretraining, text_objectives
 from selfsup.settings.objectives import IMAGE_OBJECTIVES, TEXT_OBJECTIVES
 
 _TOP = 5
-# The head of each objective has weights under this name in a model folder.
-_WEIGHTS = {
-    "mlm": "cls.predictions", "nsp": "cls.seq_relationship", "inpainting": "inpainting.",
-    "jigsaw": "jigsaw.",
-}  # fmt: skip
+# How the names of a head's weights begin in a model folder.
+_IMAGE_HEADS = {name: (f"{name}.",) for name in IMAGE_OBJECTIVES}
 
 
 def load_model(path: str) -> "TextModel | ImagePretrainingModel":
@@ -37,22 +35,27 @@ def load_model(path: str) -> "TextModel | ImagePretrainingModel":
     if read_model_type(folder) != "vit":
         return TextModel(folder)
     model, missing = load_image_pretraining(folder, IMAGE_OBJECTIVES)
-    learned = _learned(IMAGE_OBJECTIVES, missing, folder)
+    learned = _learned(_IMAGE_HEADS, missing, folder)
     for name in set(IMAGE_OBJECTIVES).difference(learned):
         del model.heads[name]
     return model
 
 
-def _learned(objectives: Iterable[str], missing: Iterable[str], folder: Path) -> list[str]:
+def _learned(
+    heads: Mapping[str, tuple[str, ...]], missing: Iterable[str], folder: Path
+) -> list[str]:
     """The objectives whose heads the folder has.
+
+    ``heads`` says of each objective how the names of its head's weights begin, ``missing`` are the
+    names that the folder lacks.
 
     Raises:
         UserError: there is none.
     """
     learned = [
         name
-        for name in objectives
-        if not any(weight.startswith(_WEIGHTS[name]) for weight in missing)
+        for name, parts in heads.items()
+        if not any(weight.startswith(parts) for weight in missing)
     ]
     if not learned:
         raise UserError(
@@ -72,13 +75,22 @@ class TextModel:
             UserError: it cannot be read, or has no head of pre-training.
         """
         self.model, missing = load_pretraining(folder, TEXT_OBJECTIVES)
-        self.learned = _learned(TEXT_OBJECTIVES, missing, folder)
-        self.tokenizer: Tokenizer = tokenizer_of_model(folder, self.model.encoder.config)
+        config = self.model.encoder.config
+        heads = {
+            objective.name: tuple(
+                f"{name}."
+                for names in objective.weight_names(text_family(config)).values()
+                for name in names
+            )
+            for objective in text_objectives(TEXT_OBJECTIVES)
+        }
+        self.learned = _learned(heads, missing, folder)
+        self.tokenizer: Tokenizer = tokenizer_of_model(folder, config)
 
     @property
     def longest(self) -> int:
         """The most tokens that it takes."""
-        return self.model.encoder.config.max_position_embeddings
+        return self.model.encoder.config.longest_sequence
 
     def at(self, seen: np.ndarray, rows: np.ndarray, answers: np.ndarray) -> list[dict[str, Any]]:
         """For each chosen position the probability of the right answer, and the best guesses.

@@ -160,12 +160,18 @@ class FinetuneCheckpoints:
         setup: FinetuningSetup,
         steps_per_epoch: int,
         epochs: int,
+        every: int = 1,
         *,
         has_first: bool = False,
     ) -> SeedProgress:
         """Bring model and optimizer to where they were saved, if they were with this seed.
 
-        With ``has_first`` there is a best model before the first epoch.
+        Args:
+            seed: the one that is trained next.
+            setup: model and optimizer.
+            steps_per_epoch, epochs: of the training.
+            every: how many epochs are trained between two that are validated.
+            has_first: whether there is a best model before the first epoch.
 
         Raises:
             UserError: the checkpoint is damaged.
@@ -175,11 +181,11 @@ class FinetuneCheckpoints:
         assert self._checkpoint is not None
         progress = SeedProgress(self._state, self._saved["losses"])
         step, has_best = progress.state.step, self._saved[_BEST] is not None
-        # Each step takes one batch and leaves one loss, until its epoch ends.
+        # Each step takes one batch and leaves one loss, until an epoch is validated.
         if (
             step > epochs * steps_per_epoch
             or progress.state.batches_taken != [step]
-            or len(progress.losses) != step % steps_per_epoch
+            or len(progress.losses) != step % (every * steps_per_epoch)
             or has_best != (has_first or step >= steps_per_epoch)
         ):
             raise self._damaged("its counts contradict each other")

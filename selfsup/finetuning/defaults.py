@@ -60,13 +60,16 @@ def with_defaults(
     """
     frozen, units = settings.freeze == "encoder", len(data.train.encoded.units)
     rate = settings.learning_rate or default_learning_rate(start.config, frozen=frozen)
-    head = settings.head or default_head(settings, task)
-    if head == "fitted" and not task.fits_head:
-        raise UserError(f"--head fitted: {task.name} has no head that can be fitted: leave it out")
+    head = settings.head or default_head(settings, task, start)
+    if head == "fitted" and not _can_fit_head(task, start):
+        what = start.name if task.fits_head else task.name
+        raise UserError(f"--head fitted: {what} has no head that can be fitted: leave it out")
     pooling = settings.pooling or default_pooling(head, task, start, data, compute)
     if pooling != "pooler":
-        if not task.pooled or not start.is_pretrained:
-            what = task.name if not task.pooled else f"{start.name}, which starts at random,"
+        if not _has_pooler(task, start) or not start.is_pretrained:
+            what = f"{start.name}, which starts at random,"
+            if not _has_pooler(task, start):
+                what = f"{start.name}, which has no pooler," if task.pooled else task.name
             raise UserError(f"--pooling {pooling}: {what} has no pooling to choose: leave it out")
         layers = start.config.num_hidden_layers
         start = with_chosen_pooling(start, Pooling.parse(pooling, layers))
@@ -95,18 +98,28 @@ def with_defaults(
     return ResolvedFinetuneSettings(**vars(settings) | fixed | chosen), start
 
 
-def default_head(settings: FinetuneSettings, task: Task) -> str:
+def _can_fit_head(task: Task, start: StartingPoint) -> bool:
+    """Whether a head is one linear layer: where there are more, the others have to be trained."""
+    names = task.parameter_names(start.config)
+    return task.fits_head and not any(name.startswith("transform.") for name in names)
+
+
+def _has_pooler(task: Task, start: StartingPoint) -> bool:
+    return task.pooled and "encoder.pooler" in task.parameter_names(start.config)
+
+
+def default_head(settings: FinetuneSettings, task: Task, start: StartingPoint) -> str:
     """How the head begins: fitted over a frozen encoder, unless a flag says how to train it."""
     how = settings.epochs, settings.learning_rate, settings.head_learning_rate
-    is_fitted = settings.freeze == "encoder" and task.fits_head and how == (None, None, None)
-    return "fitted" if is_fitted else "trained"
+    is_left_open = settings.freeze == "encoder" and how == (None, None, None)
+    return "fitted" if is_left_open and _can_fit_head(task, start) else "trained"
 
 
 def default_pooling(
     head: str, task: Task, start: StartingPoint, data: TaskData, compute: Compute
 ) -> str:
     """The encoder's own pooler, or what a fitted head makes the most of."""
-    if head != "fitted" or not task.pooled or not start.is_pretrained:
+    if head != "fitted" or not _has_pooler(task, start) or not start.is_pretrained:
         return "pooler"
     model = start.build_model(task, data.labels, 0).to(compute.device)
     return "pooler" if pooled_parts(model.encoder) else str(choose_pooling(model, data, compute))

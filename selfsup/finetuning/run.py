@@ -133,7 +133,9 @@ def _run(
                 summary |= {"validation_share": share, "validation_seed": resolved.seed}
             seconds = checkpoints.seconds_before + time.perf_counter() - started
             summary["seconds"] = round(seconds, 1)
-            card = task_model_card(resolved, task, start.name, best.labels, summary)
+            card = task_model_card(
+                resolved, task, start.name, start.config.model_type, best.labels, summary
+            )
             examples, encoded = data.validation.examples, data.validation.encoded
             answers = task.decode(best.scores, encoded, examples, best.labels)
             records = task.records(examples, answers)

@@ -16,6 +16,7 @@ from selfsup.corpus.tokenizer.folder import load_tokenizer
 from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
 from selfsup.encoder.config import EncoderConfig, VitConfig, bert_config, vit_config
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config, read_vit_config
 from selfsup.encoder.huggingface.folder import (
     check_sizes,
@@ -91,7 +92,7 @@ class StartingPoint:
             return []
         with torch.device("meta"):  # only the names are needed
             encoder = self.family.build_encoder(self.config, pooled=task.pooled)
-        names = self.family.encoder_names()
+        names = self.family.encoder_names(self.config)
         expected = to_hugging_face(encoder.named_parameters(), names).keys()
         missing = sorted(expected - self.weights.keys())
         unexpected = sorted(self.weights.keys() - expected)
@@ -113,7 +114,7 @@ class StartingPoint:
         if self.weights is None:
             initialize(model, config.initializer_range, seed)
         else:
-            names = task.parameter_names()
+            names = task.parameter_names(config)
             load_weights(model, self.weights, names, config.initializer_range, seed, self.name)
         return model
 
@@ -145,17 +146,18 @@ def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> S
     of_text = wanted.takes == "text"
     encoder, left_out = None, ()
     if folder is None:
-        config, preparation = (_new_bert if of_text else _new_vit)(settings, task, train)
+        config, preparation = (_new_text_encoder if of_text else _new_vit)(settings, task, train)
     else:
-        load = _load_bert if of_text else _load_vit
+        load = _load_text_encoder if of_text else _load_vit
         config, preparation, weights = load(settings, task, folder)
         check_sizes(
             lambda: wanted.build_encoder(config, pooled=task.pooled),
             weights,
-            wanted.encoder_names(),
+            wanted.encoder_names(config),
             folder,
         )
-        encoder = {key: value for key, value in weights.items() if key.startswith(wanted.prefix)}
+        prefix = wanted.prefix(config)
+        encoder = {key: value for key, value in weights.items() if key.startswith(prefix)}
         left_out = tuple(sorted(weights.keys() - encoder.keys()))
         name = str(folder)
     dropout = settings.dropout
@@ -165,7 +167,7 @@ def find_starting_point(settings: FinetuneSettings, task: Task, train: Any) -> S
     return StartingPoint(wanted, config, encoder, name, preparation, left_out)
 
 
-def _new_bert(
+def _new_text_encoder(
     settings: FinetuneSettings, task: Task, train: Any
 ) -> tuple[EncoderConfig, TextPreparation]:
     """Use the tokenizer of ``--tokenizer``, or else train one on the training texts."""
@@ -180,7 +182,7 @@ def _new_bert(
     return config, TextPreparation(tokenizer, limits, folder)
 
 
-def _load_bert(
+def _load_text_encoder(
     settings: FinetuneSettings, task: Task, folder: Path
 ) -> tuple[EncoderConfig, TextPreparation, dict[str, Tensor]]:
     if settings.tokenizer is not None:
@@ -190,7 +192,7 @@ def _load_bert(
         )
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
-    if config.type_vocab_size < task.segments:
+    if text_family(config).needs_segments and config.type_vocab_size < task.segments:
         raise UserError(
             f"{folder}: tells no two segments apart (type_vocab_size "
             f"{config.type_vocab_size}), as {task.name} needs: give another model"
@@ -206,7 +208,7 @@ def _limits(settings: FinetuneSettings, task: Task, config: EncoderConfig, name:
         UserError: ``--max-length`` exceeds the encoder's positions, or ``--doc-stride`` half of a
             window.
     """
-    available = config.max_position_embeddings
+    available = config.longest_sequence
     max_length = settings.max_length or min(task.default_max_length, available)
     if max_length > available:
         raise UserError(

@@ -1,5 +1,6 @@
-"""Fine-tuning with one seed: train epoch by epoch, validate after each, keep the best weights."""
+"""Fine-tuning with one seed: train epoch by epoch, validate, keep the best weights."""
 
+import math
 import statistics
 import time
 
@@ -26,6 +27,9 @@ from selfsup.training.loop import (
     StopOnSignal,
     train,
 )
+
+# After a head was fitted to few examples, so many epochs at most are validated.
+_MOST_VALIDATIONS = 20
 
 
 class FinetuneLog:
@@ -80,7 +84,7 @@ def train_with_seed(
     checkpoints: FinetuneCheckpoints,
     first: EpochReport | None = None,
 ) -> SeedRun:
-    """Train, validate after each epoch, and leave the model with the weights of the best epoch.
+    """Train, validate after epochs, and leave the model with the weights of the best epoch.
 
     If a checkpoint was saved with this seed, go on from there.
 
@@ -104,8 +108,10 @@ def train_with_seed(
     learner, optimizer, begin_epoch = setup
     batches = EpochBatches(units, settings.batch_size, seed)
     steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
+    # Of few examples an epoch is a step or two: validating after each would take longer than these.
+    every = 1 if first is None else math.ceil(settings.epochs / _MOST_VALIDATIONS)
     progress = checkpoints.restore(
-        seed, setup, per_epoch, settings.epochs, has_first=first is not None
+        seed, setup, per_epoch, settings.epochs, every, has_first=first is not None
     )
     if first is not None and progress.best is None:
         log.after_epoch(seed, first)
@@ -117,11 +123,14 @@ def train_with_seed(
         log.after_step(seed, step)
         epoch, rest = divmod(step.state.step, per_epoch)
         if not rest:
-            end_of_epoch(epoch, step.state.step)
+            if epoch % every == 0 or epoch == settings.epochs:
+                validate(epoch, step.state.step)
+            if epoch < settings.epochs:
+                begin_epoch(epoch + 1)
         if steps_before + step.state.step < settings.seeds * steps:
             checkpoints.save_if_due(seed, steps_before + step.state.step, setup, progress)
 
-    def end_of_epoch(epoch: int, step: int) -> None:
+    def validate(epoch: int, step: int) -> None:
         scores = score(learner, windows, compute)
         if not np.isfinite(scores).all():  # the last step may diverge without a later loss
             raise NotFinite
@@ -135,8 +144,6 @@ def train_with_seed(
         if best is None or selection_key(report, task) > selection_key(best, task):
             progress.keep(report, learner)
         log.after_epoch(seed, report)
-        if epoch < settings.epochs:
-            begin_epoch(epoch + 1)
 
     extent = Extent(steps=steps)
     how = StepSettings("linear", settings.warmup, settings.gradient_clip, 1, seed)

@@ -10,15 +10,11 @@ import numpy as np
 
 from selfsup.atomic_files import refuse_address
 from selfsup.corpus.readers.documents import is_encodable
-from selfsup.corpus.readers.folders import (
-    refuse_special,
-    refuse_unreadable,
-    special_kind,
-    walk,
-)
+from selfsup.corpus.readers.folders import refuse_unreadable, walk
 from selfsup.errors import UserError
 from selfsup.images.formats import is_image
 from selfsup.images.pixels import BadImage, image_size
+from selfsup.special_files import refuse_special, special_kind
 
 # Folders with only these names are parts of a data set, not classes.
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "test"}

@@ -17,9 +17,9 @@ from typing import Protocol
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
-from selfsup.corpus.readers.folders import special_kind
 from selfsup.counter_random import hash64, uniform
 from selfsup.images.formats import DECODED, why_not_decoded
+from selfsup.special_files import special_kind
 
 MOST_PIXELS = 100_000_000
 SMALLEST_SIDE = 8

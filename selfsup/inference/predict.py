@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfsup.corpus.readers.bounds import shown_size
+from selfsup.corpus.readers.documents import LONGEST_RECORD_BYTES
 from selfsup.corpus.readers.encodings import utf8_text
 from selfsup.errors import UserError
 from selfsup.inference.predictions_file import STANDARD_OUTPUT, check_writable, predictions_file
@@ -21,11 +23,13 @@ from selfsup.inference.standard_input import STANDARD_INPUT, data_file, line_blo
 from selfsup.progress import ProgressDisplay, seconds_left
 from selfsup.settings.inference import EvaluateSettings, PredictSettings
 from selfsup.settings.labelled_data import refuse_unused
+from selfsup.special_files import refuse_special
 from selfsup.tasks.base import Examples, Prediction, Reading
 from selfsup.tasks.encoders import TEXT_ENCODERS
 from selfsup.tasks.question_answering.task import NULL_THRESHOLD
 from selfsup.tasks.registry import TaskModel, is_of_pairs, load_task_model
 from selfsup.tasks.tables import Columns
+from selfsup.terminal import say
 from selfsup.training.compute import Compute, choose_compute
 
 # Most examples of a block. Within one, texts of similar length share a batch.
@@ -172,17 +176,31 @@ def _check_texts(settings: PredictSettings, texts: tuple[list[str], list[str] | 
 
 
 def _tell(note: str) -> None:
-    print(note.removeprefix(": "), file=sys.stderr)  # there is no file name before the colon
+    say(note.removeprefix(": "))  # there is no file name before the colon
 
 
 def _read_text(file: str, encoding: str | None) -> str:
+    """The whole text of --context-file, which may be a pipe.
+
+    Raises:
+        UserError: it cannot be read, is a device, is too long, or is in another encoding.
+    """
+    if file != STANDARD_INPUT:
+        refuse_special(file, allowed="pipe")
+    elif sys.stdin is None:
+        raise UserError("standard input is closed: give the context with --context-file")
     try:
         with contextlib.ExitStack() as stack:
-            raw = sys.stdin.buffer
-            if file != STANDARD_INPUT:
+            if file == STANDARD_INPUT:
+                raw = sys.stdin.buffer
+            else:
                 raw = stack.enter_context(Path(file).open("rb"))
             text = utf8_text(raw, f"--context-file {file}", encoding)
-            return text.read().decode("utf-8-sig")
+            content = text.read(LONGEST_RECORD_BYTES + 1)
+        if len(content) > LONGEST_RECORD_BYTES:
+            most = shown_size(LONGEST_RECORD_BYTES)
+            raise UserError(f"--context-file {file}: longer than {most}: give a part of it")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"--context-file {file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

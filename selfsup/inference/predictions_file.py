@@ -9,7 +9,6 @@ import csv
 import errno
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import IO, Any
 from selfsup.atomic_files import replacing, writing_to
 from selfsup.errors import UserError
 from selfsup.structured_files import parse_json
+from selfsup.terminal import data_output
 
 STANDARD_OUTPUT = "-"
 # Endings of tables and compressed files, which a predictions file must not have.
@@ -98,12 +98,14 @@ def predictions_file(
     else:
         writing = _writing_lines
     opened: AbstractContextManager[IO[bytes]] = (
-        contextlib.nullcontext(sys.stdout.buffer)
+        contextlib.nullcontext(data_output())
         if file == STANDARD_OUTPUT
         else replacing(path, named_by_user=named_by_user)
     )
-    with opened as out, writing(out) as write:
-        yield write
+    with opened as out:
+        with writing(out) as write:
+            yield write
+        out.flush()
 
 
 def write_predictions(

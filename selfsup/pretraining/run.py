@@ -5,7 +5,6 @@ What differs between text and images is in ``TextPretraining`` and ``ImagePretra
 
 import dataclasses
 import shutil
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -40,6 +39,7 @@ from selfsup.settings.pretrain import (
 )
 from selfsup.settings.yaml_file import from_yaml
 from selfsup.structured_files import check
+from selfsup.terminal import say
 from selfsup.training.checkpoint import (
     START_AGAIN,
     CheckpointClock,
@@ -90,10 +90,9 @@ def pretrain(settings: PretrainSettings, started: float | None = None) -> dict[s
     with saying_how_to_go_on(lambda: how_to_go_on(settings.out)), locked(check_free(settings.out)):
         run = begin_run(settings.out, "pretrain", resolved)
         if resolved.budget != settings.budget:
-            print(
+            say(
                 f"Training for {resolved.budget}, without preparing, measuring and saving: "
-                "--budget, --wall-clock or --steps says otherwise",
-                file=sys.stderr,
+                "--budget, --wall-clock or --steps says otherwise"
             )
         return _run(resolved, run, compute, started, False, settings.objectives is None)
 
@@ -159,7 +158,7 @@ def _run(
                 f"{run}: its data ({' '.join(settings.data)}) are others than when it began: put "
                 "them back, or give the pretrain command again with another --out"
             )
-        print(f"Going on from step {state.step} of {run}", file=sys.stderr)
+        say(f"Going on from step {state.step} of {run}")
     clock = None
     extent = Extent(settings.steps)
     if settings.budget is not None:

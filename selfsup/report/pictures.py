@@ -148,13 +148,6 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
-def _bytes_of(file: Path) -> bytes | None:
-    try:
-        return file.read_bytes()
-    except (OSError, ValueError):  # ValueError: no file can have such a name
-        return None
-
-
 def _picture(
     run: Run, record: Record, name: str, key: str, note: Callable[[Record], str] | None
 ) -> str:

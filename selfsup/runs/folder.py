@@ -12,6 +12,7 @@ from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
 from selfsup.errors import UserError
 from selfsup.runs import CHECKPOINTS, SETTINGS, SUMMARY, RunCommand, with_nulls
 from selfsup.settings.yaml_file import to_yaml
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, decode_json
 from selfsup.training.checkpoint import latest_checkpoint
 
@@ -132,6 +133,7 @@ def _read_lines(path: Path) -> list[tuple[str, dict]]:
     """The lines up to the first that is broken, as text and as what they hold."""
     lines = []
     if path.exists():
+        refuse_special(path)
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 lines.append((line, decode_json(line.encode(), _Step, path)))

@@ -105,10 +105,14 @@ def task_model_card(
     settings: ResolvedFinetuneSettings,
     task: Task,
     encoder: str,
+    model_type: str,
     labels: Labels,
     summary: dict[str, Any],
 ) -> str:
-    """The card of a fine-tuned model: what it is, its scores, and how to use it."""
+    """The card of a fine-tuned model: what it is, its scores, and how to use it.
+
+    ``encoder`` is what the card calls the encoder, ``model_type`` its name in ``config.json``.
+    """
     rows = [
         f"| {name.replace('_', ' ')} | {_format_score(score)} | {summary['baseline'][name]:.4f} |"
         for name, score in summary["metrics"].items()
@@ -121,7 +125,7 @@ def task_model_card(
         encoder=f"`{PurePath(encoder).name}`",
         task=task.name,
         pipeline=task.pipeline,
-        kind=task.family.model_type,
+        kind=model_type,
         labels=_label_paragraph(labels),
         rows="\n".join(rows),
         examples=f"{summary['train_examples']:,}",

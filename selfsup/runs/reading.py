@@ -9,6 +9,7 @@ from msgspec import Meta
 from selfsup.errors import UserError
 from selfsup.runs import METRICS, SETTINGS, SUMMARY, VALIDATION_PREDICTIONS, RunCommand
 from selfsup.settings.yaml_file import read_yaml
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, WholeNumber, check, decode_json, read_json
 
 RunKind = RunCommand | Literal["unknown"]
@@ -246,6 +247,7 @@ def _read_settings(file: Path, notes: list[str]) -> Record:
     if not file.exists():
         return {}
     try:
+        refuse_special(file)
         return check(read_yaml(file), _Settings, file, "put it back as it was")
     except UserError as error:
         notes.append(f"{SETTINGS} could not be read: {error}")

@@ -11,6 +11,7 @@ import yaml
 
 from selfsup.errors import UserError
 from selfsup.settings.fields import closest, convert, holds_many, is_optional
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import DEEPEST, WholeNumber, check
 
 Settings = TypeVar("Settings")
@@ -105,6 +106,7 @@ def from_yaml(settings_class: type[Settings], file: Path, command: str | None = 
     Raises:
         UserError: the file is missing, is no YAML, or does not hold such settings.
     """
+    refuse_special(file)
     values = read_settings(settings_class, file, command)
     values.pop(_JSON, None)
     for field in dataclasses.fields(settings_class):  # pyright: ignore[reportArgumentType]
@@ -124,6 +126,7 @@ def read_settings(settings_class: type, file: Path, command: str | None) -> dict
     """
     hints = typing.get_type_hints(settings_class)
     fields = {field.name: field for field in dataclasses.fields(settings_class)}
+    refuse_special(file, allowed="pipe")  # as of `--config <(…)`
     values = read_yaml(file)
     written_for = values.pop(_COMMAND, command)
     if written_for != command:

@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from selfsup.atomic_files import replacing
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, check, parse_json, shown
 
 _DTYPES = {
@@ -195,6 +196,7 @@ def open_safetensors(path: Path, fix: str) -> dict[str, StoredArray]:
     Raises:
         UserError: the file is not a safetensors file of flat arrays, or is damaged.
     """
+    refuse_special(path)
     try:
         opened = path.open("rb", buffering=0)
         size = os.fstat(opened.fileno()).st_size

@@ -21,6 +21,7 @@ from selfsup.atomic_files import append_line, write_bytes, writing_to
 from selfsup.errors import UserError
 from selfsup.interruption import saying_how_to_go_on
 from selfsup.shards.arrays import ShardEntry, StoredArray, open_safetensors
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import check, read_json, shown
 
 FORMAT_VERSION = 1  # of both kinds of shards
@@ -218,6 +219,7 @@ def _keep_first_problems(folder: Path, count: int) -> None:
     """Drop the problems found after the state to resume from: they will be found again."""
     path = folder / PROBLEMS_FILE
     if path.exists():
+        refuse_special(path)
         with path.open("rb") as file:
             lines = [line for _, line in zip(range(count), file, strict=False)]
         write_bytes(path, b"".join(lines))
@@ -351,6 +353,7 @@ def damage_of(folder: Path, entry: ShardEntry, *, verify: bool) -> str | None:
 
 def file_sha256(path: Path) -> str:
     """The checksum of a file, which is read in parts."""
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -27,6 +27,7 @@ from selfsup.shards.folder import (
     file_sha256,
     open_folder,
 )
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count
 
 
@@ -311,6 +312,7 @@ def save_hashes(folder: Path, index: int, hashes: np.ndarray) -> str:
 
 
 def load_hashes(folder: Path, index: int) -> np.ndarray:
+    refuse_special(_hashes_file(folder, index))
     return np.frombuffer(_hashes_file(folder, index).read_bytes(), "<u8")
 
 

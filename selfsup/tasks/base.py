@@ -203,7 +203,7 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
 
     Attributes:
         name: as ``selfsup finetune`` takes it.
-        architecture: Hugging Face's class for a model of this task.
+        architecture: how the names of Hugging Face's classes for models of this task end.
         family: the encoders that take its examples.
         label_kinds: the kinds of labels that it can have; the first is the usual one.
         pipeline: the pipeline of ``transformers`` that runs its models, for the model card.
@@ -307,8 +307,8 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """The encoder with a new head, a ``TaskModule``. The caller sets its weights."""
 
     @abstractmethod
-    def parameter_names(self) -> NameTable:
-        """Hugging Face's names for the model's parameters."""
+    def parameter_names(self, config: Any) -> NameTable:
+        """Hugging Face's names for the parameters of a model over an encoder of these sizes."""
 
     @abstractmethod
     def selection_metric(self, labels: Labels) -> str:

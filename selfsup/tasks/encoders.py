@@ -1,4 +1,4 @@
-"""The families of encoders: BERTs read text with a tokenizer, ViTs look at images of one size.
+"""Encoders of text, which have a tokenizer, and of images, which have one size (ViTs).
 
 A family knows how to read and write its model folders, and the preparation of examples that is
 saved with each model. A new family is one more of ``FAMILIES``.
@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from selfsup.corpus.tokenizer.folder import save_tokenizer
-from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, VIT_SIZES, EncoderConfig, VitConfig
+from selfsup.encoder.families import TEXT_FAMILIES, text_family
 from selfsup.encoder.huggingface.config import (
     config_of,
     read_config,
@@ -22,7 +22,7 @@ from selfsup.encoder.huggingface.config import (
     read_vit_config,
 )
 from selfsup.encoder.huggingface.folder import read_weights, save_model, tokenizer_of_model
-from selfsup.encoder.huggingface.names import NameTable, encoder_names, vit_names
+from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.huggingface.vit_folder import (
     ImagePreparation,
     read_image_preparation,
@@ -113,20 +113,20 @@ PreparationT = TypeVar("PreparationT", TextPreparation, ImagePreparation)
 
 @dataclass(frozen=True)
 class EncoderFamily(Generic[ConfigT, PreparationT]):
-    """The encoders of one architecture.
+    """The encoders of one kind of input.
 
     The functions raise UserError where a folder lacks something, is damaged or not writable.
 
     Attributes:
         takes: what they take, for messages: "text" or "images".
-        model_type: their name in Hugging Face's ``config.json``.
-        prefix: how Hugging Face's names of an encoder's weights begin.
+        model_types: their names in Hugging Face's ``config.json``.
+        prefix: sizes → how Hugging Face's names of an encoder's weights begin.
         sizes: the names of encoders that start from random weights.
         read_config: a folder → an encoder's sizes, and all entries of ``config.json``.
         read_weights: a folder → all weights of its model under Hugging Face's names.
         build_encoder: sizes, and ``pooled``: whether the task's head reads a pooler, which not all
             encoders have → an encoder whose weights the caller sets.
-        encoder_names: a prefix → Hugging Face's names for the parameters ``prefix + …``.
+        encoder_names: sizes → Hugging Face's names for an encoder's parameters.
         config_of: sizes and Hugging Face's class → the entries of ``config.json``.
         read_preparation: a folder, all entries of its ``config.json`` and the encoder's sizes → how
             examples are prepared for its model.
@@ -135,13 +135,13 @@ class EncoderFamily(Generic[ConfigT, PreparationT]):
     """
 
     takes: str
-    model_type: str
-    prefix: str
+    model_types: tuple[str, ...]
+    prefix: Callable[[ConfigT], str]
     sizes: tuple[str, ...]
     read_config: Callable[[str | Path], tuple[ConfigT, dict[str, Any]]]
     read_weights: Callable[[str | Path], dict[str, Tensor]]
     build_encoder: Callable[..., Any]
-    encoder_names: Callable[..., NameTable]
+    encoder_names: Callable[[ConfigT], NameTable]
     config_of: Callable[[ConfigT, str], dict[str, Any]]
     read_preparation: Callable[[Path, Mapping[str, Any], ConfigT], PreparationT]
     save: Callable[[Path, Mapping[str, Tensor], Mapping[str, Any], PreparationT, str], None]
@@ -150,11 +150,11 @@ class EncoderFamily(Generic[ConfigT, PreparationT]):
 def _read_text_preparation(
     folder: Path, raw: Mapping[str, Any], config: EncoderConfig
 ) -> TextPreparation:
-    limits = Limits.of_config(raw, config.max_position_embeddings)
+    limits = Limits.of_config(raw, config.longest_sequence)
     return TextPreparation(tokenizer_of_model(folder, config), limits, folder)
 
 
-def _save_bert(
+def _save_text_model(
     folder: Path,
     state: Mapping[str, Tensor],
     config: Mapping[str, Any],
@@ -172,26 +172,26 @@ def _save_bert(
 
 TEXT_ENCODERS = EncoderFamily(
     takes="text",
-    model_type="bert",
-    prefix="bert.",
+    model_types=tuple(TEXT_FAMILIES),
+    prefix=lambda config: text_family(config).prefix,
     sizes=tuple(BERT_SIZES),
     read_config=read_config,
     read_weights=read_weights,
-    build_encoder=BertEncoder,
-    encoder_names=encoder_names,
+    build_encoder=lambda config, *, pooled: text_family(config).build(config, pooled=pooled),
+    encoder_names=lambda config: text_family(config).encoder_names(),
     config_of=config_of,
     read_preparation=_read_text_preparation,
-    save=_save_bert,
+    save=_save_text_model,
 )
 IMAGE_ENCODERS = EncoderFamily(
     takes="images",
-    model_type="vit",
-    prefix="vit.",
+    model_types=("vit",),
+    prefix=lambda config: "vit.",
     sizes=tuple(VIT_SIZES),
     read_config=read_vit_config,
     read_weights=read_vit_weights,
     build_encoder=lambda config, *, pooled: VitEncoder(config),
-    encoder_names=vit_names,
+    encoder_names=lambda config: vit_names(),
     config_of=config_of,
     read_preparation=lambda folder, raw, config: read_image_preparation(folder, config),
     save=lambda folder, state, config, preparation, model_card: save_vit(
@@ -210,4 +210,4 @@ def family_of_folder(folder: Path) -> EncoderFamily:
         UserError: the file is missing or damaged.
     """
     model_type = read_model_type(folder)
-    return next((family for family in FAMILIES if model_type == family.model_type), FAMILIES[0])
+    return next((family for family in FAMILIES if model_type in family.model_types), FAMILIES[0])

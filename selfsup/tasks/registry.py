@@ -3,11 +3,13 @@
 A new task is an entry in ``TASKS``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+from selfsup.encoder.huggingface.config import architecture_of
 from selfsup.encoder.huggingface.folder import check_sizes, load_weights, resolve_model_folder
 from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.errors import UserError
@@ -49,12 +51,13 @@ def task_of_config(
         paired: tells whether such a classifier is one of pairs; called only for these.
     """
     named = TASKS.get(str(raw.get("selfsup_task")))
-    architectures = raw.get("architectures") or []
-    if named is not None and named.architecture in architectures:
+    # Without the encoder's name: the class of BertForTokenClassification is ForTokenClassification.
+    heads = [re.sub("^.*?(?=For)", "", name) for name in raw.get("architectures") or []]
+    if named is not None and named.architecture in heads:
         return named
-    if _PAIRS.architecture in architectures and paired():
+    if _PAIRS.architecture in heads and paired():
         return _PAIRS
-    return next((task for task in TASKS.values() if task.architecture in architectures), None)
+    return next((task for task in TASKS.values() if task.architecture in heads), None)
 
 
 def is_of_pairs(settings: EvaluateSettings | PredictSettings) -> bool:
@@ -118,12 +121,12 @@ def load_task_model(path: str | Path, *, paired: Callable[[], bool] = lambda: Fa
             f"{named}; make one with selfsup finetune"
         )
     labels = labels_of_config(raw, task.label_kinds, folder)
-    weights, names = family.read_weights(folder), task.parameter_names()
+    weights, names = family.read_weights(folder), task.parameter_names(config)
 
     def build_encoder() -> Any:
         return family.build_encoder(config, pooled=task.pooled)
 
-    check_sizes(build_encoder, weights, family.encoder_names(), folder)
+    check_sizes(build_encoder, weights, family.encoder_names(config), folder)
     model = task.build_model(build_encoder(), labels, _head_dropout(config, raw))
     missing = load_weights(model, weights, names, config.initializer_range, 0, folder)
     if missing:
@@ -150,13 +153,14 @@ def save_task_model(
     Raises:
         UserError: the disk is full, read-only or not writable.
     """
+    encoder = model.encoder.config
     # transformers keeps entries that it does not know, such as the task.
     config = (
-        task.family.config_of(model.encoder.config, task.architecture)
+        task.family.config_of(encoder, architecture_of(encoder, task.architecture))
         | config_entries(labels)
         | {"selfsup_task": task.name}
     )
-    state = to_hugging_face(model.saved_parameters(), task.parameter_names())
+    state = to_hugging_face(model.saved_parameters(), task.parameter_names(encoder))
     task.family.save(folder, state, config, preparation, model_card)
 
 

@@ -68,12 +68,41 @@ def plain_tokenizer(tokenizer: Tokenizer, *, special_as_text: bool = False) -> T
     return copy
 
 
-def special_ids(tokenizer: Tokenizer, *, paired: bool = False) -> tuple[int, int]:
-    """The ids of ``[CLS]`` and ``[SEP]``, whatever the tokenizer calls them.
+class SequenceLayout(NamedTuple):
+    """How a tokenizer lays out a text, or a pair of texts.
+
+    ``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``, with RoBERTa ``[CLS] A [SEP] [SEP] B [SEP]``.
+
+    Attributes:
+        cls, sep: the ids of ``[CLS]`` and ``[SEP]``, whatever the tokenizer calls them.
+        separators: how many ``[SEP]`` stand between two texts.
+        second_segment: the segment of the second text.
+    """
+
+    cls: int
+    sep: int
+    separators: int = 1
+    second_segment: int = 1
+
+    @property
+    def special_in_pair(self) -> int:
+        """How many special tokens a sequence of two texts has."""
+        return 2 + self.separators
+
+
+_PAIR_LAYOUTS = {  # of an empty pair: which tokens are [SEP], and the segments
+    ((1, 1), (0, 0, 1)): (1, 1),
+    ((1, 1), (0, 0, 0)): (1, 0),
+    ((1, 1, 1), (0, 0, 0, 0)): (2, 0),
+}
+
+
+def sequence_layout(tokenizer: Tokenizer, *, paired: bool = False) -> SequenceLayout:
+    """How the tokenizer lays out a text, or with ``paired`` two.
 
     Raises:
-        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or, if
-            ``paired``, does not lay out a pair as ``[CLS] A [SEP] B [SEP]`` in two segments.
+        UserError: it does not put ``[CLS]`` before a text and ``[SEP]`` after it, or lays out a
+            pair in no way that ``SequenceLayout`` describes.
     """
     tokenizer = plain_tokenizer(tokenizer)
     around = tokenizer.encode("").ids
@@ -82,14 +111,17 @@ def special_ids(tokenizer: Tokenizer, *, paired: bool = False) -> tuple[int, int
             "the tokenizer does not put [CLS] before a text and [SEP] after it, as BERT's does"
         )
     cls, sep = around
-    if paired:
-        pair = tokenizer.encode("", "")
-        if (pair.ids, pair.type_ids) != ([cls, sep, sep], [0, 0, 1]):
-            raise UserError(
-                "the tokenizer does not lay out a pair of texts as BERT's does, [CLS] A [SEP] B "
-                "[SEP] in two segments: take another model for pairs and questions"
-            )
-    return cls, sep
+    if not paired:
+        return SequenceLayout(cls, sep)
+    pair = tokenizer.encode("", "")
+    separators = tuple(int(token == sep) for token in pair.ids[1:])
+    found = _PAIR_LAYOUTS.get((separators, tuple(pair.type_ids)))
+    if found is None or pair.ids[0] != cls:
+        raise UserError(
+            "the tokenizer does not lay out a pair of texts as BERT's does, [CLS] A [SEP] B "
+            "[SEP] in two segments, nor as RoBERTa's: take another model for pairs and questions"
+        )
+    return SequenceLayout(cls, sep, *found)
 
 
 def text_blocks(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -130,30 +162,34 @@ def _completes(character: str) -> bool:
 
 
 def assemble_windows(
-    parts: Sequence[tuple[np.ndarray, np.ndarray]], cls: int, sep: int
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], layout: SequenceLayout
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Concatenate windows of the form ``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]``.
+    """Concatenate windows of the form ``[CLS] A [SEP]``, or of a pair, as ``layout`` says.
 
     Args:
         parts: A, or A and B: the tokens of all windows, int32, and how many each window has,
             int64 [W].
-        cls, sep: ids of ``[CLS]`` and ``[SEP]``.
+        layout: of the tokenizer.
 
     Returns:
-        ids int32 [T], segments int8 [T] (0 up to the first ``[SEP]``, then 1), lengths int64 [W].
+        ids int32 [T], segments int8 [T] (of A 0, up to the first ``[SEP]``, then B's), lengths
+        int64 [W].
     """
-    lengths = sum((counts + 1 for _, counts in parts), start=np.int64(1))
+    between = layout.separators - 1  # more than one
+    start = np.int64(1 + between * (len(parts) - 1))
+    lengths = sum((counts + 1 for _, counts in parts), start=start)
     assert isinstance(lengths, np.ndarray)
     ends = np.cumsum(lengths)
-    input_ids = np.full(int(lengths.sum()), sep, np.int32)
+    input_ids = np.full(int(lengths.sum()), layout.sep, np.int32)
     token_type_ids = np.zeros(len(input_ids), np.int8)
     starts = ends - lengths
-    input_ids[starts] = cls
+    input_ids[starts] = layout.cls
     positions = starts + 1
     for segment, (tokens, counts) in enumerate(parts):
         input_ids[concatenated_ranges(positions, counts)] = tokens
-        token_type_ids[concatenated_ranges(positions, counts + 1)] = segment
-        positions = positions + counts + 1
+        ends = counts + 1  # with the [SEP]
+        token_type_ids[concatenated_ranges(positions, ends)] = segment * layout.second_segment
+        positions = positions + ends + between
     return input_ids, token_type_ids, lengths
 
 

@@ -11,12 +11,14 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from selfsup.encoder import attention, layers
-from selfsup.encoder.bert import ACTIVATIONS, BertEncoder, EncoderOutput
+from selfsup.encoder.bert import ACTIVATIONS, BertEncoder
 from selfsup.encoder.config import BERT_SIZES, EncoderConfig, bert_config
+from selfsup.encoder.families.bert import BERT
 from selfsup.encoder.huggingface.folder import load_weights
-from selfsup.encoder.huggingface.names import encoder_names, to_hugging_face, with_present_names
+from selfsup.encoder.huggingface.names import to_hugging_face, with_present_names
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing, Queries
+from selfsup.encoder.text import EncoderOutput
 from selfsup.errors import UserError
 
 SMALL = EncoderConfig(
@@ -53,8 +55,8 @@ def peer_of(config: EncoderConfig, seed: int) -> BertModel:
 
 def with_the_weights_of(peer: BertModel, config: EncoderConfig) -> BertEncoder:
     encoder = BertEncoder(config)
-    weights = with_present_names(peer.state_dict())
-    assert not load_weights(encoder, weights, encoder_names(), 0.02, 0, "peer")
+    weights = with_present_names(peer.state_dict(), BERT.prefix, BERT.parts)
+    assert not load_weights(encoder, weights, BERT.encoder_names(), 0.02, 0, "peer")
     return encoder.eval()
 
 
@@ -138,7 +140,7 @@ def test_its_gradients_equal_those_of_transformers(config, lengths, seed):
         (loss + (output.pooler_output * towards_pooler).sum()).backward()
     ours = to_hugging_face(
         [(name, _gradient(parameter)) for name, parameter in encoder.named_parameters()],
-        encoder_names(),
+        BERT.encoder_names(),
     )
     for name, parameter in peer.named_parameters():
         torch.testing.assert_close(

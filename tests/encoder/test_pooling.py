@@ -7,9 +7,10 @@ from transformers import BertConfig, BertModel
 
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families.bert import BERT
 from selfsup.encoder.huggingface.config import config_of
 from selfsup.encoder.huggingface.folder import load_weights
-from selfsup.encoder.huggingface.names import encoder_names, to_hugging_face
+from selfsup.encoder.huggingface.names import to_hugging_face
 from selfsup.encoder.layers import initialize
 from selfsup.encoder.packing import Packing
 from selfsup.encoder.pooling import Pooling, mean_poolings, pooled_parts, standardize, with_pooling
@@ -35,10 +36,10 @@ def encoder() -> BertEncoder:
 
 
 def pooled(encoder: BertEncoder, pooling: Pooling) -> BertEncoder:
-    weights = to_hugging_face(encoder.named_parameters(), encoder_names())
+    weights = to_hugging_face(encoder.named_parameters(), BERT.encoder_names())
     config, weights = with_pooling(CONFIG, weights, pooling)
     changed = BertEncoder(config)
-    assert not load_weights(changed, weights, encoder_names(), 0.02, 0, "changed")
+    assert not load_weights(changed, weights, BERT.encoder_names(), 0.02, 0, "changed")
     return changed.eval()
 
 
@@ -53,7 +54,7 @@ def a_batch() -> tuple[torch.Tensor, torch.Tensor, Packing]:
 def test_transformers_computes_the_pooled_vectors(name: str, encoder):
     changed = pooled(encoder, Pooling.parse(name, 3))
     peer = BertModel(BertConfig(**config_of(changed.config, "BertModel"))).eval()
-    weights = to_hugging_face(changed.named_parameters(), encoder_names())
+    weights = to_hugging_face(changed.named_parameters(), BERT.encoder_names())
     peer.load_state_dict({key.removeprefix("bert."): value for key, value in weights.items()})
     ids, types, packing = a_batch()
     ours = changed.pooled_states(ids, types, packing)

@@ -212,9 +212,9 @@ def test_the_layer_that_averages_never_learns(files, tmp_path):
     assert not torch.equal(before[key.format(1)], after[key.format(1)])
 
 
-@pytest.mark.parametrize("steps", [1, 3, 7])
-def test_a_stopped_run_ends_as_one_that_was_not(steps: int, files, tmp_path, monkeypatch):
-    flags = {"checkpoint_every": 1, "dropout": 0.2, "seeds": 2}
+@pytest.mark.parametrize(("epochs", "steps"), [(3, 1), (3, 3), (3, 7), (45, 19)])
+def test_a_stopped_run_ends_as_one_that_was_not(epochs, steps, files, tmp_path, monkeypatch):
+    flags = {"checkpoint_every": 1, "dropout": 0.2, "seeds": 2, "epochs": epochs}
     finetune(learning(files, tmp_path / "whole", **flags))
     after_step, taken = FinetuneLog.after_step, []
 
@@ -290,3 +290,9 @@ def test_contrast_is_refused_where_examples_have_no_label_in_common(files, tmp_p
     for changed in (TASKS["number"], TASKS["tags"]):
         with pytest.raises(UserError, match="--contrast 1 is for single texts of one label each"):
             finetune(settings(files, tmp_path / "run", contrast=1.0, **changed))
+
+
+def test_many_short_epochs_are_validated_now_and_then(files, tmp_path):
+    finetune(learning(files, tmp_path, epochs=50))
+    epochs = [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").open()]
+    assert epochs == [0, *range(3, 50, 3), 50]

@@ -296,6 +296,20 @@ def test_images_that_are_gone_or_broken_are_named_instead(tmp_path):
     assert "/text.png" in shown
 
 
+@pytest.mark.parametrize("name", ["outside.png", "run/link.png", "run/../outside.png"])
+def test_an_image_outside_of_the_data_is_not_embedded(tmp_path, name: str):
+    """The file of predictions may come from somebody else, and the page may be given to others."""
+    data = tmp_path / "run"
+    data.mkdir()
+    outside = write_png(tmp_path / "outside.png", (9, 9, 9))
+    (data / "link.png").symlink_to(outside)
+    here = write_png(data / "here.png", (1, 2, 3))
+    answers = [(str(tmp_path / name), "dog", "cat", 0.9), (str(here), "dog", "cat", 0.7)]
+    page = report_on(classified(data / "task", *answers))
+    assert len(images_of(page)) == 1
+    assert "1 of these could not be read" in page.all_text()
+
+
 def test_at_most_twenty_mistakes_are_shown_and_none_where_all_are_right(tmp_path):
     file = str(write_png(tmp_path / "one.png", (1, 2, 3)))
     many = classified(tmp_path / "many", *[(file, "cat", "dog", 0.9)] * 21)

@@ -20,6 +20,8 @@ from transformers import (
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
+from selfsup.encoder.config import bert_config
+from selfsup.encoder.huggingface.config import config_of
 from selfsup.encoder.huggingface.folder import save_model
 from selfsup.errors import UserError
 from selfsup.inference.scoring import score
@@ -175,7 +177,13 @@ def test_a_cased_tokenizer_alone_is_written_so_that_transformers_keeps_the_case(
     write_tokenizer(source, lowercase=False)
     (source / "tokenizer_config.json").unlink()
     (source / "vocab.txt").unlink()
-    save_model(out, {"x": torch.zeros(1)}, {"model_type": "bert"}, source, "# Card\n")
+    save_model(
+        out,
+        {"x": torch.zeros(1)},
+        config_of(bert_config("bert-tiny", 15), "BertModel"),
+        source,
+        "# Card\n",
+    )
     ids = load_tokenizer(source).encode("Film Café").ids
     assert ids == load_tokenizer(out).encode("Film Café").ids == [2, 7, 9, 3]
     assert AutoTokenizer.from_pretrained(out)("Film Café").input_ids == ids
@@ -192,8 +200,7 @@ def test_a_tokenizer_of_no_model_goes_by_its_own_rules(tmp_path):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("RobertaForSequenceClassification", "describes a model of type 'roberta'; only BERT"),
-        ("DistilBertForSequenceClassification", "describes a model of type 'distilbert'"),
+        ("MPNetForSequenceClassification", "describes a model of type 'mpnet'; only models of"),
         ("BertForMultipleChoice", "its config.json names BertForMultipleChoice"),
         ("BertModel", "its config.json names BertModel"),
     ],

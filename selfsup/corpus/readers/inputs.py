@@ -16,8 +16,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from selfsup.corpus.readers import compression, docstrings
-from selfsup.corpus.readers.folders import refuse_special, special_kind, walk
+from selfsup.corpus.readers.folders import walk
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special, special_kind
 
 DOCS_INSTALLED = "docs://installed"
 

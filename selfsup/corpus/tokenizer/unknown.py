@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
+from selfsup.corpus.tokenizer.words import special_token
+
 _TOLD = 0.001  # a smaller share is not worth a sentence
 _MUCH = 0.01
 _TRAIN = (
@@ -68,7 +70,10 @@ class UnknownCharacters(NamedTuple):
 def unknown_token(tokenizer: Tokenizer) -> int | None:
     """The id of ``[UNK]``, whatever the tokenizer calls it; None if it has no such token."""
     name = getattr(tokenizer.model, "unk_token", None)
-    return None if name is None else tokenizer.token_to_id(name)
+    named = None if name is None else tokenizer.token_to_id(name)
+    # Unigram and byte-level BPE name none.
+    other = special_token(tokenizer, "unk")
+    return tokenizer.token_to_id(other) if named is None and other is not None else named
 
 
 def longest_word(tokenizer: Tokenizer) -> float:

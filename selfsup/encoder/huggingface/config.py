@@ -1,65 +1,85 @@
-"""``config.json``: the sizes of a BERT or a ViT in a Hugging Face model folder."""
+"""``config.json``: the sizes of a text encoder or a ViT in a Hugging Face model folder."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from selfsup.encoder.config import EncoderConfig, VitConfig
+from selfsup.encoder.families import TEXT_FAMILIES, text_family
 from selfsup.encoder.layers import ACTIVATIONS
 from selfsup.errors import UserError
 from selfsup.structured_files import check, read_json, shown
 
-_NAMES = {"bert": "BERT", "vit": "ViT"}
-_INPUTS = {"bert": "texts", "vit": "images"}
-# Settings that must have these values if they are in the file: our models compute nothing else.
-_SUPPORTED: dict[str, dict[str, Any]] = {
-    "bert": {
-        "position_embedding_type": "absolute",
-        "is_decoder": False,
-        "add_cross_attention": False,
-    },
-    "vit": {"qkv_bias": True, "num_channels": 3},
-}
-Config = TypeVar("Config", EncoderConfig, VitConfig)
+_VIT_SUPPORTED = {"qkv_bias": True, "num_channels": 3}
 
 
 def read_config(folder: str | Path) -> tuple[EncoderConfig, dict[str, Any]]:
-    """Read ``config.json``: the sizes of a BERT, and everything in the file.
+    """Read ``config.json``: the sizes of a text encoder, and everything in the file.
 
     Raises:
-        UserError: the folder or file is missing or damaged, or describes a model that is not a BERT
-            encoder as in the paper.
+        UserError: the folder or file is missing or damaged, or describes a model of no known
+            family, or one with settings that cannot be computed.
     """
-    return _read_config_as(EncoderConfig, "bert", Path(folder))
+    path, raw = _read_config_file(Path(folder))
+    return sizes_in(raw, path), raw
+
+
+def sizes_in(raw: Mapping[str, Any], where: object) -> EncoderConfig:
+    """The sizes of a text encoder in what ``config.json`` holds.
+
+    Raises:
+        UserError: as ``read_config``; the message names ``where``.
+    """
+    kind = raw.get("model_type")
+    family = TEXT_FAMILIES.get(kind) if isinstance(kind, str) else None
+    if family is None:
+        raise UserError(f"{where}: {_refusal(kind, 'texts')}")
+    _check_supported(raw, family.supported, where)
+    names = family.names_in_config()
+    # Null is as good as absent: some checkpoints have it as pad_token_id.
+    given = {ours: raw[name] for ours, name in names.items() if raw.get(name) is not None}
+    try:
+        config = check(given, family.config, where)
+    except UserError as error:
+        said = str(error).removeprefix(str(where))
+        for ours, name in names.items():
+            said = re.sub(rf"\b{ours}\b", name, said)
+        raise UserError(f"{where}{said}") from None
+    _check_activation(config.hidden_act, where)
+    return config
 
 
 def read_vit_config(folder: str | Path) -> tuple[VitConfig, dict[str, Any]]:
     """As ``read_config``, for a ViT."""
-    return _read_config_as(VitConfig, "vit", Path(folder))
-
-
-def _read_config_as(
-    config_class: type[Config], model_type: str, folder: Path
-) -> tuple[Config, dict[str, Any]]:
-    path, raw = _read_config_file(folder)
+    path, raw = _read_config_file(Path(folder))
     kind = raw.get("model_type")
-    if kind != model_type:
-        raise UserError(f"{path}: {_refusal(kind, model_type)}")
-    for name, known in _SUPPORTED[model_type].items():
-        value = raw.get(name, known)
-        if value != known:
-            raise UserError(f"{path}: {name} is {shown(value)}; only {known!r} can be loaded")
-    # Null is as good as absent: some checkpoints have it as pad_token_id.
-    given = {name: value for name, value in raw.items() if value is not None}
-    config = check(given, config_class, path)
-    if config.hidden_act not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise UserError(f"{path}: hidden_act is {shown(config.hidden_act)}; known are {known}")
+    if kind != "vit":
+        raise UserError(f"{path}: {_refusal(kind, 'images')}")
+    _check_supported(raw, _VIT_SUPPORTED, path)
+    config = check(
+        {name: value for name, value in raw.items() if value is not None}, VitConfig, path
+    )
+    _check_activation(config.hidden_act, path)
     return config, raw
 
 
+def _check_supported(raw: Mapping[str, Any], supported: Mapping[str, Any], where: object) -> None:
+    for name, known in supported.items():
+        value = raw.get(name, known)
+        if value != known:
+            raise UserError(f"{where}: {name} is {shown(value)}; only {known!r} can be loaded")
+
+
+def _check_activation(name: str, where: object) -> None:
+    if name not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise UserError(f"{where}: hidden_act is {shown(name)}; known are {known}")
+
+
 def read_model_type(folder: str | Path) -> str:
-    """The ``model_type`` in ``config.json``: "bert" for texts, "vit" for images, or another.
+    """The ``model_type`` in ``config.json``: "bert", "vit", or another.
 
     "" if the file has none.
 
@@ -72,33 +92,39 @@ def read_model_type(folder: str | Path) -> str:
 
 def config_of(config: EncoderConfig | VitConfig, architecture: str) -> dict[str, Any]:
     """The content of ``config.json`` for a model that Hugging Face loads as ``architecture``."""
+    entries = asdict(config)
     if isinstance(config, EncoderConfig):
-        kind = "bert"
-        more = {
-            "position_embedding_type": "absolute",
-            "tie_word_embeddings": True,
-            "use_cache": True,
-        }
+        family = text_family(config)
+        kind, more = family.model_type, family.written
+        entries = {name: entries[ours] for ours, name in family.names_in_config().items()}
     else:
         kind, more = "vit", {"encoder_stride": config.patch_size}
     return {
         "architectures": [architecture],
         "model_type": kind,
-        **asdict(config),
+        **entries,
         **more,
         "dtype": "float32",
     }
 
 
+def architecture_of(config: EncoderConfig | VitConfig, head: str) -> str:
+    """The class of ``transformers`` for an encoder with a head, such as ``ForMaskedLM``."""
+    return ("ViT" if isinstance(config, VitConfig) else text_family(config).classes) + head
+
+
 def _refusal(kind: Any, wanted: str) -> str:
-    if isinstance(kind, str) and kind in _INPUTS:
-        return (
-            f"describes a model of {_INPUTS[kind]} ({kind!r}), "
-            f"but one of {_INPUTS[wanted]} ({wanted!r}) is needed here"
-        )
+    types = {"texts": [*TEXT_FAMILIES], "images": ["vit"]}
+    listed = ", ".join(map(repr, types[wanted]))
+    for inputs, known in types.items():
+        if kind in known:
+            return (
+                f"describes a model of {inputs} ({kind!r}), "
+                f"but one of {wanted} ({listed}) is needed here"
+            )
     what = "names no model_type" if kind is None else f"describes a model of type {shown(kind)}"
-    fix = f': if it is one, add "model_type": "{wanted}"' if kind is None else ""
-    return f"{what}; only {_NAMES[wanted]} models ({wanted!r}) can be loaded{fix}"
+    fix = f': if it is one, add "model_type": "{types[wanted][0]}"' if kind is None else ""
+    return f"{what}; only models of {listed} can be loaded{fix}"
 
 
 def _read_config_file(folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -1,8 +1,9 @@
 """Model folders in Hugging Face's form: found, read, checked and written.
 
 A text model's folder holds ``config.json``, ``model.safetensors``, the tokenizer's files and a
-model card, ``README.md``. ``transformers`` loads the folders written here, and its BERT folders can
-be read here. A folder is written completely or not at all. Image models: ``vit_folder``.
+model card, ``README.md``. ``transformers`` loads the folders written here, and its folders of text
+encoders (``selfsup/encoder/families/``) can be read here. A folder is written completely or not at
+all. Image models: ``vit_folder``.
 """
 
 import json
@@ -16,9 +17,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from selfsup.atomic_files import refuse_address, replacing_together
-from selfsup.corpus.tokenizer.folder import complete_tokenizer_config, load_tokenizer
+from selfsup.corpus.tokenizer.folder import (
+    complete_tokenizer_config,
+    load_tokenizer,
+    write_whole,
+)
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.words import marks_words
 from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families import TEXT_FAMILIES, text_family
+from selfsup.encoder.huggingface.config import read_config, sizes_in
 from selfsup.encoder.huggingface.names import (
     NameTable,
     from_hugging_face,
@@ -35,13 +43,15 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "special_tokens_map.json",
     "added_tokens.json",
 )
 # Every weight under these prefixes must be in the folder. A pooler or a head may be missing; it is
 # then initialised at random.
 _INDISPENSABLE = {
-    "BERT": ("bert.embeddings.", "bert.encoder."),
+    **{family.name: family.indispensable for family in TEXT_FAMILIES.values()},
     "ViT": ("vit.embeddings.", "vit.encoder.", "vit.layernorm."),
 }
 
@@ -98,21 +108,29 @@ def write_model_folder(
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Read the weights under current names, the encoder's with the prefix ``bert.``.
+    """Read a text model's weights under current names, the encoder's with its family's prefix.
 
     Raises:
-        UserError: the file is missing or damaged, or there is only a pickle.
+        UserError: a file is missing or damaged, or there is only a pickle; or as ``read_config``.
     """
-    return with_present_names(read_weight_files(Path(folder)))
+    family = text_family(read_config(folder)[0])
+    return with_present_names(read_weight_files(Path(folder)), family.prefix, family.parts)
 
 
 def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
     """The tokenizer of a model folder; the model has an embedding for each of its ids.
 
     Raises:
-        UserError: as ``load_tokenizer``, or the tokenizer has more ids.
+        UserError: as ``load_tokenizer``, or the tokenizer has more ids, or is of a kind that cannot
+            be used.
     """
     tokenizer = load_tokenizer(folder)
+    kind = type(tokenizer.model).__name__
+    if config.model_type != "bert" and not marks_words(tokenizer):
+        raise UserError(
+            f"{folder}: its tokenizer is of the kind {kind}; only WordPiece, byte-level BPE and "
+            f"Unigram can be used with a {text_family(config).name}"
+        )
     size = vocabulary_size(tokenizer)
     if size > config.vocab_size:
         raise UserError(
@@ -213,9 +231,10 @@ def save_model(
     Raises:
         UserError: there is no tokenizer, or as for ``write_model_folder``.
     """
-    tokenizer_folder = Path(tokenizer_folder)
+    tokenizer_folder, sizes = Path(tokenizer_folder), sizes_in(config, folder)
     files = [name for name in TOKENIZER_FILES if (tokenizer_folder / name).exists()]
-    if not {"tokenizer.json", "vocab.txt"} & set(files):
+    is_whole = {"tokenizer.json", "vocab.txt"} & set(files)
+    if not is_whole and not {"vocab.json", "merges.txt"} <= set(files):
         raise UserError(
             f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
         )
@@ -223,7 +242,11 @@ def save_model(
     def copy_tokenizer(destination: Path) -> None:
         for name in files:
             shutil.copyfile(tokenizer_folder / name, destination / name)
-        complete_tokenizer_config(destination, config.get("max_position_embeddings", 512))
+        if not is_whole:
+            write_whole(load_tokenizer(tokenizer_folder), destination)
+        complete_tokenizer_config(
+            destination, sizes.longest_sequence, segments=sizes.type_vocab_size
+        )
 
     write_model_folder(Path(folder), state, config, copy_tokenizer, model_card)
 

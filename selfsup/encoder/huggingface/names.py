@@ -13,25 +13,6 @@ from torch import Tensor
 
 NameTable = Mapping[str, tuple[str, ...]]
 
-_BERT_NAMES: NameTable = {
-    "embeddings.word": ("embeddings.word_embeddings",),
-    "embeddings.position": ("embeddings.position_embeddings",),
-    "embeddings.token_type": ("embeddings.token_type_embeddings",),
-    "embeddings.norm": ("embeddings.LayerNorm",),
-    "layers.*.attention.query_key_value": (
-        "encoder.layer.*.attention.self.query",
-        "encoder.layer.*.attention.self.key",
-        "encoder.layer.*.attention.self.value",
-    ),
-    "layers.*.attention.output": ("encoder.layer.*.attention.output.dense",),
-    "layers.*.attention_norm": ("encoder.layer.*.attention.output.LayerNorm",),
-    "layers.*.intermediate": ("encoder.layer.*.intermediate.dense",),
-    "layers.*.output": ("encoder.layer.*.output.dense",),
-    "layers.*.output_norm": ("encoder.layer.*.output.LayerNorm",),
-    "pooler": ("pooler.dense",),
-}
-
-_BERT_PARTS = ("embeddings.", "encoder.", "pooler.")
 _OLD_ENDINGS = {"gamma": "weight", "beta": "bias"}
 
 _VIT_NAMES: NameTable = {
@@ -63,17 +44,13 @@ _IN_MEMORY = {
 _LAYER_IN_MEMORY = re.compile(r"(?:vit\.)?layers\.(\d+)\.(.+)\.(weight|bias)")
 
 
-def encoder_names(prefix: str = "") -> NameTable:
-    """The table of a BERT encoder whose parameters are named ``prefix + …`` in a larger model."""
-    return _with_prefixes(_BERT_NAMES, prefix, "bert.")
-
-
 def vit_names(prefix: str = "") -> NameTable:
     """The table of a ViT encoder whose parameters are named ``prefix + …`` in a larger model."""
-    return _with_prefixes(_VIT_NAMES, prefix, "vit.")
+    return with_prefixes(_VIT_NAMES, prefix, "vit.")
 
 
-def _with_prefixes(table: NameTable, prefix: str, their_prefix: str) -> NameTable:
+def with_prefixes(table: NameTable, prefix: str, their_prefix: str) -> NameTable:
+    """The table with ``prefix`` before our names, and ``their_prefix`` before the others."""
     return {
         prefix + ours: tuple(their_prefix + name for name in theirs)
         for ours, theirs in table.items()
@@ -118,12 +95,15 @@ def from_hugging_face(
     return found
 
 
-def with_present_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the names in older and in bare BERT checkpoints to the current form.
+def with_present_names(
+    weights: Mapping[str, Tensor], prefix: str, parts: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Convert the names in older and in bare checkpoints of text encoders to the current form.
 
     The first converted checkpoints name the weights of norms ``gamma`` and ``beta``. A checkpoint
-    of a bare ``BertModel``, such as those of sentence-transformers, lacks the prefix ``bert.``. Old
-    checkpoints also hold position ids as if they were weights; they are dropped.
+    of a bare encoder, such as those of sentence-transformers, lacks the ``prefix``, ``bert.`` for
+    example: its names begin with one of ``parts``. Old checkpoints also hold position ids as if
+    they were weights; they are dropped.
     """
     present: dict[str, Tensor] = {}
     for name, tensor in weights.items():
@@ -131,7 +111,7 @@ def with_present_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if kind == "position_ids":
             continue
         name = f"{module}.{_OLD_ENDINGS.get(kind, kind)}" if module else name
-        present["bert." + name if name.startswith(_BERT_PARTS) else name] = tensor
+        present[prefix + name if name.startswith(parts) else name] = tensor
     return present
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from selfsup.atomic_files import sync_file
 from selfsup.errors import UserError
+from selfsup.special_files import refuse_special
 from selfsup.structured_files import read_json
 
 # In bytes: of some 20,000 tensors. The library itself reads 100 MB, for minutes and gigabytes.
@@ -56,6 +57,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: it is missing, truncated, or not a safetensors file.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as file:  # safetensors reports any file it cannot open as missing
             header_bytes = int.from_bytes(file.read(8), "little")

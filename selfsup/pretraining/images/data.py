@@ -5,7 +5,6 @@ named as a source too.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from selfsup.pretraining.modality import (
 )
 from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.images import ImageShards
+from selfsup.terminal import say
 
 IMAGES = "images"
 
@@ -65,8 +65,8 @@ def pretraining_images(settings: ResolvedImageSettings, run: Path, is_resumed: b
             found = _found(settings)
             files = [file for each in found for file in each.files]
             for note in (note for each in found for note in each.notes()):
-                print(note, file=sys.stderr)
-            print(f"Decoding {len(files):,} images into {folder}", file=sys.stderr)
+                say(note)
+            say(f"Decoding {len(files):,} images into {folder}")
             prepare_images(
                 files,
                 _common_folder(settings.data),

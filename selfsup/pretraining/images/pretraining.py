@@ -1,7 +1,6 @@
 """Pre-training on images: a Vision Transformer from folders of them."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from selfsup.runs.model_cards import image_pretraining_card
 from selfsup.settings.objectives import IMAGE_MEASUREMENTS, IMAGE_OBJECTIVES
 from selfsup.settings.pretrain import PretrainSettings, ResolvedImageSettings
 from selfsup.shards.folder import shards_sha256
+from selfsup.terminal import say
 from selfsup.training.loop import Stage
 
 MASK_RATIO = 0.75  # MAE, §4.1
@@ -77,11 +77,10 @@ class ImagePretraining(Pretraining):
                 image_size, patch_size = _fitting_sizes(settings)
         _check_grid(name, image_size, patch_size)
         if settings.init is None and settings.encoder is None:
-            print(
+            say(
                 f"DATA holds images: pre-training a {name} on them, which sees {image_size} × "
                 f"{image_size} pixels in patches of {patch_size}; --encoder, --image-size and "
-                "--patch-size say otherwise",
-                file=sys.stderr,
+                "--patch-size say otherwise"
             )
         return ResolvedImageSettings.complete(
             settings,
@@ -147,7 +146,7 @@ def _build_model(settings: ResolvedImageSettings, is_new: bool) -> ImagePretrain
             # Our pixels go from −1 to 1, those of another model may not.
             model.encoder.embeddings.rescale_pixel_input(*read_normalisation(folder))
         if missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
+            say(f"New weights, not in {folder}: {', '.join(missing)}")
         return model
     assert settings.encoder is not None
     config = vit_config(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.counter_random import permutation
+from selfsup.encoder.family import TextFamily
 from selfsup.encoder.huggingface.names import NameTable
 from selfsup.encoder.packing import Packing, Queries
 from selfsup.errors import UserError
@@ -92,17 +93,16 @@ class TextObjective(nn.Module, ABC):
             ``full_sequences``; None if any way will do.
         min_documents: how many documents it needs to train on, and as many to measure with.
         segments: how many segments the model must tell apart.
-        architecture: the class of ``transformers`` for a model with this head alone.
-        weight_names: the head's modules, and what a Hugging Face folder calls them. The empty
-            name is the head itself.
+        reads_pooler: whether it reads the pooler, which not all families have.
+        architecture: how the class of ``transformers`` for a model with this head alone ends.
     """
 
     name: ClassVar[str]
     plan: ClassVar[Callable[..., SequencePlan] | None] = None
     min_documents: ClassVar[int] = 1
     segments: ClassVar[int] = 1
-    architecture: ClassVar[str] = "BertForPreTraining"
-    weight_names: ClassVar[NameTable]
+    reads_pooler: ClassVar[bool] = False
+    architecture: ClassVar[str] = "ForPreTraining"
 
     @staticmethod
     @abstractmethod
@@ -112,6 +112,14 @@ class TextObjective(nn.Module, ABC):
         Args:
             sequences: before masking.
             masked: the masked tokens' ids, int64 [M].
+        """
+
+    @classmethod
+    @abstractmethod
+    def weight_names(cls, family: TextFamily) -> NameTable:
+        """The head's modules, and what a Hugging Face folder of a model with it calls them.
+
+        The empty name is the head itself.
         """
 
     @abstractmethod

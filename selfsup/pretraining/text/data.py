@@ -5,7 +5,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
 from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.vocabulary import count_words
 from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, vocabulary_size, word_cutter
+from selfsup.corpus.tokenizer.words import kind_of
+from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
 from selfsup.errors import UserError
@@ -38,6 +39,7 @@ from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import PROBLEMS_FILE, read_manifest
 from selfsup.shards.tokens import TOKEN_SHARDS, Shards, open_shards
 from selfsup.structured_files import read_json
+from selfsup.terminal import say
 
 # Large enough to keep most words whole, small enough for a cheap output layer on a CPU.
 DEFAULT_VOCAB_SIZE = 8192
@@ -92,7 +94,7 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
         shards = open_shards(given, verify=True)
         _check_tokenizer(settings, shards)
         if note := UnknownCharacters.of_manifest(shards.manifest).note():
-            print(f"{given}: {note}", file=sys.stderr)
+            say(f"{given}: {note}")
         return shards
     folder = run / SHARDS
     if is_resumed and (folder / "manifest.json").exists():
@@ -105,7 +107,7 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
             )
         return shards
     tokenizer_folder = _tokenizer_for_raw_text(settings, run, is_resumed)
-    print(f"Preparing the text in {folder}", file=sys.stderr)
+    say(f"Preparing the text in {folder}")
     manifest = prepare(
         settings.data,
         tokenizer_folder,
@@ -118,10 +120,9 @@ def pretraining_shards(settings: ResolvedPretrainSettings, run: Path, is_resumed
         file_format=settings.file_format,
     )
     if bad := manifest["bad_records"]:
-        print(
+        say(
             f"records that could not be read and are left out: {bad:,}: {folder / PROBLEMS_FILE} "
-            "names them",
-            file=sys.stderr,
+            "names them"
         )
     return open_shards(folder)
 
@@ -160,7 +161,7 @@ def _tokenizer_for_raw_text(
         if not is_there:
             write_extended_tokenizer(settings, model, folder)
     elif not is_there:
-        print(f"Training a tokenizer in {folder}", file=sys.stderr)
+        say(f"Training a tokenizer in {folder}")
         tokenizer = train_tokenizer(
             (document.text for document in _sample(settings)),
             vocab_size=settings.vocab_size or DEFAULT_VOCAB_SIZE,
@@ -210,7 +211,14 @@ def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Token
     """The tokenizer of the model of --init, if the model can learn the objectives."""
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
+    kind_of(own)  # raises where it is not known which tokens begin a word
+    family = text_family(config)
     for objective in text_objectives(settings.objectives):
+        if objective.reads_pooler and not family.pooler:
+            raise UserError(
+                f"--init {model}: is a {family.name}, which has no head for {objective.name}: add "
+                "--objectives mlm"
+            )
         if objective.segments > config.type_vocab_size:
             raise UserError(
                 f"--init {model}: tells no two segments apart (type_vocab_size "
@@ -262,7 +270,7 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     assert wanted is not None
     tokenizer = load_tokenizer(model)
     _check_extensible(tokenizer, model)
-    print(f"Looking for tokens that shorten the text, for {folder}", file=sys.stderr)
+    say(f"Looking for tokens that shorten the text, for {folder}")
     paragraphs = (
         line for document in _sample(settings) for line in clean_paragraphs(document.text)
     )
@@ -270,7 +278,7 @@ def write_extended_tokenizer(settings: ResolvedPretrainSettings, model: Path, fo
     if not word_counts:
         raise UserError("the corpus holds no text: name another corpus")
     extended, report = extend_tokenizer(tokenizer, word_counts, wanted)
-    print(_effect_of_extension(report, wanted), file=sys.stderr)
+    say(_effect_of_extension(report, wanted))
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(report), allow_nan=False) + "\n"
     write_bytes(folder / EXTENSION_REPORT, text.encode())

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import sys
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from selfsup.errors import UserError
 from selfsup.pretraining.text.next_sentence import NextSentence
 from selfsup.pretraining.text.sequences import MOST_HELD_OUT, TextCorpus
 from selfsup.settings.pretrain import ResolvedPretrainSettings
+from selfsup.terminal import say
 
 MIN_DOCUMENTS = 2 * NextSentence.min_documents
 # Shares of documents with a single sentence: from the first on, the user is told; above the second,
@@ -69,13 +69,10 @@ def drop_impossible_pairs(
         raise UserError(f"{why} ({advice}): divide the text otherwise, or give --objectives mlm")
     if is_impossible or (by_default and (sentences < 2).mean() > _MOST_SINGLE):
         more = f"; {advice}" if len(sentences) > 1 else ""  # else the next line says it
-        print(f"Next-sentence prediction is left out: {why}{more}", file=sys.stderr)
+        say(f"Next-sentence prediction is left out: {why}{more}")
         objectives = tuple(name for name in settings.objectives if name != NextSentence.name)
         return dataclasses.replace(settings, objectives=objectives)
-    print(
-        f"Next sentences are easily guessed: {why}; {advice}; --objectives mlm leaves them out",
-        file=sys.stderr,
-    )
+    say(f"Next sentences are easily guessed: {why}; {advice}; --objectives mlm leaves them out")
     return settings
 
 

@@ -3,16 +3,20 @@
 Which tokens are masked, and how, is in ``masking``. The loss is a cross-entropy over the whole
 vocabulary that never keeps its scores in float32.
 
-Shapes: M labels, N rows (M, and padding after them), D width, V vocabulary.
+Shapes: M labels, N rows (M, and padding after them), D width, E width of the embeddings (D, but for
+ELECTRA), V vocabulary.
 """
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.families import text_family
+from selfsup.encoder.family import TextFamily
+from selfsup.encoder.huggingface.names import NameTable
 from selfsup.encoder.layers import ACTIVATIONS, compute_dtype
 from selfsup.encoder.packing import pad_rows
+from selfsup.encoder.text import TextEncoder
 from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masking import Masking
 from selfsup.pretraining.text.sequences import Sequences, TextCorpus, token_counts
@@ -27,28 +31,29 @@ class MaskedLM(TextObjective):
     """
 
     name = "mlm"
-    architecture = "BertForMaskedLM"
-    weight_names = {  # noqa: RUF012
-        "dense": ("cls.predictions.transform.dense",),
-        "norm": ("cls.predictions.transform.LayerNorm",),
-        "": ("cls.predictions",),  # the scores' bias
-    }
+    architecture = "ForMaskedLM"
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
         config = encoder.config
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.activation = ACTIVATIONS[config.hidden_act]
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.decoder_weight = encoder.embeddings.word.weight  # [V, D], shared with the encoder
+        width = encoder.embeddings.word.embedding_dim
+        head = text_family(config).masked_lm
+        self.dense = nn.Linear(config.hidden_size, width, bias=head.has_biases)
+        self.activation = ACTIVATIONS[head.activation(config)]
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps, bias=head.has_biases)
+        self.decoder_weight = encoder.embeddings.word.weight  # [V, E], shared with the encoder
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    @classmethod
+    def weight_names(cls, family: TextFamily) -> NameTable:
+        return family.masked_lm.names
 
     @staticmethod
     def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:
         return masked
 
     def transform(self, hidden: Tensor) -> Tensor:
-        """[M, D] → [M, D]."""
+        """[M, D] → [M, E]."""
         return self.norm(self.activation(self.dense(hidden)))
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -68,8 +73,7 @@ class MaskedLM(TextObjective):
 
     def products(self, batch: TextBatch) -> int:
         """Multiplications of the transform and of the output matrix, at masked tokens."""
-        vocab_size, width = self.decoder_weight.shape
-        return (width * width + width * vocab_size) * len(batch.masked_rows)
+        return (self.dense.weight.numel() + self.decoder_weight.numel()) * len(batch.masked_rows)
 
 
 def linear_cross_entropy(

@@ -10,10 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.config import config_of, read_config
+from selfsup.encoder.families import text_family
+from selfsup.encoder.family import TextFamily
+from selfsup.encoder.huggingface.config import architecture_of, config_of, read_config
 from selfsup.encoder.huggingface.folder import check_sizes, load_weights, read_weights, save_model
-from selfsup.encoder.huggingface.names import NameTable, encoder_names, to_hugging_face
+from selfsup.encoder.huggingface.names import NameTable, hugging_face_names, to_hugging_face
+from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextBatch, TextObjective, TextStates
 from selfsup.pretraining.text.masked_lm import MaskedLM
@@ -21,8 +23,6 @@ from selfsup.pretraining.text.next_sentence import NextSentence
 
 # In the order in which a model holds its heads, and in which losses are computed.
 _OBJECTIVES: tuple[type[TextObjective], ...] = (MaskedLM, NextSentence)
-_WORD_EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
-_OUTPUT_BIAS = "cls.predictions.bias"
 
 
 def text_objectives(names: Sequence[str]) -> tuple[type[TextObjective], ...]:
@@ -33,7 +33,7 @@ def text_objectives(names: Sequence[str]) -> tuple[type[TextObjective], ...]:
 class TextPretrainingModel(nn.Module):
     """An encoder with a head for each objective."""
 
-    def __init__(self, encoder: BertEncoder, objectives: Sequence[str]) -> None:
+    def __init__(self, encoder: TextEncoder, objectives: Sequence[str]) -> None:
         """``objectives`` are names, some of ``TEXT_OBJECTIVES``."""
         super().__init__()
         self.encoder = encoder
@@ -91,7 +91,7 @@ def load_pretraining(
     """Load an encoder with the heads of some objectives, in evaluation mode; and what it lacks.
 
     Args:
-        folder: a BERT model folder; it need not hold any of the heads.
+        folder: a text model's folder; it need not hold any of the heads.
         objectives: some of ``TEXT_OBJECTIVES``.
         seed: for weights of heads and pooler that the folder lacks.
         new_tokens: ids of tokens to add to the folder's vocabulary, all above its own ids, each
@@ -102,16 +102,19 @@ def load_pretraining(
         UserError: the folder is damaged, or holds a model of another kind.
     """
     config, _ = read_config(folder)
-    weights = _drop_tied_copies(read_weights(folder), folder)
+    family = text_family(config)
+    names = _weight_names(family)
+    words, bias = _word_embeddings(names), _output_bias(names)
+    weights = _drop_tied_copies(read_weights(folder), family, folder)
     sizes = config
-    check_sizes(lambda: BertEncoder(sizes), weights, encoder_names(), folder)
+    check_sizes(lambda: family.build(sizes, pooled=True), weights, family.encoder_names(), folder)
     if new_tokens:
         config = replace(config, vocab_size=max(config.vocab_size, max(new_tokens) + 1))
-        for name in (_WORD_EMBEDDINGS, _OUTPUT_BIAS):
+        for name in (words, bias):
             if name in weights:
                 weights[name] = _add_rows(weights[name], config.vocab_size, new_tokens)
-    model = TextPretrainingModel(BertEncoder(config), objectives)
-    missing = load_weights(model, weights, _weight_names(), config.initializer_range, seed, folder)
+    model = TextPretrainingModel(family.build(config, pooled=True), objectives)
+    missing = load_weights(model, weights, names, config.initializer_range, seed, folder)
     return model.eval(), missing
 
 
@@ -126,37 +129,49 @@ def save_pretraining(
     objectives = text_objectives(tuple(model.heads))
     alone = len(objectives) == 1
     architecture = objectives[0].architecture if alone else TextObjective.architecture
+    config = model.encoder.config
     save_model(
         folder,
-        to_hugging_face(model.named_parameters(), _weight_names()),
-        config_of(model.encoder.config, architecture),
+        to_hugging_face(model.named_parameters(), _weight_names(text_family(config))),
+        config_of(config, architecture_of(config, architecture)),
         tokenizer_folder,
         model_card,
     )
 
 
-def _weight_names() -> NameTable:
+def _weight_names(family: TextFamily) -> NameTable:
     heads = {
         f"heads.{objective.name}.{module}".rstrip("."): theirs
         for objective in _OBJECTIVES
-        for module, theirs in objective.weight_names.items()
+        for module, theirs in objective.weight_names(family).items()
     }
-    return {**encoder_names("encoder."), **heads}
+    return {**family.encoder_names("encoder."), **heads}
 
 
-def _drop_tied_copies(weights: dict[str, Tensor], folder: str | Path) -> dict[str, Tensor]:
+def _word_embeddings(names: NameTable) -> str:
+    return hugging_face_names("encoder.embeddings.word.weight", names)[0]
+
+
+def _output_bias(names: NameTable) -> str:
+    return hugging_face_names("heads.mlm.bias", names)[0]
+
+
+def _drop_tied_copies(
+    weights: dict[str, Tensor], family: TextFamily, folder: str | Path
+) -> dict[str, Tensor]:
     """Drop the second copies of the output matrix and bias that some checkpoints hold."""
-    weights = dict(weights)
-    matrix = weights.pop("cls.predictions.decoder.weight", None)
-    embeddings = weights.get(_WORD_EMBEDDINGS)
+    weights, names = dict(weights), _weight_names(family)
+    decoder, output_bias = family.masked_lm.decoder, _output_bias(names)
+    matrix = weights.pop(f"{decoder}.weight", None)
+    embeddings = weights.get(_word_embeddings(names))
     if matrix is not None and embeddings is not None and not torch.equal(matrix, embeddings):
         raise UserError(
-            f"{folder}: its output matrix is not its word embeddings (cls.predictions.decoder); "
+            f"{folder}: its output matrix is not its word embeddings ({decoder}); "
             "only models that share the two can be loaded"
         )
-    bias = weights.pop("cls.predictions.decoder.bias", None)
+    bias = weights.pop(f"{decoder}.bias", None)
     if bias is not None:
-        weights.setdefault(_OUTPUT_BIAS, bias)
+        weights.setdefault(output_bias, bias)
     return weights
 
 

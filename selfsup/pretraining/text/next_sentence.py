@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.counter_random import hash64, integers, uniform
-from selfsup.encoder.bert import BertEncoder
+from selfsup.encoder.family import TextFamily
+from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.pretraining.text.batches import TextObjective, TextStates
 from selfsup.pretraining.text.sequences import SequencePlan, Sequences, SpecialTokens, TextCorpus
@@ -166,12 +168,16 @@ class NextSentence(TextObjective):
     plan = staticmethod(sentence_pairs)
     min_documents = 2
     segments = 2
-    architecture = "BertForNextSentencePrediction"
-    weight_names = {"seq_relationship": ("cls.seq_relationship",)}  # noqa: RUF012
+    reads_pooler = True
+    architecture = "ForNextSentencePrediction"
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
         self.seq_relationship = nn.Linear(encoder.config.hidden_size, 2)
+
+    @classmethod
+    def weight_names(cls, family: TextFamily) -> NameTable:
+        return {"seq_relationship": ("cls.seq_relationship",)}
 
     @staticmethod
     def labels(sequences: Sequences, masked: np.ndarray) -> np.ndarray:

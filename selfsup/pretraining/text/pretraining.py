@@ -1,7 +1,6 @@
 """Pre-training on text: a BERT from raw text or from token shards."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,14 @@ import numpy as np
 from torch import nn
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.corpus.tokenizer.words import continuation_pieces
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, bert_config
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder
 from selfsup.encoder.layers import initialize
+from selfsup.encoder.rotary import RotaryAttention
 from selfsup.errors import UserError
 from selfsup.pretraining.modality import USUAL_ENCODER, Pretraining, SizeDefaults
 from selfsup.pretraining.text.batches import HeldOutText, TextBatch, TextBatches, TextData
@@ -43,7 +44,6 @@ from selfsup.pretraining.text.next_sentence import NextSentence
 from selfsup.pretraining.text.sequences import (
     MOST_HELD_OUT,
     TextCorpus,
-    continuation_pieces,
     special_tokens,
     split_held_out,
     token_counts,
@@ -58,6 +58,7 @@ from selfsup.runs.model_cards import pretraining_card
 from selfsup.settings.objectives import TEXT_MEASUREMENTS, TEXT_OBJECTIVES
 from selfsup.settings.pretrain import PretrainSettings, ResolvedPretrainSettings
 from selfsup.shards.folder import shards_sha256
+from selfsup.terminal import say
 from selfsup.training.loop import Stage
 
 _FINETUNING_DROPOUT = 0.1  # in config.json, for whoever fine-tunes the model
@@ -206,7 +207,7 @@ class TextPretraining(Pretraining):
         model = TextPretrainingModel(BertEncoder(config), settings.objectives)
         initialize(model, config.initializer_range, seed)
         if settings.start == "structured" and is_new:
-            print("Counting which words stand together, for the first weights", file=sys.stderr)
+            say("Counting which words stand together, for the first weights")
             sample = _sample_tokens(data.corpus, data.documents)
             dimensions = word_dimensions(model.encoder)
             start_structured(
@@ -227,7 +228,7 @@ class TextPretraining(Pretraining):
             added = new_tokens(load_tokenizer(folder), load_tokenizer(self._tokenizer_folder))
         model, missing = load_pretraining(folder, settings.objectives, settings.seed, added)
         if missing and is_new:
-            print(f"New weights, not in {folder}: {', '.join(missing)}", file=sys.stderr)
+            say(f"New weights, not in {folder}: {', '.join(missing)}")
         _set_dropout(model, settings.dropout)
         return model
 
@@ -249,7 +250,7 @@ def _warn_of_long_documents(
         what = f"Documents have {mean:,.0f} tokens on average"
     else:
         return
-    print(f"{what}; {advice_on_documents(settings)}", file=sys.stderr)
+    say(f"{what}; {advice_on_documents(settings)}")
 
 
 def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
@@ -261,10 +262,10 @@ def _defaults_with_init(init: str, max_length: int) -> SizeDefaults:
         UserError: there is no such model, or it has no positions for --max-length.
     """
     config, _ = read_config(resolve_model_folder(init))
-    if max_length > config.max_position_embeddings:
+    if max_length > config.longest_sequence:
         raise UserError(
             f"--max-length {max_length}: {init} has positions for "
-            f"{config.max_position_embeddings} tokens at most"
+            f"{config.longest_sequence} tokens at most"
         )
     widths = {name: width for name, (_, width) in BERT_SIZES.items()}
     nearest = min(widths, key=lambda name: abs(widths[name] - config.hidden_size))
@@ -285,5 +286,5 @@ def _set_dropout(model: TextPretrainingModel, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-        elif isinstance(module, SelfAttention):
+        elif isinstance(module, SelfAttention | RotaryAttention):
             module.dropout = probability

@@ -23,7 +23,8 @@ def supervised_contrast(vectors: Tensor, labels: Tensor) -> Tensor:
     unit = F.normalize(vectors.float(), dim=-1)
     similarity = unit @ unit.T / TEMPERATURE  # [B, B]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    log_share = similarity - similarity.masked_fill(itself, -torch.inf).logsumexp(1, keepdim=True)
+    # Not minus infinity: a text alone in its batch would have a gradient of NaN.
+    log_share = similarity - similarity.masked_fill(itself, -1e4).logsumexp(1, keepdim=True)
     alike = (labels[:, None] == labels) & ~itself
     counts = alike.sum(1)
     losses = -(log_share * alike).sum(1) / counts.clamp(min=1)

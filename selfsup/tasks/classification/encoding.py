@@ -24,7 +24,7 @@ from selfsup.tasks.text_windows import (
     assemble_windows,
     limited_overlap,
     pair_windows,
-    special_ids,
+    sequence_layout,
     token_lists,
     truncate,
     truncate_pairs,
@@ -151,8 +151,8 @@ def encode_texts(
         text_pairs: the second text of each pair, or None.
         source: the file, for the notes.
     """
-    cls, sep = special_ids(tokenizer, paired=text_pairs is not None)
-    room = limits.max_length - (2 if text_pairs is None else 3)
+    layout = sequence_layout(tokenizer, paired=text_pairs is not None)
+    room = limits.max_length - (2 if text_pairs is None else layout.special_in_pair)
     windowed = limits.long_text == "window"
     keep = None if windowed else limits.max_length
     first = token_lists(tokenizer, texts, keep)
@@ -172,7 +172,7 @@ def encode_texts(
         )
         parts = [_tokens(first, spans), _tokens(second, second_spans)]
         truncated_pairs = int((np.minimum(first.lengths, second.lengths) > room // 2).sum())
-    input_ids, token_type_ids, lengths = assemble_windows(parts, cls, sep)
+    input_ids, token_type_ids, lengths = assemble_windows(parts, layout)
     counts = np.bincount(spans.texts, minlength=len(texts))
     too_long = int((whole > room).sum())
     all_texts = [*texts, *(text_pairs or ())]

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable, encoder_names
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families import text_family
+from selfsup.encoder.huggingface.names import NameTable
 from selfsup.encoder.pooling import pooled_parts, standardize
+from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading
 from selfsup.tasks.classification import label_decision
@@ -44,7 +46,7 @@ from selfsup.tasks.plain_inputs import PlainInputs
 class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
     """Classification of single texts, or of pairs of texts."""
 
-    architecture = "BertForSequenceClassification"
+    architecture = "ForSequenceClassification"
     family = TEXT_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("class", "multi", "number")
     pipeline = "text-classification"
@@ -122,12 +124,16 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
         return PlainInputs("texts", texts, encoded.labels, np.ones(len(texts), np.int64))
 
     def build_model(
-        self, encoder: BertEncoder, labels: Labels, dropout: float
+        self, encoder: TextEncoder, labels: Labels, dropout: float
     ) -> "SequenceClassifier":
         return SequenceClassifier(encoder, labels, dropout)
 
-    def parameter_names(self) -> NameTable:
-        return {**encoder_names("encoder."), "classifier": ("classifier",)}
+    def parameter_names(self, config: EncoderConfig) -> NameTable:
+        family = text_family(config)
+        return {
+            **family.encoder_names("encoder."),
+            **family.classification.parameter_names("classifier"),
+        }
 
     def records(
         self, examples: LabelledTexts, predictions: Iterable[Prediction]
@@ -161,22 +167,24 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
 
 
 class SequenceClassifier(TaskModule):
-    """An encoder and a linear layer over its pooled ``[CLS]``.
+    """An encoder and a head over its ``[CLS]``: its family's layers, and a linear one.
 
     Numbers are learned as standardized values, whatever their range; ``scores`` gives the numbers
     themselves.
     """
 
-    def __init__(self, encoder: BertEncoder, labels: Labels, dropout: float) -> None:
+    def __init__(self, encoder: TextEncoder, labels: Labels, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
+        config = encoder.config
+        self.transform = text_family(config).classification.layers(config, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = ScoreLayer(encoder.config.hidden_size, len(labels))
+        self.classifier = ScoreLayer(config.hidden_size, len(labels))
         self.labels = labels
 
     def forward(self, batch: TextBatch) -> Losses:
         """The losses of a batch; with ``contrast``, that of the texts' vectors as well."""
-        pooled = self.encoder.pool(self.features(batch))
+        pooled = self.linear_input(self.features(batch))
         losses = self.loss(self.classifier(self.dropout(pooled)), batch)
         if self.contrast:
             vectors = mean_of_windows(pooled.float(), batch.window_counts)
@@ -189,14 +197,14 @@ class SequenceClassifier(TaskModule):
 
     def features(self, batch: TextBatch) -> Tensor:
         """The frozen layers' output for each window: the last state of its ``[CLS]``, [W, D]."""
-        return self.encoder.first_states(batch.input_ids, batch.token_type_ids, batch.packing)
+        return self.encoder.sequence_states(batch.input_ids, batch.token_type_ids, batch.packing)
 
     def standardize_by(self, features: Tensor) -> None:
         if "pooler" in pooled_parts(self.encoder):
             standardize(self.encoder.pooler, features)
 
     def linear_input(self, features: Tensor) -> Tensor:
-        return self.encoder.pool(features)
+        return self.transform(self.encoder.pool(features))
 
     def linear_targets(self, encoded: EncodedTexts) -> LinearTargets:
         """A row for each text: the mean over its windows."""
@@ -208,7 +216,7 @@ class SequenceClassifier(TaskModule):
 
     @property
     def head(self) -> nn.Module:
-        return nn.Sequential(self.encoder.pooler, nn.Tanh(), self.dropout, self.classifier)
+        return nn.Sequential(*self.encoder.pooling, *self.transform, self.dropout, self.classifier)
 
     def loss(self, output: Tensor, batch: TextBatch) -> Losses:
         """The loss of the texts. A text's scores are the means over its windows.

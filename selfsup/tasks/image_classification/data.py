@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from selfsup.corpus.readers.documents import BadRecordCounter
-from selfsup.corpus.readers.folders import refuse_special
 from selfsup.errors import UserError
 from selfsup.images.files import check_name, refuse_remote, search_images
 from selfsup.images.pixels import BadImage, Resize, ResizeShorterSide, decode
+from selfsup.special_files import refuse_special
 from selfsup.tasks.labels import composed
 
 _MOST_THREADS = 16

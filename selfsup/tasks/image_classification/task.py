@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selfsup.encoder.config import VitConfig
 from selfsup.encoder.huggingface.names import NameTable, vit_names
 from selfsup.encoder.huggingface.vit_folder import ImagePreparation
 from selfsup.encoder.vit import VitEncoder
@@ -54,7 +55,7 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     """Classification of images."""
 
     name = "image-classification"
-    architecture = "ViTForImageClassification"
+    architecture = "ForImageClassification"
     family = IMAGE_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("class",)
     pipeline = "image-classification"
@@ -137,7 +138,7 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
         return ImageClassifier(encoder, labels, dropout)
 
-    def parameter_names(self) -> NameTable:
+    def parameter_names(self, config: VitConfig) -> NameTable:
         return {**vit_names("encoder."), "classifier.linear": ("classifier",)}
 
     def records(

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from selfsup.encoder.attention import pad
-from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable, encoder_names
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families import text_family
+from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.encoders import TEXT_ENCODERS, TextPreparation
@@ -56,7 +58,7 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     """Question answering in the form of SQuAD."""
 
     name = "question-answering"
-    architecture = "BertForQuestionAnswering"
+    architecture = "ForQuestionAnswering"
     family = TEXT_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("none",)
     pipeline = "question-answering"
@@ -127,13 +129,15 @@ class QuestionAnswering(Task[Questions, EncodedQuestions]):
     ) -> EncodedQuestions:
         return encode_questions(examples, preparation)
 
-    def build_model(self, encoder: BertEncoder, labels: Labels, dropout: float) -> "SpanModel":
-        return SpanModel(encoder)
+    def build_model(self, encoder: TextEncoder, labels: Labels, dropout: float) -> "SpanModel":
+        return SpanModel(encoder, dropout)
 
-    def parameter_names(self) -> NameTable:
-        """Those of an encoder without pooler, and of the head."""
-        names = {**encoder_names("encoder."), "qa_outputs": ("qa_outputs",)}
-        return {ours: theirs for ours, theirs in names.items() if ours != "encoder.pooler"}
+    def parameter_names(self, config: EncoderConfig) -> NameTable:
+        family = text_family(config)
+        return {
+            **family.encoder_names("encoder."),
+            **family.spans.parameter_names("qa_outputs"),
+        }
 
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
@@ -255,12 +259,14 @@ def _best_texts(found: BestSpans, encoded: EncodedQuestions, examples: Questions
 
 
 class SpanModel(TaskModule):
-    """An encoder and a linear layer over every token, without dropout before the layer."""
+    """An encoder and a linear layer over every token, in BERT without dropout before the layer."""
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
-        self.qa_outputs = ScoreLayer(encoder.config.hidden_size, 2)
+        config = encoder.config
+        self.transform = text_family(config).spans.layers(config, dropout)
+        self.qa_outputs = ScoreLayer(config.hidden_size, 2)
 
     def features(self, batch: AnswerBatch) -> Tensor:
         """The encoder's output for each token, [T, D]."""
@@ -268,7 +274,7 @@ class SpanModel(TaskModule):
 
     @property
     def head(self) -> nn.Module:
-        return self.qa_outputs
+        return nn.Sequential(*self.transform, self.qa_outputs)
 
     def loss(self, output: Tensor, batch: AnswerBatch) -> Losses:
         """The mean cross-entropy of starts and ends over the tokens of each window.

@@ -25,7 +25,7 @@ from selfsup.tasks.text_windows import (
     assemble_windows,
     limited_overlap,
     plain_tokenizer,
-    special_ids,
+    sequence_layout,
     text_blocks,
     whole_characters,
     windows,
@@ -182,14 +182,14 @@ def answer_windows(
         doc_stride: tokens of the context that consecutive windows share, limited to half of the
             context's room.
     """
-    cls, sep = special_ids(tokenizer, paired=True)
+    layout = sequence_layout(tokenizer, paired=True)
     tokenizer = plain_tokenizer(tokenizer, special_as_text=True)
     contexts = tokenize_contexts(tokenizer, questions.contexts)
     asked, truncated = _question_tokens(tokenizer, questions.questions, max_length)
 
     asked_lengths = np.asarray(list(map(len, asked)), np.int64)
     context_lengths = np.diff(contexts.first_tokens)[questions.context_of]
-    room = max_length - 3 - asked_lengths
+    room = max_length - layout.special_in_pair - asked_lengths
     spans = windows(context_lengths, room, limited_overlap(doc_stride, room))
     first_tokens = contexts.first_tokens[questions.context_of][spans.texts] + spans.starts
     input_ids, token_type_ids, lengths = assemble_windows(
@@ -197,10 +197,9 @@ def answer_windows(
             (np.concatenate([asked[index] for index in spans.texts]), asked_lengths[spans.texts]),
             (contexts.input_ids[concatenated_ranges(first_tokens, spans.lengths)], spans.lengths),
         ],
-        cls,
-        sep,
+        layout,
     )
-    context_positions = 2 + asked_lengths[spans.texts]
+    context_positions = 1 + layout.separators + asked_lengths[spans.texts]
     labels = np.full((len(lengths), 2), IGNORE_INDEX, np.int64)
     if questions.answers is not None:
         answers = _token_spans(questions.answers, questions.context_of, contexts)[spans.texts]
@@ -227,10 +226,22 @@ def tokenize_contexts(tokenizer: Tokenizer, contexts: Sequence[str]) -> Tokenize
         encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
         for text, encoding in zip(texts, encodings, strict=True):
             input_ids.append(np.asarray(encoding.ids, np.int32))
-            spans = whole_characters(text, encoding.offsets)
+            spans = whole_characters(text, _without_spaces(text, encoding.offsets))
             offsets.append(np.asarray(spans, np.int32).reshape(-1, 2))
             lengths.append(len(encoding))
     return TokenizedContexts(np.concatenate(input_ids), np.concatenate(offsets), np.cumsum(lengths))
+
+
+def _without_spaces(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The characters of each token without the spaces around a word, which some tokens hold."""
+    found = []
+    for start, end in offsets:
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+        found.append((start, end))
+    return found
 
 
 def _question_tokens(

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from selfsup.encoder.bert import BertEncoder
-from selfsup.encoder.huggingface.names import NameTable, encoder_names
+from selfsup.encoder.config import EncoderConfig
+from selfsup.encoder.families import text_family
+from selfsup.encoder.huggingface.names import NameTable
+from selfsup.encoder.text import TextEncoder
 from selfsup.errors import UserError
 from selfsup.tasks.base import CardExample, Prediction, Reading, Task
 from selfsup.tasks.classification.metrics import softmax
@@ -63,7 +65,7 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
     """Tagging of words, such as named-entity recognition."""
 
     name = "token-classification"
-    architecture = "BertForTokenClassification"
+    architecture = "ForTokenClassification"
     family = TEXT_ENCODERS
     label_kinds: tuple[LabelKind, ...] = ("tag",)
     pipeline = "token-classification"
@@ -143,12 +145,16 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         )
 
     def build_model(
-        self, encoder: BertEncoder, labels: Labels, dropout: float
+        self, encoder: TextEncoder, labels: Labels, dropout: float
     ) -> "TokenClassifier":
         return TokenClassifier(encoder, len(labels), dropout)
 
-    def parameter_names(self) -> NameTable:
-        return {**encoder_names("encoder."), "classifier": ("classifier",)}
+    def parameter_names(self, config: EncoderConfig) -> NameTable:
+        family = text_family(config)
+        return {
+            **family.encoder_names("encoder."),
+            **family.tokens.parameter_names("classifier"),
+        }
 
     def selection_metric(self, labels: Labels) -> str:
         return "f1"
@@ -329,16 +335,21 @@ def _tag_numbers(examples: TaggedTexts, names: Sequence[str]) -> np.ndarray | No
 class TokenClassifier(TaskModule):
     """An encoder and a linear layer over the last states of the words' first pieces."""
 
-    def __init__(self, encoder: BertEncoder, tag_count: int, dropout: float) -> None:
+    def __init__(self, encoder: TextEncoder, tag_count: int, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
+        config = encoder.config
+        self.transform = text_family(config).tokens.layers(config, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = ScoreLayer(encoder.config.hidden_size, tag_count)
+        self.classifier = ScoreLayer(config.hidden_size, tag_count)
 
     def features(self, batch: WordBatch) -> Tensor:
         """The last state of each word's first piece, [R, D]."""
         hidden = self.encoder.hidden_states(batch.input_ids, batch.token_type_ids, batch.packing)
         return hidden.index_select(0, batch.word_rows)
+
+    def linear_input(self, features: Tensor) -> Tensor:
+        return self.transform(features)
 
     def linear_targets(self, encoded: EncodedSentences) -> LinearTargets:
         """A row for each word."""
@@ -349,7 +360,7 @@ class TokenClassifier(TaskModule):
 
     @property
     def head(self) -> nn.Module:
-        return nn.Sequential(self.dropout, self.classifier)
+        return nn.Sequential(*self.transform, self.dropout, self.classifier)
 
     def loss(self, output: Tensor, batch: WordBatch) -> Losses:
         """The mean cross-entropy of the words."""

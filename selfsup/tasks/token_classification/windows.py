@@ -17,14 +17,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from selfsup.encoder.packing import Packing
-from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.batches import TokenBatch
 from selfsup.tasks.notes import tokenizer_notes
-from selfsup.tasks.text_windows import IGNORE_INDEX, plain_tokenizer, special_ids
-
-# The tokenizer's own form of an encoded text takes kilobytes, so it gets this many words at once.
-_WORDS_IN_BLOCK = 4096
+from selfsup.tasks.text_windows import IGNORE_INDEX, sequence_layout
+from selfsup.tasks.token_classification.pieces import continuing_pieces_of, pieces_of
 
 
 @dataclass(frozen=True)
@@ -126,11 +123,11 @@ def encode_words(
         inside: for characters, whether each continues the word before it; they are encoded as
             WordPiece spells a word by its characters. None for words.
     """
-    begun = _pieces({word for words in sentences for word in words}, tokenizer)
-    continued = (
-        {word: _continuing(pieces, tokenizer) for word, pieces in begun.items()} if inside else {}
-    )
-    begin, end = (np.array([token], np.int32) for token in special_ids(tokenizer))
+    distinct = {word for words in sentences for word in words}
+    begun = pieces_of(distinct, tokenizer)
+    continued = continuing_pieces_of(distinct, tokenizer) if inside else {}
+    layout = sequence_layout(tokenizer)
+    begin, end = (np.array([token], np.int32) for token in (layout.cls, layout.sep))
     input_ids, positions = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     lengths, row_counts, long = [], [], 0
     for number, words in enumerate(sentences):
@@ -193,34 +190,3 @@ def owned_windows(
     return [
         (int(start), int(start) + size, own) for start, own in zip(starts[used], parts, strict=True)
     ]
-
-
-def _pieces(words: set[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    """The token ids of each word, int32; a word without tokens gets ``[UNK]``."""
-    tokenizer = plain_tokenizer(tokenizer, special_as_text=True)
-    unknown = np.array([_unknown_id(tokenizer)], np.int32)
-    found, ordered = {}, sorted(words)
-    for first in range(0, len(ordered), _WORDS_IN_BLOCK):
-        block = ordered[first : first + _WORDS_IN_BLOCK]
-        encodings = tokenizer.encode_batch_fast(block, add_special_tokens=False)
-        for word, encoding in zip(block, encodings, strict=True):
-            found[word] = np.asarray(encoding.ids, np.int32) if len(encoding) else unknown
-    return found
-
-
-def _continuing(pieces: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """The pieces of a word, the first as it stands inside of words if the tokenizer has that."""
-    prefix = getattr(tokenizer.model, "continuing_subword_prefix", None) or ""
-    inside = tokenizer.token_to_id(f"{prefix}{tokenizer.id_to_token(int(pieces[0]))}")
-    return pieces if inside is None else np.array([inside, *pieces[1:]], np.int32)
-
-
-def _unknown_id(tokenizer: Tokenizer) -> int:
-    token = getattr(tokenizer.model, "unk_token", None)
-    number = None if token is None else tokenizer.token_to_id(token)
-    if number is None:
-        raise UserError(
-            "the tokenizer has no unknown token as BERT's WordPiece has: take another model for "
-            "token-classification"
-        )
-    return number

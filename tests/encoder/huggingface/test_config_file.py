@@ -64,8 +64,11 @@ def test_settings_that_a_checkpoint_leaves_out_are_as_in_the_paper(tmp_path):
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        ({**SIZES, "model_type": "roberta"}, "describes a model of type 'roberta'; only BERT"),
-        ({"hidden_size": 8}, "names no model_type; only BERT"),
+        (
+            {**SIZES, "model_type": "mpnet"},
+            "describes a model of type 'mpnet'; only models of 'bert'",
+        ),
+        ({"hidden_size": 8}, "names no model_type; only models of 'bert'"),
         ({**SIZES, "position_embedding_type": "relative_key"}, "position_embedding_type is 'rel"),
         ({**SIZES, "is_decoder": True}, "is_decoder is True; only False"),
         ({**SIZES, "hidden_act": "swish"}, "hidden_act is 'swish'; known are gelu, "),

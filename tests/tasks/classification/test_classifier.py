@@ -47,7 +47,7 @@ def peer_of(model: SequenceClassifier, labels: Labels) -> BertForSequenceClassif
         BertConfig(**{name: getattr(CONFIG, name) for name in sizes}, **entries)
     ).eval()
     state = to_hugging_face(
-        model.saved_parameters(), Classification(paired=False).parameter_names()
+        model.saved_parameters(), Classification(paired=False).parameter_names(model.encoder.config)
     )
     missing, unexpected = peer.load_state_dict(state, strict=False)
     assert not missing

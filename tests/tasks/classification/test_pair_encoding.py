@@ -11,7 +11,7 @@ from selfsup.errors import UserError
 from selfsup.tasks import text_windows
 from selfsup.tasks.classification.encoding import MAX_TRAINING_WINDOWS, encode_texts
 from selfsup.tasks.encoders import Limits
-from selfsup.tasks.text_windows import special_ids
+from selfsup.tasks.text_windows import sequence_layout
 from tests.toy_tasks import OTHER, VOCABULARY, toy_tokenizer, write_toy_model
 
 CLS, SEP = VOCABULARY.index("[CLS]"), VOCABULARY.index("[SEP]")
@@ -142,22 +142,22 @@ def test_of_a_text_that_is_cut_no_more_is_kept_than_fits():
 
 def test_a_tokenizer_without_cls_and_sep_is_refused():
     tokenizer = toy_tokenizer()
-    assert special_ids(tokenizer) == (CLS, SEP)
+    assert sequence_layout(tokenizer)[:2] == (CLS, SEP)
     tokenizer.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(UserError, match=r"does not put \[CLS\] before a text"):
-        special_ids(tokenizer)
+        sequence_layout(tokenizer)
 
 
 @pytest.mark.parametrize(
     "pair",
-    ["[CLS] $A [SEP] [SEP]:1 $B:1 [SEP]:1", "[CLS] $A [SEP] $B [SEP]"],
-    ids=["two of them between", "one segment"],
+    ["[CLS] $A [SEP] [SEP]:1 $B:1 [SEP]:1", "[CLS] $A $B:1 [SEP]:1"],
+    ids=["two of them between", "none between"],
 )
 def test_a_tokenizer_that_lays_out_pairs_otherwise_is_refused_for_pairs_alone(pair: str):
     tokenizer = toy_tokenizer()
     special = [("[CLS]", CLS), ("[SEP]", SEP)]
     tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", pair, special)  # pyright: ignore[reportAttributeAccessIssue]
-    assert special_ids(tokenizer) == (CLS, SEP)
+    assert sequence_layout(tokenizer)[:2] == (CLS, SEP)
     with pytest.raises(UserError, match="does not lay out a pair of texts as BERT's does"):
-        special_ids(tokenizer, paired=True)
-    assert special_ids(toy_tokenizer(), paired=True) == (CLS, SEP)
+        sequence_layout(tokenizer, paired=True)
+    assert sequence_layout(toy_tokenizer(), paired=True) == (CLS, SEP, 1, 1)

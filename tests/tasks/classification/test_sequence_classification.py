@@ -115,7 +115,7 @@ def test_loss_and_scores_equal_those_of_transformers():
             id2label={0: "a", 1: "b", 2: "c"},
         )
     ).eval()
-    state = to_hugging_face(model.named_parameters(), task.parameter_names())
+    state = to_hugging_face(model.named_parameters(), task.parameter_names(model.encoder.config))
     missing, unexpected = peer_model.load_state_dict(state, strict=False)
     assert not missing
     assert not unexpected

@@ -78,7 +78,7 @@ def test_a_word_of_which_nothing_is_left_is_an_unknown_one():
 
 
 def test_a_tokenizer_without_an_unknown_token_is_refused():
-    pieces = Tokenizer(Unigram([("<unk>", 0.0), ("[CLS]", -1.0), ("[SEP]", -1.0), ("a", -1.0)], 0))
+    pieces = Tokenizer(Unigram([("x", 0.0), ("[CLS]", -1.0), ("[SEP]", -1.0), ("a", -1.0)], 0))
     pieces.post_processor = TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 1), ("[SEP]", 2)])  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(UserError, match="no unknown token as BERT's WordPiece has"):
         encode_words(pieces, [["a"]], None, 16, 4, "f")
