@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from selfsup.errors import UserError
+from selfsup.terminal import OutputLost
 
 _FIXES = {
     errno.ENOSPC: "the disk is full: free some space and run the command again",
@@ -86,11 +87,16 @@ def replacing(path: Path, *, named_by_user: bool = False) -> Iterator[IO[bytes]]
 
     Raises:
         UserError: the disk is full or read-only, or permission is denied.
+        OutputLost: a pipe that the user gave has no reader any more.
     """
     if named_by_user:
         if path.exists() and (not path.is_file() or str(path.parent) in _DEVICES):
-            with writing_to(path), path.open("wb") as file:
-                yield file
+            with writing_to(path):
+                try:
+                    with path.open("wb") as file:
+                        yield file
+                except BrokenPipeError as error:
+                    raise OutputLost(error) from None
             return
         path = Path(os.path.realpath(path))
     # The name of the file itself may already be as long as the system allows.

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -100,7 +101,7 @@ class ProgressDisplay:
             say(line)
 
     def _line(self, text: str) -> str:
-        return line_for(self._console.file, text)
+        return line_for(cast("TextIO", self._console.file), text)
 
     def _text(self, text: str) -> Text:
         """Not parsed as markup, as a plain string would be."""

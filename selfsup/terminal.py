@@ -7,8 +7,8 @@ standard error, which shows such characters escaped on a terminal. A pipe or a f
 text.
 """
 
-import codecs
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -23,7 +23,20 @@ _CONTROLS = re.compile(
 )
 _CONTROLS_AND_BREAKS = re.compile(rf"[\t\n]|{_CONTROLS.pattern}")
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
-_ESCAPED = "selfsup.escaped"  # a handler of encoding errors
+
+
+class OutputLost(Exception):
+    """The answers cannot be written: their reader has ended, or the disk behind them is full.
+
+    It is no ``OSError``, which would be taken for that of another pipe or file.
+
+    Attributes:
+        has_no_reader: whether the reader of a pipe has ended, as in ``selfsup … | head``.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.has_no_reader = error.errno == errno.EPIPE
 
 
 def escaped(text: str) -> str:
@@ -54,17 +67,6 @@ def _escape(found: re.Match[str]) -> str:
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}")
 
 
-def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
-    """Write what an encoding lacks as JSON does: ``\\u00e9``, and two halves for an emoji."""
-    assert isinstance(error, UnicodeEncodeError)
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    pairs = zip(units[::2], units[1::2], strict=True)
-    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
-
-
-codecs.register_error(_ESCAPED, _escape_unencodable)
-
-
 class Output:
     """A text stream around standard output or standard error.
 
@@ -85,7 +87,7 @@ class Output:
         """Write a text. Characters that the encoding lacks are escaped.
 
         Raises:
-            OSError: the stream is needed, and cannot be written.
+            OutputLost: the stream is needed, and cannot be written.
         """
         shown = escaped(text) if self._on_terminal else text
         with self._failing():
@@ -101,7 +103,7 @@ class Output:
         """Write what is buffered.
 
         Raises:
-            OSError: the stream is needed, and cannot be written.
+            OutputLost: the stream is needed, and cannot be written.
         """
         with self._failing():
             self._stream.flush()
@@ -117,21 +119,50 @@ class Output:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            if self._is_needed:
-                raise
+        except OSError as error:
             _discard(self._stream)
+            if self._is_needed:
+                raise OutputLost(error) from None
 
 
 def _encodable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks escaped, as JSON does."""
     encoding = getattr(stream, "encoding", None)
-    if not encoding:
+    if not encoding or _survives(text, encoding):
         return text
+    return "".join(each if _survives(each, encoding) else _as_json(each) for each in text)
+
+
+def _survives(text: str, encoding: str) -> bool:
+    """Whether a text is the same once decoded: Shift JIS writes the yen sign as a backslash."""
     try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.encode(encoding, _ESCAPED).decode(encoding)
-    return text
+        return text.encode(encoding).decode(encoding) == text
+    except UnicodeError:
+        return False
+
+
+def _as_json(character: str) -> str:
+    """Such as ``\\u00e9``, and two halves for an emoji."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs)
+
+
+class _PipeData:
+    """A binary file whose bytes go to standard output as they are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._stream.buffer.write(data)
+        except OSError as error:
+            _discard(self._stream)
+            raise OutputLost(error) from None
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 class _TerminalData:
@@ -149,9 +180,13 @@ class _TerminalData:
 
 
 def data_output() -> IO[bytes]:
-    """Standard output for data in UTF-8: exact in a pipe or a file, escaped on a terminal."""
+    """Standard output for data in UTF-8: exact in a pipe or a file, escaped on a terminal.
+
+    Its ``write`` and ``flush`` raise ``OutputLost``.
+    """
     stream = _without_proxy(sys.stdout)
-    return cast("IO[bytes]", _TerminalData(stream)) if stream.isatty() else stream.buffer
+    kind = _TerminalData if stream.isatty() else _PipeData
+    return cast("IO[bytes]", kind(stream))
 
 
 def raw(stream: TextIO) -> TextIO:
@@ -175,7 +210,7 @@ def guarded_streams() -> Iterator[None]:
     """In the block standard output and standard error are an ``Output``.
 
     Where one of them is closed, it leads nowhere. A standard error that cannot be written loses
-    what is said and stops nothing; a standard output that cannot be written is an error.
+    what is said and stops nothing; for a standard output there is ``OutputLost``.
     """
     _occupy_standard_descriptors()
     before = sys.stdout, sys.stderr

@@ -67,7 +67,7 @@ _IMAGES = (
     f"--batch-size 8 --held-out-fraction 0.1 --evaluate-every 10 --workers 1 {MACHINE}"
 )
 # Twenty steps: two in each of ten epochs.
-_TUNED = f"--epochs 10 --batch-size 12 --learning-rate 1e-3 {MACHINE}"
+_TUNED = f"--epochs 10 --batch-size 12 --learning-rate 1e-3 --no-baselines {MACHINE}"
 
 
 def _finetune(task: str, files: str, flags: str = "", encoder: str = "pretrain-both") -> str:

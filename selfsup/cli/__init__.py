@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from selfsup.settings.inference import EvaluateSettings, FillMaskSettings, Predi
 from selfsup.settings.pretrain import PretrainSettings, ResumeSettings
 from selfsup.settings.reading import ReadingFlags
 from selfsup.settings.showing import DemoSettings, DoctorSettings, ReportSettings
-from selfsup.terminal import drop_unwritable, guarded_streams, line_for, say
+from selfsup.terminal import OutputLost, guarded_streams, line_for, say
 
 Result = dict[str, Any]
 """What a command answers, and `--json` prints."""
@@ -118,7 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: it ended well. 1: `doctor --strict` found a problem. 2: the user can fix what is wrong, and
-    one line on standard error says how. 130 and 143: interrupted with Ctrl-C or SIGTERM.
+    one line on standard error says how. 130 and 143: interrupted with Ctrl-C or SIGTERM. 141: the
+    reader of the output has ended, as in `selfsup … | head`.
     """
     with guarded_streams(), signals_raised():
         status = _status(sys.argv[1:] if arguments is None else arguments)
@@ -139,12 +141,11 @@ def _status(arguments: list[str]) -> int:
         how = str(interruption) or "interrupted: the same command begins again"
         say(f"selfsup: {how}")
         return exit_status(interruption)
-    except BrokenPipeError:
-        # The reader of the output has ended, as in `selfsup … | head`: that is no error.
-        drop_unwritable(sys.stdout)
-        return 0
+    except OutputLost as lost:
+        if lost.has_no_reader:  # nobody misses anything: as a program that SIGPIPE ends
+            return 128 + getattr(signal, "SIGPIPE", 13)
+        return _refuse(f"standard output cannot be written ({lost}): send it to another place")
     except OSError as error:
-        drop_unwritable(sys.stdout)
         return _refuse(shortened(_explain_os_error(error)))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):

@@ -25,6 +25,7 @@ from selfsup.report.formatting import (
     write_score,
 )
 from selfsup.report.verdict import BASELINE, baseline_cells, verdict
+from selfsup.report.worth import about_table, encoder_worth, model_table
 from selfsup.terminal import line_for, raw
 
 Result = dict[str, Any]
@@ -181,7 +182,13 @@ def show_finetuning(result: Result) -> None:
         kept = f"seed {seed}, " if len(result["seeds"]) > 1 else ""
         kept += f"epoch {epochs[str(seed)]} of {result['epochs']}"
     _print_verdict(verdict(result))
-    _print_metrics(result)
+    _print_line(encoder_worth(result))
+    head, rows = model_table(result)
+    if rows:
+        _print_table(head, rows)
+        _print_line(about_table(result))
+    else:
+        _print_metrics(result)
     _print_facts(
         result | {"kept": kept},
         ("kept", "Kept", str),
@@ -344,17 +351,9 @@ def _print_line(text: str) -> None:
 def _console() -> Console:
     # Made for each use, as standard output may have been redirected. A file or a pipe has no width,
     # so lines may be long there.
-    console = _Console(file=raw(sys.stdout), highlight=False)
-    if console.is_terminal:
-        return console
-    return _Console(file=raw(sys.stdout), highlight=False, width=200)
-
-
-class _Console(Console):
-    """A console that leaves it to the caller what it means that the reader has gone away."""
-
-    def on_broken_pipe(self) -> None:
-        raise
+    out = raw(sys.stdout)
+    console = Console(file=out, highlight=False)
+    return console if console.is_terminal else Console(file=out, highlight=False, width=200)
 
 
 SHOW: dict[str, Callable[[Result], None]] = {

@@ -172,9 +172,11 @@ class WorkerPool:
             yield done, future.result()
 
     def _encode_block(self, texts: list[bytes]) -> EncodedBlock:
-        worker = self._worker_of_this_thread()
+        worker, is_new = self._worker_of_this_thread()
         lengths = np.array([len(text) for text in texts], np.int64)
         try:
+            if is_new:
+                send_frame(cast(BinaryIO, worker.stdin), self._first_frame)
             send_frame(cast(BinaryIO, worker.stdin), [lengths.tobytes(), b"".join(texts)])
             reply = receive_frame(cast(BinaryIO, worker.stdout))
         except (BrokenPipeError, EOFError):
@@ -183,9 +185,10 @@ class WorkerPool:
             raise _death_of(worker)
         return EncodedBlock.from_bytes(reply, self._dtype)
 
-    def _worker_of_this_thread(self) -> "subprocess.Popen[bytes]":
-        """This thread's worker, which is started on the first call."""
-        if not hasattr(self._of_thread, "process"):
+    def _worker_of_this_thread(self) -> "tuple[subprocess.Popen[bytes], bool]":
+        """This thread's worker, and whether this call has started it."""
+        is_new = not hasattr(self._of_thread, "process")
+        if is_new:
             # A signal while it starts would give a traceback.
             with no_memory_bound(), signals_blocked():
                 process = subprocess.Popen(
@@ -198,8 +201,7 @@ class WorkerPool:
                 )
             self._processes.append(process)
             self._of_thread.process = process
-            send_frame(cast(BinaryIO, process.stdin), self._first_frame)
-        return self._of_thread.process
+        return self._of_thread.process, is_new
 
 
 def _death_of(process: subprocess.Popen[bytes]) -> Exception:

@@ -142,7 +142,7 @@ class Recipe(ABC):
         common: dict[str, Any] = self.columns | self.machine_flags()
         finetuning = FinetuneSettings(
             task=self.task_name, train=train, validation=validation, out=out, seed=seed,
-            **common, **self.start(way),
+            baselines=False, **common, **self.start(way),
         )  # fmt: skip
         evaluation = EvaluateSettings(model=out, data=test, **common)
         return Trial(f"{name}, seed {seed}", finetuning, evaluation)

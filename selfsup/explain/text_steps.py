@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from selfsup.corpus.text import clean_paragraphs, split_sentences
 from selfsup.corpus.tokenizer.training import train_tokenizer
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.words import continuation_pieces
 from selfsup.pretraining.text.masking import MASK_SHARE, RANDOM_SHARE, Masking
 from selfsup.pretraining.text.next_sentence import sentence_pairs
 from selfsup.pretraining.text.sequences import (
@@ -19,7 +20,6 @@ from selfsup.pretraining.text.sequences import (
     SpecialTokens,
     TextCorpus,
     assemble,
-    continuation_pieces,
     special_tokens,
 )
 from selfsup.settings.pretrain import PretrainSettings

@@ -16,6 +16,7 @@ from selfsup.finetuning.seeds import train_seeds
 from selfsup.finetuning.starting_point import find_starting_point
 from selfsup.finetuning.summary import summarize
 from selfsup.finetuning.training_run import FinetuneLog
+from selfsup.finetuning.worth import compare, models_without_encoder
 from selfsup.inference.predictions_file import write_predictions
 from selfsup.interruption import saying_how_to_go_on
 from selfsup.progress import ProgressDisplay
@@ -125,6 +126,9 @@ def _run(
             assert ended.kept is not None
             model, best = ended.kept
             summary = summarize(resolved, task, data, ended.runs)
+            if resolved.baselines and (others := models_without_encoder(task, data)):
+                mean = summary["metrics"][summary["selection_metric"]]["mean"]
+                summary["comparison"] = compare(task, data, best, mean, others)
             if share is not None:
                 summary |= {"validation_share": share, "validation_seed": resolved.seed}
             seconds = checkpoints.seconds_before + time.perf_counter() - started

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 
-from selfsup.corpus.tokenizer.folder import is_byte_level, mask_token
+from selfsup.corpus.tokenizer.words import kind_of, special_token
 from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
@@ -57,7 +57,7 @@ def fill_mask(
     folder = resolve_model_folder(model_folder)
     config, _ = read_config(folder)
     tokenizer = tokenizer_of_model(folder, config)
-    mask = mask_token(tokenizer)
+    mask = special_token(tokenizer, "mask")
     if mask is None:
         raise UserError(f"{folder}: its tokenizer does not know [MASK]: is it a BERT's tokenizer?")
     if mask not in text:
@@ -65,7 +65,9 @@ def fill_mask(
             raise UserError(f"TEXT: write {mask} {_CASE[mask]} where a word is to be filled in")
         raise UserError(f"TEXT holds no {mask}: put one where a word is to be filled in")
     encoding = tokenizer.encode(text)
-    masked = [position for position, token in enumerate(encoding.tokens) if token == mask]
+    # By its id: with RoBERTa's the token holds the space before it.
+    number = tokenizer.token_to_id(mask)
+    masked = [position for position, found in enumerate(encoding.ids) if found == number]
     if len(masked) != text.count(mask):
         raise UserError(f"{folder}: its tokenizer does not know {mask}: is it a BERT's tokenizer?")
     probabilities = _probabilities(folder, encoding.ids, encoding.type_ids, masked, compute)
@@ -113,10 +115,10 @@ def _candidates(
 
     ``parts`` is the text, divided at its masks.
     """
-    name = mask_token(tokenizer) or ""
+    name = special_token(tokenizer, "mask") or ""
     before, after = name.join(parts[: mask + 1]), name.join(parts[mask + 1 :])
     fill = _fill_word if isinstance(tokenizer.model, WordPiece) else _fill_piece
-    shown = _text_of_piece if is_byte_level(tokenizer) else _name_of_piece
+    shown = _text_of_piece if kind_of(tokenizer) == "byte-level" else _name_of_piece
     candidates = []
     for number in np.argsort(-probabilities, kind="stable")[:top].tolist():
         token, probability = shown(tokenizer, number), float(probabilities[number])

@@ -102,8 +102,10 @@ def predictions_file(
         if file == STANDARD_OUTPUT
         else replacing(path, named_by_user=named_by_user)
     )
-    with opened as out, writing(out) as write:
-        yield write
+    with opened as out:
+        with writing(out) as write:
+            yield write
+        out.flush()
 
 
 def write_predictions(

@@ -9,6 +9,7 @@ from selfsup.report.markup import Strong, charts, paragraph, section, table, til
 from selfsup.report.model_errors import error_sections, view_of
 from selfsup.report.training_curves import EPOCHS, values
 from selfsup.report.verdict import BASELINE, baseline_cells, baseline_of, verdict
+from selfsup.report.worth import about_table, encoder_worth, model_table
 from selfsup.runs.reading import Record, Run
 
 # Up to this many epochs are shown in a table, as a curve of so few points shows nothing.
@@ -104,10 +105,20 @@ def finetuning_sections(run: Run) -> str:
     return (
         (paragraph(found, "verdict") if found else "")
         + tiles(_tiles(run))
+        + section("What the encoder is worth", _comparison(run))
         + epochs
         + section("Seeds", _seeds(run))
         + error_sections(run, view)
     )
+
+
+def _comparison(run: Run) -> str:
+    """The fine-tuned model beside models without an encoder; empty if there are none."""
+    head, rows = model_table(run.summary)
+    if not rows:
+        return ""
+    worth = paragraph(encoder_worth(run.summary))
+    return worth + table(head, rows) + paragraph(about_table(run.summary))
 
 
 def _tiles(run: Run) -> list[tuple[str, str, str]]:

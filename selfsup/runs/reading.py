@@ -96,6 +96,31 @@ class _DemoTask(TypedDict, total=False):
     test_examples: Count
 
 
+class _ComparedModel(TypedDict):
+    """A model beside the fine-tuned one, or that one itself."""
+
+    name: str
+    metrics: dict[str, float | None]
+    interval: tuple[float, float]
+
+
+class _Worth(TypedDict):
+    """How far the fine-tuned model is above another one."""
+
+    beside: str
+    difference: float
+    interval: tuple[float, float]
+
+
+class _Comparison(TypedDict):
+    """The fine-tuned model beside models without an encoder."""
+
+    metric: str
+    models: Annotated[list[_ComparedModel], Meta(min_length=1)]
+    interval_method: str
+    worth: _Worth
+
+
 class _Summary(TypedDict, total=False):
     """What summary.json may hold, of any command; other entries are looked at one by one."""
 
@@ -111,6 +136,7 @@ class _Summary(TypedDict, total=False):
     validation_examples: Count | None
     confusion: _Confusion | None
     classes: list[_Class] | None
+    comparison: _Comparison | None
     fill_mask: list[_FilledMask] | None
     steps: Count | None
     seconds: _Seconds

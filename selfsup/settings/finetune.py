@@ -180,6 +180,11 @@ class FinetuneSettings(ReadingFlags):
         at_least=1,
         at_most=100,
     )
+    baselines: bool = run_flag(
+        "measure what models without an encoder reach on the same examples: a bag of words, a bag "
+        "of characters, word windows or pixels",
+        default=True,
+    )
     checkpoint_every: int | None = run_flag(
         "steps between checkpoints; by default one every few minutes", metavar="STEPS", at_least=1
     )

@@ -39,6 +39,7 @@ from selfsup.settings.finetune import FinetuneSettings
 from selfsup.settings.inference import EvaluateSettings
 from selfsup.tasks.encoders import EncoderFamily
 from selfsup.tasks.labels import LabelKind, Labels
+from selfsup.tasks.plain_inputs import PlainInputs
 from selfsup.tasks.tables import Columns
 
 Prediction = dict[str, Any]
@@ -320,6 +321,27 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
     def chance(self, encoded: EncodedT, examples: ExamplesT, labels: Labels) -> float:
         """The baseline's selection metric, which a run must exceed."""
         return self.baseline(encoded, examples, labels)[self.selection_metric(labels)]
+
+    def plain_inputs(self, encoded: EncodedT, examples: ExamplesT) -> PlainInputs | None:
+        """What a model without an encoder sees of examples; None if no such model is compared.
+
+        A task that gives them has ``constant_scores`` and ``selection_of_sample`` as well.
+        """
+        return None
+
+    def constant_scores(self, encoded: EncodedT, labels: Labels) -> np.ndarray:
+        """The scores of the best answer that is the same for every example, float32 [R, C]."""
+        raise NotImplementedError
+
+    def selection_of_sample(
+        self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels
+    ) -> Callable[[np.ndarray], float]:
+        """The selection metric as a function of the examples that count.
+
+        The function takes the indices of examples, int64, in which an example may be repeated, as
+        in a bootstrap sample.
+        """
+        raise NotImplementedError
 
     def fit(
         self, scores: np.ndarray, encoded: EncodedT, examples: ExamplesT, labels: Labels

@@ -186,7 +186,16 @@ def test_a_reader_that_goes_away_is_not_complained_about():
     with os.fdopen(write, "w") as nobody:
         ended = run("pretrain", "--help", capture_output=False, stdout=nobody,
                     stderr=subprocess.PIPE)  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_another_pipe_that_breaks_is_an_error(doctor_that, capsys):
+    def fail(chosen):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    doctor_that(fail)
+    assert cli.main(["doctor", "x"]) == 2
+    assert capsys.readouterr().err == "selfsup: error: Broken pipe\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
@@ -194,7 +203,7 @@ def test_a_full_disk_behind_standard_output_ends_in_one_line():
     with Path("/dev/full").open("w") as full:
         ended = run("--help", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("selfsup: error: the disk is full")
+    assert ended.stderr.startswith("selfsup: error: standard output cannot be written (No space")
     assert ended.stderr.count("\n") == 1
 
 

@@ -17,7 +17,7 @@ from selfsup.corpus.prepare import prepare
 from selfsup.corpus.readers.inputs import find_inputs, inputs_sha256
 from selfsup.corpus.tokenizer.folder import load_tokenizer, save_tokenizer, tokenizer_sha256
 from selfsup.corpus.tokenizer.training import train_tokenizer
-from selfsup.corpus.tokenizer.wordpiece import wordpiece_tokenizer
+from selfsup.corpus.tokenizer.wordpiece import SPECIAL_TOKENS, wordpiece_tokenizer
 from selfsup.errors import UserError
 from selfsup.shards.folder import first_damage
 from selfsup.shards.tokens import TokenResumeState, open_shards
@@ -491,6 +491,21 @@ def test_a_worker_that_is_killed_is_an_error_with_a_way_out(
     monkeypatch.setattr(worker_pool, "_START", suicide)
     with pytest.raises(UserError, match=r"killed by signal 9.*fewer --workers"):
         run(corpus, tokenizer_folder, tmp_path / "out")
+
+
+def test_a_worker_that_is_killed_before_it_has_read_its_tokenizer_is_the_same_error(monkeypatch):
+    from selfsup.corpus import workers as worker_pool
+
+    suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr(worker_pool, "_START", suicide)
+    tokens = [*SPECIAL_TOKENS, *(f"token{number}" for number in range(20_000))]
+    ids = {token: index for index, token in enumerate(tokens)}
+    large = wordpiece_tokenizer(ids, lowercase=True, strip_accents=False)
+    with (
+        worker_pool.WorkerPool(1, large, "en") as pool,
+        pytest.raises(UserError, match=r"killed by signal 9.*fewer --workers"),
+    ):
+        list(pool.encode([("a block", [b"A text."])]))
 
 
 def test_progress_lines_are_plain_where_there_is_no_terminal(

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -269,5 +270,20 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(models, piped, monkeyp
     with os.fdopen(write, "w") as nobody, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", nobody)
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"fine\n" * 3000)))
-        assert cli.main(["predict", models["sequence-classification"], "-", "--device", "cpu"]) == 0
+        words = ["predict", models["sequence-classification"], "-", "--device", "cpu"]
+        assert cli.main(words) == 141
     assert "error" not in piped(b"", "--help")[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
+def test_a_reader_of_a_named_pipe_that_goes_away_ends_the_command_quietly(models, piped, tmp_path):
+    def read_a_little() -> None:
+        with (tmp_path / "out").open("rb") as file:
+            file.read(1)
+
+    os.mkfifo(tmp_path / "out")
+    threading.Thread(target=read_a_little, daemon=True).start()
+    words = ("predict", models["sequence-classification"], "-", "--out", str(tmp_path / "out"))
+    status, _, said = piped(b"fine\n" * 3000, *words)
+    assert status == 141
+    assert "error" not in said

@@ -1,11 +1,13 @@
 """Tokenizer folders in Hugging Face's form: save, load and identify tokenizers.
 
-A folder holds ``tokenizer.json``, ``tokenizer_config.json`` and ``vocab.txt``, as BERT's do, so
-``transformers.AutoTokenizer`` loads it too.
+A folder holds ``tokenizer.json`` and ``tokenizer_config.json``, and with WordPiece ``vocab.txt``,
+as BERT's do, so ``transformers.AutoTokenizer`` loads it too.
 """
 
 import hashlib
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -15,6 +17,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.processors import BertProcessing
 
 from selfsup.atomic_files import replacing_together
+from selfsup.corpus.tokenizer.byte_level import byte_level_bpe
 from selfsup.corpus.tokenizer.wordpiece import (
     SPECIAL_TOKENS,
     before_compose_and_cut,
@@ -22,6 +25,7 @@ from selfsup.corpus.tokenizer.wordpiece import (
     vocabulary_size,
     wordpiece_tokenizer,
 )
+from selfsup.corpus.tokenizer.words import SPECIAL_PARTS, special_token
 from selfsup.errors import UserError
 from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, read_json
@@ -44,8 +48,8 @@ _RULES = {
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
 
-# Vocabularies of byte-level BPE and of SentencePiece.
-_OTHER_FORMS = ("vocab.json", "sentencepiece.bpe.model", "spiece.model")
+# Models of SentencePiece, which this package does not read.
+_SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
 # Classes of transformers that split text as BERT's does, and general ones.
 _BERT_LIKE = (
     "BertTokenizer",
@@ -88,12 +92,15 @@ class _TokenizerConfig(_ModelConfig, total=False):
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
-    """Write the three files of a tokenizer folder, all of them or none.
+    """Write the files of a tokenizer folder, all of them or none.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
     parts = json.loads(tokenizer.to_str())
+    if parts["model"]["type"] != "WordPiece":
+        _save_other(tokenizer, Path(folder))
+        return
     as_berts = before_compose_and_cut(parts)
     # Another normaliser of several parts is described by tokenizer.json only.
     normalizer = as_berts["normalizer"] or {}
@@ -115,9 +122,10 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> None:
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """Load a tokenizer folder: ``tokenizer.json``, or ``vocab.txt`` with ``tokenizer_config.json``.
+    """Load a tokenizer folder: ``tokenizer.json``, or a vocabulary with ``tokenizer_config.json``.
 
-    Together with ``vocab.txt``, ``added_tokens.json`` is read too. Truncation and padding, which a
+    The vocabulary is WordPiece's ``vocab.txt``, with which ``added_tokens.json`` is read too, or
+    ``vocab.json`` and ``merges.txt`` of a byte-level BPE. Truncation and padding, which a
     file may ask for, are switched off: the code that builds sequences does both. If a file has no
     post-processor, texts are put between ``[CLS]`` and ``[SEP]``.
 
@@ -143,6 +151,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         path = folder / "vocab.txt"
         if path.exists():
             return _from_vocabulary_file(path)
+        path = folder / "merges.txt"
+        if path.exists() and (folder / "vocab.json").exists():
+            return byte_level_bpe(folder)
     except UserError:
         raise
     except Exception as error:  # tokenizers raises bare Exception
@@ -150,13 +161,16 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     within = folder / "tokenizer"
     if within.is_dir():
         raise UserError(f"{folder}: is no tokenizer, but holds one: name {within}")
-    if any((folder / name).exists() for name in _OTHER_FORMS):
-        raise UserError(
-            f"{folder}: holds no tokenizer.json, only the files that it is made from: load it with "
-            "AutoTokenizer of transformers, and save it there with save_pretrained"
-        )
+    for path in (folder / name for name in _SENTENCEPIECE):
+        if path.exists():
+            raise UserError(f"{path}: can be read after a conversion: {_conversion(folder)}")
     what = "holds no tokenizer.json or vocab.txt" if folder.is_dir() else "no such folder"
     raise UserError(f"{folder}: {what}: make a tokenizer with `selfsup train-tokenizer`")
+
+
+def write_whole(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write ``tokenizer.json`` to a folder that is being made."""
+    (folder / "tokenizer.json").write_bytes(tokenizer.to_str(pretty=True).encode())
 
 
 def complete_tokenizer_config(folder: Path, longest: int, segments: int = 2) -> None:
@@ -183,19 +197,6 @@ def complete_tokenizer_config(folder: Path, longest: int, segments: int = 2) -> 
         path.write_bytes((json.dumps(completed, indent=2, allow_nan=False) + "\n").encode())
 
 
-def is_byte_level(tokenizer: Tokenizer) -> bool:
-    """Whether the tokens are pieces of the text's bytes in UTF-8, as GPT-2's and RoBERTa's."""
-    pre_tokenizer = json.loads(tokenizer.to_str())["pre_tokenizer"] or {}
-    parts = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
-    return any(part.get("type") == "ByteLevel" for part in parts)
-
-
-def mask_token(tokenizer: Tokenizer) -> str | None:
-    """What the tokenizer calls the token that hides another one; None if it has none."""
-    names = ("[MASK]", "<mask>")
-    return next((name for name in names if tokenizer.token_to_id(name) is not None), None)
-
-
 def tokenizer_sha256(tokenizer: Tokenizer) -> str:
     """A hash of what decides the ids of a text, independent of the files' layout.
 
@@ -211,10 +212,34 @@ def tokenizer_sha256(tokenizer: Tokenizer) -> str:
         "normalizer": normalizer,
         "pre_tokenizer": parts["pre_tokenizer"],
     }
+    if parts["model"]["type"] == "Unigram":
+        identity["scores"] = [score for _, score in parts["model"]["vocab"]]
     added = [token for token in parts["added_tokens"] if token["content"] not in SPECIAL_TOKENS]
     if added:
         identity["added_tokens"] = added
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _save_other(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write a tokenizer that is not WordPiece; ``tokenizer.json`` holds all its rules."""
+    special = {f"{part}_token": special_token(tokenizer, part) for part in SPECIAL_PARTS}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 512,
+        **{name: token for name, token in special.items() if token is not None},
+    }
+    with replacing_together(folder, last="tokenizer.json") as saving:
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+        (saving / _CONFIG).write_bytes(text.encode())
+        write_whole(tokenizer, saving)
+
+
+def _conversion(folder: Path) -> str:
+    code = (
+        "import sys, transformers as t; "
+        "t.AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])"
+    )
+    return shlex.join([sys.executable, "-c", code, str(folder)])
 
 
 def _as_configured(tokenizer: Tokenizer, folder: Path) -> Tokenizer:

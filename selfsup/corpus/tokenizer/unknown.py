@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
+from selfsup.corpus.tokenizer.words import special_token
+
 _TOLD = 0.001  # a smaller share is not worth a sentence
 _MUCH = 0.01
 _TRAIN = (
@@ -70,10 +72,8 @@ def unknown_token(tokenizer: Tokenizer) -> int | None:
     name = getattr(tokenizer.model, "unk_token", None)
     named = None if name is None else tokenizer.token_to_id(name)
     # Unigram and byte-level BPE name none.
-    usual = (tokenizer.token_to_id(token) for token in ("<unk>", "[UNK]"))
-    return (
-        next((number for number in usual if number is not None), None) if named is None else named
-    )
+    other = special_token(tokenizer, "unk")
+    return tokenizer.token_to_id(other) if named is None and other is not None else named
 
 
 def longest_word(tokenizer: Tokenizer) -> float:

@@ -22,6 +22,7 @@ from tokenizers.processors import BertProcessing
 
 from selfsup.corpus.tokenizer.unknown import longest_word, unknown_token, unknown_words
 from selfsup.corpus.tokenizer.vocabulary import LONGEST_WORD
+from selfsup.corpus.tokenizer.words import lead_of_words
 from selfsup.shards.tokens import token_dtype
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -100,8 +101,9 @@ def vocabulary_size(tokenizer: Tokenizer) -> int:
 
 
 class WordPieceEncoder:
-    """Encodes texts, without special tokens.
+    """Encodes texts that follow others in a document, without special tokens.
 
+    Of a byte-level BPE a space precedes each text, so that its first token begins a word.
     The ids equal those of ``tokenizer.encode(text, add_special_tokens=False)`` with
     ``tokenizer.encode_special_tokens`` set, without truncation: ``[MASK]`` in a text is not the
     mask token but three ordinary words.
@@ -119,6 +121,7 @@ class WordPieceEncoder:
         self.dtype = token_dtype(vocabulary_size(tokenizer))
         parts = json.loads(tokenizer.to_str())
         self._unknown_words = partial(unknown_words, self._tokenizer)
+        self._lead = lead_of_words(self._tokenizer)
         self._ids_of_piece: _Cache | None = None
         if cuts_at_spaces(parts):
             # Added tokens are found in a text before it is split into words: leave that to
@@ -159,7 +162,7 @@ class WordPieceEncoder:
         return counts
 
     def _encode_slowly(self, text: str) -> bytes:
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        ids = self._tokenizer.encode(self._lead + text, add_special_tokens=False).ids
         return np.array(ids, self.dtype).tobytes()
 
     def _piece_encoder(self, model: dict[str, Any], cache_size: int) -> Callable[[str], bytes]:

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from selfsup.atomic_files import refuse_address, replacing_together
 from selfsup.corpus.tokenizer.folder import (
     complete_tokenizer_config,
-    is_byte_level,
     load_tokenizer,
+    write_whole,
 )
 from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.words import marks_words
 from selfsup.encoder.config import EncoderConfig
 from selfsup.encoder.families import TEXT_FAMILIES, text_family
 from selfsup.encoder.huggingface.config import read_config, sizes_in
@@ -125,8 +126,7 @@ def tokenizer_of_model(folder: Path, config: EncoderConfig) -> Tokenizer:
     """
     tokenizer = load_tokenizer(folder)
     kind = type(tokenizer.model).__name__
-    is_known = kind in ("WordPiece", "Unigram") or (kind == "BPE" and is_byte_level(tokenizer))
-    if config.model_type != "bert" and not is_known:
+    if config.model_type != "bert" and not marks_words(tokenizer):
         raise UserError(
             f"{folder}: its tokenizer is of the kind {kind}; only WordPiece, byte-level BPE and "
             f"Unigram can be used with a {text_family(config).name}"
@@ -233,7 +233,8 @@ def save_model(
     """
     tokenizer_folder, sizes = Path(tokenizer_folder), sizes_in(config, folder)
     files = [name for name in TOKENIZER_FILES if (tokenizer_folder / name).exists()]
-    if not {"tokenizer.json", "vocab.txt"} & set(files):
+    is_whole = {"tokenizer.json", "vocab.txt"} & set(files)
+    if not is_whole and not {"vocab.json", "merges.txt"} <= set(files):
         raise UserError(
             f"{tokenizer_folder}: holds no tokenizer (neither tokenizer.json nor vocab.txt)"
         )
@@ -241,6 +242,8 @@ def save_model(
     def copy_tokenizer(destination: Path) -> None:
         for name in files:
             shutil.copyfile(tokenizer_folder / name, destination / name)
+        if not is_whole:
+            write_whole(load_tokenizer(tokenizer_folder), destination)
         complete_tokenizer_config(
             destination, sizes.longest_sequence, segments=sizes.type_vocab_size
         )

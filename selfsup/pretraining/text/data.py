@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
 
 from selfsup.atomic_files import write_bytes
 from selfsup.corpus.prepare import prepare
@@ -24,6 +23,7 @@ from selfsup.corpus.tokenizer.training import sample_documents, train_tokenizer
 from selfsup.corpus.tokenizer.unknown import UnknownCharacters
 from selfsup.corpus.tokenizer.vocabulary import count_words
 from selfsup.corpus.tokenizer.wordpiece import cuts_at_spaces, vocabulary_size, word_cutter
+from selfsup.corpus.tokenizer.words import kind_of
 from selfsup.encoder.families import text_family
 from selfsup.encoder.huggingface.config import read_config
 from selfsup.encoder.huggingface.folder import resolve_model_folder, tokenizer_of_model
@@ -211,11 +211,7 @@ def _tokenizer_of_init(settings: ResolvedPretrainSettings, model: Path) -> Token
     """The tokenizer of the model of --init, if the model can learn the objectives."""
     config, _ = read_config(model)
     own = tokenizer_of_model(model, config)
-    if not isinstance(own.model, WordPiece):
-        raise UserError(
-            f"--init {model}: its tokenizer is of the kind {type(own.model).__name__}; only models "
-            "with WordPiece can be pre-trained further"
-        )
+    kind_of(own)  # raises where it is not known which tokens begin a word
     family = text_family(config)
     for objective in text_objectives(settings.objectives):
         if objective.reads_pooler and not family.pooler:

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from selfsup.corpus.tokenizer.folder import load_tokenizer
+from selfsup.corpus.tokenizer.words import continuation_pieces
 from selfsup.encoder.attention import SelfAttention
 from selfsup.encoder.bert import BertEncoder
 from selfsup.encoder.config import BERT_SIZES, bert_config
@@ -43,7 +44,6 @@ from selfsup.pretraining.text.next_sentence import NextSentence
 from selfsup.pretraining.text.sequences import (
     MOST_HELD_OUT,
     TextCorpus,
-    continuation_pieces,
     special_tokens,
     split_held_out,
     token_counts,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from selfsup.corpus.tokenizer.wordpiece import vocabulary_size
+from selfsup.corpus.tokenizer.words import special_token
 from selfsup.counter_random import integers, permutation
 from selfsup.errors import UserError
 from selfsup.shards.arrays import concatenated_ranges, read_spans
@@ -120,7 +120,7 @@ def _join_offsets(offsets: list[np.ndarray], firsts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The ids of BERT's special tokens."""
+    """The ids of the special tokens: BERT's ``[PAD]`` and so on, or those that do the same."""
 
     pad: int
     unk: int
@@ -241,21 +241,18 @@ def assemble(
 
 
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
-    """The ids of BERT's five special tokens.
+    """The ids of the five special tokens that masked language modelling needs.
 
     Raises:
         UserError: the tokenizer lacks one.
     """
-    ids = []
-    for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"):
-        number = tokenizer.token_to_id(token)
+    ids = {}
+    for part in SpecialTokens.__dataclass_fields__:
+        name = special_token(tokenizer, part)
+        number = None if name is None else tokenizer.token_to_id(name)
         if number is None:
-            raise UserError(f"the tokenizer has no {token}: train another with train-tokenizer")
-        ids.append(number)
-    return SpecialTokens(*ids)
-
-
-def continuation_pieces(tokenizer: Tokenizer) -> np.ndarray:
-    """Which tokens continue a word, bool [V]."""
-    tokens = (tokenizer.id_to_token(i) or "" for i in range(vocabulary_size(tokenizer)))
-    return np.array([token.startswith("##") for token in tokens])
+            raise UserError(
+                f"the tokenizer has no [{part.upper()}]: train another with train-tokenizer"
+            )
+        ids[part] = number
+    return SpecialTokens(**ids)

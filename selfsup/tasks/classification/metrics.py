@@ -6,7 +6,7 @@ Shapes: N examples (texts, pairs or images), C labels.
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from selfsup.tasks.base import EncodedT, ExamplesT, Prediction, Task
 from selfsup.tasks.classification.label_names import label_number
 from selfsup.tasks.labels import Labels
+from selfsup.tasks.samples import f1_of_sample, spearman_of_sample
 
 _SELECTION = {"class": "accuracy", "multi": "f1", "number": "spearman"}
 
@@ -39,6 +40,11 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
         One label: the most frequent one. Several: the most frequent ones, as many as give the
         highest F1. Numbers: their mean.
         """
+        found = self.metrics(self.constant_scores(encoded, labels), encoded, examples, labels)
+        del found["loss"]
+        return found
+
+    def constant_scores(self, encoded: Any, labels: Labels) -> np.ndarray:
         true = encoded.labels
         if labels.kind == "class":
             answer = np.bincount(true, minlength=len(labels))
@@ -51,10 +57,21 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
             answer[order[: f1.argmax() + 1]] = 1.0
         else:
             answer = np.array([true.mean()])
-        scores = np.tile(answer.astype(np.float32), (len(true), 1))
-        found = self.metrics(scores, encoded, examples, labels)
-        del found["loss"]
-        return found
+        return np.tile(answer.astype(np.float32), (len(true), 1))
+
+    def selection_of_sample(
+        self, scores: np.ndarray, encoded: Any, examples: ExamplesT, labels: Labels
+    ) -> Callable[[np.ndarray], float]:
+        scores, true = _scores_of_examples(scores, encoded), encoded.labels
+        if labels.kind == "number":
+            return spearman_of_sample(scores[:, 0], true)
+        if labels.kind == "class":
+            right = scores.argmax(axis=1) == true
+            return lambda indices: float(right[indices].mean())
+        decisions, predicted = true > 0.5, scores > 0
+        return f1_of_sample(
+            (decisions & predicted).sum(axis=1), decisions.sum(axis=1), predicted.sum(axis=1)
+        )
 
     def metrics(
         self, scores: np.ndarray, encoded: Any, examples: ExamplesT, labels: Labels

@@ -40,6 +40,7 @@ from selfsup.tasks.models import (
     cross_entropy_loss,
 )
 from selfsup.tasks.notes import contradiction_notes, key_of, overlap_notes, repetition_notes
+from selfsup.tasks.plain_inputs import PlainInputs
 
 
 class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
@@ -117,6 +118,10 @@ class Classification(LabellingTask[LabelledTexts, EncodedTexts]):
             text_pairs=examples.second,
             source=examples.source,
         )
+
+    def plain_inputs(self, encoded: EncodedTexts, examples: LabelledTexts) -> PlainInputs:
+        texts = [examples.parts(index) for index in range(len(examples))]
+        return PlainInputs("texts", texts, encoded.labels, np.ones(len(texts), np.int64))
 
     def build_model(
         self, encoder: TextEncoder, labels: Labels, dropout: float

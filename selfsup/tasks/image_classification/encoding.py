@@ -25,6 +25,7 @@ from selfsup.tasks.image_classification.data import (
 _SMALLEST_AREA = 0.5
 # How much larger than a crop the images are that crops are taken from.
 _CROP_MARGIN = 1.25
+_READ_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,17 @@ class EncodedImages:
         """Each image in its own proportions, to take crops from."""
         form = ResizeShorterSide(round(_CROP_MARGIN * self.preparation.image_size))
         return DecodedImages(self.images.files, form, smallest=SMALLEST_SIDE, keep=True)
+
+
+def small_squares(encoded: EncodedImages, side: int) -> np.ndarray:
+    """The whole images, scaled to ``side`` pixels, float32 [N, 3 · side²] from 0 to 1."""
+    files = encoded.images.files
+    images = DecodedImages(files, ResizeSquare(side), smallest=SMALLEST_SIDE, keep=False)
+    pixels = np.empty((len(files), 3 * side * side), np.float32)
+    for first in range(0, len(files), _READ_AT_ONCE):
+        indices = np.arange(first, min(first + _READ_AT_ONCE, len(files)))
+        pixels[indices] = np.stack(images.several(indices)).reshape(len(indices), -1) / 255
+    return pixels
 
 
 @dataclass(frozen=True)

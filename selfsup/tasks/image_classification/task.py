@@ -27,7 +27,11 @@ from selfsup.tasks.image_classification.data import (
     images_from_paths,
     read_images,
 )
-from selfsup.tasks.image_classification.encoding import EncodedImages, LabelledImageBatch
+from selfsup.tasks.image_classification.encoding import (
+    EncodedImages,
+    LabelledImageBatch,
+    small_squares,
+)
 from selfsup.tasks.labels import LabelKind, Labels, unknown_label
 from selfsup.tasks.models import (
     HeadOnFeatures,
@@ -38,10 +42,13 @@ from selfsup.tasks.models import (
     cross_entropy_loss,
 )
 from selfsup.tasks.notes import absence_notes, balance_notes, counted
+from selfsup.tasks.plain_inputs import PlainInputs
 from selfsup.tasks.text_windows import IGNORE_INDEX
 
 # The smallest standard deviation, so that features that hardly vary are not amplified.
 _MIN_STD = 1e-6
+# The side in pixels of what a model without an encoder sees of an image.
+_PLAIN_SIDE = 16
 
 
 class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
@@ -123,6 +130,10 @@ class ImageClassification(LabellingTask[LabelledImages, EncodedImages]):
                 raise unknown_label(what, labels.names, fix)
             numbers[index] = number
         return EncodedImages(examples, numbers, preparation)
+
+    def plain_inputs(self, encoded: EncodedImages, examples: LabelledImages) -> PlainInputs:
+        pixels = small_squares(encoded, _PLAIN_SIDE)
+        return PlainInputs("pixels", pixels, encoded.labels, np.ones(len(pixels), np.int64))
 
     def build_model(self, encoder: VitEncoder, labels: Labels, dropout: float) -> "ImageClassifier":
         return ImageClassifier(encoder, labels, dropout)

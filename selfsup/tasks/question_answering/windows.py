@@ -233,11 +233,15 @@ def tokenize_contexts(tokenizer: Tokenizer, contexts: Sequence[str]) -> Tokenize
 
 
 def _without_spaces(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The characters of each token without the space before a word, which some tokens hold."""
-    return [
-        (start + 1, end) if end - start > 1 and text[start] == " " else (start, end)
-        for start, end in offsets
-    ]
+    """The characters of each token without the spaces around a word, which some tokens hold."""
+    found = []
+    for start, end in offsets:
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+        found.append((start, end))
+    return found
 
 
 def _question_tokens(

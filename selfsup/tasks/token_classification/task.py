@@ -30,6 +30,8 @@ from selfsup.tasks.models import (
     cross_entropy_loss,
 )
 from selfsup.tasks.notes import contradiction_notes, listed, overlap_notes, repetition_notes
+from selfsup.tasks.plain_inputs import PlainInputs
+from selfsup.tasks.samples import f1_of_sample
 from selfsup.tasks.token_classification.characters import characters_inside, in_characters
 from selfsup.tasks.token_classification.files import of_text, read_sentence_blocks, read_tagged_file
 from selfsup.tasks.token_classification.metrics import (
@@ -161,11 +163,27 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         self, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
     ) -> dict[str, float]:
         """The metrics of the most frequent tag for every word, which is O in most files."""
-        true = encoded.windows.labels
-        counts = np.bincount(true, minlength=len(labels)).astype(np.float32)
-        found = self.metrics(np.tile(counts, (len(true), 1)), encoded, examples, labels)
+        found = self.metrics(self.constant_scores(encoded, labels), encoded, examples, labels)
         del found["loss"]
         return found
+
+    def constant_scores(self, encoded: EncodedSentences, labels: Labels) -> np.ndarray:
+        true = encoded.windows.labels
+        counts = np.bincount(true, minlength=len(labels)).astype(np.float32)
+        return np.tile(counts, (len(true), 1))
+
+    def plain_inputs(self, encoded: EncodedSentences, examples: TaggedTexts) -> PlainInputs:
+        words = [tuple(sentence.words) for sentence in examples.sentences]
+        return PlainInputs("words", words, encoded.windows.labels, encoded.word_counts)
+
+    def selection_of_sample(
+        self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
+    ) -> Callable[[np.ndarray], float]:
+        truth = _entities(encoded.windows.labels, encoded, labels)
+        said = _entities(scores.argmax(axis=1), encoded, labels)
+        right = [len(set(a) & set(b)) for a, b in zip(truth, said, strict=True)]
+        counts = [np.array(of, np.int64) for of in (right, [*map(len, truth)], [*map(len, said)])]
+        return f1_of_sample(*counts)
 
     def metrics(
         self, scores: np.ndarray, encoded: EncodedSentences, examples: TaggedTexts, labels: Labels
