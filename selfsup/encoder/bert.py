@@ -18,6 +18,8 @@ class BertEncoder(TextEncoder):
     Models with a head over single tokens have no pooler: ``pooled`` is False for them.
     """
 
+    pooler: nn.Linear
+
     def __init__(self, config: EncoderConfig, *, pooled: bool = True) -> None:
         width = config.hidden_size
         super().__init__(

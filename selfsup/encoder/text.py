@@ -6,7 +6,7 @@ Shapes: B sequences, T tokens in total, Q tokens that are queried, D width.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ class EncoderOutput(NamedTuple):
 
 class TextEncoder(nn.Module):
     """Embeddings, a stack of Transformer layers, and in some models a pooler over ``[CLS]``."""
+
+    embeddings: Any
+    pooler: nn.Module
 
     def __init__(
         self,

@@ -204,14 +204,15 @@ class TextPretraining(Pretraining):
         assert settings.encoder is not None
         vocab_size, seed = data.masking.vocab_size, settings.seed
         config = bert_config(settings.encoder, vocab_size, settings.dropout)
-        model = TextPretrainingModel(BertEncoder(config), settings.objectives)
+        encoder = BertEncoder(config)
+        model = TextPretrainingModel(encoder, settings.objectives)
         initialize(model, config.initializer_range, seed)
         if settings.start == "structured" and is_new:
             say("Counting which words stand together, for the first weights")
             sample = _sample_tokens(data.corpus, data.documents)
-            dimensions = word_dimensions(model.encoder)
+            dimensions = word_dimensions(encoder)
             start_structured(
-                model.encoder,
+                encoder,
                 next((head for head in model.heads.values() if isinstance(head, MaskedLM)), None),
                 co_occurrence_vectors(sample, vocab_size, dimensions, seed),
                 token_counts(data.corpus, data.documents, vocab_size),

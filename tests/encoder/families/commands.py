@@ -91,7 +91,7 @@ def _their_logits(out: Path, *texts: list[str]) -> np.ndarray:
     return torch.stack(rows).softmax(-1).numpy()
 
 
-def _same_probabilities(out: Path, *texts: list[str]) -> None:
+def _same_probabilities(out: Path, *texts: Any) -> None:
     answers = Predictor.load(out, "cpu", "float32").predict(*texts)
     ours = np.array([[*answer["probabilities"].values()] for answer in answers])
     np.testing.assert_allclose(ours, _their_logits(out, *texts), atol=1e-5)

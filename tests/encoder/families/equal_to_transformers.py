@@ -32,8 +32,9 @@ from selfsup.tasks.registry import TASKS
 from selfsup.tasks.token_classification.windows import WordBatch
 
 STD = 0.2  # so that every weight matters
-TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+TOLERANCE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}
 LABELS = Labels("class", ("a", "b", "c"))
+Inputs = tuple[Tensor, Tensor]
 Sizes = Callable[[random.Random], dict[str, Any]]
 
 
@@ -96,7 +97,7 @@ def _padded(x: Tensor, lengths: list[int], value: int = 0) -> Tensor:
 
 
 def _run_peer(
-    peer: Any, config: EncoderConfig, lengths: list[int], inputs: Any, **more: Any
+    peer: Any, config: EncoderConfig, lengths: list[int], inputs: Inputs, **more: Any
 ) -> Any:
     ids, segments = inputs
     arguments: dict[str, Any] = {"attention_mask": _padded(torch.ones_like(ids), lengths)}
@@ -111,7 +112,7 @@ def _tokens(x: Tensor, lengths: list[int]) -> Tensor:
 
 
 def _check_layers(
-    config: EncoderConfig, lengths: list[int], inputs: Any, folder: Path, seed: int
+    config: EncoderConfig, lengths: list[int], inputs: Inputs, folder: Path, seed: int
 ) -> None:
     family = text_family(config)
     _write(folder, config, "Model", {})
@@ -135,7 +136,7 @@ def _packing(lengths: list[int]) -> Packing:
 
 
 def _check_queries(
-    encoder: TextEncoder, inputs: Any, packing: Packing, last: Tensor, seed: int
+    encoder: TextEncoder, inputs: Inputs, packing: Packing, last: Tensor, seed: int
 ) -> None:
     draw = random.Random(seed)
     asked = torch.tensor(sorted(draw.sample(range(len(last)), draw.randint(1, len(last)))))
@@ -148,7 +149,7 @@ def _check_gradients(
     encoder: TextEncoder,
     peer: Any,
     family: TextFamily,
-    inputs: Any,
+    inputs: Inputs,
     packing: Packing,
     lengths: list[int],
     last: Tensor,
@@ -177,7 +178,7 @@ def _in_memory(name: str, theirs: dict[str, Any]) -> str:
 
 
 def _check_task(
-    name: str, config: EncoderConfig, lengths: list[int], inputs: Any, folder: Path, seed: int
+    name: str, config: EncoderConfig, lengths: list[int], inputs: Inputs, folder: Path, seed: int
 ) -> None:
     task, family = TASKS[name], text_family(config)
     count = 2 if name == "question-answering" else len(LABELS)
@@ -213,7 +214,12 @@ def _whole(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _same_scores(
-    model: TaskModule, peer: Any, name: str, config: EncoderConfig, lengths: list[int], inputs: Any
+    model: TaskModule,
+    peer: Any,
+    name: str,
+    config: EncoderConfig,
+    lengths: list[int],
+    inputs: Inputs,
 ) -> None:
     batch: Any = TokenBatch(*inputs, _packing(lengths))
     if name == "token-classification":
@@ -238,7 +244,7 @@ def _same_bits(folder: Path, ours: dict[str, Tensor]) -> None:
 
 
 def _check_masked_lm(
-    config: EncoderConfig, lengths: list[int], inputs: Any, folder: Path, seed: int
+    config: EncoderConfig, lengths: list[int], inputs: Inputs, folder: Path, seed: int
 ) -> None:
     from selfsup.pretraining.text.model import _weight_names  # its table of names
 
@@ -260,7 +266,11 @@ def _check_masked_lm(
 
 
 def _same_predictions(
-    model: TextPretrainingModel, peer: Any, config: EncoderConfig, lengths: list[int], inputs: Any
+    model: TextPretrainingModel,
+    peer: Any,
+    config: EncoderConfig,
+    lengths: list[int],
+    inputs: Inputs,
 ) -> None:
     with torch.no_grad():
         hidden = model.encoder.hidden_states(*inputs, _packing(lengths))

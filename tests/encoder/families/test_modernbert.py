@@ -1,6 +1,7 @@
 """ModernBERT computes what `transformers` computes, and does all that a BERT does."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -38,10 +39,10 @@ def test_modernbert_computes_what_transformers_computes(tmp_path, seed):
 
 
 def test_what_transformers_writes_is_read(tmp_path):
-    peer = transformers.ModernBertConfig(
-        num_hidden_layers=4, global_attn_every_n_layers=2, global_rope_theta=1000.0,
-        local_rope_theta=50.0, pad_token_id=3,
-    )  # fmt: skip
+    old: Any = {
+        "global_attn_every_n_layers": 2, "global_rope_theta": 1000.0, "local_rope_theta": 50.0
+    }  # fmt: skip
+    peer = transformers.ModernBertConfig(num_hidden_layers=4, pad_token_id=3, **old)
     peer.save_pretrained(tmp_path)
     config, _ = read_config(tmp_path)
     assert isinstance(config, ModernBertConfig)

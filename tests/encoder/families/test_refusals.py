@@ -1,6 +1,7 @@
 """What cannot be opened ends in one line, whatever the family."""
 
 import json
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, models
@@ -16,7 +17,7 @@ from tests.encoder.families.commands import write_model
 from tests.toy_tasks import VOCABULARY, toy_tokenizer
 
 OTHERS = sorted(set(TEXT_FAMILIES) - {"bert"})
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 50,
     "hidden_size": 8,
     "num_hidden_layers": 1,
@@ -37,7 +38,8 @@ def write_config(folder, family, **changed):
 @pytest.mark.parametrize("value", [2**53, 0, -1, "many", 10**30])
 def test_forged_sizes_end_in_one_line(tmp_path, model_type, size, value):
     name = TEXT_FAMILIES[model_type].config_names.get(size, size)
-    folder = write_config(tmp_path, model_type, **{name: value})
+    changed: dict[str, Any] = {name or "": value}
+    folder = write_config(tmp_path, model_type, **changed)
     with pytest.raises(UserError, match=rf"config\.json: .*{name}") as refusal:
         read_config(folder)
     assert "\n" not in str(refusal.value)

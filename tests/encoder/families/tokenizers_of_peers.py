@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -24,7 +25,7 @@ def byte_level_bpe(folder: Path, size: int = 400) -> int:
     )  # fmt: skip
     tokenizer.train_from_iterator(LINES * 3, trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(merge) for merge in model["merges"]]
+    merges: Any = [tuple(merge) for merge in model["merges"]]
     peer = transformers.RobertaTokenizer(vocab=model["vocab"], merges=merges)
     peer.save_pretrained(folder)
     return len(peer)
