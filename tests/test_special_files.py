@@ -105,6 +105,29 @@ def test_it_is_refused_in_one_line(name: str, kind: str, files, tmp_path, monkey
     assert not (folder / "new" / "model").exists()
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "encoder/vocab.txt", "encoder/merges.txt", "encoder/vocab.json",
+        "encoder/added_tokens.json",
+        "encoder/special_tokens_map.json", "shards/tokenizer/vocab.txt",
+    ],
+)  # fmt: skip
+def test_a_tokenizers_file_that_is_only_copied_is_refused_before_training(
+    name: str, kind: str, files, tmp_path, monkeypatch
+):
+    folder = tmp_path / "files"
+    shutil.copytree(files, folder)
+    (folder / name).touch()
+    plant(folder / name, kind)
+    monkeypatch.chdir(folder)
+    words = READS["train.tsv"] if name.startswith("encoder") else (*FROM_SHARDS, "--out", "new")
+    says = f"{Path(name).name}: a {kind}, not a file: give a file"
+    assert run_command(*words, names=(says,))[0] == 2
+    assert not (folder / "new" / "metrics.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("run.yaml", 2), ("metrics.jsonl", 0), ("summary.json", 0)]
 )

@@ -30,6 +30,15 @@ from selfsup.errors import UserError
 from selfsup.special_files import refuse_special
 from selfsup.structured_files import Count, read_json
 
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 _CONFIG = "tokenizer_config.json"
 # Says that a tokenizer of vocab.txt alone has the rules of compose_and_cut.
 _COMPOSES = "selfsup_composes_and_cuts"
@@ -131,13 +140,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 
     Raises:
         UserError: the folder is missing, has neither file, or cannot be read; or its ``vocab.txt``
-            belongs to a tokenizer that splits words differently from BERT's.
+            belongs to a tokenizer that splits words differently from BERT's; or a pipe or a device
+            has the name of one of its files, as all of them may be copied later.
     """
     folder = Path(folder)
+    for name in TOKENIZER_FILES:
+        refuse_special(folder / name)
     path = folder / "tokenizer.json"
     try:
         if path.exists():
-            refuse_special(path)
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             model = tokenizer.model
             if isinstance(model, WordPiece) and model.token_to_id(model.unk_token) is None:
@@ -279,7 +290,6 @@ def _placeholder(number: int) -> str:
 
 
 def _from_vocabulary_file(path: Path) -> Tokenizer:
-    refuse_special(path)
     lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     tokens = [line.rstrip("\r") for line in lines]
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from selfsup.atomic_files import refuse_address, replacing_together
 from selfsup.corpus.tokenizer.folder import (
+    TOKENIZER_FILES,
     complete_tokenizer_config,
     load_tokenizer,
     write_whole,
@@ -39,15 +40,6 @@ from selfsup.encoder.layers import initialize
 from selfsup.errors import UserError
 
 MODEL_IN_RUN = "model"
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 # Every weight under these prefixes must be in the folder. A pooler or a head may be missing; it is
 # then initialised at random.
 _INDISPENSABLE = {
