@@ -138,13 +138,13 @@ class SelfAttention(nn.Module):
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
         queried = x.index_select(0, queries.rows)
         q = F.linear(queried, weight[:width], bias[:width]).view(len(queried), 1, self.heads, -1)
-        has_varlen = _has_varlen(q, dropout)
-        if queries.packing.padded_length == 1 and not has_varlen:
+        is_varlen = has_varlen(q, dropout)
+        if queries.packing.padded_length == 1 and not is_varlen:
             return self._attend_without_keys(q, x, packing, dropout)
         kv = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1)
-        if has_varlen:
+        if is_varlen:
             k, v = kv.unbind(1)
-            return _attend_varlen(q.squeeze(1), k, v, queries.packing, packing)
+            return attend_varlen(q.squeeze(1), k, v, queries.packing, packing)
         k, v = split_heads(kv, packing)
         (q,) = split_heads(q, queries.packing)  # [B, H, most queries, K]
         attended = _attend_padded(q, k, v, packing, dropout)
@@ -180,14 +180,14 @@ class SelfAttention(nn.Module):
 
 def attend_packed(qkv: Tensor, packing: Packing, dropout: float) -> Tensor:
     """qkv [T, 3, H, K] → attended values [T, D]."""
-    if _has_varlen(qkv, dropout):
+    if has_varlen(qkv, dropout):
         q, k, v = qkv.unbind(1)
-        return _attend_varlen(q, k, v, packing, packing)
+        return attend_varlen(q, k, v, packing, packing)
     q, k, v = split_heads(qkv, packing)
     return join_heads(_attend_padded(q, k, v, packing, dropout), packing, len(qkv))
 
 
-def _has_varlen(x: Tensor, dropout: float) -> bool:
+def has_varlen(x: Tensor, dropout: float) -> bool:
     """Whether variable-length flash attention supports x [T, …, K]."""
     width = x.shape[-1]
     return (
@@ -199,13 +199,19 @@ def _has_varlen(x: Tensor, dropout: float) -> bool:
     )
 
 
-def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, queries: Packing, keys: Packing) -> Tensor:
-    """Variable-length flash attention: q [Q, H, K], k and v [T, H, K] → [Q, D]."""
+def attend_varlen(
+    q: Tensor, k: Tensor, v: Tensor, queries: Packing, keys: Packing, reach: int = -1
+) -> Tensor:
+    """Variable-length flash attention: q [Q, H, K], k and v [T, H, K] → [Q, D].
+
+    Where all tokens are queried, each may attend to those at most ``reach`` away; -1: to all.
+    """
     from torch.nn.attention.varlen import varlen_attn
 
     ends = queries.cu_seqlens, keys.cu_seqlens
     longest = queries.max_seqlen, keys.max_seqlen
-    return varlen_attn(q, k, v, *ends, *longest).flatten(1)  # type: ignore[union-attr]
+    attended = varlen_attn(q, k, v, *ends, *longest, window_size=(reach, reach))
+    return attended.flatten(1)  # type: ignore[union-attr]
 
 
 def _attend_padded(q: Tensor, k: Tensor, v: Tensor, packing: Packing, dropout: float) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from selfsup.encoder.attention import attend
 from selfsup.encoder.families.modernbert import ModernBertConfig
 from selfsup.encoder.huggingface.config import read_config
-from selfsup.encoder.rotary import attend_in_blocks
+from selfsup.encoder.rotary import attend_in_blocks, bias_of_blocks
 from selfsup.errors import UserError
 from tests.encoder.families.commands import check_commands, write_model
 from tests.encoder.families.equal_to_transformers import check_family
@@ -81,7 +81,8 @@ def test_attention_in_blocks_is_attention_with_a_mask(lengths, reach, seed):
     is_seen = is_seen & (places < torch.tensor(lengths)[:, None, None])
     bias = torch.zeros(is_seen.shape).masked_fill(~is_seen, -1e9)[:, None]
     theirs = attend(q, k, v, bias)
-    ours = attend_in_blocks(q, k, v, torch.tensor(lengths), reach, 0.0)
+    blocks = bias_of_blocks(torch.tensor(lengths), length, reach, q.dtype)
+    ours = attend_in_blocks(q, k, v, blocks, reach, 0.0)
     for row, size in enumerate(lengths):
         torch.testing.assert_close(ours[row, :, :size], theirs[row, :, :size])
 
