@@ -321,6 +321,8 @@ def inputs_sha256(data: TaskData, start: StartingPoint) -> str:
     with np.printoptions(threshold=sys.maxsize):  # else long arrays are abbreviated
         for value in (data.train.examples, data.validation.examples, data.labels):
             add(value)
+    if data.balance.class_weights is not None:
+        add(data.balance.class_weights.tolist())
     if isinstance(start.preparation, TextPreparation):
         add(start.preparation.tokenizer.to_str())
     for name, weights in sorted((start.weights or {}).items()):

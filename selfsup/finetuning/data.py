@@ -6,7 +6,8 @@ or features that a frozen encoder computed once.
 Shapes: N examples, B of them in a batch, W windows, R rows of features in all, D width.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from selfsup.counter_random import permutation
+from selfsup.finetuning.balance import Balance, draw_equally
 from selfsup.shards.arrays import concatenated_ranges
 from selfsup.tasks.base import AugmentedUnits, EncodedExamples, Examples, Reading, Task, Units
 from selfsup.tasks.batches import FeatureBatch
@@ -43,12 +45,14 @@ class TaskData:
     Attributes:
         labels: those that occur in the training examples.
         notes: what the user should know about the files, one sentence each.
+        balance: how training makes up for labels of unequal frequency.
     """
 
     train: EncodedPart
     validation: EncodedPart
     labels: Labels
     notes: tuple[str, ...]
+    balance: Balance = field(default_factory=Balance)
 
 
 def read_task_files(
@@ -92,11 +96,19 @@ def encode_task_data(
 class EpochBatches:
     """The batches of a run, found by their number; each is a function of (seed, number).
 
-    Every epoch contains each example once. The last batch of an epoch may be smaller.
+    Every epoch contains each example once or, with strata, as many examples, drawn equally from
+    each stratum. The last batch of an epoch may be smaller.
     """
 
-    def __init__(self, units: Units, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        units: Units,
+        batch_size: int,
+        seed: int,
+        strata: Sequence[np.ndarray] | None = None,
+    ) -> None:
         self._units, self._batch_size, self._seed = units, batch_size, seed
+        self._strata = strata
         self._epoch, self._batches = -1, []
 
     @property
@@ -108,10 +120,17 @@ class EpochBatches:
         epoch, step = divmod(number, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._batches = epoch_batches(self._units.lengths, self._batch_size, self._seed, epoch)
+            self._batches = self._batches_of(epoch)
             if isinstance(self._units, AugmentedUnits):
                 self._units = self._units.for_epoch(self._seed, epoch)
         return self._units.batch(self._batches[step])
+
+    def _batches_of(self, epoch: int) -> list[np.ndarray]:
+        lengths, size, seed = self._units.lengths, self._batch_size, self._seed
+        if self._strata is None:
+            return epoch_batches(lengths, size, seed, epoch)
+        drawn = draw_equally(self._strata, len(lengths), seed, epoch)
+        return [drawn[batch] for batch in epoch_batches(lengths[drawn], size, seed, epoch)]
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

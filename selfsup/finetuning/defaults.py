@@ -111,7 +111,8 @@ def _has_pooler(task: Task, start: StartingPoint) -> bool:
 def default_head(settings: FinetuneSettings, task: Task, start: StartingPoint) -> str:
     """How the head begins: fitted over a frozen encoder, unless a flag says how to train it."""
     how = settings.epochs, settings.learning_rate, settings.head_learning_rate
-    is_left_open = settings.freeze == "encoder" and how == (None, None, None)
+    balance = settings.class_weights, settings.sampling  # only what is trained can have these
+    is_left_open = settings.freeze == "encoder" and {*how, *balance} == {None}
     return "fitted" if is_left_open and _can_fit_head(task, start) else "trained"
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from selfsup.atomic_files import locked
 from selfsup.encoder.huggingface.folder import MODEL_IN_RUN
+from selfsup.finetuning.balance import balance_of
 from selfsup.finetuning.checkpoints import FinetuneCheckpoints
 from selfsup.finetuning.data import encode_task_data, read_task_files
 from selfsup.finetuning.defaults import describe, with_defaults
@@ -102,6 +103,8 @@ def _run(
             settings, start.config.num_hidden_layers, start.name, new=not start.is_pretrained
         )
         data = encode_task_data(task, train, validation, label_type, start.preparation)
+        balance = balance_of(settings, task, data.train.encoded, data.labels)
+        data = dataclasses.replace(data, balance=balance)
         resolved, start = with_defaults(settings, task, start, data, compute)
         notes = [*data.notes, *start.notes(task), describe(resolved, start, data)]
         notes += notes_on_unfreezing(resolved, start.config.num_hidden_layers)

@@ -1,6 +1,7 @@
 """Fine-tune once for each seed, from a head that is fitted or drawn to the best epoch."""
 
 import numpy as np
+import torch
 
 from selfsup.errors import UserError
 from selfsup.finetuning.checkpoints import FinetuneCheckpoints
@@ -46,6 +47,8 @@ def train_seeds(
         if settings.reinit_layers:
             reinitialize_top(model.encoder, settings.reinit_layers, seed)
         model.to(compute.device)
+        if (weights := data.balance.class_weights) is not None:
+            model.class_weights = torch.from_numpy(weights).to(compute.device)
         first: EpochReport | None = None
         if settings.head == "fitted" or settings.freeze == "encoder":
             # The output of a pre-trained encoder is the same for every seed.

@@ -106,7 +106,7 @@ def train_with_seed(
     features = units.features if isinstance(units, FrozenFeatures) else None
     setup = prepare_finetuning(settings, model, features)
     learner, optimizer, begin_epoch = setup
-    batches = EpochBatches(units, settings.batch_size, seed)
+    batches = EpochBatches(units, settings.batch_size, seed, data.balance.strata)
     steps, per_epoch = settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch
     # Of few examples an epoch is a step or two: validating after each would take longer than these.
     every = 1 if first is None else math.ceil(settings.epochs / _MOST_VALIDATIONS)

@@ -179,7 +179,7 @@ _LOCAL_FOLDER = "models, tokenizers and runs are read from local folders only: c
 _LOCAL = {
     **dict.fromkeys(("out", "predictions"), WRITTEN),
     **dict.fromkeys(("encoder", "init", "tokenizer", "model", "run", "runs"), _LOCAL_FOLDER),
-    **dict.fromkeys(("predictions_file", "context_file"), LOCAL_FILE),
+    **dict.fromkeys(("predictions_file", "context_file", "class_weights"), LOCAL_FILE),
 }
 
 

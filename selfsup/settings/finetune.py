@@ -172,6 +172,16 @@ class FinetuneSettings(ReadingFlags):
         at_least=0,
     )
     gradient_clip: float = fields.gradient_clip()
+    class_weights: str | None = optimisation_flag(
+        "how much the examples of each label count: balanced, so that all labels count the same, "
+        "or a file of weights (a JSON object, or a table of labels and weights)",
+        metavar="balanced|FILE",
+    )
+    sampling: str | None = optimisation_flag(
+        "balanced: an epoch draws as many examples of each label, some of them repeatedly; by "
+        "default it has each example once",
+        choices=("balanced",),
+    )
 
     seeds: int = run_flag(
         "runs with the seeds from --seed on; the result is their mean and standard deviation",

@@ -42,6 +42,8 @@ _TASKS_OF_FLAG = {
     "max_length": _TEXTS,
     "tokenizer": _TEXTS,
     "embedding_learning_rate": _TEXTS,
+    "class_weights": (CLASSIFY, PAIRS, TAG, IMAGES),
+    "sampling": (CLASSIFY, PAIRS, IMAGES),
     "image_size": (IMAGES,),
     "patch_size": (IMAGES,),
     "mirror": (IMAGES,),

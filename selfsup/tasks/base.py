@@ -322,6 +322,14 @@ class Task(ABC, Generic[ExamplesT, EncodedT]):
         """The baseline's selection metric, which a run must exceed."""
         return self.baseline(encoded, examples, labels)[self.selection_metric(labels)]
 
+    def row_labels(self, encoded: EncodedT) -> np.ndarray:
+        """The true labels of the rows of scores, after windows are averaged.
+
+        Returns:
+            One label: int64 [R]. Several: float32 [R, C]. Numbers: float32 [R].
+        """
+        raise NotImplementedError
+
     def plain_inputs(self, encoded: EncodedT, examples: ExamplesT) -> PlainInputs | None:
         """What a model without an encoder sees of examples; None if no such model is compared.
 

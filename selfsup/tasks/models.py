@@ -45,10 +45,13 @@ class TaskModule(nn.Module, ABC):
     Attributes:
         encoder: its parameters are named ``encoder.…``.
         contrast: the weight of a contrast between examples beside the loss, if the task has one.
+        class_weights: float32 [C], how much the loss of an example of each label counts; of several
+            labels, that of an example that has the label, beside one that lacks it. None: equal.
     """
 
     encoder: Any
     contrast: float = 0.0
+    class_weights: Tensor | None = None
 
     @abstractmethod
     def features(self, batch: Any) -> Tensor:
@@ -141,14 +144,23 @@ class ScoreLayer(nn.Linear):
             return super().forward(input.float())
 
 
-def cross_entropy_loss(name: str, scores: Tensor, labels: Tensor) -> Losses:
+def cross_entropy_loss(
+    name: str, scores: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> Losses:
     """The mean cross-entropy in nats, right predictions and their number, as the loss ``name``.
+
+    With weights, the sum of the weighted losses is divided by B, not by the sum of the weights: an
+    example counts the same in whichever batch it is.
 
     Args:
         name: of the loss.
         scores: [B, C].
         labels: int64 [B].
+        weights: of each label, float32 [C].
     """
     scores = scores.float()
     right = (scores.detach().argmax(-1) == labels).sum()
-    return {name: (F.cross_entropy(scores, labels), right, len(labels))}
+    if weights is None:
+        return {name: (F.cross_entropy(scores, labels), right, len(labels))}
+    loss = F.cross_entropy(scores, labels, weights, reduction="sum") / len(labels)
+    return {name: (loss, right, len(labels))}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfsup.tasks.base import Reading
+from selfsup.tasks.label_weights import read_label_weights
 from selfsup.tasks.registry import TASKS
 from selfsup.tasks.tables import Columns, find_columns, read_rows
 from tests.fuzz.examples import (
@@ -105,3 +106,12 @@ def test_columns_of_any_labels(folder, data):
     labels = data.draw(st.lists(_cells, min_size=1, max_size=5))
     lines = [{"text": f"a text {number}", "label": label} for number, label in enumerate(labels)]
     reads_or_refuses(folder / "labels.jsonl", json_lines(lines).encode(), classify(data))
+
+
+@FUZZED
+@given(content=mutated_text([b'{"up": 1, "down": 2.5}', b"label\tweight\nup\t1\ndown\t2.5\n"]))
+def test_weights_of_labels(folder, content: bytes):
+    def read(file: str) -> None:
+        read_label_weights(file, ("down", "up"), {0, 1})
+
+    reads_or_refuses(folder / "weights.tsv", content, read)

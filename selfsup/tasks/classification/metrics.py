@@ -44,6 +44,9 @@ class LabellingTask(Task[ExamplesT, EncodedT]):
         del found["loss"]
         return found
 
+    def row_labels(self, encoded: Any) -> np.ndarray:
+        return encoded.labels
+
     def constant_scores(self, encoded: Any, labels: Labels) -> np.ndarray:
         true = encoded.labels
         if labels.kind == "class":

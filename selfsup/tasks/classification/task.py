@@ -226,9 +226,10 @@ class SequenceClassifier(TaskModule):
         """
         scores, true = mean_of_windows(output.float(), batch.window_counts), batch.labels
         if self.labels.kind == "class":
-            return cross_entropy_loss("classification", scores, true)
+            return cross_entropy_loss("classification", scores, true, self.class_weights)
         if self.labels.kind == "multi":
-            loss = F.binary_cross_entropy_with_logits(scores, true)
+            weights = self.class_weights
+            loss = F.binary_cross_entropy_with_logits(scores, true, pos_weight=weights)
             right = ((scores.detach() > 0) == (true > 0.5)).all(-1).sum()
         else:
             loss = F.mse_loss(scores.squeeze(-1), (true - self.labels.mean) / self.labels.std)

@@ -229,7 +229,7 @@ class ImageClassifier(TaskModule):
 
     def loss(self, output: Tensor, batch: LabelledImageBatch) -> Losses:
         """The mean cross-entropy of the images."""
-        return cross_entropy_loss("classification", output, batch.labels)
+        return cross_entropy_loss("classification", output, batch.labels, self.class_weights)
 
     def on_features(self, features: Tensor | None = None) -> HeadOnFeatures:
         """The linear layer alone; features are standardized by those of the training images."""

@@ -167,6 +167,9 @@ class TokenClassification(Task[TaggedTexts, EncodedSentences]):
         del found["loss"]
         return found
 
+    def row_labels(self, encoded: EncodedSentences) -> np.ndarray:
+        return encoded.windows.labels
+
     def constant_scores(self, encoded: EncodedSentences, labels: Labels) -> np.ndarray:
         true = encoded.windows.labels
         counts = np.bincount(true, minlength=len(labels)).astype(np.float32)
@@ -364,4 +367,4 @@ class TokenClassifier(TaskModule):
 
     def loss(self, output: Tensor, batch: WordBatch) -> Losses:
         """The mean cross-entropy of the words."""
-        return cross_entropy_loss("tagging", output, batch.labels)
+        return cross_entropy_loss("tagging", output, batch.labels, self.class_weights)
