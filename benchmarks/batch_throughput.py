@@ -81,12 +81,12 @@ def one_epoch(
 ) -> dict:
     """Time all batches of one epoch, planning included."""
     from selfsup.corpus.tokenizer.folder import load_tokenizer
+    from selfsup.corpus.tokenizer.words import continuation_pieces
     from selfsup.pretraining.text.batches import TextBatches, TextData
     from selfsup.pretraining.text.masking import Masking
     from selfsup.pretraining.text.model import text_objectives
     from selfsup.pretraining.text.sequences import (
         TextCorpus,
-        continuation_pieces,
         special_tokens,
         split_held_out,
     )

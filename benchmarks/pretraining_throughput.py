@@ -139,12 +139,12 @@ def measure(setting: str, shards_folder: Path, load: Load) -> dict[str, float]:
 
 def real_batches(shards_folder: Path, load: Load):
     from selfsup.corpus.tokenizer.folder import load_tokenizer
+    from selfsup.corpus.tokenizer.words import continuation_pieces
     from selfsup.pretraining.text.batches import TextBatches, TextData
     from selfsup.pretraining.text.masking import Masking
     from selfsup.pretraining.text.model import text_objectives
     from selfsup.pretraining.text.sequences import (
         TextCorpus,
-        continuation_pieces,
         special_tokens,
         split_held_out,
     )

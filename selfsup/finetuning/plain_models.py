@@ -173,10 +173,10 @@ def _loss(scores: np.ndarray, labels: np.ndarray) -> float:
 def _learn_bag(analyzer: str, longest: int) -> Callable[[PlainInputs, int], Extract]:
     def learn(train: PlainInputs, most: int) -> Extract:
         parts = len(train.entries[0])
+        pattern: Any = r"(?u)\b\w+\b" if analyzer == "word" else None
         vectorizer: Any = TfidfVectorizer(
             analyzer=analyzer, ngram_range=(1, longest), sublinear_tf=True,
-            max_features=max(1, most // parts),
-            token_pattern=r"(?u)\b\w+\b" if analyzer == "word" else None,
+            max_features=max(1, most // parts), token_pattern=pattern,
         )  # fmt: skip
         try:
             vectorizer.fit([text for entry in train.entries for text in entry])
@@ -196,7 +196,8 @@ def _learn_bag(analyzer: str, longest: int) -> Callable[[PlainInputs, int], Extr
 
 
 def _learn_windows(train: PlainInputs, most: int) -> Extract:
-    vectorizer = CountVectorizer(analyzer=_unchanged, max_features=most, binary=True)
+    analyzer: Any = _unchanged
+    vectorizer = CountVectorizer(analyzer=analyzer, max_features=most, binary=True)
     vectorizer.fit(_windows(train))
     return lambda inputs: vectorizer.transform(_windows(inputs)).astype(np.float64)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,8 +116,9 @@ def test_it_is_scikit_learns_regression_on_the_mean_vectors(files, tmp_path):
             )
 
     scaler = StandardScaler().fit(vectors(train))
+    strengths: Any = [10.0**power for power in range(-5, 2)]
     peer = LogisticRegressionCV(
-        Cs=[10.0**power for power in range(-5, 2)], cv=5, scoring="neg_log_loss", max_iter=5000,
+        Cs=strengths, cv=5, scoring="neg_log_loss", max_iter=5000,
     )  # fmt: skip
     peer.fit(scaler.transform(vectors(train)), [label for label, _ in train])
     answers = peer.predict(scaler.transform(vectors(dev)))
@@ -133,7 +135,7 @@ def test_it_is_scikit_learns_regression_on_the_mean_vectors(files, tmp_path):
 def test_transformers_runs_the_result_with_the_same_probabilities(files, tmp_path):
     finetune(settings(files, tmp_path))
     texts = [text for _, text in toy_examples(10, 3)]
-    peer = pipeline("text-classification", str(tmp_path / "model"), top_k=None)
+    peer: Any = pipeline("text-classification", str(tmp_path / "model"), top_k=None)
     predictor = Predictor.load(tmp_path / "model", "cpu", "float32")
     for text, answers in zip(texts, peer(texts), strict=True):
         (ours,) = predictor.predict([text])

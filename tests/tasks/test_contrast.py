@@ -37,6 +37,7 @@ def test_without_two_texts_of_one_label_there_is_nothing_to_learn(labels: list[i
     loss = supervised_contrast(vectors, torch.tensor(labels))
     loss.backward()
     assert float(loss) == 0
+    assert vectors.grad is not None
     assert not vectors.grad.any()
 
 

@@ -1,5 +1,7 @@
 """The start of small encoders: heads that see their neighbours, in what stays a BERT."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,9 @@ def started(name: str, seed: int = 1) -> TextPretrainingModel:
     model = TextPretrainingModel(BertEncoder(bert_config(name, VOCAB)), ("mlm", "nsp"))
     initialize(model, 0.02, seed)
     random = np.random.default_rng(7)
-    vectors = random.standard_normal((VOCAB, word_dimensions(model.encoder))).astype(np.float32)
+    vectors = random.standard_normal(
+        (VOCAB, word_dimensions(cast(BertEncoder, model.encoder)))
+    ).astype(np.float32)
     counts = (100_000 / np.arange(1, VOCAB + 1)).astype(np.int64)
     head = model.heads["mlm"]
     start_structured(model.encoder, head, vectors, counts, SPECIAL, seed)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def test_the_head_over_frozen_features_is_the_same_model(questions):
         frozen = FrozenFeatures(windows, features, windows.row_counts)
         whole, head = model(windows.batch(places)), model.on_features()(frozen.batch(places))
     torch.testing.assert_close(head["answer"][0], whole["answer"][0])
-    assert [*model.on_features().head] == [model.qa_outputs]
+    assert [*model.on_features().head.children()] == [model.qa_outputs]
 
 
 # Model folders.
