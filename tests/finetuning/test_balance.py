@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,9 @@ class _Lengths:
     def batch(self, indices: np.ndarray) -> np.ndarray:
         return indices
 
+    def windows_of(self, indices: np.ndarray) -> np.ndarray:
+        return indices
+
 
 def test_a_balanced_epoch_has_as_many_steps_and_its_own_examples():
     units = _Lengths(np.arange(50) % 7 + 1)
@@ -149,7 +153,7 @@ def files(tmp_path_factory) -> Path:
     return folder
 
 
-def mean_probability_of_up(files: Path, out: Path, **flags: object) -> float:
+def mean_probability_of_up(files: Path, out: Path, **flags: Any) -> float:
     finetune(settings(files, out, epochs=1, **flags))
     lines = (out / "validation_predictions.jsonl").read_text().splitlines()
     return fmean(json.loads(line)["probabilities"]["up"] for line in lines)
